@@ -1,0 +1,64 @@
+"""A conversation in the studio's one form, and its text as the model reads it."""
+
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+Role = Literal["system", "user", "assistant"]
+PLACEHOLDER = "<image>"  # stands in `content` where a picture belongs
+DEFAULT_SYSTEM = "You are a helpful assistant."
+VISION = "<|vision_start|><|image_pad|><|vision_end|>"
+TURN_END = "<|im_end|>"
+
+
+class Message(BaseModel):
+    """One turn. `content` holds one `<image>` for each picture shown in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Role
+    content: str
+
+
+class Row(BaseModel):
+    """One line of `data.json`: the layout that ShareGPT-style trainers read, plus an id and its split."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    split: Literal["train", "heldout"]
+    images: tuple[str, ...]  # relative to the dataset's folder, e.g. images/3f2a....png
+    messages: tuple[Message, ...]
+    source: str = ""  # where the row came from, e.g. "train.jsonl line 17"
+
+
+class Segment(NamedTuple):
+    """A stretch of rendered text, and whether the model learns to write it."""
+
+    text: str
+    is_learned: bool
+
+
+def render(messages: tuple[Message, ...] | list[Message], *, for_answer: bool = False) -> list[Segment]:
+    """Write a conversation as the released chat template does, pictures as one vision span each.
+
+    Training, evaluation and chat all read this function, so the model meets the same text everywhere.
+
+    Args:
+        messages: the turns, oldest first; without a system turn the released default is put before them.
+        for_answer: end with the opening of an assistant turn, ready to be continued.
+
+    Returns:
+        Segments whose texts join to the prompt. Learned ones hold an assistant's answer, its `<|im_end|>` and newline.
+    """
+    turns = list(messages)
+    if not turns or turns[0].role != "system":
+        turns.insert(0, Message(role="system", content=DEFAULT_SYSTEM))
+    segments = []
+    for turn in turns:
+        segments.append(Segment(f"<|im_start|>{turn.role}\n", False))
+        body = turn.content.replace(PLACEHOLDER, VISION) if turn.role == "user" else turn.content
+        segments.append(Segment(f"{body}{TURN_END}\n", turn.role == "assistant"))
+    if for_answer:
+        segments.append(Segment("<|im_start|>assistant\n", False))
+    return segments

@@ -1,0 +1,1 @@
+"""From an upload to `data/<name>/`: unpack, recognise, check, split, count, store."""

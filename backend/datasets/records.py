@@ -1,0 +1,108 @@
+"""What an import says and leaves behind: problems in words, the manifest, what was recognised."""
+
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from backend.conversation import Row
+
+Severity = Literal["error", "warning", "info"]
+LayoutName = Literal["llava", "messages", "parts", "prompt_completion", "table"]
+
+
+class Record(BaseModel):
+    """Rests on disk; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Problem(Record):
+    """One thing wrong with one row or file. An error leaves the row out, a warning keeps it."""
+
+    code: str  # stable, e.g. IMG_TRUNCATED; the catalogues translate title and hint by it
+    severity: Severity
+    file: str  # as the person named it, e.g. "train.jsonl" or "pictures/0042.png"
+    line: int | None = None  # 1-based: line of a jsonl, element of a json list, row of a table
+    record: str = ""  # the row's own id, where it has one
+    field: str = ""  # e.g. "images[0]"
+    message: str
+    hint: str
+
+
+class SplitRule(Record):
+    """How held-out rows were chosen; the same rows again from the same upload."""
+
+    kind: Literal["seeded", "given"]  # by picture groups and a seed, or a second file
+    share: float = 0.0
+    seed: int = 0
+
+
+class Statistics(Record):
+    """Counts over the rows kept. Token figures are estimates at the default pixel bounds."""
+
+    rows: int
+    train_rows: int
+    heldout_rows: int
+    turns: int  # user and assistant turns
+    pictures: int  # different ones, by content
+    picture_bytes: int
+    width_px: tuple[int, int, int]  # smallest, median, largest
+    height_px: tuple[int, int, int]
+    visual_tokens: tuple[int, int, int]  # per row: smallest, median, largest
+    text_tokens: tuple[int, int, int]  # per row, estimated from the text
+    total_tokens: int
+    most_frequent_answers: tuple[tuple[str, int], ...] = ()
+
+
+class Manifest(Record):
+    """`dataset.json`, written last: without it the folder is no dataset."""
+
+    version: Literal[1] = 1
+    name: str
+    created_at: float
+    sha256: str  # of data.json
+    upload_sha256: str  # of what was uploaded, to recognise the same upload again
+    source: str  # file name as uploaded
+    layout: LayoutName
+    split: SplitRule
+    statistics: Statistics
+    skipped_rows: int
+    problem_counts: dict[str, int]  # code -> how often, all severities
+    notices: tuple[str, ...] = ()  # what the person is told, e.g. how picture paths were matched
+
+
+class ColumnMapping(Record):
+    """What each role is called in the upload, where no layout was recognised. Empty where a role is absent."""
+
+    image: str = ""
+    question: str = ""
+    answer: str = ""
+    system: str = ""
+
+
+class Inspection(NamedTuple):
+    """What an upload looks like before it is imported."""
+
+    layout: LayoutName | None  # None: columns must be mapped
+    columns: tuple[str, ...]
+    suggestion: ColumnMapping
+    first_rows: tuple[dict[str, str], ...]  # as uploaded, values shortened to 200 characters
+    preview: tuple[Row, ...]  # as they would be imported, up to 5; ids and pictures are provisional
+    rows: int
+    pictures: int
+    problems: tuple[Problem, ...]  # of the preview rows
+
+
+class Report(NamedTuple):
+    """What an import did."""
+
+    manifest: Manifest
+    problems: tuple[Problem, ...]  # up to 1,000; counts in the manifest are complete
+    was_known: bool  # the same upload is already here under this manifest's name
+
+
+class Page(NamedTuple):
+    """One page of a dataset."""
+
+    rows: tuple[Row, ...]
+    total: int  # rows that match the search

@@ -1,0 +1,79 @@
+"""Write files so that a cut-off leaves the old or the new, and lines so that a torn one harms no other."""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Line(NamedTuple):
+    """One whole line of a file, and the byte offset just behind it."""
+
+    raw: bytes
+    end: int
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` through a synced temporary file in the same folder.
+
+    Raises:
+        OSError: the disk refuses; the old file is untouched and the temporary one is removed.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with partial.open("wb") as sink:
+            sink.write(content)
+            sink.flush()
+            os.fsync(sink.fileno())
+        partial.replace(path)
+        sync_folder(path.parent)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def strict_json(value: Any) -> str:
+    """Encode as JSON that every browser reads: NaN and infinities become null, lone surrogates become `?`."""
+    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace").decode()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def lines_from(path: Path, offset: int = 0, limit_bytes: int = 8 << 20) -> Iterator[Line]:
+    """Yield the complete lines of `path` after `offset`, about `limit_bytes` of them at most; a torn last line waits.
+
+    Lines end at b"\\n" only: `str.splitlines` would also split at U+2028 inside a JSON string.
+    """
+    with path.open("rb") as source:
+        source.seek(offset)
+        chunk = source.read(limit_bytes)
+        while chunk and not chunk.endswith(b"\n") and b"\n" not in chunk:
+            more = source.read(limit_bytes)
+            if not more:
+                return
+            chunk += more
+    end = chunk.rfind(b"\n") + 1
+    position = offset
+    for raw in chunk[:end].split(b"\n")[:-1]:
+        position += len(raw) + 1
+        yield Line(raw, position)

@@ -1,0 +1,1 @@
+"""The run folder: its paths (`folder`), its records (`records`), its events (`events`)."""

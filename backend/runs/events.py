@@ -1,0 +1,101 @@
+"""`events.jsonl`: what a program says while it runs, one whole line at a time."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+from backend.jsonl import lines_from, strict_json
+
+EventKind = Literal["metric", "progress", "checkpoint", "sample", "note", "end"]
+VERSION = 1
+MAX_LINE_BYTES = 1 << 20
+_KINDS = get_args(EventKind)
+
+
+class Event(NamedTuple):
+    """One line. `values` of a metric are numbers or None (not finite)."""
+
+    seq: int
+    time: float  # seconds since the epoch
+    kind: EventKind
+    step: int
+    values: dict[str, Any]
+
+
+class Batch(NamedTuple):
+    """What one reading gave."""
+
+    events: list[Event]
+    end: int  # byte offset behind the last whole line read
+    bad_lines: int
+
+
+class EventWriter:
+    """Appends events; the one writer of its file. Each line is a single `os.write`, so readers never see half of one
+    unless the disk itself cut it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path` for append, and close a torn last line so that it cannot eat the next one."""
+        self._handle = os.open(path, os.O_APPEND | os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        size = os.fstat(self._handle).st_size
+        if size and os.pread(self._handle, 1, size - 1) != b"\n":
+            os.write(self._handle, b"\n")
+        self._seq = max((event.seq for event in read_all(path)), default=0) if size else 0
+
+    def write(self, kind: EventKind, step: int, /, **values: Any) -> None:
+        """Append one event. Raises OSError where the disk refuses."""
+        self._seq += 1
+        line = {"v": VERSION, "seq": self._seq, "t": round(time.time(), 3), "kind": kind, "step": step}
+        lost = [name for name, value in values.items() if isinstance(value, float) and value - value != 0]
+        if lost:
+            line["nonfinite"] = lost
+        os.write(self._handle, strict_json(line | {"values": values}).encode() + b"\n")
+
+    def close(self) -> None:
+        """Release the file."""
+        os.close(self._handle)
+
+
+def read_events(path: Path, offset: int = 0) -> Batch:
+    """Read the whole lines behind `offset`; lines that are not events are counted and skipped."""
+    if not path.is_file():
+        return Batch([], offset, 0)
+    events, end, bad = [], offset, 0
+    for line in lines_from(path, offset):
+        end = line.end
+        event = _parse(line.raw)
+        if event is not None:
+            events.append(event)
+        elif line.raw.strip():
+            bad += 1
+    return Batch(events, end, bad)
+
+
+def read_all(path: Path) -> list[Event]:
+    """Every event of a file, in order."""
+    found: list[Event] = []
+    offset = 0
+    while True:
+        batch = read_events(path, offset)
+        found += batch.events
+        if batch.end == offset:
+            return found
+        offset = batch.end
+
+
+def _parse(raw: bytes) -> Event | None:
+    if len(raw) > MAX_LINE_BYTES:
+        return None
+    try:
+        line = json.loads(raw, parse_constant=_refuse)
+        if line["v"] != VERSION or line["kind"] not in _KINDS or not isinstance(line["values"], dict):
+            return None
+        return Event(int(line["seq"]), float(line["t"]), line["kind"], int(line["step"]), line["values"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _refuse(token: str) -> None:
+    raise ValueError(token)

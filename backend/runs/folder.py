@@ -1,0 +1,73 @@
+"""The paths of one run folder, which is the truth of what happened in it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.ids import RunId
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """`output/<run-id>/`. Each file has one writer, named beside it."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> RunId:
+        """The folder's own name."""
+        return RunId(self.path.name)
+
+    @property
+    def spec(self) -> Path:
+        """Studio: written once, before the run is queued."""
+        return self.path / "spec.json"
+
+    @property
+    def command(self) -> Path:
+        """Launcher: argv and environment as started, without secrets."""
+        return self.path / "command.json"
+
+    @property
+    def process(self) -> Path:
+        """Keeper: who runs."""
+        return self.path / "process.json"
+
+    @property
+    def events(self) -> Path:
+        """Program, rank 0 only: what happened, a line each."""
+        return self.path / "events.jsonl"
+
+    @property
+    def deepspeed(self) -> Path:
+        """Studio: generated from the spec."""
+        return self.path / "deepspeed.json"
+
+    @property
+    def stop(self) -> Path:
+        """Launcher: the wish to end."""
+        return self.path / "stop.json"
+
+    @property
+    def exit(self) -> Path:
+        """Keeper: how it ended."""
+        return self.path / "exit.json"
+
+    @property
+    def log(self) -> Path:
+        """Program: stdout and stderr."""
+        return self.path / "log.txt"
+
+    @property
+    def final_model(self) -> Path:
+        """Program: always loadable alone; complete once `complete.json` lies in it."""
+        return self.path / "final_model"
+
+    def checkpoints(self) -> list[Path]:
+        """The complete checkpoints, by step; the final model is not one of them."""
+        found = [path for path in self.path.glob("checkpoint-*") if (path / "complete.json").is_file()]
+        return sorted(found, key=lambda path: int(path.name.rsplit("-", 1)[1]))
+
+    @property
+    def has_final_model(self) -> bool:
+        """Whether training got as far as a whole final model."""
+        return (self.final_model / "complete.json").is_file()

@@ -1,0 +1,78 @@
+"""Where things lie, and the only reading of environment variables."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+_PACKAGED_STATIC = Path(__file__).parent / "_static"
+STATIC = _PACKAGED_STATIC if _PACKAGED_STATIC.is_dir() else ROOT / "static"
+DEMO_MODEL = STATIC / "demo" / "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A folder that holds datasets and runs; everything the studio writes lies in it."""
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        """Datasets, one folder each."""
+        return self.root / "data"
+
+    @property
+    def staging(self) -> Path:
+        """Imports under way; a crash leaves its rubbish only here."""
+        return self.data / ".staging"
+
+    @property
+    def output(self) -> Path:
+        """Runs, one folder each."""
+        return self.root / "output"
+
+    @property
+    def trash(self) -> Path:
+        """Runs and datasets on their way out."""
+        return self.output / ".trash"
+
+    @property
+    def database(self) -> Path:
+        """The index the pages read."""
+        return self.output / "studio.db"
+
+    @property
+    def models(self) -> Path:
+        """Downloaded base models."""
+        return self.root / "output" / "models"
+
+    @property
+    def uploads(self) -> Path:
+        """What browsers send, until it is imported."""
+        return self.output / ".uploads"
+
+    def prepare(self) -> None:
+        """Create the folders that must exist. Raises OSError where the disk refuses."""
+        for folder in (self.data, self.staging, self.output, self.trash, self.uploads, self.models):
+            folder.mkdir(parents=True, exist_ok=True)
+
+
+def default_workspace() -> Workspace:
+    """`STUDIO_WORKSPACE`, else the checkout this code runs from, else the current folder."""
+    named = os.environ.get("STUDIO_WORKSPACE")
+    if named:
+        return Workspace(Path(named).expanduser().resolve())
+    return Workspace(ROOT if (ROOT / "pyproject.toml").is_file() else Path.cwd())
+
+
+def hub_endpoint() -> str:
+    """The model hub to download from: `HF_ENDPOINT`, else the public one."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+
+
+def child_environment() -> dict[str, str]:
+    """The environment a program may see: what it needs to run, none of the studio's or the person's secrets."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_VISIBLE_DEVICES",
+            "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TORCH_EXTENSIONS_DIR", "PYTHONPATH", "VIRTUAL_ENV", "XDG_CACHE_HOME",
+            "NCCL_DEBUG", "NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME", "COVERAGE_PROCESS_START")  # fmt: skip
+    return {name: os.environ[name] for name in kept if name in os.environ}

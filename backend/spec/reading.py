@@ -1,0 +1,112 @@
+"""Read and write specs: YAML, JSON, `--set knob=value`; every problem at once, in words."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from backend.errors import SpecError
+from backend.spec.knobs import knobs_of
+from backend.spec.run import RunSpec
+
+KNOBS = {knob.path: knob for knob in knobs_of(RunSpec)}
+
+
+def spec_from(content: Any, *, source: str) -> RunSpec:
+    """Build a spec from plain values.
+
+    Raises:
+        SpecError: every unknown knob and every refused value, each with its path.
+    """
+    try:
+        return RunSpec.model_validate(content)
+    except ValidationError as error:
+        raise SpecError(f"{source}: " + "; ".join(problems_of(error)), hint=_hint(error)) from error
+
+
+def spec_from_yaml(text: str, *, source: str) -> RunSpec:
+    """Read one YAML document. Raises SpecError for bad YAML and for bad values."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SpecError(f"`{source}` is not YAML: {error}", hint="Start from `studio recipes show lora`") from error
+    return spec_from(content or {}, source=source)
+
+
+def spec_to_yaml(spec: RunSpec) -> str:
+    """Write what differs from the defaults, in the order of the knobs."""
+    content = spec.model_dump(mode="json", exclude_defaults=True)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def read_spec(run_dir: Path) -> RunSpec:
+    """Read the spec of a run folder. Raises SpecError, also where the file is missing."""
+    path = run_dir / "spec.json"
+    if not path.is_file():
+        raise SpecError(f"`{run_dir.name}` has no spec.json", hint="Name a run folder that the studio made")
+    return RunSpec.model_validate_json(path.read_bytes())
+
+
+def apply_settings(spec: RunSpec, settings: Iterable[str]) -> RunSpec:
+    """Apply `knob=value` texts, as `--set` gives them.
+
+    Raises:
+        SpecError: all unknown knobs (with the nearest known ones) and all refused values at once.
+    """
+    changes: dict[str, Any] = {}
+    wrong: list[str] = []
+    for setting in settings:
+        path, sign, text = setting.partition("=")
+        if not sign:
+            wrong.append(f"`{setting}` is not knob=value")
+        elif path not in KNOBS:
+            wrong.append(f"`{path}` is not a knob{_nearest(path)}")
+        else:
+            changes[path] = _value(text)
+    if wrong:
+        raise SpecError("; ".join(wrong), hint="`studio recipes show lora` lists the knobs with their values")
+    try:
+        return spec.with_values(changes)
+    except ValidationError as error:
+        raise SpecError("; ".join(problems_of(error)), hint=_hint(error)) from error
+
+
+def problems_of(error: ValidationError) -> list[str]:
+    """Say each problem of a refused spec in words, with the knob's path and the refused value."""
+    said = []
+    for problem in error.errors():
+        path = ".".join(str(step) for step in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            said.append(f"`{path}` is not a knob{_nearest(path)}")
+        elif not path or problem["type"] == "value_error":
+            said.append(problem["msg"].removeprefix("Value error, "))
+        else:
+            message = problem["msg"][:1].lower() + problem["msg"][1:]
+            said.append(f"`{path}` is `{problem['input']}`: {message}")
+    return said
+
+
+def _nearest(path: str) -> str:
+    close = difflib.get_close_matches(path, KNOBS, n=1, cutoff=0.5) or [
+        known for known in KNOBS if known.split(".")[-1] == path.split(".")[-1]
+    ]
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def _value(text: str) -> Any:
+    """Read a value as YAML 1.2 would: `1e-4` is a number, although YAML 1.1 calls it text."""
+    try:
+        return float(text) if "e" in text.lower() else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError):
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError:
+            return text
+
+
+def _hint(error: ValidationError) -> str:
+    unknown = any(problem["type"] == "extra_forbidden" for problem in error.errors())
+    return "`studio recipes show lora` lists the knobs" if unknown else "Change the settings named above"

@@ -1,0 +1,75 @@
+"""The module table: for each strategy, which part of the model is trained, and how.
+
+Freezing, optimiser groups, LoRA targets, the "what will be trained" panel and its parameter counts, and the test that
+asserts exactly which tensors get a gradient all read this table and nothing else.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+PartName = Literal["vision", "merger", "language", "head"]
+How = Literal["frozen", "full", "lora"]
+StrategyName = Literal["full", "lora", "qlora", "vit_only", "llm_only", "lora_llm_full_vit"]
+
+PARTS: tuple[PartName, ...] = get_args(PartName)
+STRATEGY_NAMES: tuple[StrategyName, ...] = get_args(StrategyName)
+
+# Anchored on full module paths: the vision tower too has gate_proj, up_proj and down_proj.
+PREFIXES: dict[PartName, str] = {
+    "merger": "model.visual.merger.",
+    "vision": "model.visual.",
+    "language": "model.language_model.",
+    "head": "lm_head.",
+}
+LORA_LANGUAGE = r"model\.language_model\.layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """One row of the table: how each part learns, and whether the frozen language model is stored in 4 bits."""
+
+    vision: How
+    merger: How
+    language: How
+    head: How
+    quantised: bool = False
+
+    def how(self, part: PartName) -> How:
+        """How `part` is trained."""
+        return {"vision": self.vision, "merger": self.merger, "language": self.language, "head": self.head}[part]
+
+    @property
+    def uses_lora(self) -> bool:
+        """Whether adapters are added to the language model."""
+        return self.language == "lora"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a checkpoint is a complete model rather than an adapter (with or without vision weights)."""
+        return not self.uses_lora
+
+
+STRATEGIES: dict[StrategyName, Strategy] = {
+    #                       vision    merger    language  head
+    "full": Strategy("full", "full", "full", "full"),
+    "lora": Strategy("frozen", "frozen", "lora", "frozen"),
+    "qlora": Strategy("frozen", "frozen", "lora", "frozen", quantised=True),
+    "vit_only": Strategy("full", "full", "frozen", "frozen"),
+    "llm_only": Strategy("frozen", "frozen", "full", "full"),
+    "lora_llm_full_vit": Strategy("full", "full", "lora", "frozen"),
+}
+
+
+def part_of(parameter: str) -> PartName:
+    """Name the part that a parameter of `Qwen2_5_VLForConditionalGeneration` belongs to.
+
+    Args:
+        parameter: its full name, e.g. `model.visual.blocks.0.attn.qkv.weight`.
+
+    Raises:
+        ValueError: a name outside the four parts, which means that the architecture is not Qwen2.5-VL as we know it.
+    """
+    for part, prefix in PREFIXES.items():  # the merger stands before the tower it lies in
+        if parameter.startswith(prefix):
+            return part
+    raise ValueError(f"`{parameter}` belongs to no known part of Qwen2.5-VL")

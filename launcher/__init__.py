@@ -1,0 +1,1 @@
+"""How work becomes processes, and stays under control: commands, keeper, devices, supervisor, chat."""

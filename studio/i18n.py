@@ -1,0 +1,52 @@
+"""Every string a person reads: `t("key")` for one language, from `static/locales/<lang>/*.json` and the knobs."""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from typing import Literal, get_args
+
+from backend.settings import STATIC
+from backend.spec.knobs import knobs_of
+from backend.spec.run import RunSpec
+
+Language = Literal["en", "zh"]
+Translate = Callable[..., str]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+
+@cache
+def catalogue(language: Language) -> dict[str, str]:
+    """All keys of one language. English takes the knobs' labels and help from the spec itself, where they are written.
+
+    Raises:
+        ValueError: two files spell the same key.
+    """
+    found: dict[str, str] = _knob_strings() if language == "en" else {}
+    for path in sorted((STATIC / "locales" / language).glob("*.json")):
+        strings = json.loads(path.read_text(encoding="utf-8"))
+        twice = found.keys() & strings.keys()
+        if twice:
+            raise ValueError(f"{path.name} spells {sorted(twice)} again")
+        found |= strings
+    return found
+
+
+def translator(language: Language) -> Translate:
+    """Return `t(key, **values)`, which fills `{name}` places in the catalogue's text. KeyError for an unknown key."""
+    strings = catalogue(language)
+
+    def t(key: str, **values: object) -> str:
+        text = strings[key]
+        return text.format(**values) if values else text
+
+    return t
+
+
+def _knob_strings() -> dict[str, str]:
+    strings = {}
+    for knob in knobs_of(RunSpec):
+        strings[f"knob.{knob.path}.label"] = knob.label
+        strings[f"knob.{knob.path}.help"] = knob.help
+        if knob.unit:
+            strings[f"unit.{knob.unit}"] = knob.unit
+    return strings

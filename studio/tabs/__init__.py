@@ -1,0 +1,1 @@
+"""One module a tab; tabs never import each other."""
