@@ -60,9 +60,9 @@ def _finite(value: Any) -> Any:
 
 
 def lines_from(path: Path, offset: int = 0, limit_bytes: int = 8 << 20) -> Iterator[Line]:
-    """Yield the complete lines of `path` after `offset`, about `limit_bytes` of them at most; a torn last line waits.
+    r"""Yield the complete lines of `path` after `offset`, about `limit_bytes` of them at most; a torn last line waits.
 
-    Lines end at b"\\n" only: `str.splitlines` would also split at U+2028 inside a JSON string.
+    Lines end at b"\n" only: `str.splitlines` would also split at U+2028 inside a JSON string.
     """
     with path.open("rb") as source:
         source.seek(offset)

@@ -33,8 +33,10 @@ class Batch(NamedTuple):
 
 
 class EventWriter:
-    """Appends events; the one writer of its file. Each line is a single `os.write`, so readers never see half of one
-    unless the disk itself cut it."""
+    """Appends events; the one writer of its file.
+
+    Each line is a single `os.write`, so readers never see half of one unless the disk itself cut it.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open `path` for append, and close a torn last line so that it cannot eat the next one."""

@@ -1,1 +1,4 @@
-"""What a run is asked to do: every knob once (`run`), how knobs are declared (`knobs`), what each strategy trains (`strategies`)."""
+"""What a run is asked to do.
+
+`run` holds every knob once, `knobs` how one is declared, `strategies` what each trains, `reading` YAML and `--set`.
+"""

@@ -32,7 +32,9 @@ class DataKnobs(Part):
         ge=64,
         le=131072,
     )
-    seed: int = knob(42, label="Seed", help="Same seed, same order of samples and same starting adapters", ge=0, le=2**31)
+    seed: int = knob(
+        42, label="Seed", help="Same seed, same order of samples and same starting adapters", ge=0, le=2**31
+    )
 
 
 class ModelKnobs(Part):
@@ -64,7 +66,9 @@ class StrategyKnobs(Part):
     name: StrategyName = knob("lora", label="Strategy", help="Which parts of the model learn", advanced=False)
     lora_rank: int = knob(16, label="LoRA rank", help="Width of each adapter", ge=1, le=512)
     lora_alpha: int = knob(32, label="LoRA alpha", help="Adapters are scaled by alpha / rank", ge=1, le=1024)
-    lora_dropout: float = knob(0.0, label="LoRA dropout", help="Share of adapter inputs dropped in training", ge=0, lt=1)
+    lora_dropout: float = knob(
+        0.0, label="LoRA dropout", help="Share of adapter inputs dropped in training", ge=0, lt=1
+    )
 
 
 class OptimiserKnobs(Part):
@@ -72,7 +76,12 @@ class OptimiserKnobs(Part):
 
     epochs: float = knob(3.0, label="Epochs", help="Passes over the training rows", unit="passes", gt=0, le=1000)
     max_steps: int = knob(
-        0, label="Step limit", help="Stop after so many optimizer steps; 0 means by epochs", unit="steps", ge=0, le=10**7
+        0,
+        label="Step limit",
+        help="Stop after so many optimizer steps; 0 means by epochs",
+        unit="steps",
+        ge=0,
+        le=10**7,
     )
     language_rate: float | None = knob(
         None, label="Learning rate, language", help="Peak rate of the language model or its adapters", gt=0, le=1
@@ -94,13 +103,13 @@ class OptimiserKnobs(Part):
 class BatchingKnobs(Part):
     """How many samples make a step."""
 
-    batch_size: int = knob(8, label="Batch size", help="Samples per forward pass and process", unit="samples", ge=1, le=1024)
+    batch_size: int = knob(
+        8, label="Batch size", help="Samples per forward pass and process", unit="samples", ge=1, le=1024
+    )
     accumulation_steps: int = knob(
         1, label="Accumulation", help="Forward passes per optimizer step", unit="passes", ge=1, le=4096
     )
-    gradient_checkpointing: bool = knob(
-        False, label="Gradient checkpointing", help="Less memory, about a third slower"
-    )
+    gradient_checkpointing: bool = knob(False, label="Gradient checkpointing", help="Less memory, about a third slower")
 
 
 class SavingKnobs(Part):
