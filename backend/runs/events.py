@@ -49,7 +49,7 @@ class EventWriter:
     def write(self, kind: EventKind, step: int, /, **values: Any) -> None:
         """Append one event. Raises OSError where the disk refuses."""
         self._seq += 1
-        line = {"v": VERSION, "seq": self._seq, "t": round(time.time(), 3), "kind": kind, "step": step}
+        line: dict[str, Any] = {"v": VERSION, "seq": self._seq, "t": round(time.time(), 3), "kind": kind, "step": step}
         lost = [name for name, value in values.items() if isinstance(value, float) and value - value != 0]
         if lost:
             line["nonfinite"] = lost

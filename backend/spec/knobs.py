@@ -26,7 +26,7 @@ class Knob(NamedTuple):
 
 def knob(default: Any, *, label: str, help: str, unit: str = "", advanced: bool = True, **limits: Any) -> Any:  # noqa: A002
     """Declare a field with what a person needs to see; `limits` are pydantic's (ge, le, gt, lt, multiple_of)."""
-    extra = {"unit": unit, "advanced": advanced}
+    extra: dict[str, Any] = {"unit": unit, "advanced": advanced}
     return Field(default, title=label, description=help, json_schema_extra=extra, **limits)
 
 

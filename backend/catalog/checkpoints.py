@@ -1,0 +1,146 @@
+"""From what a person names (a model, a run, a checkpoint, a folder) to the folders a program loads."""
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from backend.catalog.models import CATALOGUE
+from backend.errors import CheckpointError, NotFoundError
+from backend.ids import is_safe_name, slug
+from backend.runs.folder import RunFolder
+from backend.settings import DEMO_MODEL, Workspace
+from backend.spec.strategies import StrategyName
+
+COMPLETE = "complete.json"  # written last: without it a checkpoint does not exist
+VISION_WEIGHTS = "vision.safetensors"  # trained vision weights beside an adapter
+
+
+class CheckpointRecord(BaseModel):
+    """`complete.json`: what lies in the folder, and what it needs to be loaded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    kind: Literal["model", "adapter"]
+    base: str  # what the run was started from, as the spec names it
+    strategy: StrategyName
+    step: int
+    min_pixels: int
+    max_pixels: int
+    sizes: dict[str, int]  # file name -> bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Something that can be talked to: a whole model, or an adapter on one."""
+
+    reference: str
+    folder: Path
+    base_folder: Path  # the whole model: `folder` itself, or what the adapter stands on
+    adapter: Path | None
+
+
+def model_folder(base: str, workspace: Workspace) -> Path | None:
+    """Where a catalogue model lies, or None where it has not been downloaded."""
+    if base == "demo":
+        return DEMO_MODEL if (DEMO_MODEL / "config.json").is_file() else None
+    folder = workspace.models / slug(base, fallback="model")
+    return folder if (folder / COMPLETE).is_file() else None
+
+
+def resolve_checkpoint(reference: str, workspace: Workspace) -> Checkpoint:
+    """Find what `reference` names: a catalogue name, a run id, `run-id/checkpoint-100`, or a folder.
+
+    Raises:
+        NotFoundError: nothing has that name, or the model is not downloaded.
+        CheckpointError: a folder that is not a whole checkpoint of this architecture.
+    """
+    if reference in CATALOGUE:
+        folder = model_folder(reference, workspace)
+        if folder is None:
+            raise NotFoundError(
+                f"`{reference}` is not on this machine", hint=f"Fetch it first: `studio models get {reference}`"
+            )
+        return Checkpoint(reference, folder, folder, None)
+    folder = _folder_of(reference, workspace)
+    record = read_record(folder)
+    if record is None or record.kind == "model":
+        if not (folder / "config.json").is_file():
+            raise CheckpointError(
+                f"`{reference}` holds no whole model",
+                hint="Name a finished run, a checkpoint of one, or a model folder",
+            )
+        return Checkpoint(reference, folder, folder, None)
+    base = resolve_checkpoint(record.base, workspace)
+    if base.adapter is not None:
+        raise CheckpointError(
+            f"`{reference}` was trained on the adapter `{record.base}`", hint="Export that run to a whole model first"
+        )
+    return Checkpoint(reference, folder, base.base_folder, folder)
+
+
+def read_record(folder: Path) -> CheckpointRecord | None:
+    """Read `complete.json`; None where there is none.
+
+    Raises:
+        CheckpointError: a record that cannot be read, or a file that is missing or cut off.
+    """
+    path = folder / COMPLETE
+    if not path.is_file():
+        return None
+    try:
+        record = CheckpointRecord.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise CheckpointError(
+            f"`{folder.name}/{COMPLETE}` cannot be read", hint="Take another checkpoint of that run"
+        ) from error
+    wrong = [
+        name for name, size in record.sizes.items()
+        if not (folder / name).is_file() or (folder / name).stat().st_size != size
+    ]  # fmt: skip
+    if wrong:
+        raise CheckpointError(
+            f"`{folder.name}` lacks or has cut off {', '.join(f'`{name}`' for name in wrong)}",
+            hint="Take another checkpoint of that run",
+        )
+    return record
+
+
+def _folder_of(reference: str, workspace: Workspace) -> Path:
+    run, _, checkpoint = reference.partition("/")
+    if is_safe_name(run) and (workspace.output / run).is_dir():
+        folder = RunFolder(workspace.output / run)
+        if not checkpoint:
+            if not folder.has_final_model:
+                raise NotFoundError(
+                    f"Run `{run}` has no final model yet", hint="Wait for it, or name a checkpoint of it"
+                )
+            return folder.final_model
+        found = {path.name: path for path in folder.checkpoints()}
+        if checkpoint == "final_model" and folder.has_final_model:
+            return folder.final_model
+        if checkpoint in found:
+            return found[checkpoint]
+        raise NotFoundError(
+            f"Run `{run}` has no checkpoint `{checkpoint}`", hint=f"It has: {', '.join(found) or 'none'}"
+        )
+    path = Path(reference).expanduser()
+    if path.is_dir():
+        return path.resolve()
+    known = [*CATALOGUE, *(p.name for p in workspace.output.glob("2*") if p.is_dir())]
+    close = difflib.get_close_matches(reference, known, n=1, cutoff=0.5)
+    hint = f"Did you mean `{close[0]}`?" if close else "`studio models` and `studio runs` list what there is"
+    raise NotFoundError(f"No model, run or folder is called `{reference}`", hint=hint)
+
+
+def is_downloaded_whole(folder: Path) -> bool:
+    """Whether every weight file that a model's index names lies in its folder."""
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return (folder / "model.safetensors").is_file()
+    names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    return all((folder / name).is_file() for name in names)

@@ -1,0 +1,62 @@
+"""The released models the studio knows, and the demo that ships: sizes, licences, starting rates."""
+
+from dataclasses import dataclass
+
+from backend.spec.strategies import How, PartName
+
+GB = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Peak learning rates to start from.
+
+    Source: 1e-5 / 1e-4 / 1e-5 / 5e-6 are what the public Qwen2.5-VL trainers (2U1, ms-swift) ship for the released
+    sizes; a model of a million parameters wants rates about a hundred times higher, measured on the demo datasets.
+    """
+
+    language_full: float
+    language_lora: float
+    merger: float
+    vision: float
+
+    def suggested(self, part: PartName, how: How) -> float:
+        """The rate for `part` when it is trained `how`."""
+        if part in ("language", "head"):
+            return self.language_lora if how == "lora" else self.language_full
+        return self.merger if part == "merger" else self.vision
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One line of the catalogue."""
+
+    name: str  # what `--model` takes; for released models the hub's own id
+    title: str
+    parameters: int
+    download_bytes: int
+    licence: str
+    rates: Rates
+
+
+_RELEASED = Rates(language_full=1e-5, language_lora=1e-4, merger=1e-5, vision=5e-6)
+_DEMO = Rates(language_full=1e-3, language_lora=5e-3, merger=1e-3, vision=1e-3)
+
+CATALOGUE: dict[str, Model] = {
+    model.name: model
+    for model in (
+        Model("demo", "Demo (shapes)", 1_300_000, 0, "Apache-2.0", _DEMO),
+        Model(
+            "Qwen/Qwen2.5-VL-3B-Instruct", "Qwen2.5-VL 3B", 3_754_622_976, int(7.5 * GB),
+            "Qwen Research License (non-commercial)", _RELEASED,
+        ),
+        Model("Qwen/Qwen2.5-VL-7B-Instruct", "Qwen2.5-VL 7B", 8_292_166_656, int(16.6 * GB), "Apache-2.0", _RELEASED),
+        Model("Qwen/Qwen2.5-VL-32B-Instruct", "Qwen2.5-VL 32B", 33_452_718_336, int(66.9 * GB), "Apache-2.0", _RELEASED),
+        Model("Qwen/Qwen2.5-VL-72B-Instruct", "Qwen2.5-VL 72B", 73_410_777_344, int(146.8 * GB), "Qwen License", _RELEASED),
+    )
+}  # fmt: skip
+
+
+def rates_for(base: str) -> Rates:
+    """The starting rates of a model; one that is not in the catalogue takes those of the released models."""
+    return CATALOGUE[base].rates if base in CATALOGUE else _RELEASED

@@ -1,0 +1,73 @@
+"""How many parameters each part of a Qwen2.5-VL has, from its config.json alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from backend.errors import CheckpointError
+from backend.spec.strategies import PartName
+
+Counts = dict[PartName, int]
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read a model's `config.json`.
+
+    Raises:
+        CheckpointError: no such file, not JSON, or another architecture.
+    """
+    path = folder / "config.json"
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"`{folder.name}` has no readable config.json", hint="Name a folder that holds a Qwen2.5-VL model"
+        ) from error
+    if config.get("model_type") != "qwen2_5_vl":
+        raise CheckpointError(
+            f"`{folder.name}` is a `{config.get('model_type')}` model", hint="This studio trains Qwen2.5-VL models only"
+        )
+    return config
+
+
+def count_parameters(config: dict[str, Any]) -> Counts:
+    """Count each part of the model that `config` describes; with tied embeddings the head counts as language.
+
+    Source: the modules of transformers' modeling_qwen2_5_vl.py; a test compares with the model itself.
+    """
+    text, vision = config.get("text_config", config), config["vision_config"]
+    width, inner = text["hidden_size"], text["intermediate_size"]
+    heads = text["num_attention_heads"]
+    keys = text["num_key_value_heads"] * (width // heads)
+    attention = width * width + width + 2 * (width * keys + keys) + width * width
+    layer = attention + 3 * width * inner + 2 * width
+    embeddings = text["vocab_size"] * width
+    tied = text.get("tie_word_embeddings", config.get("tie_word_embeddings", False))
+    return {
+        "vision": _tower(vision),
+        "merger": _merger(vision),
+        "language": text["num_hidden_layers"] * layer + width + embeddings,
+        "head": 0 if tied else embeddings,
+    }
+
+
+def count_adapters(config: dict[str, Any], rank: int) -> int:
+    """Count the LoRA parameters of the seven linear layers of every language layer."""
+    text = config.get("text_config", config)
+    width, inner = text["hidden_size"], text["intermediate_size"]
+    keys = text["num_key_value_heads"] * (width // text["num_attention_heads"])
+    sides = 2 * (width + width) + 2 * (width + keys) + 3 * (width + inner)
+    return int(text["num_hidden_layers"] * rank * sides)
+
+
+def _tower(vision: dict[str, Any]) -> int:
+    width, inner = vision["hidden_size"], vision["intermediate_size"]
+    patch = vision.get("in_channels", 3) * vision.get("temporal_patch_size", 2) * vision.get("patch_size", 14) ** 2
+    block = 3 * width * width + 3 * width + width * width + width + 3 * width * inner + 2 * inner + width + 2 * width
+    return int(patch * width + vision["depth"] * block)
+
+
+def _merger(vision: dict[str, Any]) -> int:
+    width, out = vision["hidden_size"], vision["out_hidden_size"]
+    joined = width * vision.get("spatial_merge_size", 2) ** 2
+    return int(width + joined * joined + joined + joined * out + out)

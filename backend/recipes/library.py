@@ -1,0 +1,60 @@
+"""The recipes that ship: one YAML a recipe, in `backend/recipes/`."""
+
+import difflib
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from backend.errors import NotFoundError
+from backend.spec.reading import spec_from
+from backend.spec.run import RunSpec
+from backend.spec.strategies import StrategyName
+
+FOLDER = Path(__file__).parent
+RECIPE_OF: dict[StrategyName, str] = {
+    "full": "full_finetune",
+    "lora": "lora",
+    "qlora": "qlora_advanced",
+    "vit_only": "vit_only",
+    "llm_only": "llm_only",
+    "lora_llm_full_vit": "lora_llm_full_vit",
+}
+
+
+class Recipe(NamedTuple):
+    """A named start for a spec."""
+
+    name: str
+    about: str  # one sentence, in English; the page translates `recipe.<name>`
+    demo_datasets: tuple[str, ...]  # whose gap the recipe's trainable part can close
+    spec: RunSpec
+
+
+def recipe_names() -> list[str]:
+    """The recipes, in the order of the strategy cards."""
+    found = {path.stem for path in FOLDER.glob("*.yaml")}
+    first = [name for name in RECIPE_OF.values() if name in found]
+    return first + sorted(found - set(first))
+
+
+def load_recipe(name: str) -> Recipe:
+    """Read one recipe.
+
+    Raises:
+        NotFoundError: no recipe has that name; the hint names the nearest.
+    """
+    if name not in recipe_names():
+        close = difflib.get_close_matches(name, recipe_names(), n=1, cutoff=0.4)
+        known = f"Did you mean `{close[0]}`?" if close else f"There are: {', '.join(recipe_names())}"
+        raise NotFoundError(f"No recipe is called `{name}`", hint=known)
+    content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    about, datasets = content.pop("about"), tuple(content.pop("demo_datasets"))
+    spec = spec_from(content | {"recipe": name}, source=f"{name}.yaml")
+    return Recipe(name, about, datasets, spec)
+
+
+def recipe_text(name: str) -> str:
+    """The YAML as it ships, comments included. Raises NotFoundError."""
+    load_recipe(name)
+    return (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")

@@ -1,0 +1,65 @@
+"""Make a spec explicit and possible before anything starts: rates, dataset versions, models; all problems at once."""
+
+from backend.catalog.checkpoints import resolve_checkpoint
+from backend.catalog.trained import rate_of
+from backend.datasets.store import DatasetStore
+from backend.errors import SpecError, StudioError
+from backend.settings import Workspace
+from backend.spec.run import DatasetShare, RunSpec
+
+
+def resolve(spec: RunSpec, workspace: Workspace) -> RunSpec:
+    """Fill in what the spec left to the studio.
+
+    Returns:
+        The spec with each trained part's learning rate, each dataset's version, and a name.
+
+    Raises:
+        SpecError: datasets or a model that are not there, datasets without training rows; every reason at once.
+    """
+    problems: list[StudioError] = []
+    shares = _versions(spec, workspace, problems)
+    try:
+        checkpoint = resolve_checkpoint(spec.model.base, workspace)
+        if checkpoint.adapter is not None:
+            raise SpecError(
+                f"`{spec.model.base}` is an adapter, not a whole model",
+                hint=f"Start from `{checkpoint.base_folder.name}`, or from a run that trained the whole model",
+            )
+    except StudioError as error:
+        problems.append(error)
+    if problems:
+        message = "; ".join(problem.message for problem in problems)
+        raise SpecError(message, hint=" / ".join(dict.fromkeys(problem.hint for problem in problems)))
+    return _filled(spec, shares)
+
+
+def _versions(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) -> list[DatasetShare]:
+    store = DatasetStore(workspace)
+    shares = []
+    if not spec.data.datasets:
+        problems.append(SpecError("No dataset is chosen", hint="Choose one, or `--dataset NAME`"))
+    for share in spec.data.datasets:
+        try:
+            manifest = store.get(share.name)
+        except StudioError as error:
+            problems.append(error)
+            continue
+        if not manifest.statistics.train_rows:
+            problems.append(
+                SpecError(f"`{share.name}` has no training rows", hint="Import it again with a smaller held-out share")
+            )
+        shares.append(share.model_copy(update={"sha256": manifest.sha256}))
+    return shares
+
+
+def _filled(spec: RunSpec, shares: list[DatasetShare]) -> RunSpec:
+    changes = {
+        "data.datasets": [share.model_dump() for share in shares],
+        "name": spec.name.strip() or f"{spec.strategy.name} {' + '.join(share.name for share in shares)}"[:120],
+    }
+    for part, knob in (("language", "language_rate"), ("merger", "merger_rate"), ("vision", "vision_rate")):
+        rate = rate_of(spec, part)  # type: ignore[arg-type]
+        if rate is not None:
+            changes[f"optimiser.{knob}"] = rate
+    return spec.with_values(changes)
