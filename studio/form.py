@@ -1,0 +1,176 @@
+"""Draw a spec's knobs as components and read them back: a knob is spelled only in `backend/spec/`."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
+
+import annotated_types
+import gradio as gr
+from pydantic import ValidationError
+
+from backend.errors import SpecError
+from backend.spec.knobs import Knob
+from backend.spec.reading import KNOBS
+from backend.spec.run import RunSpec
+from backend.spec.strategies import Strategy
+from studio.i18n import Translate
+from studio.preview import value_at
+
+ADVANCED = tuple(path for path, knob in KNOBS.items() if knob.advanced)
+_EMPTY = frozenset({"int_type", "float_type", "missing"})
+_NOT_A_NUMBER = frozenset({"int_parsing", "float_parsing"})
+_RATE_STEP = 1e-5
+
+
+class Reading(NamedTuple):
+    """What the form says: a spec, or every reason why it is none."""
+
+    spec: RunSpec | None
+    problems: tuple[tuple[str, str], ...]  # (path of the knob, or "" where two knobs clash; what is wrong, in words)
+
+    def spec_or_raise(self, t: Translate) -> RunSpec:
+        """Return the spec. Raises SpecError with all problems at once."""
+        if self.spec is None:
+            raise SpecError("; ".join(said for _, said in self.problems), hint=t("form.mend"))
+        return self.spec
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Components by the path of their knob, in the order their values are handed to handlers."""
+
+    components: dict[str, Any]
+    t: Translate
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What to pass as `inputs` of an event that calls `read` or `check`."""
+        return list(self.components.values())
+
+    def read(self, base: RunSpec, values: Sequence[Any]) -> Reading:
+        """Lay the values of `inputs` over `base`; knobs that the chosen strategy does not use keep the base's value."""
+        said = {path: from_component(KNOBS[path], raw) for path, raw in zip(self.components, values, strict=True)}
+        try:
+            table = base.with_values({"strategy.name": said.get("strategy.name", base.strategy.name)}).table
+            said = {path: value for path, value in said.items() if is_used(path, table)}
+            return Reading(base.with_values(said), ())
+        except ValidationError as error:
+            return Reading(None, tuple(problems_in_words(error, self.t)))
+
+    def check(self, base: RunSpec, values: Sequence[Any]) -> list[dict[str, Any]]:
+        """Say for each input whether it is acceptable, for `validator=` of an event."""
+        wrong = dict(self.read(base, values).problems)
+        return [gr.validate(path not in wrong, wrong.get(path, "")) for path in self.components]
+
+    def shown(self, spec: RunSpec, paths: Iterable[str] = ADVANCED) -> list[Any]:
+        """What the components of `paths` show for `spec`."""
+        return [to_component(KNOBS[path], value_at(spec, path)) for path in paths]
+
+    def changed(self, base: RunSpec, spec: RunSpec) -> list[str]:
+        """The advanced knobs in which `spec` differs from `base`, in the order they are declared."""
+        return [path for path in ADVANCED if value_at(base, path) != value_at(spec, path)]
+
+
+def draw(path: str, base: RunSpec, t: Translate, **shown: Any) -> Any:
+    """Create the component of one knob inside the current gradio layout, showing its value in `base`."""
+    knob = KNOBS[path]
+    kind, optional = _kind(knob)
+    label, unit = t(f"knob.{path}.label"), t(f"unit.{knob.unit}") if knob.unit else ""
+    look: dict[str, Any] = {
+        "label": t("form.with_unit", label=label, unit=unit) if unit else label,
+        "info": t(f"knob.{path}.help"),
+        "value": to_component(knob, value_at(base, path)),
+        "elem_id": "knob-" + path.replace(".", "-"),
+        **shown,
+    }
+    if get_origin(kind) is Literal:
+        return gr.Dropdown([(t(f"choice.{path}.{choice}"), choice) for choice in get_args(kind)], **look)
+    if kind is bool:
+        return gr.Checkbox(**look)
+    if kind in (int, float):
+        return gr.Number(step=_step(knob, optional), placeholder=t("form.automatic") if optional else None, **look)
+    return gr.Textbox(max_lines=1, **look)
+
+
+def is_used(path: str, table: Strategy) -> bool:
+    """Whether a strategy reads this knob: adapters' knobs without adapters, or a frozen part's rate, mean nothing."""
+    if path.startswith("strategy.lora_"):
+        return table.uses_lora
+    part = {"optimiser.language_rate": "language", "optimiser.merger_rate": "merger", "optimiser.vision_rate": "vision"}
+    return path not in part or table.how(part[path]) != "frozen"  # type: ignore[arg-type]
+
+
+def to_component(knob: Knob, value: Any) -> Any:
+    """Turn a knob's value into what its component shows."""
+    if knob.path == "data.datasets":
+        return [{"name": share.name, "weight": share.weight, "chosen": True} for share in value]
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def from_component(knob: Knob, raw: Any) -> Any:
+    """Turn what a component holds into the knob's value; nonsense is passed on, for the spec to refuse."""
+    if knob.path == "data.datasets":
+        return _shares(raw)
+    kind, _ = _kind(knob)
+    if get_origin(kind) is tuple:
+        return [part for part in re.split(r"[\s,，、]+", str(raw or "")) if part]
+    return (raw or "").strip() if kind is str and isinstance(raw, str | None) else raw
+
+
+def problems_in_words(error: ValidationError, t: Translate) -> Iterable[tuple[str, str]]:
+    """Say each problem of a refused spec with the label that the person sees."""
+    for problem in error.errors():
+        path = _knob_at(problem["loc"])
+        if path is None:
+            yield "", problem["msg"].removeprefix("Value error, ")
+            continue
+        label, context = t(f"knob.{path}.label"), problem.get("ctx", {})
+        match problem["type"]:
+            case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal" as kind:
+                said = t(f"problem.{kind}", limit=f"{next(iter(context.values())):,g}")
+            case "string_too_long":
+                said = t("problem.string_too_long", limit=context["max_length"])
+            case "int_from_float":
+                said = t("problem.int_from_float")
+            case kind if kind in _EMPTY and problem["input"] is None:
+                said = t("problem.empty")
+            case kind if kind in _EMPTY | _NOT_A_NUMBER:
+                said = t("problem.not_a_number", value=str(problem["input"])[:40])
+            case _:
+                said = problem["msg"]
+        yield path, t("problem.of", label=label, said=said)
+
+
+def _knob_at(location: tuple[int | str, ...]) -> str | None:
+    """The knob that a problem lies in: the longest known beginning of its location."""
+    for end in range(len(location), 0, -1):
+        path = ".".join(map(str, location[:end]))
+        if path in KNOBS:
+            return path
+    return None
+
+
+def _kind(knob: Knob) -> tuple[Any, bool]:
+    """A knob's type without `None`, and whether it may be left empty."""
+    annotation = knob.field.annotation
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        return kinds[0], True
+    return annotation, False
+
+
+def _step(knob: Knob, is_rate: bool) -> float:
+    """How far an arrow key moves a number."""
+    if _kind(knob)[0] is int:
+        return 1
+    limits = [limit.le for limit in knob.field.metadata if isinstance(limit, annotated_types.Le)]
+    return _RATE_STEP if is_rate else 0.5 if limits and float(limits[0]) > 1 else 0.01  # type: ignore[arg-type]
+
+
+def _shares(raw: Any) -> Any:
+    """The chosen rows of the dataset picker, each with its weight; anything else is passed on to be refused."""
+    if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
+        return raw
+    return [{"name": row.get("name"), "weight": row.get("weight")} for row in raw if row.get("chosen")]

@@ -1,0 +1,110 @@
+"""What pressing Start would do: the same run as one command in a terminal, and how many steps it takes."""
+
+import json
+import math
+import shlex
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import yaml
+
+from backend.errors import NotFoundError
+from backend.recipes.efforts import EFFORTS, Effort, with_effort
+from backend.recipes.library import RECIPE_OF, load_recipe
+from backend.spec.reading import KNOBS
+from backend.spec.run import RunSpec
+
+OPTIONS = frozenset({"name", "data.datasets", "model.base"})  # knobs with an option of their own
+NORMAL_EFFORT: Effort = "balanced"  # what the command line takes when none is named
+
+
+class Steps(NamedTuple):
+    """How long a run is, in numbers to show."""
+
+    samples: int  # in one pass, each dataset's training rows times its weight
+    passes: float
+    samples_per_step: int
+    steps: int
+    is_fixed: bool  # set by the step limit, whatever the passes say
+
+
+def studio_command(spec: RunSpec, recipe: str, effort: Effort) -> str:
+    """Write the command that starts `spec`, quoted for a shell, with a `--set` only where it differs from the recipe.
+
+    Raises:
+        NotFoundError: no recipe has that name.
+    """
+    return shlex.join(command_words(spec, recipe, effort))
+
+
+def command_words(spec: RunSpec, recipe: str, effort: Effort) -> list[str]:
+    """The words of `studio_command`, before quoting."""
+    base = with_effort(load_recipe(recipe).spec, effort)
+    words = ["studio", "train", recipe]
+    if effort != NORMAL_EFFORT:
+        words += ["--effort", effort]
+    for share in spec.data.datasets:
+        words += ["--dataset", share.name if share.weight == 1 else f"{share.name}:{_as_text(share.weight)}"]
+    if spec.model.base != base.model.base:
+        words += ["--model", spec.model.base]
+    if spec.name:
+        words += ["--name", spec.name]
+    for path in KNOBS:
+        if path not in OPTIONS and value_at(spec, path) != value_at(base, path):
+            words += ["--set", f"{path}={_as_text(value_at(spec, path))}"]
+    return words
+
+
+def command_of_run(spec: RunSpec) -> list[str]:
+    """The shortest command that starts a run like this one; a run does not remember its effort."""
+    recipe = spec.recipe or RECIPE_OF[spec.strategy.name]
+    try:
+        load_recipe(recipe)
+    except NotFoundError:
+        recipe = RECIPE_OF[spec.strategy.name]
+    return min((command_words(spec, recipe, effort) for effort in EFFORTS), key=len)
+
+
+def in_lines(words: list[str]) -> str:
+    """Quote a command for a shell with each option on a line of its own, so that it reads well and still pastes."""
+    first = next((index for index, word in enumerate(words) if word.startswith("--")), len(words))
+    lines = [shlex.join(words[:first])]
+    lines += [shlex.join(words[index : index + 2]) for index in range(first, len(words), 2)]
+    return " \\\n  ".join(lines)
+
+
+def planned_steps(spec: RunSpec, train_rows: Mapping[str, int]) -> Steps:
+    """Count the optimizer steps of a run; rows that turn out too long to be learned make it shorter.
+
+    Args:
+        spec: what is to be run.
+        train_rows: training rows by dataset name; a dataset that is not in it counts as empty.
+    """
+    samples = sum(samples_in_pass(train_rows.get(share.name, 0), share.weight) for share in spec.data.datasets)
+    by_passes = math.ceil(spec.optimiser.epochs * math.ceil(samples / spec.samples_per_step))
+    limit = spec.optimiser.max_steps
+    return Steps(samples, spec.optimiser.epochs, spec.samples_per_step, limit or by_passes, bool(limit))
+
+
+def samples_in_pass(train_rows: int, weight: float) -> int:
+    """How many samples a dataset gives to one pass: its rows times its weight, at least one where it has any."""
+    return max(1, round(train_rows * weight)) if train_rows else 0
+
+
+def value_at(spec: RunSpec, path: str) -> Any:
+    """The value of one knob."""
+    value: Any = spec
+    for step in path.split("."):
+        value = getattr(value, step)
+    return value
+
+
+def _as_text(value: Any) -> str:
+    """Write a value as `--set` reads it: plain where that reads back, else as JSON, which is YAML too."""
+    if isinstance(value, tuple):
+        return json.dumps(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, str):
+        return value if value and yaml.safe_load(value) == value else json.dumps(value, ensure_ascii=False)
+    return json.dumps(value)

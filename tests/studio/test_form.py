@@ -1,0 +1,155 @@
+"""The form shows every knob of the spec and reads every one back."""
+
+from typing import Literal, get_args, get_origin
+
+import pytest
+
+from backend.errors import SpecError
+from backend.recipes.library import load_recipe
+from backend.spec.reading import KNOBS
+from backend.spec.run import RunSpec
+from backend.spec.strategies import STRATEGIES, STRATEGY_NAMES
+from studio.form import ADVANCED, Form, draw, from_component, is_used, to_component
+from studio.i18n import LANGUAGES, catalogue, translator
+from studio.preview import value_at
+
+OTHER_VALUES = {
+    "name": "receipts", "data.datasets": ({"name": "shapes", "weight": 2.0}, {"name": "charts", "weight": 0.5}),
+    "model.base": "some/folder", "strategy.name": "full",
+    "data.max_tokens": 1024, "data.seed": 7, "model.min_pixels": 784, "model.max_pixels": 784 * 100,
+    "model.precision": "fp32", "strategy.lora_rank": 8, "strategy.lora_alpha": 8, "strategy.lora_dropout": 0.05,
+    "optimiser.epochs": 1.25, "optimiser.max_steps": 50, "optimiser.language_rate": 3e-5,
+    "optimiser.merger_rate": 1e-4, "optimiser.vision_rate": 2e-7, "optimiser.schedule": "constant",
+    "optimiser.warmup_ratio": 0.1, "optimiser.weight_decay": 0.3, "optimiser.max_grad_norm": 0.5,
+    "batching.batch_size": 2, "batching.accumulation_steps": 4, "batching.gradient_checkpointing": True,
+    "saving.every_steps": 10, "saving.keep": 1, "devices.gpus": (0, 1), "devices.threads": 2,
+}  # fmt: skip
+BASE = load_recipe("lora_llm_full_vit").spec  # every part is trained, so every knob is in use
+
+
+def drawn(base: RunSpec = BASE, language: str = "en") -> Form:
+    t = translator(language)
+    return Form({path: draw(path, base, t) for path in ADVANCED}, t)
+
+
+def typed(form: Form, spec: RunSpec) -> list:
+    """What the browser sends back for a form that shows `spec`, through each component's own conversion."""
+    return [
+        component.preprocess(component.postprocess(value))
+        for component, value in zip(form.inputs, form.shown(spec), strict=True)
+    ]
+
+
+def test_the_trial_values_cover_every_knob():
+    assert set(OTHER_VALUES) == set(KNOBS)
+
+
+@pytest.mark.parametrize("path", OTHER_VALUES)
+def test_a_knob_survives_the_way_to_its_component_and_back(path):
+    base = BASE if path.startswith("optimiser") else RunSpec()
+    spec = base.with_values({path: OTHER_VALUES[path]})
+
+    back = from_component(KNOBS[path], to_component(KNOBS[path], value_at(spec, path)))
+
+    assert base.with_values({path: back}) == spec
+    assert spec != base
+
+
+@pytest.mark.parametrize("path", ADVANCED)
+def test_the_drawn_form_reads_back_what_it_shows(path):
+    form = drawn()
+    spec = BASE.with_values({path: OTHER_VALUES[path]})
+
+    reading = form.read(BASE, typed(form, spec))
+
+    assert reading == (spec, ())
+    assert form.changed(BASE, reading.spec_or_raise(form.t)) == [path]
+
+
+def test_every_problem_is_said_at_once_with_the_label_the_person_sees():
+    form = drawn()
+    values = dict(zip(ADVANCED, typed(form, BASE), strict=True))
+    values |= {"optimiser.epochs": 0, "batching.batch_size": None, "saving.keep": 2.5, "devices.gpus": "0, one"}
+
+    reading = form.read(BASE, list(values.values()))
+
+    assert dict(reading.problems) == {
+        "optimiser.epochs": "Epochs: must be more than 0",
+        "batching.batch_size": "Batch size: is empty",
+        "saving.keep": "Checkpoints kept: must be a whole number",
+        "devices.gpus": "GPUs: `one` is not a number",
+    }
+    with pytest.raises(SpecError, match="Epochs.*Batch size.*Checkpoints kept.*GPUs|Batch size"):
+        reading.spec_or_raise(form.t)
+
+
+def test_the_verdict_stands_beside_each_field():
+    form = drawn()
+    values = dict(zip(ADVANCED, typed(form, BASE), strict=True)) | {"saving.keep": 0}
+
+    verdicts = dict(zip(ADVANCED, form.check(BASE, list(values.values())), strict=True))
+
+    assert not verdicts["saving.keep"]["is_valid"]
+    assert verdicts["saving.keep"]["message"] == "Checkpoints kept: must be at least 1"
+    assert sum(not verdict["is_valid"] for verdict in verdicts.values()) == 1
+
+
+def test_two_knobs_that_clash_are_a_problem_of_no_single_field():
+    form = drawn()
+    values = dict(zip(ADVANCED, typed(form, BASE), strict=True))
+    values |= {"model.min_pixels": 784 * 64, "model.max_pixels": 784 * 16}
+
+    ((path, said),) = form.read(BASE, list(values.values())).problems
+
+    assert path == ""
+    assert "12,544" in said
+
+
+def test_a_knob_that_the_strategy_does_not_use_cannot_change_the_run():
+    base = load_recipe("vit_only").spec
+    form = drawn(base)
+    values = dict(zip(ADVANCED, typed(form, base), strict=True))
+    values |= {"strategy.lora_rank": 64, "optimiser.language_rate": 0.5}
+
+    assert form.read(base, list(values.values())).spec == base
+
+
+@pytest.mark.parametrize("name", STRATEGY_NAMES)
+def test_a_rate_is_offered_exactly_where_its_part_is_trained(name):
+    table = STRATEGIES[name]
+
+    for part in ("vision", "merger", "language"):
+        assert is_used(f"optimiser.{part}_rate", table) == (table.how(part) != "frozen")
+    assert is_used("strategy.lora_rank", table) == table.uses_lora
+
+
+@pytest.mark.parametrize("hostile", [None, 5, "x", {"name": 1}, [[1]], ["shapes"], [{"chosen": True}]])
+def test_w7_a_made_up_dataset_choice_is_refused_in_words_and_never_crashes(hostile):
+    form = Form({"data.datasets": None}, translator("en"))
+
+    reading = form.read(BASE, [hostile])
+
+    assert reading.spec is None
+    assert reading.problems[0][0] == "data.datasets"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_knob_and_every_choice_has_its_words(language):
+    strings = catalogue(language)
+
+    for path, knob in KNOBS.items():
+        assert strings[f"knob.{path}.label"]
+        assert strings[f"knob.{path}.help"]
+        if knob.unit:
+            assert strings[f"unit.{knob.unit}"]
+        if get_origin(knob.field.annotation) is Literal and knob.advanced:
+            for choice in get_args(knob.field.annotation):
+                assert strings[f"choice.{path}.{choice}"]
+
+
+def test_a_chinese_form_speaks_chinese():
+    form = drawn(language="zh")
+    values = dict(zip(ADVANCED, typed(form, BASE), strict=True)) | {"optimiser.epochs": 0}
+
+    assert form.components["optimiser.epochs"].label == "训练轮数（遍）"
+    assert form.read(BASE, list(values.values())).problems == (("optimiser.epochs", "训练轮数：必须大于 0"),)
