@@ -95,7 +95,7 @@ def _parse(raw: bytes) -> Event | None:
         if line["v"] != VERSION or line["kind"] not in _KINDS or not isinstance(line["values"], dict):
             return None
         return Event(int(line["seq"]), float(line["t"]), line["kind"], int(line["step"]), line["values"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

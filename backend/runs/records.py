@@ -1,8 +1,9 @@
 """What the keeper and the launcher write into a run folder, and the states a run may be in."""
 
-from typing import Literal, get_args
+from pathlib import Path
+from typing import Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 RunState = Literal["queued", "starting", "running", "stopping", "finished", "failed", "stopped", "lost"]
 TerminalState = Literal["finished", "failed", "stopped", "lost"]
@@ -59,3 +60,14 @@ class ExitRecord(Record):
     reason: str  # in words, empty where it finished
     hint: str
     ended_at: float
+
+
+R = TypeVar("R", bound=Record)
+
+
+def read_record(path: Path, kind: type[R]) -> R | None:
+    """Read one record; None where the file is missing, torn or of another kind: a pid of `true` or "12" is none."""
+    try:
+        return kind.model_validate_json(path.read_bytes(), strict=True)
+    except (OSError, ValidationError):
+        return None

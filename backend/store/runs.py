@@ -1,0 +1,210 @@
+"""The runs as everyone outside this package sees them: one door to the index."""
+
+import difflib
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from backend.errors import NotFoundError, StudioError
+from backend.ids import RunId
+from backend.runs.folder import RunFolder
+from backend.runs.records import TERMINAL, RunState
+from backend.settings import Workspace
+from backend.spec.run import RunSpec
+from backend.store import ingest, queue, rebuild
+from backend.store.curves import Curves, read_curves, read_metric_keys
+from backend.store.engine import open_database
+from backend.store.tables import happenings, runs
+from backend.store.views import Happening, RunView, happening_of, view_of
+
+MAX_NAME = 120  # characters
+MAX_NOTES = 20_000
+
+
+class RunStore:
+    """Reads and writes the index of one workspace. Safe to use from many threads and processes at once."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Open the index, or make it. Raises StudioError where that cannot be done."""
+        self.workspace = workspace
+        workspace.output.mkdir(parents=True, exist_ok=True)
+        self._database = open_database(workspace.database)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def add(self, run_id: RunId, spec: RunSpec, created_at: float) -> None:
+        """Put a new run at the end of the queue; one that is known already stays as it is.
+
+        Args:
+            run_id: the name of its folder.
+            spec: what it is asked to do.
+            created_at: seconds since the epoch.
+        """
+        self._insert(rebuild.as_row(run_id, spec, created_at))
+
+    def get(self, run_id: str) -> RunView:
+        """Return one run. Raises NotFoundError, naming the nearest one."""
+        with self._database.read() as connection:
+            row = connection.execute(select(runs).where(runs.c.id == run_id)).mappings().one_or_none()
+            if row is None:
+                raise _not_found(run_id, _ids_and_names(connection))
+            return view_of(row, self.workspace.output)
+
+    def find(self, text: str) -> RunView:
+        """Return the run that a person means by an id, a name, or the beginning of an id, where it is the only one.
+
+        Raises:
+            NotFoundError: no run or several runs are meant.
+        """
+        with self._database.read() as connection:
+            known = _ids_and_names(connection)
+        by_id = [run_id for run_id, _ in known if run_id == text]
+        by_name = [run_id for run_id, name in known if name == text]
+        by_prefix = [run_id for run_id, _ in known if text and run_id.startswith(text)]
+        for meant in (by_id, by_name, by_prefix):
+            if len(meant) == 1:
+                return self.get(meant[0])
+            if meant:
+                listed = ", ".join(f"`{run_id}`" for run_id in meant[:5])
+                raise NotFoundError(
+                    f"`{text}` means {len(meant)} runs: {listed}", hint="Give the whole id of one of them"
+                )
+        raise _not_found(text, known)
+
+    def views(self, limit: int = 200, *, states: Iterable[RunState] = (), text: str = "") -> list[RunView]:
+        """List runs, newest first.
+
+        Args:
+            limit: at most so many.
+            states: only runs in one of these; empty means all.
+            text: only runs whose id, name or notes hold this, whatever its case.
+        """
+        chosen = select(runs).order_by(runs.c.number.desc()).limit(limit)
+        if tuple(states):
+            chosen = chosen.where(runs.c.state.in_(tuple(states)))
+        if text:
+            holds = [column.icontains(text, autoescape=True) for column in (runs.c.id, runs.c.name, runs.c.notes)]
+            chosen = chosen.where(holds[0] | holds[1] | holds[2])
+        return self._views(chosen)
+
+    def rename(self, run_id: RunId, name: str) -> None:
+        """Change the name that lists show. Raises StudioError for an empty or overlong name, NotFoundError."""
+        name = " ".join(name.split())
+        if not 1 <= len(name) <= MAX_NAME:
+            raise StudioError(f"A name of {len(name)} characters does not fit", hint=f"Give 1 to {MAX_NAME} characters")
+        self._update(run_id, name=name)
+
+    def set_notes(self, run_id: RunId, notes: str) -> None:
+        """Replace the notes. Raises StudioError for overlong ones, NotFoundError."""
+        if len(notes) > MAX_NOTES:
+            raise StudioError(f"Notes of {len(notes):,} characters do not fit", hint=f"Keep them under {MAX_NOTES:,}")
+        self._update(run_id, notes=notes)
+
+    def remove(self, run_id: RunId) -> None:
+        """Forget a run and its curves; its folder is left alone. An unknown run is no error."""
+        with self._database.write() as connection:
+            queue.release(connection, run_id)
+            connection.execute(delete(runs).where(runs.c.id == run_id))
+
+    def transition(
+        self, run_id: RunId, to: RunState, from_states: Iterable[RunState], *, reason: str = "", hint: str = ""
+    ) -> bool:
+        """Move a run to another state if it is in one of `from_states` now; tell whether it was.
+
+        A terminal state is never left, whoever asks. Of several who ask at once, one is told True.
+        """
+        allowed = [state for state in from_states if state not in TERMINAL]
+        changes: dict[str, Any] = {"state": to, "reason": reason, "hint": hint}
+        if to in TERMINAL:
+            changes |= {"ended_at": time.time(), "seconds_left": None}
+        with self._database.write() as connection:
+            moved = update(runs).where(runs.c.id == run_id, runs.c.state.in_(allowed)).values(**changes)
+            return connection.execute(moved).rowcount == 1
+
+    def ingest(self, folder: RunFolder) -> int:
+        """Carry new events of a run into the index; return how many. May be called at any time, by anyone."""
+        return ingest.ingest(self._database, folder)
+
+    def rebuild(self) -> list[RunId]:
+        """Take in every run folder that the index does not know, curves included; return their ids, oldest first."""
+        with self._database.read() as connection:
+            known = set(connection.execute(select(runs.c.id)).scalars())
+        added = []
+        for folder in rebuild.unknown_folders(self.workspace.output, known):
+            row = rebuild.row_from(folder)
+            if row is not None and self._insert(row):
+                self.ingest(folder)
+                added.append(folder.run_id)
+        return added
+
+    def curves(self, run_ids: list[RunId], key: str, cursor: str = "") -> Curves:
+        """Read the points of one metric behind `cursor`: where it is empty, whole curves of at most 2,000 points."""
+        with self._database.read() as connection:
+            return read_curves(connection, run_ids, key, cursor)
+
+    def metric_keys(self, run_ids: list[RunId]) -> list[str]:
+        """Name every metric that one of the runs has reported, sorted."""
+        with self._database.read() as connection:
+            return read_metric_keys(connection, run_ids)
+
+    def notes_of(self, run_id: RunId) -> list[Happening]:
+        """What the program noted for people, oldest first."""
+        return self.happenings_of(run_id, "note")
+
+    def happenings_of(self, run_id: RunId, kind: str) -> list[Happening]:
+        """The program's notes, samples, checkpoints or end, oldest first."""
+        chosen = select(happenings).where(happenings.c.run_id == run_id, happenings.c.kind == kind)
+        with self._database.read() as connection:
+            return [happening_of(row) for row in connection.execute(chosen.order_by(happenings.c.seq)).mappings()]
+
+    def claim_next(self, devices: tuple[str, ...], pick_port: queue.PickPort) -> queue.Claim | None:
+        """Start the first queued run whose devices are free: it is `starting` and holds them. None where none can."""
+        with self._database.write() as connection:
+            return queue.claim_next(connection, devices, pick_port, time.time())
+
+    def hold(self, run_id: RunId, devices: tuple[str, ...]) -> None:
+        """Write down that a run found at work holds its devices."""
+        with self._database.write() as connection:
+            queue.hold(connection, run_id, devices, time.time())
+
+    def release(self, run_id: RunId) -> None:
+        """Give a run's devices back, once no process of it is left."""
+        with self._database.write() as connection:
+            queue.release(connection, run_id)
+
+    def holders(self) -> dict[str, RunId]:
+        """Which run holds each device that is held."""
+        with self._database.read() as connection:
+            return queue.holders(connection)
+
+    def _views(self, chosen: Select[Any]) -> list[RunView]:
+        with self._database.read() as connection:
+            return [view_of(row, self.workspace.output) for row in connection.execute(chosen).mappings()]
+
+    def _insert(self, row: dict[str, Any]) -> bool:
+        next_number = select(func.coalesce(func.max(runs.c.number), 0) + 1).scalar_subquery()
+        with self._database.write() as connection:
+            new = insert(runs).values(number=next_number, **row).on_conflict_do_nothing(index_elements=[runs.c.id])
+            return connection.execute(new).rowcount == 1
+
+    def _update(self, run_id: RunId, **changes: Any) -> None:
+        with self._database.write() as connection:
+            found = connection.execute(update(runs).where(runs.c.id == run_id).values(**changes)).rowcount
+        if not found:
+            self.get(run_id)  # says what is near
+
+
+def _ids_and_names(connection: Connection) -> list[tuple[str, str]]:
+    return [(row.id, row.name) for row in connection.execute(select(runs.c.id, runs.c.name))]
+
+
+def _not_found(text: str, known: Iterable[tuple[str, str]]) -> NotFoundError:
+    names = {name for pair in known for name in pair}
+    close = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
+    hint = f"Did you mean `{close[0]}`?" if close else "`studio runs` lists them"
+    return NotFoundError(f"There is no run `{text}`", hint=hint)
