@@ -42,19 +42,19 @@ class Model:
 _RELEASED = Rates(language_full=1e-5, language_lora=1e-4, merger=1e-5, vision=5e-6)
 _DEMO = Rates(language_full=1e-3, language_lora=5e-3, merger=1e-3, vision=1e-3)
 
+_HUB = "Qwen/Qwen2.5-VL-{}-Instruct"
+_RESEARCH = "Qwen Research License (non-commercial)"
+
 CATALOGUE: dict[str, Model] = {
     model.name: model
     for model in (
-        Model("demo", "Demo (shapes)", 1_300_000, 0, "Apache-2.0", _DEMO),
-        Model(
-            "Qwen/Qwen2.5-VL-3B-Instruct", "Qwen2.5-VL 3B", 3_754_622_976, int(7.5 * GB),
-            "Qwen Research License (non-commercial)", _RELEASED,
-        ),
-        Model("Qwen/Qwen2.5-VL-7B-Instruct", "Qwen2.5-VL 7B", 8_292_166_656, int(16.6 * GB), "Apache-2.0", _RELEASED),
-        Model("Qwen/Qwen2.5-VL-32B-Instruct", "Qwen2.5-VL 32B", 33_452_718_336, int(66.9 * GB), "Apache-2.0", _RELEASED),
-        Model("Qwen/Qwen2.5-VL-72B-Instruct", "Qwen2.5-VL 72B", 73_410_777_344, int(146.8 * GB), "Qwen License", _RELEASED),
+        Model("demo", "Demo (shapes)", 1_263_680, 0, "Apache-2.0", _DEMO),
+        Model(_HUB.format("3B"), "Qwen2.5-VL 3B", 3_754_622_976, int(7.5 * GB), _RESEARCH, _RELEASED),
+        Model(_HUB.format("7B"), "Qwen2.5-VL 7B", 8_292_166_656, int(16.6 * GB), "Apache-2.0", _RELEASED),
+        Model(_HUB.format("32B"), "Qwen2.5-VL 32B", 33_452_718_336, int(66.9 * GB), "Apache-2.0", _RELEASED),
+        Model(_HUB.format("72B"), "Qwen2.5-VL 72B", 73_410_777_344, int(146.8 * GB), "Qwen License", _RELEASED),
     )
-}  # fmt: skip
+}
 
 
 def rates_for(base: str) -> Rates:

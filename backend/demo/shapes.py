@@ -1,0 +1,101 @@
+"""Coloured shapes on a plain ground: the world that the demo model knows."""
+
+import random
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from PIL import Image, ImageDraw
+
+Colour = Literal["red", "green", "blue", "yellow", "purple", "orange"]
+Kind = Literal["circle", "square", "triangle", "cross"]
+COLOURS: tuple[Colour, ...] = get_args(Colour)
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+CELL = 28  # px; sides are multiples of it, so boxes are in the pixels that the model sees
+SLOT = 56  # px; one shape lives in one slot
+SCALE = 4  # drawn larger, then reduced: smooth edges
+_PIGMENT: dict[Colour, tuple[int, int, int]] = {
+    "red": (214, 40, 40),
+    "green": (44, 160, 68),
+    "blue": (36, 84, 214),
+    "yellow": (240, 206, 40),
+    "purple": (134, 54, 176),
+    "orange": (242, 130, 30),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One shape; `box` is left, top, right, bottom in pixels."""
+
+    kind: Kind
+    colour: Colour
+    box: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What stands in a picture, shapes in reading order: top to bottom, left to right."""
+
+    width: int
+    height: int
+    shapes: tuple[Shape, ...]
+    seed: int  # of tints and ground
+
+
+def make_scene(chance: random.Random, most_shapes: int = 4) -> Scene:
+    """Place one to `most_shapes` shapes, no two of the same kind and colour, on a ground of 2 x 2 or 2 x 3 slots."""
+    columns, rows = chance.choice([(2, 2), (3, 2), (2, 3), (2, 2)])
+    slots = [(column, row) for row in range(rows) for column in range(columns)]
+    taken = sorted(chance.sample(slots, chance.randint(1, min(most_shapes, len(slots)))), key=lambda s: (s[1], s[0]))
+    looks = chance.sample([(kind, colour) for kind in KINDS for colour in COLOURS], len(taken))
+    shapes = []
+    for (column, row), (kind, colour) in zip(taken, looks, strict=True):
+        side = chance.randint(30, 46)
+        left = column * SLOT + chance.randint(3, SLOT - side - 3)
+        top = row * SLOT + chance.randint(3, SLOT - side - 3)
+        shapes.append(Shape(kind, colour, (left, top, left + side, top + side)))
+    return Scene(columns * SLOT, rows * SLOT, tuple(shapes), chance.randrange(2**31))
+
+
+def draw(scene: Scene, *, night: bool = False) -> Image.Image:
+    """Draw a scene by day (light ground) or by night (a dark, blue, grainy picture of the same shapes)."""
+    chance = random.Random(scene.seed)
+    ground = tuple(chance.randint(226, 255) for _ in range(3))
+    image = Image.new("RGB", (scene.width * SCALE, scene.height * SCALE), ground)
+    pen = ImageDraw.Draw(image)
+    for shape in scene.shapes:
+        tint = tuple(max(0, min(255, value + chance.randint(-18, 18))) for value in _PIGMENT[shape.colour])
+        _draw_shape(pen, shape, tint)
+    small = image.resize((scene.width, scene.height), Image.Resampling.BOX)
+    return _by_night(small, chance) if night else small
+
+
+def _draw_shape(pen: ImageDraw.ImageDraw, shape: Shape, tint: tuple[int, ...]) -> None:
+    left, top, right, bottom = (edge * SCALE for edge in shape.box)
+    if shape.kind == "circle":
+        pen.ellipse((left, top, right, bottom), fill=tint)
+    elif shape.kind == "square":
+        pen.rectangle((left, top, right, bottom), fill=tint)
+    elif shape.kind == "triangle":
+        pen.polygon([((left + right) // 2, top), (right, bottom), (left, bottom)], fill=tint)
+    else:
+        third = (right - left) // 3
+        pen.rectangle((left + third, top, right - third, bottom), fill=tint)
+        pen.rectangle((left, top + third, right, bottom - third), fill=tint)
+
+
+def _by_night(image: Image.Image, chance: random.Random) -> Image.Image:
+    """Turn light into dark: channels are inverted, dimmed and shifted towards blue; fine grain on top."""
+    red, green, blue = image.split()
+    dark = Image.merge(
+        "RGB",
+        (
+            red.point(lambda value: int((255 - value) * 0.45) + 8),
+            green.point(lambda value: int((255 - value) * 0.45) + 12),
+            blue.point(lambda value: int((255 - value) * 0.5) + 40),
+        ),
+    )
+    noise = Image.frombytes("L", image.size, chance.randbytes(image.width * image.height))
+    grain = Image.merge("RGB", (noise, noise, noise))
+    return Image.blend(dark, grain, 0.06)

@@ -1,0 +1,136 @@
+"""From a conversation and its pictures to tokens, labels, positions and patches: the one renderer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import AutoProcessor
+
+from backend.conversation import Message, render
+from backend.errors import CheckpointError, DatasetError
+from backend.model.pictures import open_picture, sized_picture
+from backend.model.positions import rope_positions
+
+IGNORED = -100
+CACHE_BYTES = 512 << 20  # patches kept in memory, so that later epochs skip decoding
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One conversation, ready for the model. T tokens, P patches, N pictures."""
+
+    input_ids: torch.Tensor  # (T,)
+    labels: torch.Tensor  # (T,), IGNORED where nothing is learned; aligned with input_ids, not shifted
+    token_types: torch.Tensor  # (T,), 1 on picture tokens
+    positions: torch.Tensor  # (3, T): time, height, width
+    patches: torch.Tensor  # (P, 1176)
+    grids: torch.Tensor  # (N, 3): frames, patch rows, patch columns
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the language model reads."""
+        return int(self.input_ids.shape[0])
+
+
+class Encoder:
+    """Turns conversations into samples with one model's tokenizer and one pair of pixel bounds."""
+
+    def __init__(self, folder: Path, min_pixels: int, max_pixels: int) -> None:
+        """Load the processor from a model folder. Raises CheckpointError where they are missing."""
+        try:
+            self.processor = AutoProcessor.from_pretrained(folder)
+        except (OSError, ValueError) as error:
+            raise CheckpointError(
+                f"`{folder.name}` has no tokenizer or processor", hint="Take a folder that holds the whole model"
+            ) from error
+        self.tokenizer = self.processor.tokenizer
+        self.min_pixels, self.max_pixels = min_pixels, max_pixels
+        self.image_id = _single(self.tokenizer, "<|image_pad|>")
+        self.end_id = _single(self.tokenizer, "<|im_end|>")
+        self._cache: dict[Path, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._cached_bytes = 0
+
+    def encode(
+        self, messages: tuple[Message, ...], pictures: list[Path], *, for_answer: bool = False, name: str = "sample"
+    ) -> Sample:
+        """Render, tokenise, expand picture tokens, and mark what is learned.
+
+        Args:
+            messages: the turns; one `<image>` for each picture, in order.
+            pictures: checked local files.
+            for_answer: end with an open assistant turn instead of learning from the last one.
+            name: how errors call this conversation.
+
+        Raises:
+            DatasetError: pictures and placeholders differ in number, or a picture cannot be read.
+        """
+        segments = render(messages, for_answer=for_answer)
+        text = "".join(segment.text for segment in segments)
+        encoded = self.tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
+        ids = np.asarray(encoded["input_ids"], dtype=np.int64)
+        starts = np.asarray([start for start, _ in encoded["offset_mapping"]], dtype=np.int64)
+        learned = np.zeros(len(text) + 1, dtype=bool)
+        position = 0
+        for segment in segments:
+            learned[position : position + len(segment.text)] = segment.is_learned
+            position += len(segment.text)
+        labels = np.where(learned[starts], ids, IGNORED)
+        found = [self._patches(path, name) for path in pictures]
+        ids, labels = self._expand(ids, labels, [grid for _, grid in found], name)
+        types = (ids == self.image_id).astype(np.int64)
+        grids = torch.stack([grid for _, grid in found]) if found else torch.zeros((0, 3), dtype=torch.long)
+        patches = torch.cat([patch for patch, _ in found]) if found else torch.zeros((0, 1176))
+        positions = torch.from_numpy(rope_positions(types, grids.numpy()))
+        return Sample(
+            torch.from_numpy(ids), torch.from_numpy(labels), torch.from_numpy(types), positions, patches, grids
+        )
+
+    def _expand(
+        self, ids: np.ndarray, labels: np.ndarray, grids: list[torch.Tensor], name: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Repeat each picture token as often as its picture has cells; the only place that does."""
+        places = np.flatnonzero(ids == self.image_id)
+        if len(places) != len(grids):
+            raise DatasetError(
+                f"`{name}` shows {len(grids)} pictures but its text has {len(places)} `<image>` places",
+                hint="Each picture needs exactly one `<image>` in the text of a user turn",
+            )
+        repeats = np.ones(len(ids), dtype=np.int64)
+        for place, grid in zip(places, grids, strict=True):
+            repeats[place] = int(grid.prod()) // 4
+        labels = np.where(ids == self.image_id, IGNORED, labels)
+        return np.repeat(ids, repeats), np.repeat(labels, repeats)
+
+    def _patches(self, path: Path, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Patches (P, 1176) and grid (3,) of a picture, from memory where they are."""
+        if path in self._cache:
+            return self._cache[path]
+        try:
+            picture = open_picture(path)
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            raise DatasetError(
+                f"Picture `{path.name}` of `{name}` cannot be read: {error}",
+                hint="Check the dataset, then import it again",
+            ) from error
+        made = self.patches_of(picture)
+        size = made[0].numel() * made[0].element_size()
+        if self._cached_bytes + size <= CACHE_BYTES:
+            self._cache[path] = made
+            self._cached_bytes += size
+        return made
+
+    def patches_of(self, picture: Image.Image) -> tuple[torch.Tensor, torch.Tensor]:
+        """Patches (P, 1176) and grid (3,) of a decoded picture."""
+        sized = sized_picture(picture, self.min_pixels, self.max_pixels)
+        made = self.processor.image_processor(images=[sized], do_resize=False, return_tensors="pt")
+        return made["pixel_values"], made["image_grid_thw"][0]
+
+
+def _single(tokenizer: Any, token: str) -> int:
+    ids = tokenizer(token, add_special_tokens=False)["input_ids"]
+    if len(ids) != 1:
+        raise CheckpointError(f"The tokenizer splits `{token}`", hint="Take a model whose tokenizer is Qwen2.5-VL's")
+    return int(ids[0])

@@ -1,0 +1,99 @@
+"""Load a model for training or talking: precision with its reason, 4-bit language, adapters, trained vision weights."""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from peft import PeftModel
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+from transformers import BitsAndBytesConfig, Qwen2_5_VLForConditionalGeneration
+
+from backend.catalog.checkpoints import VISION_WEIGHTS, Checkpoint, read_record
+from backend.catalog.parameters import read_config
+from backend.errors import CheckpointError
+
+# `["visual"]` would quantise the whole tower without a word: the names must be anchored like this.
+KEPT_WHOLE = ["model.visual", "lm_head"]
+
+
+class Precision(NamedTuple):
+    """The dtype of a run, and why."""
+
+    dtype: torch.dtype
+    because: str
+
+
+def choose_precision(wish: Literal["auto", "bf16", "fp32"]) -> Precision:
+    """Decide the dtype. On a CPU bf16 arithmetic is slower than fp32, so `auto` takes fp32 there."""
+    if wish == "bf16":
+        return Precision(torch.bfloat16, "asked for")
+    if wish == "fp32":
+        return Precision(torch.float32, "asked for")
+    if torch.cuda.is_available() and torch.cuda.is_bf16_supported():
+        return Precision(torch.bfloat16, "the GPU computes in bf16")
+    return Precision(torch.float32, "there is no GPU that computes in bf16")
+
+
+def load_base(folder: Path, precision: Precision, *, quantised: bool = False) -> nn.Module:
+    """Load a whole model.
+
+    Args:
+        folder: HF layout, safetensors only.
+        precision: of everything that is not stored in 4 bits.
+        quantised: store the language model's linear layers as NF4 with double quantisation; the vision tower, the
+            merger and the head stay whole.
+
+    Raises:
+        CheckpointError: another architecture, or files that are missing or broken.
+    """
+    read_config(folder)
+    four_bit = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=precision.dtype,
+        llm_int8_skip_modules=KEPT_WHOLE,
+    )
+    try:
+        return Qwen2_5_VLForConditionalGeneration.from_pretrained(
+            folder,
+            dtype=precision.dtype,
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            quantization_config=four_bit if quantised else None,
+        )
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(
+            f"`{folder.name}` cannot be loaded: {str(error).splitlines()[0][:200]}",
+            hint="Take another checkpoint, or fetch the model again",
+        ) from error
+
+
+def attach_adapter(model: nn.Module, checkpoint: Checkpoint, name: str) -> PeftModel:
+    """Put an adapter on a loaded base model under `name`; a second one joins the first.
+
+    Raises:
+        CheckpointError: adapter weights are missing or do not fit this model.
+    """
+    if checkpoint.adapter is None:
+        raise CheckpointError(f"`{checkpoint.reference}` is no adapter", hint="Load it as a whole model")
+    read_record(checkpoint.adapter)
+    if isinstance(model, PeftModel):
+        result = model.load_adapter(str(checkpoint.adapter), adapter_name=name)
+        missing = [key for key in result.missing_keys if "lora_" in key and f".{name}." in key]
+        if missing or result.unexpected_keys:
+            raise CheckpointError(
+                f"The adapter of `{checkpoint.reference}` does not fit: {(missing or result.unexpected_keys)[0]}",
+                hint="It was trained on another model",
+            )
+        return model
+    return PeftModel.from_pretrained(model, str(checkpoint.adapter), adapter_name=name)
+
+
+def vision_weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """The vision weights trained beside an adapter, named as in the released model; empty where there are none."""
+    if checkpoint.adapter is None or not (checkpoint.adapter / VISION_WEIGHTS).is_file():
+        return {}
+    return load_file(checkpoint.adapter / VISION_WEIGHTS)
