@@ -1,0 +1,100 @@
+"""What to run, as plain data: no process is started here, so every command can be read and tested."""
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass, field
+
+from backend.runs.folder import RunFolder
+from backend.runs.records import RUN_MARKER
+from backend.settings import ROOT, child_environment
+from launcher.processes import FOLDER_MARKER
+from launcher.settings import KeeperSettings
+
+PORT_FLAG = "--master_port"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A process to start. What is shown is what runs."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str] = field(default_factory=dict)  # added to `child_environment()`
+
+    def as_shell(self) -> str:
+        """Render for a person to copy into a terminal."""
+        assignments = [f"{name}={shlex.quote(value)}" for name, value in sorted(self.env.items())]
+        return " ".join([*assignments, shlex.join(self.argv)])
+
+    def environment(self) -> dict[str, str]:
+        """All that the process sees: what it needs to run, and no secret of the studio or the person."""
+        return child_environment() | self.env
+
+
+def training_command(folder: RunFolder, devices: tuple[str, ...], master_port: int, threads: int = 0) -> Command:
+    """Train the run in `folder` with DeepSpeed's own launcher; its folder is the program's only argument.
+
+    Args:
+        folder: the run's; everything else is in its spec.json.
+        devices: `cuda:<index>` each, or `cpu:0` alone.
+        master_port: where the run's processes meet.
+        threads: of each process; 0 shares the cores out.
+    """
+    launcher = [
+        sys.executable, "-m", "deepspeed.launcher.runner",
+        "--hostfile", os.devnull,  # else a machine with a /job/hostfile would start the run elsewhere
+        "--log_level", "error",
+        *_where(devices), PORT_FLAG, str(master_port),
+    ]  # fmt: skip
+    program = ["--no_local_rank", "--module", "backend.training", str(folder.path)]
+    return Command((*launcher, *program), run_environment(folder, devices, threads))
+
+
+def keeper_command(folder: RunFolder, settings: KeeperSettings, devices: tuple[str, ...]) -> Command:
+    """Watch over the run in `folder`; what the keeper starts is in the run's command.json."""
+    argv = (sys.executable, "-m", "launcher.keeper", str(folder.path), settings.model_dump_json(), ",".join(devices))
+    return Command(argv, {"PYTHONPATH": _python_path()})
+
+
+def run_environment(folder: RunFolder, devices: tuple[str, ...], threads: int = 0) -> dict[str, str]:
+    """What every process of a run sees beside `child_environment()`."""
+    inherited = child_environment()
+    wanted = str(threads) if threads else inherited.get("OMP_NUM_THREADS", str(_cores_for(len(devices))))
+    environment = {
+        RUN_MARKER: folder.run_id,
+        FOLDER_MARKER: str(folder.path.resolve()),
+        "PYTHONPATH": _python_path(),
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": wanted,
+        "HF_HUB_OFFLINE": "1",  # models were fetched before; a run must not wait for a network
+        "TOKENIZERS_PARALLELISM": "false",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # the order of nvidia-smi, by which devices are counted here
+    }
+    if devices == ("cpu:0",):
+        environment["DS_ACCELERATOR"] = "cpu"
+    return environment
+
+
+def with_port(argv: tuple[str, ...], port: int) -> tuple[str, ...]:
+    """The same command at another meeting port; unchanged where it names none."""
+    if PORT_FLAG not in argv:
+        return argv
+    at = argv.index(PORT_FLAG) + 1
+    return (*argv[:at], str(port), *argv[at + 1 :])
+
+
+def _python_path() -> str:
+    """Where `-m backend.training` is found, whatever the working directory."""
+    inherited = child_environment().get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join(dict.fromkeys([str(ROOT), *(os.path.abspath(place) for place in inherited if place)]))
+
+
+def _where(devices: tuple[str, ...]) -> tuple[str, str]:
+    """Name the processors for DeepSpeed: GPUs by index; a CPU has no slots to include, only a number of processes."""
+    if devices == ("cpu:0",):
+        return ("--num_gpus", "1")
+    return ("--include", "localhost:" + ",".join(device.removeprefix("cuda:") for device in devices))
+
+
+def _cores_for(processes: int) -> int:
+    return max(1, len(os.sched_getaffinity(0)) // max(1, processes))

@@ -1,0 +1,74 @@
+"""Delete a run, and nothing else; a crash on the way leaves the whole run or its rubbish, never half a run."""
+
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from backend.errors import LaunchError
+from backend.ids import is_safe_name
+from backend.runs.records import ACTIVE
+from backend.settings import Workspace
+from backend.store.runs import RunStore
+from backend.store.views import RunView
+
+RUBBISH = "run."  # how our names in the trash begin; datasets have their own
+KEEP_RUBBISH_S = 24 * 3600.0
+_MANY = 10_000
+
+
+def delete_run(workspace: Workspace, runs: RunStore, run_id: str) -> None:
+    """Move a run's folder to the trash, forget it, and empty that part of the trash.
+
+    Raises:
+        NotFoundError: no run has that id.
+        LaunchError: it is at work, another run builds on it, its folder is not its own, or the disk refuses. Nothing
+            has changed then.
+    """
+    run = runs.get(run_id)
+    if run.state == "queued":
+        runs.transition(run.id, "stopped", ("queued",), reason="It was deleted")
+        run = runs.get(run_id)
+    _refuse_used(runs, run)
+    _refuse_foreign(workspace, run)
+    rubbish = workspace.trash / f"{RUBBISH}{run.id}.{time.time_ns()}"
+    try:
+        workspace.trash.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # somebody removed the folder by hand: then only the index knows it
+            run.folder.path.rename(rubbish)
+    except OSError as error:
+        raise LaunchError(
+            f"`{run.id}` cannot be moved to the trash: {error}", hint="Check the rights of its folder"
+        ) from error
+    runs.remove(run.id)
+    shutil.rmtree(rubbish, ignore_errors=True)
+
+
+def empty_trash(workspace: Workspace, older_than_s: float = KEEP_RUBBISH_S) -> None:
+    """Remove runs whose deletion was cut short more than `older_than_s` seconds ago."""
+    for rubbish in workspace.trash.glob(f"{RUBBISH}*"):
+        deleted_at_ns = rubbish.name.rsplit(".", 1)[-1]
+        if deleted_at_ns.isdecimal() and time.time() - int(deleted_at_ns) / 1e9 > older_than_s:
+            shutil.rmtree(rubbish, ignore_errors=True)
+
+
+def _refuse_used(runs: RunStore, run: RunView) -> None:
+    if run.is_active:
+        raise LaunchError(f"`{run.id}` is {run.state}", hint="Stop it first, then delete it")
+    if run.id in runs.holders().values():
+        raise LaunchError(f"`{run.id}` has ended, but not all of its processes", hint="Try again in a minute")
+    for other in runs.views(_MANY, states=("queued", *ACTIVE)):
+        base = other.spec.model.base
+        if base == run.id or base.startswith(f"{run.id}/") or _lies_in(base, run.folder.path):
+            raise LaunchError(f"`{run.id}` is the model that `{other.id}` starts from", hint=f"Stop `{other.id}` first")
+
+
+def _refuse_foreign(workspace: Workspace, run: RunView) -> None:
+    path = run.folder.path
+    is_own = is_safe_name(run.id) and not path.is_symlink() and path.resolve().parent == workspace.output.resolve()
+    if not is_own:
+        raise LaunchError(f"`{path}` is not a run folder of this workspace", hint="Remove it by hand, if it is yours")
+
+
+def _lies_in(base: str, folder: Path) -> bool:
+    return folder.resolve() in Path(base).resolve().parents or folder.resolve() == Path(base).resolve()

@@ -1,0 +1,84 @@
+"""Bring the index up to what folders and processes tell. As often as one likes, by anyone, several at once.
+
+A keeper proposes how a run ended; only here is that made the run's state, and only here are its devices given back.
+"""
+
+import time
+
+from backend.runs.folder import RunFolder
+from backend.runs.records import ACTIVE, ExitRecord, ProcessRecord, read_record
+from backend.store.runs import RunStore
+from backend.store.views import RunView
+from launcher.keeper_lock import is_locked
+from launcher.processes import boot_id, child_of, end_all, is_alive, keeper_of
+
+START_PATIENCE_S = 30.0  # from the claim of a run's devices until its keeper must hold the lock
+SWEEP_TERM_S = 3.0
+_MANY = 10_000
+
+
+def settle_all(runs: RunStore) -> None:
+    """Take in runs that the index does not know, settle every active one, and free devices nobody uses any more."""
+    for run_id in runs.rebuild():
+        found = runs.get(run_id)
+        if found.is_active:
+            runs.hold(run_id, found.devices)
+    for run in runs.views(_MANY, states=ACTIVE):
+        settle(runs, run)
+    for run_id in set(runs.holders().values()):
+        run = runs.get(run_id)
+        if run.is_over:
+            _give_back(runs, run)
+
+
+def settle(runs: RunStore, run: RunView) -> None:
+    """Carry over one active run's events, and its end where it has ended."""
+    runs.ingest(run.folder)
+    if not run.folder.exit.exists() and has_keeper(run):
+        if run.folder.stop.exists():
+            runs.transition(run.id, "stopping", ("starting", "running"))
+        return
+    ended = read_record(run.folder.exit, ExitRecord)  # read after the look at the keeper, which writes it last
+    runs.ingest(run.folder)
+    if ended is not None:
+        runs.transition(run.id, ended.state, ACTIVE, reason=ended.reason, hint=ended.hint)
+    else:
+        runs.transition(run.id, "lost", ACTIVE, reason=_why_lost(run.folder), hint=_what_is_left(run.folder))
+    _give_back(runs, run)
+
+
+def has_keeper(run: RunView) -> bool:
+    """Tell whether somebody watches over an active run. Before process.json is written, its lock and its age tell."""
+    process = read_record(run.folder.process, ProcessRecord)
+    if process is not None:
+        return is_alive(keeper_of(process))
+    if is_locked(run.folder):
+        return True
+    return run.state == "starting" and time.time() - (run.started_at or 0.0) < START_PATIENCE_S
+
+
+def _give_back(runs: RunStore, run: RunView) -> None:
+    """End what is left of a run that is over, and free its devices once nothing is. Another boot left nothing."""
+    process = read_record(run.folder.process, ProcessRecord)
+    is_of_this_boot = process is None or process.boot_id == boot_id()
+    leader = child_of(process) if process is not None and is_of_this_boot else None
+    if not is_of_this_boot or end_all(run.folder, leader, term_s=SWEEP_TERM_S):
+        runs.release(run.id)
+
+
+def _why_lost(folder: RunFolder) -> str:
+    process = read_record(folder.process, ProcessRecord)
+    if process is None:
+        return "Its keeper never got to starting it"
+    if process.boot_id != boot_id():
+        return "The machine was restarted while it ran"
+    return "Its keeper was killed while it ran, so what was left of it was ended"
+
+
+def _what_is_left(folder: RunFolder) -> str:
+    checkpoints = folder.checkpoints()
+    if folder.has_final_model:
+        return "Its final model is whole and can be used"
+    if checkpoints:
+        return f"Its last whole checkpoint is `{checkpoints[-1].name}`"
+    return "Start it again"

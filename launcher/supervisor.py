@@ -1,0 +1,250 @@
+"""Start, queue, stop, find again and delete runs. Used alike by the web process, the command line and ending keepers.
+
+None of them needs another to live: each brings the index up to what the folders tell, and starts what may start.
+"""
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import cached_property
+from typing import Self
+
+from backend.deepspeed_config import deepspeed_config
+from backend.errors import LaunchError
+from backend.ids import RunId, new_run_id
+from backend.jsonl import write_atomically
+from backend.runs.events import Event, read_events
+from backend.runs.folder import RunFolder
+from backend.runs.records import CommandRecord, ExitRecord, StopMode, StopRecord, read_record
+from backend.settings import Workspace, child_environment
+from backend.spec.run import RunSpec
+from backend.store.queue import Claim
+from backend.store.runs import RunStore
+from backend.store.views import RunView
+from launcher.commands import Command, keeper_command, run_environment, training_command
+from launcher.deletion import delete_run, empty_trash
+from launcher.devices import Device, describe, find_devices
+from launcher.keeper_lock import take_lock
+from launcher.logs import read_tail
+from launcher.ports import free_port
+from launcher.processes import start_detached
+from launcher.reconciler import settle, settle_all
+from launcher.settings import KeeperSettings
+
+OnEvent = Callable[[Event], None]
+
+
+class Launcher:
+    """Every act on runs. Safe to use from many threads and processes at once."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        runs: RunStore,
+        settings: KeeperSettings | None = None,
+        devices: tuple[Device, ...] | None = None,
+    ) -> None:
+        """Take a workspace and its index.
+
+        Args:
+            workspace: where the runs lie.
+            runs: the index of the same workspace.
+            settings: for the keepers started from here, and handed on by them to those they start.
+            devices: what may be given out; by default what this machine has.
+        """
+        self.workspace = workspace
+        self.runs = runs
+        self._settings = settings or KeeperSettings()
+        self._given_devices = devices
+        self._one_at_a_time = threading.RLock()
+        workspace.prepare()
+        empty_trash(workspace)
+
+    @classmethod
+    def open(cls, workspace: Workspace, settings: KeeperSettings | None = None) -> Self:
+        """Open a workspace together with its index. Raises StudioError where the index cannot be opened."""
+        return cls(workspace, RunStore(workspace), settings)
+
+    @cached_property
+    def devices(self) -> tuple[Device, ...]:
+        """What this machine has to run on: its GPUs, or the CPU as one device. Asked once."""
+        return self._given_devices or find_devices(child_environment())
+
+    def describe_devices(self) -> str:
+        """Say in a few words what there is to run on, e.g. `2 CPU cores · 24 GB`."""
+        return describe(self.devices)
+
+    def submit(self, spec: RunSpec) -> RunId:
+        """Write a new run's folder and queue it; it starts at once where its devices are free.
+
+        Returns:
+            Its id. Where it could not be started after all, its state is `failed` and says why.
+
+        Raises:
+            LaunchError: it names a GPU that is not there, or its folder cannot be written.
+        """
+        missing = self._missing_devices(spec)
+        if missing:
+            hint = f"Choose among what there is ({self.describe_devices()}), or name no GPU"
+            raise LaunchError(f"There is no {' and no '.join(f'`{name}`' for name in missing)} here", hint=hint)
+        try:
+            folder = self._new_folder(spec)
+        except OSError as error:
+            raise LaunchError(f"The run's folder cannot be written: {error}", hint="Free some space") from error
+        self.runs.add(folder.run_id, spec, time.time())
+        self.schedule()
+        return folder.run_id
+
+    def schedule(self) -> None:
+        """Reconcile, then start every queued run whose devices are free. Pages call it as often as they look."""
+        with self._one_at_a_time:
+            self.reconcile()
+            self._fail_impossible()
+            names = tuple(device.name for device in self.devices)
+            while claim := self.runs.claim_next(names, free_port):
+                self._start(claim)
+
+    def reconcile(self) -> None:
+        """Bring the index up to what folders and processes tell: new events, ended runs, lost ones, unknown ones."""
+        with self._one_at_a_time:
+            settle_all(self.runs)
+
+    def stop(self, run_id: str, mode: StopMode = "save") -> RunView:
+        """Ask a run to end. A queued one is out at once; one that is over stays as it is; asking twice is asking once.
+
+        Args:
+            run_id: which.
+            mode: `save` writes a final model first, `now` does not. `now` may follow `save`, but not the reverse.
+
+        Raises:
+            NotFoundError: no run has that id.
+            LaunchError: the wish cannot be written down.
+        """
+        run = self.runs.get(run_id)
+        if run.is_over or self._leave_queue(run):
+            return self.runs.get(run_id)
+        asked = read_record(run.folder.stop, StopRecord)
+        if asked is None or (asked.mode, mode) == ("save", "now"):
+            wish = StopRecord(mode=mode, asked_at=time.time())
+            try:
+                write_atomically(run.folder.stop, wish.model_dump_json().encode())
+            except OSError as error:
+                raise LaunchError(f"`{run.id}` cannot be told to stop: {error}", hint="Free some space") from error
+        self.runs.transition(run.id, "stopping", ("starting", "running"))
+        return self.runs.get(run_id)
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run that is not at work, with its folder. Raises LaunchError where it is used, NotFoundError."""
+        with self._one_at_a_time:
+            delete_run(self.workspace, self.runs, run_id)
+
+    def log_tail(self, run_id: str, lines: int = 200) -> str:
+        """Return the last lines of a run's log, without colours and secrets, at the same cost whatever its size."""
+        return read_tail(self.runs.get(run_id).folder.log, lines)
+
+    def wait(self, run_id: str, on_event: OnEvent | None = None, poll_s: float = 0.3) -> RunView:
+        """Follow a run to its end; Ctrl-C leaves it alive.
+
+        Args:
+            run_id: which.
+            on_event: called with each event of the run, from its first one on.
+            poll_s: seconds between two looks.
+        """
+        offset = 0
+        while True:
+            run = self.runs.get(run_id)
+            if run.is_active:
+                settle(self.runs, run)
+            elif run.state == "queued":
+                self.schedule()
+            run = self.runs.get(run_id)
+            offset = _tell(run.folder, offset, on_event)
+            if run.is_over:
+                return run
+            time.sleep(poll_s)
+
+    def _missing_devices(self, spec: RunSpec) -> list[str]:
+        present = {device.name for device in self.devices}
+        return [f"cuda:{index}" for index in spec.devices.gpus if f"cuda:{index}" not in present]
+
+    def _new_folder(self, spec: RunSpec) -> RunFolder:
+        """Make the folder of a new run; its spec is written last, and before that it is no run."""
+        datasets = [share.name for share in spec.data.datasets[:1]]
+        run_id = new_run_id(spec.name or " ".join([spec.strategy.name, *datasets]), datetime.now().astimezone())
+        folder, number = RunFolder(self.workspace.output / run_id), 1
+        while True:
+            try:
+                folder.path.mkdir()
+                break
+            except FileExistsError:  # another of that name in the same second
+                number += 1
+                folder = RunFolder(self.workspace.output / f"{run_id}-{number}")
+        try:
+            write_atomically(folder.deepspeed, json.dumps(deepspeed_config(spec), indent=2).encode())
+            write_atomically(folder.spec, spec.model_dump_json(indent=2).encode())
+        except OSError:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
+        return folder
+
+    def _fail_impossible(self) -> None:
+        """End queued runs that wait for a GPU which is no longer there: they would wait for ever."""
+        for run in self.runs.views(states=("queued",)):
+            missing = self._missing_devices(run.spec)
+            if missing:
+                reason = f"It waited for {', '.join(missing)}, which this machine does not have"
+                self.runs.transition(
+                    run.id, "failed", ("queued",), reason=reason, hint="Start it again on other devices"
+                )
+
+    def _leave_queue(self, run: RunView) -> bool:
+        reason = "It was stopped before it started"
+        if not self.runs.transition(run.id, "stopped", ("queued",), reason=reason):
+            return False
+        record = ExitRecord(
+            raw_status=None, exit_code=None, signal=None, duration_s=0.0, peak_memory_bytes=0, state="stopped",
+            reason=reason, hint="", ended_at=time.time(),
+        )  # fmt: skip
+        write_atomically(run.folder.exit, record.model_dump_json().encode())  # so that a rebuilt index knows it too
+        return True
+
+    def _start(self, claim: Claim) -> None:
+        """Start the keeper of a claimed run. Where another keeper has it already, that one goes on."""
+        run = self.runs.get(claim.run_id)
+        try:
+            lock = take_lock(run.folder)
+            if lock is None:
+                return
+            with lock:  # the keeper goes on holding it, by its stdout
+                command = self._command_of(run, claim)
+                environment = command.environment()
+                record = CommandRecord(argv=command.argv, env=environment, cwd=str(run.folder.path.resolve()))
+                write_atomically(run.folder.command, record.model_dump_json(indent=2).encode())
+                keeper = keeper_command(run.folder, self._settings, claim.devices)
+                start_detached(keeper.argv, environment=keeper.environment(), folder=run.folder.path, output=lock)
+        except OSError as error:
+            reason = f"It could not be started: {error}"
+            self.runs.transition(run.id, "failed", ("starting",), reason=reason, hint="Correct that and start it again")
+            self.runs.release(run.id)
+
+    def _command_of(self, run: RunView, claim: Claim) -> Command:
+        threads = run.spec.devices.threads
+        if not self._settings.program:
+            return training_command(run.folder, claim.devices, claim.port, threads)
+        argv = (*self._settings.program, str(run.folder.path))
+        return Command(argv, run_environment(run.folder, claim.devices, threads))
+
+
+def _tell(folder: RunFolder, offset: int, on_event: OnEvent | None) -> int:
+    """Hand on the events behind `offset`; return where they end."""
+    while True:
+        batch = read_events(folder.events, offset)
+        for event in batch.events:
+            if on_event is not None:
+                on_event(event)
+        if batch.end == offset:
+            return offset
+        offset = batch.end
