@@ -49,7 +49,7 @@ def model_folder(base: str, workspace: Workspace) -> Path | None:
     if base == "demo":
         return DEMO_MODEL if (DEMO_MODEL / "config.json").is_file() else None
     folder = workspace.models / slug(base, fallback="model")
-    return folder if (folder / COMPLETE).is_file() else None
+    return folder if (folder / "config.json").is_file() and is_downloaded_whole(folder) else None
 
 
 def resolve_checkpoint(reference: str, workspace: Workspace) -> Checkpoint:
@@ -128,13 +128,20 @@ def _folder_of(reference: str, workspace: Workspace) -> Path:
         raise NotFoundError(
             f"Run `{run}` has no checkpoint `{checkpoint}`", hint=f"It has: {', '.join(found) or 'none'}"
         )
-    path = Path(reference).expanduser()
+    added = added_models(workspace)
+    path = added.get(reference, Path(reference).expanduser())
     if path.is_dir():
         return path.resolve()
-    known = [*CATALOGUE, *(p.name for p in workspace.output.glob("2*") if p.is_dir())]
+    known = [*CATALOGUE, *added, *(p.name for p in workspace.output.glob("2*") if p.is_dir())]
     close = difflib.get_close_matches(reference, known, n=1, cutoff=0.5)
     hint = f"Did you mean `{close[0]}`?" if close else "`studio models` and `studio runs` list what there is"
     raise NotFoundError(f"No model, run or folder is called `{reference}`", hint=hint)
+
+
+def added_models(workspace: Workspace) -> dict[str, Path]:
+    """Model folders that a person added under a name of their own, by that name."""
+    pointers = sorted(workspace.models.glob("*.path"))
+    return {pointer.stem: Path(pointer.read_text(encoding="utf-8")) for pointer in pointers}
 
 
 def is_downloaded_whole(folder: Path) -> bool:

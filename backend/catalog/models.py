@@ -33,10 +33,15 @@ class Model:
 
     name: str  # what `--model` takes; for released models the hub's own id
     title: str
-    parameters: int
+    parts: dict[PartName, int]  # parameters of each, counted from its config.json
     download_bytes: int
     licence: str
     rates: Rates
+
+    @property
+    def parameters(self) -> int:
+        """All of them."""
+        return sum(self.parts.values())
 
 
 _RELEASED = Rates(language_full=1e-5, language_lora=1e-4, merger=1e-5, vision=5e-6)
@@ -45,14 +50,24 @@ _DEMO = Rates(language_full=1e-3, language_lora=5e-3, merger=1e-3, vision=1e-3)
 _HUB = "Qwen/Qwen2.5-VL-{}-Instruct"
 _RESEARCH = "Qwen Research License (non-commercial)"
 
+
+def _parts(vision: int, merger: int, language: int, head: int) -> dict[PartName, int]:
+    return {"vision": vision, "merger": merger, "language": language, "head": head}
+
+
+_3B = _parts(631_975_680, 36_708_608, 3_085_938_688, 0)
+_7B = _parts(631_975_680, 44_574_464, 7_070_619_136, 544_997_376)
+_32B = _parts(636_401_664, 52_440_320, 31_985_308_672, 778_567_680)
+_72B = _parts(636_401_664, 68_172_032, 71_460_495_360, 1_245_708_288)
+
 CATALOGUE: dict[str, Model] = {
     model.name: model
     for model in (
-        Model("demo", "Demo (shapes)", 1_263_680, 0, "Apache-2.0", _DEMO),
-        Model(_HUB.format("3B"), "Qwen2.5-VL 3B", 3_754_622_976, int(7.5 * GB), _RESEARCH, _RELEASED),
-        Model(_HUB.format("7B"), "Qwen2.5-VL 7B", 8_292_166_656, int(16.6 * GB), "Apache-2.0", _RELEASED),
-        Model(_HUB.format("32B"), "Qwen2.5-VL 32B", 33_452_718_336, int(66.9 * GB), "Apache-2.0", _RELEASED),
-        Model(_HUB.format("72B"), "Qwen2.5-VL 72B", 73_410_777_344, int(146.8 * GB), "Qwen License", _RELEASED),
+        Model("demo", "Demo (shapes)", _parts(392_544, 197_216, 673_920, 0), 0, "Apache-2.0", _DEMO),
+        Model(_HUB.format("3B"), "Qwen2.5-VL 3B", _3B, int(7.5 * GB), _RESEARCH, _RELEASED),
+        Model(_HUB.format("7B"), "Qwen2.5-VL 7B", _7B, int(16.6 * GB), "Apache-2.0", _RELEASED),
+        Model(_HUB.format("32B"), "Qwen2.5-VL 32B", _32B, int(66.9 * GB), "Apache-2.0", _RELEASED),
+        Model(_HUB.format("72B"), "Qwen2.5-VL 72B", _72B, int(146.8 * GB), "Qwen License", _RELEASED),
     )
 }
 

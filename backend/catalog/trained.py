@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from backend.catalog.checkpoints import resolve_checkpoint
 from backend.catalog.models import rates_for
-from backend.catalog.parameters import count_adapters, count_parameters, read_config
+from backend.catalog.parameters import Counts, count_adapters, count_parameters, read_config
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
-from backend.spec.strategies import PARTS, How, PartName
+from backend.spec.strategies import PARTS, STRATEGIES, How, PartName, Strategy, StrategyName
 
 BYTES_TRAINED = 16  # bf16 weight and gradient, fp32 master weight and two Adam moments
 BYTES_FROZEN = 2  # bf16
@@ -57,3 +57,15 @@ def estimated_memory_bytes(rows: list[TrainedPart], *, quantised: bool) -> int:
         else:
             weights += row.total * (frozen if row.part == "language" else BYTES_FROZEN) + row.trained * BYTES_TRAINED
     return int(weights * ALLOWANCE)
+
+
+def memory_by_strategy(counts: Counts) -> dict[StrategyName, int]:
+    """Estimated bytes of GPU memory of each strategy, adapters taken as one per cent of the language model."""
+    return {name: estimated_memory_bytes(_rows(strategy, counts), quantised=strategy.quantised)
+            for name, strategy in STRATEGIES.items()}  # fmt: skip
+
+
+def _rows(strategy: Strategy, counts: Counts) -> list[TrainedPart]:
+    ways: list[tuple[PartName, How]] = [(part, strategy.how(part)) for part in PARTS]
+    trained = {"frozen": 0.0, "lora": 0.01, "full": 1.0}
+    return [TrainedPart(part, how, counts[part], int(counts[part] * trained[how]), None) for part, how in ways]

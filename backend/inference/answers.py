@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import torch
 from transformers import DynamicCache
@@ -30,7 +31,8 @@ def pieces(ask: Ask, host: ModelHost) -> Iterator[Piece]:
     cache, chance = DynamicCache(), torch.Generator().manual_seed(ask.seed)
     with host.seeing_as(name) as model:
         logits = first_logits(model, sample, cache)
-    begun, made, said = time.monotonic(), [], ""
+    made: list[int] = []
+    begun, said = time.monotonic(), ""
     while True:
         token = choose(logits, sampling, chance)
         if token in ends or len(made) == ask.max_new_tokens:
@@ -41,7 +43,7 @@ def pieces(ask: Ask, host: ModelHost) -> Iterator[Piece]:
             yield Piece(id=ask.id, text=text[len(said) :], tokens=len(made), seconds=time.monotonic() - begun)
             said = text
         logits = next_logits(host.speak_as(name), sample, cache, token, len(made))
-    reason = "end" if token in ends else "length"
+    reason: Literal["end", "length"] = "end" if token in ends else "length"
     rest = encoder.tokenizer.decode(made, skip_special_tokens=True)[len(said) :]
     seconds = time.monotonic() - begun
     yield Piece(id=ask.id, text=rest, tokens=len(made), seconds=seconds, is_last=True, reason=reason)

@@ -1,5 +1,7 @@
 """Make a spec explicit and possible before anything starts: rates, dataset versions, models; all problems at once."""
 
+from typing import Any
+
 from backend.catalog.checkpoints import resolve_checkpoint
 from backend.catalog.trained import rate_of
 from backend.datasets.store import DatasetStore
@@ -54,12 +56,14 @@ def _versions(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) 
 
 
 def _filled(spec: RunSpec, shares: list[DatasetShare]) -> RunSpec:
-    changes = {
+    changes: dict[str, Any] = {
         "data.datasets": [share.model_dump() for share in shares],
         "name": spec.name.strip() or f"{spec.strategy.name} {' + '.join(share.name for share in shares)}"[:120],
     }
-    for part, knob in (("language", "language_rate"), ("merger", "merger_rate"), ("vision", "vision_rate")):
-        rate = rate_of(spec, part)  # type: ignore[arg-type]
-        if rate is not None:
-            changes[f"optimiser.{knob}"] = rate
+    rates = {
+        "language_rate": rate_of(spec, "language"),
+        "merger_rate": rate_of(spec, "merger"),
+        "vision_rate": rate_of(spec, "vision"),
+    }
+    changes |= {f"optimiser.{knob}": rate for knob, rate in rates.items() if rate is not None}
     return spec.with_values(changes)

@@ -1,7 +1,7 @@
 """Read and write specs: YAML, JSON, `--set knob=value`; every problem at once, in words."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,18 @@ def read_spec(run_dir: Path) -> RunSpec:
     return RunSpec.model_validate_json(path.read_bytes())
 
 
-def apply_settings(spec: RunSpec, settings: Iterable[str]) -> RunSpec:
+def apply_settings(spec: RunSpec, settings: Iterable[str], others: Mapping[str, Any] | None = None) -> RunSpec:
     """Apply `knob=value` texts, as `--set` gives them.
+
+    Args:
+        spec: what is changed.
+        settings: the texts.
+        others: dotted path -> value, applied before them and checked together with them.
 
     Raises:
         SpecError: all unknown knobs (with the nearest known ones) and all refused values at once.
     """
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = dict(others or {})
     wrong: list[str] = []
     for setting in settings:
         path, sign, text = setting.partition("=")

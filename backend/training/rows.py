@@ -4,7 +4,6 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from PIL import Image
 from torch.utils.data import Dataset, Sampler
@@ -19,7 +18,8 @@ from backend.spec.run import RunSpec
 from backend.vision_tokens import tokens_for_picture
 
 
-class Source(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Source:
     """One dataset's rows within the mix."""
 
     name: str

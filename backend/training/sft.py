@@ -35,7 +35,7 @@ class SftTrainer(Trainer):
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW over the groups of the module table."""
-        if self.optimizer is None:
+        if getattr(self, "optimizer", None) is None:
             groups = optimiser_groups(model or self.model, self._spec)
             self.optimizer = torch.optim.AdamW(groups, betas=BETAS, eps=1e-8, fused=True)
         return self.optimizer

@@ -1,0 +1,146 @@
+"""`studio dataset`: import, list, show, check, delete."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from backend.datasets.store import ImportOptions
+
+from backend.datasets.records import ColumnMapping, Manifest, Problem
+from backend.demo.datasets import prepare_demo_datasets
+from backend.ids import DatasetName
+from studio.cli import doors
+from studio.cli.output import JSON_OPTION, RUN_FAILED, explained, print_json, print_table, say, warn
+
+app = typer.Typer(help="Datasets: import, list, show, check, delete.", no_args_is_help=True)
+NAME = Annotated[str, typer.Argument(help="A dataset's name.")]
+MOST_SHOWN = 20
+_DEFAULTS = ImportOptions()
+
+
+@app.command("import")
+@explained
+def import_(
+    path: Annotated[Path, typer.Argument(help="zip, folder, json, jsonl, csv or parquet")],
+    name: Annotated[str, typer.Option(help="Default: the file's own name.")] = "",
+    heldout: Annotated[Path | None, typer.Option(help="A second file whose rows are held out.")] = None,
+    heldout_share: Annotated[float, typer.Option(min=0, max=0.9)] = _DEFAULTS.heldout_share,
+    seed: Annotated[int, typer.Option(min=0)] = _DEFAULTS.seed,
+    image_column: Annotated[str, typer.Option(help="Where no layout is recognised: which column is the picture.")] = "",
+    question_column: str = "",
+    answer_column: str = "",
+    strict: Annotated[bool, typer.Option("--strict", help="Import nothing while one row is bad.")] = False,
+    as_json: JSON_OPTION = False,
+) -> None:
+    """Import a dataset; good rows are kept, bad ones are listed with what to do."""
+    mapping = ColumnMapping(image=image_column, question=question_column, answer=answer_column)
+    options = ImportOptions(
+        name=name,
+        heldout=heldout,
+        heldout_share=heldout_share,
+        seed=seed,
+        mapping=mapping if mapping != ColumnMapping() else None,
+        strict=strict,
+    )
+    report = doors.dataset_store().import_dataset(path, options, None)
+    if as_json:
+        shown = [problem.model_dump(mode="json") for problem in report.problems]
+        print_json(_described(report.manifest) | {"was_known": report.was_known, "problems": shown})
+        return
+    known = "is already here as" if report.was_known else "imported as"
+    counts = report.manifest.statistics
+    say(
+        f"{path.name} {known} {report.manifest.name}: {counts.train_rows} training rows, {counts.heldout_rows} held out"
+    )
+    for notice in report.manifest.notices:
+        say(f"note: {notice}")
+    _print_problems(report.problems, report.manifest.skipped_rows)
+
+
+@app.command("list")
+@explained
+def list_(as_json: JSON_OPTION = False) -> None:
+    """List the datasets."""
+    manifests = doors.dataset_store().manifests()
+    if as_json:
+        print_json([_described(manifest) for manifest in manifests])
+        return
+    rows = [
+        (each.name, each.statistics.train_rows, each.statistics.heldout_rows, each.statistics.pictures, each.layout)
+        for each in manifests
+    ]
+    empty = "No datasets yet: studio dataset import PATH, or studio dataset demo"
+    print_table(("dataset", "training rows", "held out", "pictures", "layout"), rows, empty=empty)
+
+
+@app.command()
+@explained
+def show(name: NAME, as_json: JSON_OPTION = False) -> None:
+    """Show one dataset: where it came from, its counts, its problems."""
+    manifest = doors.dataset_store().get(DatasetName(name))
+    if as_json:
+        print_json(_described(manifest))
+        return
+    facts = [*_flat(manifest).items(), *((f"problem {code}", count) for code, count in manifest.problem_counts.items())]
+    print_table((manifest.name, ""), facts, empty="")
+
+
+@app.command()
+@explained
+def check(name: NAME, as_json: JSON_OPTION = False) -> None:
+    """Verify a dataset's files again. Exit code 1 where something is wrong."""
+    problems = doors.dataset_store().check(DatasetName(name))
+    if as_json:
+        print_json([problem.model_dump(mode="json") for problem in problems])
+    elif not problems:
+        say(f"{name} is whole.")
+    else:
+        _print_problems(tuple(problems), 0)
+    if problems:
+        raise typer.Exit(RUN_FAILED)
+
+
+@app.command()
+@explained
+def delete(name: NAME, as_json: JSON_OPTION = False) -> None:
+    """Delete a dataset and its pictures."""
+    doors.dataset_store().delete(DatasetName(name))
+    print_json({"deleted": name}) if as_json else say(f"Deleted {name}.")
+
+
+@app.command()
+@explained
+def demo(as_json: JSON_OPTION = False) -> None:
+    """Draw the demo datasets that are not there yet."""
+    made = prepare_demo_datasets(doors.dataset_store())
+    print_json(made) if as_json else say(f"Drew {', '.join(made)}." if made else "The demo datasets are all here.")
+
+
+def _described(manifest: Manifest) -> dict[str, object]:
+    folder = doors.dataset_store().folder(DatasetName(manifest.name))
+    return manifest.model_dump(mode="json") | {"folder": str(folder)}
+
+
+def _flat(manifest: Manifest) -> dict[str, object]:
+    counts = manifest.statistics.model_dump()
+    answers = counts.pop("most_frequent_answers")
+    split = manifest.split
+    rule = "given by a second file" if split.kind == "given" else f"{split.share:.0%} by picture, seed {split.seed}"
+    facts = {
+        "source": manifest.source,
+        "layout": manifest.layout,
+        "held-out rule": rule,
+        "sha256": manifest.sha256[:16],
+    }
+    shown = {key.replace("_", " "): value for key, value in counts.items()}
+    return facts | shown | {"frequent answers": ", ".join(f"{text} ({count})" for text, count in answers[:5])}
+
+
+def _print_problems(problems: tuple[Problem, ...], skipped: int) -> None:
+    if skipped:
+        warn(f"{skipped} rows were left out:")
+    for problem in problems[:MOST_SHOWN]:
+        place = f"{problem.file} line {problem.line}" if problem.line else problem.file
+        warn(f"{problem.severity} {problem.code} {place}: {problem.message}\n  hint: {problem.hint}")
+    if len(problems) > MOST_SHOWN:
+        warn(f"and {len(problems) - MOST_SHOWN} more: see problems.jsonl in the dataset's folder, or --json")

@@ -1,0 +1,79 @@
+"""`studio models`: list, get, add."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from backend.catalog.checkpoints import added_models, model_folder
+from backend.catalog.models import CATALOGUE
+from backend.catalog.trained import memory_by_strategy
+from studio.cli import doors
+from studio.cli.output import JSON_OPTION, explained, print_json, print_table, say
+
+app = typer.Typer(help="Models: list, get, add.", invoke_without_command=True)
+
+
+@app.callback()
+@explained
+def listing(context: typer.Context, as_json: JSON_OPTION = False) -> None:
+    """List the models: size, memory need, licence, and whether they are on this machine."""
+    if context.invoked_subcommand is not None:
+        return
+    found = [_described(name) for name in CATALOGUE]
+    found += [{"name": name, "folder": str(path)} for name, path in added_models(doors.workspace()).items()]
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            each["name"],
+            f"{each['parameters'] / 1e9:.2f} B" if "parameters" in each else "",
+            f"{each['download_bytes'] / 1e9:.1f} GB" if each.get("download_bytes") else "ships with the studio",
+            f"{each['memory_gb']['qlora']} / {each['memory_gb']['lora']} / {each['memory_gb']['full']}"
+            if "memory_gb" in each
+            else "",
+            each.get("licence", ""),
+            "yes" if each["folder"] else "no",
+        )
+        for each in found
+    ]
+    columns = ("model", "parameters", "download", "GB to train: qlora / lora / full (estimate)", "licence", "here")
+    print_table(columns, rows, empty="")
+
+
+@app.command()
+@explained
+def get(name: str, as_json: JSON_OPTION = False) -> None:
+    """Fetch a released model; called again, it goes on where it was cut off."""
+    from backend.catalog.download import fetch_model  # noqa: PLC0415 - the hub's client is slow to import
+
+    folder = fetch_model(name, doors.workspace(), (lambda _: None) if as_json else say)
+    print_json({"name": name, "folder": str(folder)}) if as_json else say(f"{name} is in {folder}")
+
+
+@app.command()
+@explained
+def add(
+    folder: Path,
+    name: Annotated[str, typer.Option(help="Default: the folder's own name.")] = "",
+    as_json: JSON_OPTION = False,
+) -> None:
+    """Make a Qwen2.5-VL folder known by a name; nothing is copied."""
+    from backend.catalog.download import add_model  # noqa: PLC0415 - as above
+
+    chosen = add_model(folder, name, doors.workspace())
+    print_json({"name": chosen}) if as_json else say(f"Added as {chosen}: studio train lora --model {chosen} ...")
+
+
+def _described(name: str) -> dict[str, Any]:
+    model, folder = CATALOGUE[name], model_folder(name, doors.workspace())
+    return {
+        "name": name,
+        "title": model.title,
+        "parameters": model.parameters,
+        "download_bytes": model.download_bytes,
+        "memory_gb": {key: round(need / 1e9, 1) for key, need in memory_by_strategy(model.parts).items()},
+        "licence": model.licence,
+        "folder": str(folder) if folder else None,
+    }

@@ -1,0 +1,69 @@
+"""How the command line speaks: tables and sentences for people, one JSON value for machines, errors on stderr."""
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from backend.errors import StudioError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CANNOT_BE_DONE = 2  # the exit code for what was asked and cannot be done
+RUN_FAILED = 1
+JSON_OPTION = Annotated[bool, typer.Option("--json", help="Print one JSON value for machines.")]
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def explained(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn a StudioError into message and hint on stderr and exit code 2; a closed pipe ends quietly."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except StudioError as error:
+            errors.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
+            errors.print(f"[bold]hint:[/] {escape(error.hint)}", soft_wrap=True)
+            raise typer.Exit(CANNOT_BE_DONE) from error
+        except BrokenPipeError as error:
+            raise typer.Exit(0) from error
+
+    return run
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
+    """Print a table, or the sentence `empty` where there are no rows."""
+    if not rows:
+        console.print(empty, markup=False)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    console.print(table)
+
+
+def say(text: str) -> None:
+    """Print one sentence as it is."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Print one sentence on stderr."""
+    errors.print(text, markup=False, highlight=False, soft_wrap=True)

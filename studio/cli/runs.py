@@ -1,0 +1,147 @@
+"""`studio runs`: list, show, logs, stop, delete, rename."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from backend.runs.records import TERMINAL
+from backend.store.views import RunView
+from studio.cli import doors
+from studio.cli.output import JSON_OPTION, explained, print_json, print_table, say
+
+app = typer.Typer(help="Runs: list, show, logs, stop, delete, rename.", invoke_without_command=True)
+RUN = Annotated[str, typer.Argument(help="A run's id, its name, or the beginning of its id.")]
+FOLLOW_S = 0.5
+
+
+def described(view: RunView) -> dict[str, Any]:
+    """A run as `--json` prints it."""
+    return {
+        "run_id": view.id,
+        "name": view.name,
+        "state": view.state,
+        "reason": view.reason,
+        "hint": view.hint,
+        "folder": str(view.folder.path),
+        "step": view.step,
+        "total_steps": view.total_steps,
+        "metrics": view.metrics,
+        "checkpoints": [path.name for path in view.folder.checkpoints()],
+        "final_model": str(view.folder.final_model) if view.folder.has_final_model else None,
+    }
+
+
+@app.callback()
+@explained
+def listing(context: typer.Context, as_json: JSON_OPTION = False) -> None:
+    """List the runs, newest first."""
+    doors.launcher().reconcile()
+    if context.invoked_subcommand is not None:
+        return
+    views = doors.run_store().views()
+    if as_json:
+        print_json([described(view) for view in views])
+        return
+    rows = [(view.id, view.name, view.state, _progress(view), _loss(view)) for view in views]
+    print_table(
+        ("run", "name", "state", "progress", "loss"), rows, empty="No runs yet: studio train lora --dataset paint-codes"
+    )
+
+
+@app.command()
+@explained
+def show(run: RUN, as_json: JSON_OPTION = False) -> None:
+    """Show one run: state, progress, last metrics, checkpoints."""
+    view = doors.run_store().find(run)
+    if as_json:
+        print_json(described(view) | {"spec": view.spec.model_dump(mode="json")})
+        return
+    begun = datetime.fromtimestamp(view.created_at).astimezone()
+    facts: list[tuple[str, object]] = [
+        ("name", view.name),
+        ("state", view.state),
+        ("reason", view.reason),
+        ("hint", view.hint),
+        ("created", f"{begun:%Y-%m-%d %H:%M:%S}"),
+        ("strategy", view.spec.strategy.name),
+        ("datasets", ", ".join(share.name for share in view.spec.data.datasets)),
+        ("progress", _progress(view)),
+        *((key, f"{value:.6g}") for key, value in view.metrics.items() if value is not None),
+        ("checkpoints", ", ".join(path.name for path in view.folder.checkpoints())),
+        ("folder", view.folder.path),
+        ("notes", view.notes),
+    ]
+    print_table((view.id, ""), [fact for fact in facts if str(fact[1])], empty="")
+
+
+@app.command()
+@explained
+def logs(
+    run: RUN,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run ends.")] = False,
+    lines: Annotated[int, typer.Option(min=1, max=10_000)] = 200,
+) -> None:
+    """Print the tail of a run's log."""
+    view, launcher = doors.run_store().find(run), doors.launcher()
+    shown = launcher.log_tail(view.id, lines)
+    say(shown.rstrip("\n"))
+    if follow:
+        _follow(view, shown, lambda: launcher.log_tail(view.id, lines))
+
+
+def _follow(view: RunView, shown: str, read: Callable[[], str]) -> None:
+    while doors.run_store().get(view.id).state not in TERMINAL:
+        time.sleep(FOLLOW_S)
+        doors.launcher().reconcile()
+        now = read()
+        overlap = next((size for size in range(min(len(shown), len(now)), 0, -1) if shown.endswith(now[:size])), 0)
+        if now[overlap:].strip():
+            say(now[overlap:].rstrip("\n"))
+        shown = now
+
+
+@app.command()
+@explained
+def stop(
+    run: RUN,
+    now: Annotated[bool, typer.Option("--now", help="Without saving a final model.")] = False,
+    as_json: JSON_OPTION = False,
+) -> None:
+    """Ask a run to save its model and end."""
+    view = doors.run_store().find(run)
+    doors.launcher().stop(view.id, "now" if now else "save")
+    view = doors.run_store().get(view.id)
+    print_json(described(view)) if as_json else say(f"Run {view.id} is {view.state}.")
+
+
+@app.command()
+@explained
+def delete(run: RUN, as_json: JSON_OPTION = False) -> None:
+    """Delete a run that has ended, with its checkpoints."""
+    view = doors.run_store().find(run)
+    doors.launcher().delete(view.id)
+    print_json({"deleted": view.id}) if as_json else say(f"Deleted {view.id}.")
+
+
+@app.command()
+@explained
+def rename(run: RUN, name: str) -> None:
+    """Give a run another name; its id stays."""
+    view = doors.run_store().find(run)
+    doors.run_store().rename(view.id, name)
+    say(f"{view.id} is now called {name}.")
+
+
+def _progress(view: RunView) -> str:
+    if not view.total_steps:
+        return view.phase or ""
+    left = f", {view.seconds_left:.0f} s left" if view.seconds_left and view.state == "running" else ""
+    return f"step {view.step} of {view.total_steps}{left}"
+
+
+def _loss(view: RunView) -> str:
+    loss = view.metrics.get("loss")
+    return "" if loss is None else f"{loss:.4f}"

@@ -1,0 +1,134 @@
+"""`studio recipes` and `studio train`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from backend.demo.datasets import DEMO_DATASETS, prepare_demo_datasets
+from backend.errors import SpecError
+from backend.recipes.efforts import EFFORTS, with_effort
+from backend.recipes.library import load_recipe, recipe_names, recipe_text
+from backend.recipes.resolve import resolve
+from backend.runs.events import Event
+from backend.spec.reading import apply_settings, spec_from_yaml
+from backend.spec.run import DatasetShare, RunSpec
+from backend.store.views import RunView
+from studio.cli import doors
+from studio.cli.output import JSON_OPTION, RUN_FAILED, explained, print_json, print_table, say, warn
+from studio.cli.runs import described
+
+DATASET = Annotated[list[str] | None, typer.Option("--dataset", help="NAME or NAME:WEIGHT; may be repeated.")]
+SET = Annotated[list[str] | None, typer.Option("--set", help="knob=value; may be repeated.")]
+POLL_S = 0.3
+
+
+@explained
+def recipes(
+    action: Annotated[str, typer.Argument(help="`list` or `show`")] = "list",
+    name: Annotated[str, typer.Argument(help="for `show`: which recipe")] = "",
+    as_json: JSON_OPTION = False,
+) -> None:
+    """List the recipes, or show one as YAML."""
+    if action not in ("list", "show"):
+        raise SpecError(f"`{action}` is neither `list` nor `show`", hint="`studio recipes show lora`")
+    if action == "show":
+        found = load_recipe(name)
+        print_json(found.spec.model_dump(mode="json")) if as_json else say(recipe_text(name).rstrip())
+        return
+    found_all = [load_recipe(each) for each in recipe_names()]
+    if as_json:
+        print_json(
+            [{"name": each.name, "about": each.about, "demo_datasets": each.demo_datasets} for each in found_all]
+        )
+        return
+    rows = [(each.name, each.about, ", ".join(each.demo_datasets)) for each in found_all]
+    print_table(("recipe", "what it does", "demo dataset"), rows, empty="No recipes are installed.")
+
+
+@explained
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.")],
+    dataset: DATASET = None,
+    model: Annotated[str, typer.Option(help="A catalogue name, a folder, or a run that trained the whole model.")] = "",
+    settings: SET = None,
+    name: Annotated[str, typer.Option(help="Shown in lists.")] = "",
+    effort: Annotated[str, typer.Option(help="quick, balanced or best")] = "balanced",
+    detach: Annotated[bool, typer.Option("--detach", help="Start it and return at once.")] = False,
+    as_json: JSON_OPTION = False,
+) -> None:
+    """Start a run and watch it to its end. Ctrl-C stops watching, not the run."""
+    spec = _spec(recipe, effort, dataset or [], model, name, settings or [])
+    _draw_demo_datasets(spec)
+    launcher = doors.launcher()
+    run_id = launcher.submit(resolve(spec, doors.workspace()))
+    if detach:
+        view = doors.run_store().get(run_id)
+        print_json(described(view)) if as_json else say(f"Run {run_id} is {view.state}: studio runs logs {run_id} -f")
+        return
+    view = launcher.wait(run_id, poll_s=POLL_S) if as_json else _watched(run_id)
+    if as_json:
+        print_json(described(view))
+    if view.state in ("failed", "lost"):
+        if not as_json:
+            warn(f"Run {run_id} {view.state}: {view.reason}\nhint: {view.hint}")
+        raise typer.Exit(RUN_FAILED)
+
+
+def _spec(recipe: str, effort: str, datasets: list[str], model: str, name: str, settings: list[str]) -> RunSpec:
+    if recipe.endswith((".yaml", ".yml")) and Path(recipe).is_file():
+        spec = spec_from_yaml(Path(recipe).read_text(encoding="utf-8"), source=recipe)
+    else:
+        spec = load_recipe(recipe).spec
+    chosen = [each for each in EFFORTS if each == effort]
+    if not chosen:
+        raise SpecError(f"`{effort}` is no effort", hint=f"Choose one of {', '.join(EFFORTS)}")
+    changes: dict[str, Any] = {}
+    if datasets:
+        changes["data.datasets"] = [_share(text).model_dump() for text in datasets]
+    if model:
+        changes["model.base"] = model
+    if name:
+        changes["name"] = name
+    return apply_settings(with_effort(spec, chosen[0]), settings, others=changes)
+
+
+def _share(text: str) -> DatasetShare:
+    name, sign, weight = text.partition(":")
+    try:
+        return DatasetShare(name=name, weight=float(weight) if sign else 1.0)
+    except ValueError as error:
+        raise SpecError(
+            f"`--dataset {text}` is not NAME or NAME:WEIGHT", hint="A weight is a number above 0 and at most 1000"
+        ) from error
+
+
+def _draw_demo_datasets(spec: RunSpec) -> None:
+    """Draw the demo datasets where the spec names one that is not there yet."""
+    store = doors.dataset_store()
+    missing = {share.name for share in spec.data.datasets} - set(store.names())
+    if missing & {demo.name for demo in DEMO_DATASETS}:
+        prepare_demo_datasets(store)
+
+
+def _watched(run_id: str) -> RunView:
+    """Show a bar until the run has ended."""
+    say(f"Run {run_id}")
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
+    with Progress(*columns, transient=False) as progress:
+        task = progress.add_task("queued", total=None, loss="")
+
+        def show(event: Event) -> None:
+            if event.kind == "progress":
+                total, phase = event.values.get("total_steps"), event.values.get("phase", "")
+                text = f"step {event.step} of {total}" if total else str(phase)
+                progress.update(task, description=text, completed=event.step, total=total)
+            elif event.kind == "metric" and event.values.get("loss") is not None:
+                progress.update(task, loss=f"loss {event.values['loss']:.3f}")
+
+        view = doors.launcher().wait(run_id, on_event=show, poll_s=POLL_S)
+    if view.state in ("finished", "stopped"):
+        say(f"{view.state}: {view.folder.final_model if view.folder.has_final_model else view.folder.path}")
+        say(f'talk to it: studio chat {run_id} --image PICTURE --prompt "..." --compare {view.spec.model.base}')
+    return view

@@ -1,0 +1,108 @@
+"""T1 to T3: what is learned, how pictures become tokens, and that chat sees what training saw."""
+
+import pytest
+
+from backend.conversation import Message, render
+from backend.errors import DatasetError
+
+pytestmark = pytest.mark.torch
+
+
+def conversation(*turns: str, system: str = "") -> tuple[Message, ...]:
+    roles = ["user", "assistant"]
+    messages = [Message(role=roles[place % 2], content=text) for place, text in enumerate(turns)]
+    return tuple([Message(role="system", content=system)] * bool(system) + messages)
+
+
+CASES = {
+    "one turn": conversation("<image>What is it?", "A circle."),
+    "three turns": conversation("<image>What?", "A circle.", "And now?", "Still one.", "Sure?", "Yes."),
+    "system": conversation("<image>What?", "A circle.", system="Answer in few words."),
+    "a user who says assistant": conversation("<image>assistant\nA square.", "No.", "assistant", "<b>No</b>"),
+    "chinese": conversation("<image>图中有几个图形？", "三个。"),
+    "line ends": conversation("<image>\n\nWhat?\n", " \nA circle.\n"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_t1_learned_tokens_are_the_answers_and_their_end(name, encoder, pictures):
+    messages = CASES[name]
+
+    sample = encoder.encode(messages, pictures[:1])
+
+    learned = encoder.tokenizer.decode(sample.labels[sample.labels != -100].tolist())
+    assert learned == "".join(f"{turn.content}<|im_end|>\n" for turn in messages if turn.role == "assistant")
+
+
+def test_t1_no_control_token_of_a_picture_is_learned(encoder, pictures):
+    sample = encoder.encode(conversation("<image><image>Which?", "The first."), pictures[:2])
+
+    names = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+    control = {encoder.tokenizer.convert_tokens_to_ids(name) for name in names}
+    assert not control & set(sample.labels.tolist())
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_t2_each_picture_gets_as_many_tokens_as_it_has_cells(count, encoder, pictures):
+    sample = encoder.encode(conversation("<image>" * count + "What?", "This."), pictures[:count])
+
+    assert int((sample.input_ids == encoder.image_id).sum()) == int(sample.grids.prod(-1).sum()) // 4
+    assert len(sample.grids) == count
+
+
+@pytest.mark.parametrize(("places", "count"), [(0, 1), (2, 1), (1, 0)])
+def test_t2_places_and_pictures_must_agree(places, count, encoder, pictures):
+    with pytest.raises(DatasetError, match=f"shows {count} pictures but its text has {places}") as caught:
+        encoder.encode(conversation("<image>" * places + "What?", "This."), pictures[:count], name="row 17")
+    assert "row 17" in caught.value.message
+
+
+def test_t3_the_rendered_text_is_the_chat_templates(encoder):
+    for messages in CASES.values():
+        parts = [
+            {
+                "role": turn.role,
+                "content": turn.content.replace("<image>", "<|vision_start|><|image_pad|><|vision_end|>"),
+            }
+            for turn in messages
+        ]
+        expected = encoder.processor.apply_chat_template(parts)
+
+        assert "".join(segment.text for segment in render(messages)) == expected
+
+
+def test_t3_chat_continues_exactly_what_training_saw(encoder, pictures):
+    messages = conversation("<image>What is it?", "A circle.")
+    trained = encoder.encode(messages, pictures[:1])
+
+    asked = encoder.encode(messages[:1], pictures[:1], for_answer=True)
+
+    assert asked.input_ids.tolist() == trained.input_ids[: asked.tokens].tolist()
+    assert int((trained.labels != -100).nonzero()[0]) == asked.tokens
+    assert asked.patches.equal(trained.patches)
+
+
+def test_t3_the_released_processor_makes_the_same_tokens_and_patches(encoder, pictures):
+    from PIL import Image
+    from qwen_vl_utils import process_vision_info
+
+    turn = {"type": "image", "image": Image.open(pictures[2]), "min_pixels": 4 * 784, "max_pixels": 64 * 784}
+    messages = [{"role": "user", "content": [turn, {"type": "text", "text": "What?"}]}]
+    text = encoder.processor.apply_chat_template(messages, add_generation_prompt=True)
+    images, _ = process_vision_info(messages)
+    expected = encoder.processor(text=[text], images=images, do_resize=False, return_tensors="pt")
+
+    sample = encoder.encode(conversation("<image>What?")[:1], pictures[2:], for_answer=True)
+
+    assert sample.input_ids.tolist() == expected["input_ids"][0].tolist()
+    assert sample.patches.equal(expected["pixel_values"])
+
+
+def test_rows_are_counted_as_long_as_they_are_encoded(encoder, pictures):
+    from backend.conversation import Row
+    from backend.training.rows import count_tokens
+
+    messages = conversation("<image>What is it?<image>", "A circle.")
+    row = Row(id="1", split="train", images=tuple(path.name for path in pictures[:2]), messages=messages)
+
+    assert count_tokens(row, pictures[0].parent, encoder) == encoder.encode(messages, pictures[:2]).tokens
