@@ -1,0 +1,23 @@
+"""What one tab hands to another: a wish for the next tab, and the switch that opens it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """One visitor's cross-tab states. A moment beside a name makes the same wish twice two wishes."""
+
+    tabs: gr.Tabs  # hand `gr.Tabs(selected=...)` to it: "data", "train", "runs" or "playground"
+    dataset: gr.State  # (name, moment): chosen in Data to be trained on
+    again: gr.State  # (run id, moment): chosen in Runs, its settings to be used again in Train
+    run_id: gr.State  # the run that Runs shows
+    checkpoint: gr.State  # what Playground talks to, as `resolve_checkpoint` takes it
+
+
+def share(tabs: gr.Tabs) -> Shared:
+    """Make the states of a page, inside its `gr.Blocks`."""
+    states: dict[str, Any] = {"dataset": gr.State(None), "again": gr.State(None)}
+    return Shared(tabs, **states, run_id=gr.State(""), checkpoint=gr.State(""))
