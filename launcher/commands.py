@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from backend.runs.folder import RunFolder
 from backend.runs.records import RUN_MARKER
@@ -46,14 +47,14 @@ def training_command(folder: RunFolder, devices: tuple[str, ...], master_port: i
         "--log_level", "error",
         *_where(devices), PORT_FLAG, str(master_port),
     ]  # fmt: skip
-    program = ["--no_local_rank", "--module", "backend.training", str(folder.path)]
+    program = ["--no_local_rank", "--module", "backend.training", str(folder.path.resolve())]
     return Command((*launcher, *program), run_environment(folder, devices, threads))
 
 
 def keeper_command(folder: RunFolder, settings: KeeperSettings, devices: tuple[str, ...]) -> Command:
     """Watch over the run in `folder`; what the keeper starts is in the run's command.json."""
-    argv = (sys.executable, "-m", "launcher.keeper", str(folder.path), settings.model_dump_json(), ",".join(devices))
-    return Command(argv, {"PYTHONPATH": _python_path()})
+    program = (sys.executable, "-m", "launcher.keeper", str(folder.path.resolve()))
+    return Command((*program, settings.model_dump_json(), ",".join(devices)), {"PYTHONPATH": _python_path()})
 
 
 def run_environment(folder: RunFolder, devices: tuple[str, ...], threads: int = 0) -> dict[str, str]:
@@ -86,7 +87,7 @@ def with_port(argv: tuple[str, ...], port: int) -> tuple[str, ...]:
 def _python_path() -> str:
     """Where `-m backend.training` is found, whatever the working directory."""
     inherited = child_environment().get("PYTHONPATH", "").split(os.pathsep)
-    return os.pathsep.join(dict.fromkeys([str(ROOT), *(os.path.abspath(place) for place in inherited if place)]))
+    return os.pathsep.join(dict.fromkeys([str(ROOT), *(str(Path(place).resolve()) for place in inherited if place)]))
 
 
 def _where(devices: tuple[str, ...]) -> tuple[str, str]:

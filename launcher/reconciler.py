@@ -4,7 +4,9 @@ A keeper proposes how a run ended; only here is that made the run's state, and o
 """
 
 import time
+from contextlib import suppress
 
+from backend.errors import NotFoundError
 from backend.runs.folder import RunFolder
 from backend.runs.records import ACTIVE, ExitRecord, ProcessRecord, read_record
 from backend.store.runs import RunStore
@@ -26,9 +28,10 @@ def settle_all(runs: RunStore) -> None:
     for run in runs.views(_MANY, states=ACTIVE):
         settle(runs, run)
     for run_id in set(runs.holders().values()):
-        run = runs.get(run_id)
-        if run.is_over:
-            _give_back(runs, run)
+        with suppress(NotFoundError):  # it was deleted just now, which frees its devices too
+            run = runs.get(run_id)
+            if run.is_over:
+                _give_back(runs, run)
 
 
 def settle(runs: RunStore, run: RunView) -> None:

@@ -60,6 +60,7 @@ class Launcher:
         self._settings = settings or KeeperSettings()
         self._given_devices = devices
         self._one_at_a_time = threading.RLock()
+        self._one_wish_at_a_time = threading.Lock()  # apart: a stop must not wait for a sweep
         workspace.prepare()
         empty_trash(workspace)
 
@@ -126,13 +127,14 @@ class Launcher:
         run = self.runs.get(run_id)
         if run.is_over or self._leave_queue(run):
             return self.runs.get(run_id)
-        asked = read_record(run.folder.stop, StopRecord)
-        if asked is None or (asked.mode, mode) == ("save", "now"):
-            wish = StopRecord(mode=mode, asked_at=time.time())
-            try:
-                write_atomically(run.folder.stop, wish.model_dump_json().encode())
-            except OSError as error:
-                raise LaunchError(f"`{run.id}` cannot be told to stop: {error}", hint="Free some space") from error
+        with self._one_wish_at_a_time:
+            asked = read_record(run.folder.stop, StopRecord)
+            if asked is None or (asked.mode, mode) == ("save", "now"):
+                wish = StopRecord(mode=mode, asked_at=time.time())
+                try:
+                    write_atomically(run.folder.stop, wish.model_dump_json().encode())
+                except OSError as error:
+                    raise LaunchError(f"`{run.id}` cannot be told to stop: {error}", hint="Free some space") from error
         self.runs.transition(run.id, "stopping", ("starting", "running"))
         return self.runs.get(run_id)
 
@@ -234,7 +236,7 @@ class Launcher:
         threads = run.spec.devices.threads
         if not self._settings.program:
             return training_command(run.folder, claim.devices, claim.port, threads)
-        argv = (*self._settings.program, str(run.folder.path))
+        argv = (*self._settings.program, str(run.folder.path.resolve()))
         return Command(argv, run_environment(run.folder, claim.devices, threads))
 
 

@@ -1,0 +1,68 @@
+"""A workspace with a launcher whose runs are fakes; nothing of them may outlive a test."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.settings import Workspace
+from backend.store.runs import RunStore
+from launcher.devices import Device
+from launcher.settings import KeeperSettings
+from launcher.supervisor import Launcher
+
+FAKE = Path(__file__).parents[1] / "fakes" / "fake_trainer.py"
+HURRY = {"poll_s": 0.03, "save_grace_s": 0.5, "now_grace_s": 0.3, "term_s": 0.5, "hang_s": 0.3}
+
+Launch = Callable[..., Launcher]
+
+
+def settings_for(*behaviour: str, **patience: float) -> KeeperSettings:
+    return KeeperSettings(program=(sys.executable, str(FAKE), *behaviour), **{**HURRY, **patience})
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "workspace")
+
+
+@pytest.fixture
+def launch(workspace: Workspace) -> Iterator[Launch]:
+    """Build launchers: `launch("--steps", "5", devices=2, hang_s=1)`; each opens the index anew, as a process would."""
+    opened: list[Launcher] = []
+
+    def build(*behaviour: str, devices: int = 1, **patience: float) -> Launcher:
+        settings = settings_for(*behaviour, **patience)
+        slots = tuple(Device(f"cuda:{index}" if devices > 1 else "cpu:0", "fake", 1) for index in range(devices))
+        opened.append(Launcher(workspace, RunStore(workspace), settings, slots))
+        return opened[-1]
+
+    yield build
+    for launcher in opened:
+        launcher.runs.close()
+    deadline = time.monotonic() + 8
+    while (left := processes_below(workspace)) and time.monotonic() < deadline:  # keepers are looking for the next run
+        time.sleep(0.05)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left, "processes of a run outlived the test"
+
+
+def processes_below(workspace: Workspace) -> list[int]:
+    """Find living processes of any run of `workspace`, keepers included: their command line or environment names it."""
+    needle, found = str(workspace.root).encode(), []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+            continue
+        try:
+            seen = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            is_zombie = (entry / "stat").read_bytes().rsplit(b")", 1)[1].split()[0] == b"Z"
+        except OSError:
+            continue
+        if needle in seen and not is_zombie:
+            found.append(int(entry.name))
+    return found

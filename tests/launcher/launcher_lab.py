@@ -1,0 +1,22 @@
+"""What the launcher's tests share."""
+
+import time
+from collections.abc import Callable
+
+from backend.spec.run import RunSpec
+from backend.store.views import RunView
+from launcher.supervisor import Launcher
+
+
+def until(claim: Callable[[], object], timeout_s: float = 10.0) -> None:
+    """Wait until `claim()` is true."""
+    deadline = time.monotonic() + timeout_s
+    while not claim():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
+
+
+def a_run(launcher: Launcher, name: str = "a run", **values: object) -> RunView:
+    """Submit a run and return it as it is then."""
+    spec = RunSpec(name=name)
+    return launcher.runs.get(launcher.submit(spec.with_values(dict(values)) if values else spec))

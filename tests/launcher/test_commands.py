@@ -1,0 +1,85 @@
+"""P1, P19: the command is data, the run's folder its only argument of ours."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backend.deepspeed_config import deepspeed_config
+from backend.runs.folder import RunFolder
+from backend.settings import ROOT
+from backend.spec.run import RunSpec
+from launcher.commands import Command, training_command, with_port
+
+FOLDER = RunFolder(Path("/w/output/20260101-000000-a"))
+
+
+def test_on_a_cpu_the_command_names_a_number_of_processes() -> None:
+    command = training_command(FOLDER, ("cpu:0",), 29501)
+
+    assert command.argv == (
+        *(sys.executable, "-m", "deepspeed.launcher.runner", "--hostfile", "/dev/null", "--log_level", "error"),
+        *("--num_gpus", "1", "--master_port", "29501", "--no_local_rank", "--module", "backend.training"),
+        str(FOLDER.path),
+    )
+    assert command.env["DS_ACCELERATOR"] == "cpu"
+
+
+def test_on_gpus_the_command_names_each_of_them() -> None:
+    command = training_command(FOLDER, ("cuda:0", "cuda:3"), 29501)
+
+    at = command.argv.index("--include")
+    assert command.argv[at + 1] == "localhost:0,3"
+    assert "--num_gpus" not in command.argv
+    assert "DS_ACCELERATOR" not in command.env
+    assert command.env["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+
+
+def test_the_environment_names_the_run_and_finds_our_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("PYTHONPATH", "here")
+    environment = training_command(FOLDER, ("cpu:0",), 29501).env
+
+    assert environment["STUDIO_RUN_ID"] == FOLDER.run_id
+    assert environment["STUDIO_RUN_DIR"] == str(FOLDER.path)
+    assert environment["PYTHONPATH"].split(os.pathsep) == [str(ROOT), str(Path("here").resolve())]
+    assert environment["OMP_NUM_THREADS"] == str(len(os.sched_getaffinity(0)))
+    assert environment["HF_HUB_OFFLINE"] == "1"
+
+
+def test_a_number_of_threads_in_the_spec_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+
+    assert training_command(FOLDER, ("cpu:0",), 1, threads=3).env["OMP_NUM_THREADS"] == "3"
+    assert training_command(FOLDER, ("cpu:0",), 1).env["OMP_NUM_THREADS"] == "7"
+
+
+def test_a_command_can_be_pasted_into_a_shell_as_it_is_shown() -> None:
+    awkward = Command(
+        (sys.executable, "-c", "import os, sys; print(os.environ['A'], sys.argv[1:])", "x; $(id)"), {"A": "1 2"}
+    )
+
+    shown = subprocess.run(["bash", "-c", awkward.as_shell()], capture_output=True, text=True, check=True)
+
+    assert shown.stdout == "1 2 ['x; $(id)']\n"
+
+
+def test_the_port_can_be_replaced_where_the_command_has_one() -> None:
+    assert with_port(("a", "--master_port", "1", "b"), 2) == ("a", "--master_port", "2", "b")
+    assert with_port(("a",), 2) == ("a",)
+
+
+def test_deepspeed_is_told_what_the_spec_says() -> None:
+    spec = RunSpec().with_values(
+        {"batching.batch_size": 4, "batching.accumulation_steps": 2, "model.precision": "fp32"}
+    )
+
+    config = deepspeed_config(spec)
+
+    assert config["train_micro_batch_size_per_gpu"] == 4
+    assert config["gradient_accumulation_steps"] == 2
+    assert config["bf16"] == {"enabled": False}
+    assert config["zero_optimization"] == {"stage": 0}
+    assert deepspeed_config(RunSpec())["bf16"] == {"enabled": "auto"}

@@ -1,0 +1,117 @@
+"""C8: what may not be deleted is not."""
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from launcher_lab import a_run, until
+
+from backend.errors import LaunchError
+from backend.spec.run import RunSpec
+from backend.store.views import RunView
+from launcher.deletion import delete_run, empty_trash
+from launcher.supervisor import Launcher
+
+
+@pytest.fixture
+def over(launch) -> tuple[Launcher, RunView]:
+    launcher = launch("--steps", "1", "--pause", "0")
+    run = launcher.wait(a_run(launcher).id, poll_s=0.03)
+    until(lambda: not launcher.runs.holders())
+    return launcher, run
+
+
+def test_c8_a_run_at_work_is_not_deleted(launch) -> None:
+    launcher = launch("--steps", "1000", "--pause", "0.05")
+    run = a_run(launcher)
+
+    with pytest.raises(LaunchError, match="Stop it first"):
+        launcher.delete(run.id)
+
+    assert run.folder.spec.exists()
+    launcher.stop(run.id, "now")
+    launcher.wait(run.id, poll_s=0.03)
+
+
+def test_c8_a_run_that_still_holds_a_device_is_not_deleted(over) -> None:
+    launcher, run = over
+    launcher.runs.hold(run.id, ("cpu:0",))
+
+    with pytest.raises(LaunchError, match="not all of its processes"):
+        delete_run(launcher.workspace, launcher.runs, run.id)
+
+    assert launcher.runs.get(run.id) == run
+
+
+@pytest.mark.parametrize("base", ["{id}", "{id}/checkpoint-3", "{path}/final_model"])
+def test_c8_a_run_that_another_starts_from_is_not_deleted(over, base: str) -> None:
+    launcher, run = over
+    spec = RunSpec().with_values({"model.base": base.format(id=run.id, path=run.folder.path)})
+    launcher.runs.add("20260101-000000-child", spec, 1.0)
+
+    with pytest.raises(LaunchError, match="`20260101-000000-child` starts from"):
+        launcher.delete(run.id)
+
+    launcher.runs.transition("20260101-000000-child", "stopped", ("queued",))
+    launcher.delete(run.id)
+
+
+def test_c8_a_link_in_place_of_a_run_folder_is_not_followed(over, tmp_path: Path) -> None:
+    launcher, run = over
+    treasure = tmp_path / "treasure"
+    shutil.move(run.folder.path, treasure)
+    run.folder.path.symlink_to(treasure)
+
+    with pytest.raises(LaunchError, match="not a run folder"):
+        launcher.delete(run.id)
+
+    assert (treasure / "spec.json").exists()
+
+
+@pytest.mark.parametrize("run_id", ["..", ".", "../data", ".trash", "a/b"])
+def test_c8_a_row_with_a_path_for_an_id_deletes_nothing(over, run_id: str) -> None:
+    launcher, _ = over
+    launcher.runs.add(run_id, RunSpec(), 1.0)
+    launcher.runs.transition(run_id, "failed", ("queued",))
+
+    with pytest.raises(LaunchError, match="not a run folder"):
+        launcher.delete(run_id)
+
+    assert launcher.workspace.data.exists()
+
+
+def test_c8_a_failing_move_keeps_the_row(over) -> None:
+    launcher, run = over
+    shutil.rmtree(launcher.workspace.trash)
+    launcher.workspace.trash.write_text("a file where the trash should be")
+
+    with pytest.raises(LaunchError, match="cannot be moved"):
+        launcher.delete(run.id)
+
+    assert launcher.runs.get(run.id) == run
+    assert run.folder.spec.exists()
+
+
+def test_c8_what_a_crash_left_in_the_trash_can_be_taken_back_for_a_day(over) -> None:
+    launcher, run = over
+    fresh = launcher.workspace.trash / f"run.{run.id}.{time.time_ns()}"
+    stale = launcher.workspace.trash / f"run.old.{time.time_ns() - 2 * 86_400 * 10**9}"
+    foreign = launcher.workspace.trash / "cats"
+    for folder in (fresh, stale, foreign):
+        folder.mkdir()
+
+    empty_trash(launcher.workspace)
+
+    assert (fresh.exists(), stale.exists(), foreign.exists()) == (True, False, True)
+
+
+def test_a_queued_run_can_be_deleted(launch) -> None:
+    launcher = launch("--steps", "1000", "--pause", "0.05")
+    running, queued = a_run(launcher), a_run(launcher)
+
+    launcher.delete(queued.id)
+
+    assert [run.id for run in launcher.runs.views()] == [running.id]
+    launcher.stop(running.id, "now")
+    launcher.wait(running.id, poll_s=0.03)

@@ -1,0 +1,60 @@
+"""P4, P13: stopping saves where it can, and removes everybody."""
+
+import time
+
+import pytest
+from launcher_lab import a_run, until
+
+from launcher.processes import members
+
+
+@pytest.mark.parametrize("mode", ["save", "now"])
+def test_p4_stopping_removes_everybody_and_frees_the_device_after_that(launch, mode: str) -> None:
+    launcher = launch("--steps", "1000", "--pause", "0.05", "--deaf", "--children", "2", "--strays", "1")
+    run = a_run(launcher)
+    until(lambda: run.folder.events.exists() and len(members(run.folder)) == 4)
+
+    launcher.stop(run.id, mode)
+
+    assert launcher.runs.get(run.id).state == "stopping"
+    while not run.folder.exit.exists():
+        assert launcher.runs.holders() == {"cpu:0": run.id}
+        time.sleep(0.05)
+    ended = launcher.wait(run.id, poll_s=0.03)
+    assert ended.state == "stopped"
+    assert members(run.folder) == []
+    assert launcher.runs.holders() == {}
+
+
+def test_p4_what_a_finished_program_leaves_behind_is_removed_too(launch) -> None:
+    launcher = launch("--steps", "1", "--strays", "1", "--children", "1")
+
+    run = launcher.wait(a_run(launcher).id, poll_s=0.03)
+
+    assert run.state == "finished"
+    assert members(run.folder) == []
+
+
+def test_p13_stopping_with_save_leaves_a_whole_final_model(launch) -> None:
+    launcher = launch("--steps", "1000", "--pause", "0.05", save_grace_s=10)
+    run = a_run(launcher)
+    until(run.folder.events.exists)
+
+    launcher.stop(run.id, "save")
+
+    ended = launcher.wait(run.id, poll_s=0.03)
+    assert (ended.state, ended.reason) == ("stopped", "It was stopped on request, after saving")
+    assert ended.folder.has_final_model
+
+
+def test_stopping_at_once_may_follow_stopping_with_save(launch) -> None:
+    launcher = launch("--steps", "1000", "--pause", "0.05", "--deaf", save_grace_s=100)
+    run = a_run(launcher)
+    until(run.folder.events.exists)
+
+    launcher.stop(run.id, "save")
+    launcher.stop(run.id, "now")
+    launcher.stop(run.id, "save")  # does not take it back
+
+    ended = launcher.wait(run.id, poll_s=0.03)
+    assert (ended.state, ended.reason) == ("stopped", "It was stopped on request, without saving")
