@@ -1,0 +1,216 @@
+"""Unpack an uploaded zip, refusing what could harm the disk or escape the folder. Nothing in it is trusted."""
+
+import lzma
+import re
+import shutil
+import stat
+import unicodedata
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from backend.datasets.problems import Place, ProblemList, UploadRefused, shown
+
+MAX_UNPACKED_BYTES = 50 * 1024**3
+MAX_MEMBERS = 500_000
+MAX_EMPTY_MEMBERS = 1_000  # files of 0 bytes: no dataset needs them
+MAX_RATIO = 200  # unpacked to packed, for members above the next line
+RATIO_FREE_BYTES = 16 * 1024**2
+SPARE_DISK_BYTES = 256 * 1024**2
+COPY_BYTES = 1 << 20
+LOCAL_HEADER_BYTES = 30
+_PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_ENCRYPTED, _UTF8 = 0x1, 0x800  # bits of a member's flags
+_IGNORED_NAMES = {".DS_Store", "Thumbs.db", "desktop.ini"}
+
+
+class Member(NamedTuple):
+    """One regular file of an archive, under the name that rows use."""
+
+    name: str  # NFC, forward slashes, inside the folder
+    alias: str  # the name as cp437, where the archive did not say UTF-8; else empty
+    entry: zipfile.ZipInfo
+
+
+def unpack(
+    archive: Path, into: Path, problems: ProblemList, wanted: Callable[[str], bool] = lambda _: True
+) -> dict[str, Path]:
+    """Write the files of `archive` whose names are `wanted` into `into`, under generated names.
+
+    The list of members is checked as a whole before a byte is written.
+
+    Args:
+        archive: a zip on disk.
+        into: an existing folder. Left partly filled if this raises.
+        problems: receives what is odd about names.
+        wanted: told a member's name; the others keep their place in the result, but no file.
+
+    Returns:
+        Name in the archive -> file on disk, sorted by name; non-UTF-8 names under both readings.
+
+    Raises:
+        UploadRefused: the archive breaks a rule; its code begins with ARCHIVE_, or is DISK_FULL.
+    """
+    found: dict[str, Path] = {}
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            members = _checked(zipped, archive.name)
+            _report_names(members, archive.name, problems)
+            _refuse_without_space(members, into)
+            for number, member in enumerate(members):
+                target = into / f"{number:06d}{_suffix(member.name)}"
+                if wanted(member.name):
+                    _copy(zipped, member.entry, target)
+                found[member.name] = target
+                if member.alias:
+                    found.setdefault(member.alias, target)
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
+        raise _unopenable(archive) from error
+    except (NotImplementedError, RuntimeError) as error:
+        raise UploadRefused(
+            "ARCHIVE_METHOD", f"`{shown(archive.name)}` is packed in an unusual way: {error}"
+        ) from error
+    return found
+
+
+def is_ignored(name: str) -> bool:
+    """Tell whether a file is a leaving of an operating system."""
+    parts = name.split("/")
+    return "__MACOSX" in parts or parts[-1] in _IGNORED_NAMES or parts[-1].startswith("._")
+
+
+def _checked(zipped: zipfile.ZipFile, archive: str) -> list[Member]:
+    """Apply every rule that the list of members can tell, and name them."""
+    entries = [entry for entry in zipped.infolist() if not entry.is_dir()]
+    for entry in zipped.infolist():
+        _refuse_special(entry)
+    members = sorted((_named(entry) for entry in entries), key=lambda member: member.name)
+    _refuse_bombs(entries, zipped.start_dir, archive)
+    members = [member for member in members if not is_ignored(member.name)]
+    _refuse_unreadable(members)
+    twice = [name for name, count in Counter(member.name for member in members).items() if count > 1]
+    if twice:
+        raise UploadRefused("ARCHIVE_DUPLICATE", f"`{shown(archive)}` holds `{shown(twice[0])}` more than once")
+    return members
+
+
+def _refuse_special(entry: zipfile.ZipInfo) -> None:
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise UploadRefused("ARCHIVE_SPECIAL", f"The archive holds `{shown(entry.filename)}`, which is no plain file")
+
+
+def _named(entry: zipfile.ZipInfo) -> Member:
+    name, alias = entry.filename, ""
+    if not entry.flag_bits & _UTF8 and not name.isascii():
+        alias, name = name, _decoded(name)
+    for candidate in filter(None, (name, alias, entry.orig_filename)):
+        path = candidate.replace("\\", "/")
+        if path.startswith("/") or ".." in path.split("/") or re.match(r"[A-Za-z]:", path) or "\0" in path:
+            raise UploadRefused(
+                "ARCHIVE_PATH",
+                f"The archive holds `{shown(candidate)}`, which would be written outside the dataset folder",
+            )
+    return Member(_plain(name), _plain(alias), entry)
+
+
+def _decoded(name: str) -> str:
+    """Read again what zipfile took for cp437: zips made on Chinese systems hold UTF-8 or GBK without saying so."""
+    raw = name.encode("cp437")
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return name
+
+
+def _plain(name: str) -> str:
+    parts = (part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
+    return unicodedata.normalize("NFC", "/".join(parts))
+
+
+def _refuse_bombs(entries: list[zipfile.ZipInfo], directory_start: int, archive: str) -> None:
+    unpacked_bytes = sum(entry.file_size for entry in entries)
+    if len(entries) > MAX_MEMBERS or unpacked_bytes > MAX_UNPACKED_BYTES:
+        raise UploadRefused(
+            "ARCHIVE_TOO_LARGE",
+            f"`{shown(archive)}` unpacks to {len(entries):,} files and {unpacked_bytes / 1024**3:.1f} GiB; "
+            f"the limits are {MAX_MEMBERS:,} files and {MAX_UNPACKED_BYTES // 1024**3} GiB",
+        )
+    empty = sum(entry.file_size == 0 for entry in entries)
+    if empty > MAX_EMPTY_MEMBERS:
+        raise UploadRefused("ARCHIVE_BOMB", f"`{shown(archive)}` holds {empty:,} empty files")
+    for entry in entries:
+        if entry.file_size > max(RATIO_FREE_BYTES, MAX_RATIO * entry.compress_size):
+            raise UploadRefused(
+                "ARCHIVE_BOMB",
+                f"`{shown(entry.filename)}` takes {entry.compress_size:,} bytes and unpacks to {entry.file_size:,}",
+            )
+    ordered = sorted(entries, key=lambda entry: entry.header_offset)
+    ends = [entry.header_offset + LOCAL_HEADER_BYTES + entry.compress_size for entry in ordered]
+    starts = [entry.header_offset for entry in ordered[1:]] + [directory_start]
+    for entry, end, start in zip(ordered, ends, starts, strict=True):
+        if end > start:
+            raise UploadRefused("ARCHIVE_BOMB", f"`{shown(entry.filename)}` overlaps another file of the archive")
+
+
+def _refuse_unreadable(members: list[Member]) -> None:
+    for member in members:
+        if member.entry.flag_bits & _ENCRYPTED:
+            raise UploadRefused("ARCHIVE_ENCRYPTED", f"`{shown(member.name)}` in the archive is encrypted")
+        if member.entry.compress_type not in _METHODS:
+            raise UploadRefused("ARCHIVE_METHOD", f"`{shown(member.name)}` is packed in an unusual way")
+        if member.name.lower().endswith(_PACKED):
+            raise UploadRefused("ARCHIVE_NESTED", f"The archive holds another archive, `{shown(member.name)}`")
+
+
+def _report_names(members: list[Member], archive: str, problems: ProblemList) -> None:
+    reread = [member.name for member in members if member.alias]
+    if reread:
+        message = f"{len(reread):,} names are not marked as UTF-8 and were read as `{shown(reread[0])}` and the like"
+        problems.add("ARCHIVE_NAMES", Place(archive), message, count=len(reread))
+    seen: dict[str, str] = {}
+    for member in members:
+        other = seen.setdefault(member.name.casefold(), member.name)
+        if other != member.name:
+            message = f"`{shown(other)}` and `{shown(member.name)}` differ only in upper and lower case"
+            problems.add("ARCHIVE_NAME_CASE", Place(archive), message)
+
+
+def _refuse_without_space(members: list[Member], into: Path) -> None:
+    needed = sum(member.entry.file_size for member in members)
+    free = shutil.disk_usage(into).free
+    if needed + SPARE_DISK_BYTES > free:
+        raise UploadRefused(
+            "DISK_FULL", f"The archive unpacks to {needed / 1024**3:.1f} GiB, and {free / 1024**3:.1f} GiB are free"
+        )
+
+
+def _copy(zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
+    """Write one member. The reader stops at the declared size and checks the sum, so a forged size is damage."""
+    with zipped.open(entry) as source, target.open("xb") as sink:
+        shutil.copyfileobj(source, sink, COPY_BYTES)
+
+
+def _suffix(name: str) -> str:
+    """Keep a plain extension for people who look into the folder; nothing reads it."""
+    found = re.search(r"\.[A-Za-z0-9]{1,8}$", name)
+    return found[0].lower() if found else ""
+
+
+def _unopenable(archive: Path) -> UploadRefused:
+    with archive.open("rb") as source:
+        head = source.read(512)
+    if head.startswith(b"PK"):
+        return UploadRefused("ARCHIVE_DAMAGED", f"`{shown(archive.name)}` is a damaged zip archive")
+    kinds = {b"\x1f\x8b": "gzip", b"7z\xbc\xaf": "7z", b"Rar!": "rar", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+    kind = next((name for magic, name in kinds.items() if head.startswith(magic)), "")
+    kind = "tar" if head[257:262] == b"ustar" else kind
+    return UploadRefused(
+        "ARCHIVE_KIND", f"`{shown(archive.name)}` is " + (f"a {kind} archive" if kind else "not a zip archive")
+    )

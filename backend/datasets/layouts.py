@@ -1,0 +1,158 @@
+"""Which layout a row is written in, and the same row in the studio's one form."""
+
+from typing import Any, Literal, NamedTuple
+
+from backend.conversation import PLACEHOLDER, Message
+from backend.datasets.columns import ROW_IMAGES, SYSTEM, is_enough, suggest
+from backend.datasets.json_rows import JsonFault, parse
+from backend.datasets.problems import shown
+from backend.datasets.records import ColumnMapping, LayoutName
+from backend.datasets.turns import RowFault, TurnReader, picture_path, plain_text
+
+Split = Literal["train", "heldout"]
+HELDOUT_WORDS = frozenset(
+    {"heldout", "held-out", "held_out", "val", "valid", "validation", "test", "dev", "eval", "验证", "测试"}
+)
+TRAIN_WORDS = frozenset({"train", "training", "训练"})
+_TURN_FIELDS = ("messages", "conversations", "conversation")
+_SPLIT_FIELDS = ("split", "@split")
+
+
+class Draft(NamedTuple):
+    """A row in the studio's form whose pictures are still the paths that were written."""
+
+    messages: list[Message]
+    pictures: list[str]
+    split: Split | None  # where the row itself says so
+
+
+def recognise(content: dict[str, Any]) -> LayoutName | None:
+    """Tell the layout of one row by its fields; None where its columns must be mapped."""
+    turns = next((content[field] for field in _TURN_FIELDS if content.get(field)), None)
+    if turns is not None:
+        return _turns_layout(_listed(turns))
+    if content.get("prompt") is not None and content.get("completion") is not None:
+        return "prompt_completion"
+    return "table" if is_enough(suggest(content)) else None
+
+
+def convert(content: dict[str, Any], mapping: ColumnMapping | None = None) -> Draft:
+    """Read one row.
+
+    Args:
+        content: the row as it was written.
+        mapping: which columns to read; without it the layout is recognised.
+
+    Raises:
+        RowFault: it cannot be understood; the first reason.
+    """
+    _refuse_other_media(content)
+    layout = "table" if mapping is not None else recognise(content)
+    if layout is None:
+        raise RowFault("ROW_UNRECOGNISED", f"Its fields are {_fields(content)}")
+    reader = TurnReader()
+    if layout == "table":
+        chosen = mapping or suggest(content)
+        messages = _table_turns(content, chosen, reader)
+        listed = _pictures(content, (chosen.image,) if chosen.image else ())
+        system = content.get(chosen.system) if chosen.system else None
+    else:
+        messages = _pair(content, reader) if layout == "prompt_completion" else reader.turns(*_turns(content))
+        listed = _pictures(content, ROW_IMAGES)
+        system = next((content[field] for field in SYSTEM if content.get(field)), None)
+    if plain_text(system, "system").strip() and (not messages or messages[0].role != "system"):
+        messages.insert(0, Message(role="system", content=plain_text(system, "system")))
+    return Draft(*_filled(messages, reader.slots, listed), _split(content))
+
+
+def _turns_layout(turns: Any) -> LayoutName | None:
+    if not isinstance(turns, list) or not turns or not isinstance(turns[0], dict):
+        return None
+    if any(isinstance(turn.get("content"), list) for turn in turns if isinstance(turn, dict)):
+        return "parts"
+    return "llava" if turns[0].get("from") is not None else "messages"
+
+
+def _turns(content: dict[str, Any]) -> tuple[Any, str]:
+    field = next(field for field in _TURN_FIELDS if content.get(field))
+    return _listed(content[field]), field
+
+
+def _listed(value: Any) -> Any:
+    """Read a list that a table holds as JSON text."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            return parse(value).value
+        except JsonFault:
+            return value
+    return value
+
+
+def _pair(content: dict[str, Any], reader: TurnReader) -> list[Message]:
+    messages: list[Message] = []
+    for field, role in (("prompt", "user"), ("completion", "assistant")):
+        value = _listed(content[field])
+        if isinstance(value, list):
+            messages += reader.turns(value, field)
+        else:
+            messages.append(reader.message(role, value, field))  # type: ignore[arg-type]  # a Literal in a tuple
+    return messages
+
+
+def _table_turns(content: dict[str, Any], chosen: ColumnMapping, reader: TurnReader) -> list[Message]:
+    question = plain_text(content.get(chosen.question), chosen.question) if chosen.question else ""
+    extra = content.get("input")
+    if chosen.question == "instruction" and isinstance(extra, str) and extra.strip():  # the alpaca layout
+        question = f"{question}\n{extra}"
+    answer = plain_text(content.get(chosen.answer), chosen.answer)
+    earlier = content.get("history") or []
+    if not isinstance(earlier, list) or any(not isinstance(pair, list) or len(pair) != 2 for pair in earlier):
+        raise RowFault("TEXT_TYPE", "`history` is no list of question and answer pairs", "history")
+    messages = []
+    for asked, answered in [*earlier, (question, answer)]:
+        messages.append(reader.message("user", asked, chosen.question or "question"))
+        messages.append(reader.message("assistant", answered, chosen.answer))
+    return messages
+
+
+def _pictures(content: dict[str, Any], fields: tuple[str, ...]) -> list[str]:
+    for field in fields:
+        value = _listed(content.get(field))
+        if isinstance(value, list) and value:
+            return [picture_path(item, f"{field}[{number}]") for number, item in enumerate(value)]
+        if value not in (None, "", []):
+            return [picture_path(value, field)]
+    return []
+
+
+def _filled(messages: list[Message], slots: list[str | None], listed: list[str]) -> tuple[list[Message], list[str]]:
+    """Give placeholders their pictures in order; without any placeholder, put one for each before the first turn."""
+    if not slots and listed:
+        first = next((number for number, message in enumerate(messages) if message.role == "user"), None)
+        if first is not None:
+            shown_first = PLACEHOLDER * len(listed) + messages[first].content
+            messages[first] = Message(role="user", content=shown_first)
+        return messages, listed
+    rest = iter(listed if None in slots or listed != [slot for slot in slots if slot is not None] else [])
+    filled = [next(rest, None) if slot is None else slot for slot in slots]
+    return messages, [path for path in filled if path is not None] + list(rest)
+
+
+def _refuse_other_media(content: dict[str, Any]) -> None:
+    for code, fields in (("VIDEO_ROW", ("video", "videos")), ("AUDIO_ROW", ("audio", "audios"))):
+        for field in fields:
+            if content.get(field):
+                raise RowFault(code, f"It has a `{field}`", field)
+
+
+def _split(content: dict[str, Any]) -> Split | None:
+    value = next((content[field] for field in _SPLIT_FIELDS if isinstance(content.get(field), str)), "")
+    word = value.strip().lower()
+    if word in HELDOUT_WORDS:
+        return "heldout"
+    return "train" if word in TRAIN_WORDS else None
+
+
+def _fields(content: dict[str, Any]) -> str:
+    names = [f"`{shown(str(name), 40)}`" for name in list(content)[:8]]
+    return ", ".join(names) + (" and more" if len(content) > len(names) else "") if names else "missing"

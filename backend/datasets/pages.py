@@ -1,0 +1,149 @@
+"""`data.json`: a JSON list with one row a line, written once, read by line; any page in the time of one page."""
+
+import json
+import os
+from array import array
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from pydantic import ValidationError
+
+from backend.conversation import Row
+from backend.datasets.layouts import Split
+from backend.datasets.records import Page
+from backend.errors import DatasetError
+from backend.jsonl import strict_json
+
+ROWS = "data.json"
+INDEX = "data.index"  # 64-bit numbers: the size of data.json, then for each row 2 x its offset + 1 if held out
+
+
+class RowWriter:
+    """Writes `data.json` and its index. Use as a context; the files are synced when it ends without an error."""
+
+    def __init__(self, folder: Path) -> None:
+        """Create both files in an existing folder."""
+        self._folder = folder
+        self._sink = (folder / ROWS).open("wb")
+        self._digest = sha256()
+        self._index = array("Q")
+        self._position = 0
+
+    def __enter__(self) -> Self:
+        self._write(b"[")
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        with self._sink:
+            if kind is None:
+                self._write(b"\n]\n")
+                self._sink.flush()
+                os.fsync(self._sink.fileno())
+        if kind is None:
+            with (self._folder / INDEX).open("wb") as sink:
+                sink.write(array("Q", [self._position]).tobytes() + self._index.tobytes())
+                sink.flush()
+                os.fsync(sink.fileno())
+
+    def add(self, row: Row) -> None:
+        """Append one row."""
+        self._write(b",\n" if self._index else b"\n")
+        self._index.append(2 * self._position + (row.split == "heldout"))
+        self._write(strict_json(row.model_dump()).encode())
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written; of the whole file after the context ended."""
+        return self._digest.hexdigest()
+
+    def _write(self, content: bytes) -> None:
+        self._sink.write(content)
+        self._digest.update(content)
+        self._position += len(content)
+
+
+def read_rows(folder: Path, split: Split | None = None) -> Iterator[Row]:
+    """Yield the rows in order, holding one at a time.
+
+    Raises:
+        DatasetError: a line is no row.
+    """
+    with (folder / ROWS).open("rb") as source:
+        for number, line in enumerate(source, start=1):
+            row = parse_line(line, f"line {number:,} of `{folder.name}/{ROWS}`")
+            if row is not None and split in (None, row.split):
+                yield row
+
+
+def read_page(folder: Path, start: int, count: int, search: str = "", split: Split | None = None) -> Page:
+    """Give `count` rows from the `start`-th match on, and how many match in all.
+
+    Without a search only the rows of the page are read; with one the file is read once, a line at a time. A row
+    matches if one of its turns holds the words, upper or lower case.
+
+    Raises:
+        DatasetError: a line is no row.
+    """
+    start, count = max(0, start), max(0, count)
+    if search.strip():
+        return _searched(folder, start, count, search.strip(), split)
+    offsets = [entry // 2 for entry in _index(folder) if split is None or (entry % 2 == 1) == (split == "heldout")]
+    rows = []
+    with (folder / ROWS).open("rb") as source:
+        for offset in offsets[start : start + count]:
+            source.seek(offset)
+            row = parse_line(source.readline(), f"byte {offset:,} of `{folder.name}/{ROWS}`")
+            rows += [row] if row is not None else []
+    return Page(tuple(rows), len(offsets))
+
+
+def parse_line(line: bytes, where: str) -> Row | None:
+    """Read one line; None for the brackets of the list. Raises DatasetError."""
+    text = line.strip().removesuffix(b",")
+    if text in (b"", b"[", b"]", b"[]"):
+        return None
+    try:
+        return Row.model_validate_json(text)
+    except ValidationError as error:
+        raise DatasetError(
+            f"There is no row at {where}", hint="Delete the dataset and import it again; it was changed by hand"
+        ) from error
+
+
+def _index(folder: Path) -> "array[int]":
+    """The entry of each row; made anew where the file is missing or `data.json` was changed."""
+    found = array("Q")
+    size = (folder / ROWS).stat().st_size
+    if (folder / INDEX).is_file():
+        content = (folder / INDEX).read_bytes()
+        found.frombytes(content[: len(content) // 8 * 8])
+    if found and found[0] == size:
+        return found[1:]
+    made, offset = array("Q"), 0
+    with (folder / ROWS).open("rb") as source:
+        for number, line in enumerate(source, start=1):
+            row = parse_line(line, f"line {number:,} of `{folder.name}/{ROWS}`")
+            if row is not None:
+                made.append(2 * offset + (row.split == "heldout"))
+            offset += len(line)
+    return made
+
+
+def _searched(folder: Path, start: int, count: int, words: str, split: Split | None) -> Page:
+    needle = words.casefold()
+    written = json.dumps(words, ensure_ascii=False)[1:-1].casefold()  # as JSON escapes it
+    rows: list[Row] = []
+    total = 0
+    with (folder / ROWS).open("rb") as source:
+        for number, line in enumerate(source, start=1):
+            if written not in line.decode("utf-8", "replace").casefold():
+                continue  # most lines end here, unparsed
+            row = parse_line(line, f"line {number:,} of `{folder.name}/{ROWS}`")
+            if row is None or split not in (None, row.split):
+                continue
+            if any(needle in message.content.casefold() for message in row.messages):
+                total += 1
+                rows += [row] if start < total <= start + count else []
+    return Page(tuple(rows), total)

@@ -1,0 +1,175 @@
+"""From the files of an upload to rows that are understood, whose pictures are found but not yet looked at."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from backend.conversation import Message
+from backend.datasets.checks import faults_of, tidied
+from backend.datasets.json_rows import Record, json_records
+from backend.datasets.layouts import HELDOUT_WORDS, TRAIN_WORDS, Draft, Split, convert, recognise
+from backend.datasets.problems import MAX_LISTED, Place, ProblemList, UploadRefused, counted, shown
+from backend.datasets.records import ColumnMapping, LayoutName
+from backend.datasets.references import References, UnresolvedError
+from backend.datasets.table_rows import parquet_records, table_records
+from backend.datasets.turns import RowFault
+from backend.datasets.upload import Upload
+
+MAX_COLUMNS_SHOWN = 12
+
+
+class FoundPicture(BaseModel):
+    """A picture that a row names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    written: str  # in the row
+    path: str  # on this machine
+
+
+class FoundRow(BaseModel):
+    """A row that is understood; rests on disk until its pictures are checked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    line: int
+    unit: str
+    record: str
+    layout: LayoutName
+    side: Literal["train", "heldout"] | None  # what the row or its file's name says
+    messages: tuple[Message, ...]
+    pictures: tuple[FoundPicture, ...]
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the upload."""
+        return Place(self.file, self.line, self.record, self.unit)
+
+
+class RowReader:
+    """Reads the rows of one upload. After reading, `notices` tells what the person should know."""
+
+    def __init__(self, upload: Upload, room: Path, mapping: ColumnMapping | None, problems: ProblemList) -> None:
+        """Prepare to read; `room` is an existing folder for what lies inside tables."""
+        self._upload, self._room, self._mapping, self._problems = upload, room, mapping, problems
+        self._references = References(upload)
+        self.layouts: Counter[LayoutName] = Counter()
+        self.columns: dict[str, None] = {}  # of rows that were not recognised, in their order
+        self.records = 0  # rows of all files, good or not
+
+    def rows(self, side: Split | None = None) -> Iterator[FoundRow]:
+        """Yield every good row of every file; report the others. `side` overrides what names say."""
+        for name in self._upload.annotations:
+            yield from self._rows_of(name, side or side_of(name))
+
+    @property
+    def notices(self) -> list[str]:
+        """What was done without being asked."""
+        notice = self._references.notice()
+        return [notice] if notice else []
+
+    def refuse_unknown(self) -> None:
+        """Raise UploadRefused where no row of any file was recognised."""
+        if self.layouts:
+            return
+        if self.records and self.columns:
+            named = ", ".join(f"`{shown(name, 40)}`" for name in list(self.columns)[:MAX_COLUMNS_SHOWN])
+            message = f"The rows of `{shown(self._upload.title)}` are in no known layout; their fields are {named}"
+            raise UploadRefused("LAYOUT_UNKNOWN", message, problems=self._problems.listed())
+        why = f"found {counted(self._problems.errors, 'problem')}" if self._problems.errors else "there are none"
+        message = f"No rows could be read from `{shown(self._upload.title)}`: {why}"
+        first = next(iter(self._problems.listed()), None)
+        hint = f"{first.message}. {first.hint}" if first else ""
+        raise UploadRefused("NO_ROWS", message, hint=hint, problems=self._problems.listed())
+
+    def records_of(self, name: str, limit: int = 0) -> tuple[Iterator[Record], int | None]:
+        """Read one file's rows, of a parquet file `limit` at most; and how many it has where that is known."""
+        path = self._upload.path_of(name)
+        if path is None:
+            raise FileNotFoundError(name)
+        suffix = PurePosixPath(name).suffix.lower()
+        if suffix == ".parquet":
+            inside = self._room / f"table-{len(list(self._room.iterdir())):03d}"
+            inside.mkdir()
+            return parquet_records(self._upload, name, inside, self._problems, limit)
+        if suffix in (".csv", ".tsv"):
+            return table_records(path, name, self._problems), None
+        return json_records(path, name, self._problems), None
+
+    def found(self, record: Record, side: Split | None = None) -> FoundRow | None:
+        """Understand one row; None where a problem was reported, or it is in no known layout."""
+        place, content = record
+        try:
+            draft = convert(content, self._mapping)
+        except RowFault as fault:
+            self._problems.add(fault.code, place, fault.message, fault.field)
+            return None
+        messages = tidied(draft.messages)
+        faults = list(faults_of(messages, len(draft.pictures)))
+        for each in faults:
+            self._problems.add(each.code, place, each.message, each.field)
+        pictures = self._found_pictures(draft, place)
+        if faults or len(pictures) < len(draft.pictures):
+            return None
+        layout = "table" if self._mapping else recognise(content) or "table"
+        return FoundRow(
+            file=place.file, line=place.line or 0, unit=place.unit, record=place.record, layout=layout,
+            side=draft.split or side, messages=messages, pictures=tuple(pictures),
+        )  # fmt: skip
+
+    def is_known(self, record: Record) -> bool:
+        """Tell whether a row is in a known layout, or has the column that was mapped as the answer."""
+        if self._mapping is not None:
+            return self._mapping.answer in record.content
+        return recognise(record.content) is not None
+
+    def _rows_of(self, name: str, side: Split | None) -> Iterator[FoundRow]:
+        unknown: list[Place] = []
+        unknown_count = known = 0
+        records, _ = self.records_of(name)
+        for record in records:
+            self.records += 1
+            if not self.is_known(record):
+                unknown_count += 1
+                unknown += [record.place] if len(unknown) < MAX_LISTED else []
+                self.columns |= dict.fromkeys(record.content) if not known else {}
+                continue
+            known += 1
+            row = self.found(record, side)
+            self.layouts["table" if self._mapping else recognise(record.content) or "table"] += 1
+            if row is not None:
+                yield row
+        if unknown_count and not known:
+            fields = ", ".join(f"`{shown(column, 40)}`" for column in list(self.columns)[:MAX_COLUMNS_SHOWN])
+            self._problems.add(
+                "FILE_SKIPPED", Place(name), f"Its {unknown_count:,} rows are in no known layout: {fields}"
+            )
+        elif unknown_count:
+            for place in unknown:
+                self._problems.add("ROW_UNRECOGNISED", place, "It lacks the fields that the other rows have")
+            self._problems.counts["ROW_UNRECOGNISED"] += unknown_count - len(unknown)
+
+    def _found_pictures(self, draft: Draft, place: Place) -> list[FoundPicture]:
+        found = []
+        for number, written in enumerate(draft.pictures):
+            field = f"images[{number}]"
+            try:
+                path = self._references.resolve(written, place.file)
+                found.append(FoundPicture(written=shown(written), path=str(path)))
+            except UnresolvedError as error:
+                self._problems.add(error.code, place, f"{field} {error.message}", field)
+        return found
+
+
+def side_of(name: str) -> Split | None:
+    """Tell from a file's name, or its folder's, whether its rows are for training or held out."""
+    path = PurePosixPath(name.lower())
+    words = {path.parent.name, path.stem} | {re.split(r"[-_.]", path.stem)[end] for end in (0, -1)}
+    if words & HELDOUT_WORDS:
+        return "heldout"
+    return "train" if words & TRAIN_WORDS else None

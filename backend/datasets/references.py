@@ -1,0 +1,131 @@
+"""Which uploaded picture a row means. The row's text is only ever compared with names, never opened."""
+
+import difflib
+import posixpath
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+from backend.datasets.problems import counted, shown
+from backend.datasets.upload import ANNOTATIONS, Upload, is_picture, nfc
+
+MAX_CANDIDATES_SHOWN = 4
+MAX_FUZZY = 20  # missing pictures for which near names are searched, which is slow
+MAX_FUZZY_NAMES = 5_000
+_ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+:(//|[^/\\])", re.IGNORECASE)  # http://..., data:...
+
+
+class UnresolvedError(Exception):
+    """No uploaded picture, or more than one, fits. Carries a code of the problem list and its message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class References:
+    """Finds pictures by the paths that rows give, and remembers how."""
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
+        self._by_basename: dict[str, list[str]] | None = None
+        self._by_likeness: dict[str, str] | None = None
+        self._fuzzy_left = MAX_FUZZY
+        self._matched: dict[str, str] = {}  # paths that were matched by their ending -> name
+
+    def resolve(self, reference: str, annotation: str) -> Path:
+        """Find the picture that `reference`, written in the file `annotation`, means.
+
+        In this order: the path from the annotation's folder, from the top of the upload, and the longest ending of the
+        path that fits exactly one uploaded file (one in the annotation's folder going before the others).
+
+        Raises:
+            UnresolvedError: PATH_REFUSED, IMG_NOT_FOUND or IMG_AMBIGUOUS.
+        """
+        if _ADDRESS.match(reference) and not re.match(r"[A-Za-z]:[/\\]", reference):
+            raise UnresolvedError("PATH_REFUSED", f"`{shown(reference, 80)}` is an address; pictures must be uploaded")
+        path = nfc(unquote(reference[7:]) if reference.lower().startswith("file://") else reference).strip()
+        path = re.sub(r"^[A-Za-z]:(?=/)", "", path.replace("\\", "/"))
+        for name in _direct_names(path, posixpath.dirname(annotation)):
+            found = self._upload.path_of(name)
+            if found is not None:
+                return found
+        name = self._by_ending(path, annotation)
+        if name:
+            self._matched.setdefault(reference, name)
+            return self._upload.files()[name]
+        if path.startswith("/") or ".." in path.split("/"):
+            raise UnresolvedError("PATH_REFUSED", f"`{shown(reference)}` lies outside the upload")
+        raise UnresolvedError("IMG_NOT_FOUND", f"`{shown(reference)}` is not in the upload{self._advice(path)}")
+
+    def notice(self) -> str:
+        """Say how many paths were matched by their ending, with one example; empty where none was."""
+        if not self._matched:
+            return ""
+        reference, name = next(iter(self._matched.items()))
+        count = len(self._matched)
+        many = f"{count:,} picture paths were" if count > 1 else "1 picture path was"
+        return f"{many} matched by the ending, e.g. `{shown(reference)}` as `{shown(name)}`"
+
+    def _by_ending(self, path: str, annotation: str) -> str:
+        if self._by_basename is None:
+            self._by_basename = defaultdict(list)
+            for name in self._names():
+                self._by_basename[posixpath.basename(name)].append(name)
+        parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+        candidates = self._by_basename.get(parts[-1], []) if parts else []
+        for length in range(len(parts), 0, -1):
+            ending = "/".join(parts[-length:])
+            fitting = [name for name in candidates if name == ending or name.endswith(f"/{ending}")]
+            if fitting:
+                return self._only(fitting, path, annotation)
+        return ""
+
+    def _only(self, fitting: list[str], path: str, annotation: str) -> str:
+        folder = posixpath.dirname(annotation)
+        near = [name for name in fitting if folder and name.startswith(f"{folder}/")]
+        best = near if len(near) == 1 else fitting
+        files = self._upload.files()
+        if len({files[name] for name in best}) == 1:
+            return best[0]
+        listed = ", ".join(f"`{shown(name)}`" for name in best[:MAX_CANDIDATES_SHOWN])
+        more = f" and {len(best) - MAX_CANDIDATES_SHOWN} more" if len(best) > MAX_CANDIDATES_SHOWN else ""
+        raise UnresolvedError("IMG_AMBIGUOUS", f"`{shown(path)}` fits {len(best)} uploaded pictures: {listed}{more}")
+
+    def _names(self) -> Iterator[str]:
+        return (name for name in self._upload.files() if not name.lower().endswith(ANNOTATIONS))
+
+    def _advice(self, path: str) -> str:
+        names = [name for name in self._names() if is_picture(name)] if self._fuzzy_left else []
+        if self._by_likeness is None:
+            self._by_likeness = {_likeness(name): name for name in self._names()}
+        wanted = posixpath.basename(path)
+        close = self._by_likeness.get(_likeness(path), "")
+        if not close and self._fuzzy_left and names:
+            self._fuzzy_left -= 1
+            by_base = {posixpath.basename(name): name for name in names[:MAX_FUZZY_NAMES]}
+            close = next((by_base[base] for base in difflib.get_close_matches(wanted, by_base, n=1, cutoff=0.75)), "")
+        if close:
+            return f" (did you mean `{shown(close)}`?)"
+        if names:
+            folder, count = Counter(posixpath.dirname(name) for name in names).most_common(1)[0]
+            return f" (there are {counted(count, 'picture')} {f'under `{shown(folder)}/`' if folder else 'beside the file'})"
+        return ""
+
+
+def _direct_names(path: str, folder: str) -> Iterator[str]:
+    """Yield the names that `path` has when counted from the annotation's folder and from the top."""
+    if not path.startswith("/"):
+        for joined in (posixpath.join(folder, path), path):
+            name = posixpath.normpath(joined)
+            if name != ".." and not name.startswith("../"):
+                yield name
+
+
+def _likeness(name: str) -> str:
+    """Reduce a name to what survives typing it: case, blanks, dashes and the extension do not count."""
+    stem = posixpath.splitext(posixpath.basename(name))[0]
+    return re.sub(r"[\W_]+", "", stem).casefold()

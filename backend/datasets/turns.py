@@ -1,0 +1,105 @@
+"""From the turns of a row, in any of the ways people write them, to messages with `<image>` for each picture."""
+
+from typing import Any
+
+from backend.conversation import PLACEHOLDER, Message, Role
+from backend.datasets.problems import shown
+
+ROLES: dict[str, Role] = {
+    "user": "user", "human": "user", "question": "user",
+    "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant", "chatgpt": "assistant",
+    "system": "system",
+}  # fmt: skip
+_TEXT_PARTS = {"text", "input_text", "output_text"}
+_IMAGE_PARTS = {"image", "image_url", "input_image"}
+_PAYLOADS = ("image", "image_url", "url", "path", "file_name", "value")
+
+
+class RowFault(Exception):
+    """A row cannot be understood: a code of the problem list, a message, and the field it is about."""
+
+    def __init__(self, code: str, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.field = code, message, field
+
+
+class TurnReader:
+    """Reads the turns of one row in their order; `slots` gathers its pictures.
+
+    A slot is the picture's path, or None for a placeholder in a text, which takes the next picture of the row's list.
+    """
+
+    def __init__(self) -> None:
+        self.slots: list[str | None] = []
+
+    def turns(self, value: Any, field: str) -> list[Message]:
+        """Read a list of turns, `{"role", "content"}` or `{"from", "value"}`. Raises RowFault."""
+        if not isinstance(value, list):
+            raise RowFault("TEXT_TYPE", f"`{field}` is no list of turns", field)
+        return [self._turn(turn, f"{field}[{number}]") for number, turn in enumerate(value)]
+
+    def message(self, role: Role, content: Any, field: str) -> Message:
+        """Read the content of one turn: a text, or a list of parts. Raises RowFault."""
+        if not isinstance(content, list):
+            return Message(role=role, content=self._text(content, field))
+        parts = (self._part(part, f"{field}[{number}]") for number, part in enumerate(content))
+        return Message(role=role, content="".join(parts))
+
+    def _turn(self, turn: Any, field: str) -> Message:
+        if not isinstance(turn, dict):
+            raise RowFault("TEXT_TYPE", f"`{field}` is no object with a role and a content", field)
+        name = turn.get("role") or turn.get("from")
+        role = ROLES.get(name.strip().lower()) if isinstance(name, str) else None
+        if role is None:
+            raise RowFault("ROLE_UNKNOWN", f"`{field}` has the role `{shown(str(name), 40)}`", field)
+        key = "content" if turn.get("content") is not None else "value"
+        return self.message(role, turn.get(key), f"{field}.{key}")
+
+    def _text(self, value: Any, field: str) -> str:
+        text = plain_text(value, field)
+        self.slots += [None] * text.count(PLACEHOLDER)
+        return text
+
+    def _part(self, part: Any, field: str) -> str:
+        if isinstance(part, str):
+            return self._text(part, field)
+        if not isinstance(part, dict):
+            raise RowFault("TEXT_TYPE", f"`{field}` is neither a text nor an object", field)
+        kind = part.get("type") or next(
+            (key for key in ("text", "image", "image_url") if part.get(key) is not None), ""
+        )
+        if kind in _TEXT_PARTS:
+            return self._text(part.get("text") if part.get("text") is not None else part.get("value"), field)
+        if kind in _IMAGE_PARTS:
+            payload = next((part[key] for key in _PAYLOADS if part.get(key) not in (None, "")), None)
+            self.slots.append(None if payload is None else picture_path(payload, field))
+            return PLACEHOLDER
+        if isinstance(kind, str) and ("video" in kind or "audio" in kind):
+            raise RowFault("VIDEO_ROW" if "video" in kind else "AUDIO_ROW", f"`{field}` is a {shown(kind, 20)}", field)
+        raise RowFault("TEXT_TYPE", f"`{field}` is of the unknown type `{shown(str(kind), 40)}`", field)
+
+
+def plain_text(value: Any, field: str) -> str:
+    """Give a text as it is, a number as it is written, nothing as an empty text. Raises RowFault for anything else."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    raise RowFault(
+        "TEXT_TYPE", f"`{field}` is {'a list' if isinstance(value, list) else 'an object'}, not a text", field
+    )
+
+
+def picture_path(value: Any, field: str) -> str:
+    """Give the path inside a picture's entry: a text, or an object that names it. Raises RowFault."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        named = next((value[key] for key in _PAYLOADS if isinstance(value.get(key), str) and value[key]), None)
+        if named is not None:
+            return str(named)
+    raise RowFault("IMG_REFERENCE", f"`{field}` names no picture", field)

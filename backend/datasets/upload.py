@@ -1,0 +1,138 @@
+"""What was uploaded: which files hold rows, and which file a name means. Nothing outside is ever opened."""
+
+import os
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from backend.datasets.archive import is_ignored, unpack
+from backend.datasets.problems import ProblemList, UploadRefused, counted, shown
+
+ANNOTATIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+MAX_WALKED = 500_000  # files of a folder that are looked at
+MAX_NAME_BYTES = 255
+Wanted = Callable[[str], bool]
+
+
+class Upload:
+    """The files of one zip, folder or single file, by their names in it (NFC, forward slashes)."""
+
+    def __init__(self, title: str, annotations: list[str], known: dict[str, Path], root: Path | None) -> None:
+        """Hold `known` files under their names; files below `root` are found when asked for."""
+        self.title = title  # as the person called it
+        self.annotations = annotations
+        self._known = known
+        self._root = root.resolve() if root is not None else None
+        self._walked: dict[str, Path] | None = None
+
+    def path_of(self, name: str) -> Path | None:
+        """Find the file of exactly this name, itself and not by a link that leads out; None where there is none."""
+        if name in self._known:
+            return self._known[name]
+        if self._root is None or not _can_be_named(name):
+            return None
+        path = self._root / name
+        if path.is_file() and path.resolve().is_relative_to(self._root):
+            return path
+        return self._walked.get(name) if self._walked is not None else None
+
+    def files(self) -> dict[str, Path]:
+        """Every file by name. The first call walks the folder."""
+        if self._walked is None:
+            self._walked = dict(_below(self._root)) if self._root is not None else {}
+        return self._walked | self._known
+
+    def add(self, name: str, path: Path) -> None:
+        """Know one more file, such as a picture that lay inside a table."""
+        self._known[name] = path
+
+
+def open_upload(source: Path, into: Path, problems: ProblemList, wanted: Wanted = lambda _: True) -> Upload:
+    """Open a zip, a folder or a single annotation file.
+
+    A single file may name pictures in its own folder and below. Zips at the top of a folder are unpacked too.
+
+    Args:
+        source: a path on this machine, chosen by the person.
+        into: an existing folder for what is unpacked.
+        problems: receives what is odd about names.
+        wanted: of a zip, unpack only these names.
+
+    Raises:
+        UploadRefused: nothing there, of no known kind, without annotation file, or breaking an archive rule.
+    """
+    if source.is_dir():
+        return _open_folder(source, into, problems, wanted)
+    if not source.is_file():
+        raise UploadRefused("UPLOAD_UNREADABLE", f"There is no file or folder `{shown(str(source))}`")
+    if source.suffix.lower() in ANNOTATIONS:
+        return Upload(source.name, [nfc(source.name)], {nfc(source.name): source}, source.parent)
+    if source.suffix.lower() in PICTURES:
+        raise UploadRefused(
+            "UPLOAD_KIND", f"`{shown(source.name)}` is a picture; the questions and answers are missing"
+        )
+    known = unpack(source, into, problems, wanted)
+    return Upload(source.name, _annotations(list(known), source.name), known, None)
+
+
+def nfc(name: str) -> str:
+    """Compose accents, so that names written on different systems are equal."""
+    return unicodedata.normalize("NFC", name)
+
+
+def is_picture(name: str) -> bool:
+    """Tell whether a name looks like a picture's."""
+    return name.lower().endswith(PICTURES)
+
+
+def _open_folder(source: Path, into: Path, problems: ProblemList, wanted: Wanted) -> Upload:
+    known: dict[str, Path] = {}
+    for archive in sorted(path for path in source.iterdir() if path.suffix.lower() == ".zip" and path.is_file()):
+        target = into / f"zip-{len(list(into.iterdir())):03d}"
+        target.mkdir()
+        for name, path in unpack(archive, target, problems, wanted).items():
+            if name in known or (source / name).exists():
+                raise UploadRefused("ARCHIVE_DUPLICATE", f"`{shown(name)}` is in `{shown(archive.name)}` and once more")
+            known[name] = path
+    upload = Upload(source.resolve().name, [], known, source)
+    upload.annotations = _annotations(list(upload.files()), upload.title)
+    return upload
+
+
+def _annotations(names: list[str], title: str) -> list[str]:
+    found = sorted(name for name in names if name.lower().endswith(ANNOTATIONS))
+    if not found:
+        pictures = sum(is_picture(name) for name in names)
+        raise UploadRefused(
+            "NO_ANNOTATION", f"`{shown(title)}` holds {counted(pictures, 'picture')} and no file with rows"
+        )
+    return found
+
+
+def _below(root: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the files below `root` by name, sorted, without hidden folders and without links that lead out."""
+    left = MAX_WALKED
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for file in sorted(files)[:left]:
+            path = Path(folder, file)
+            name = nfc(path.relative_to(root).as_posix())
+            if not is_ignored(name) and _can_be_named(name) and not _leads_out(path, root):
+                yield name, path
+        left -= len(files)
+        if left <= 0:
+            return
+
+
+def _leads_out(path: Path, root: Path) -> bool:
+    return path.is_symlink() and not path.resolve().is_relative_to(root)
+
+
+def _can_be_named(name: str) -> bool:
+    """Tell whether a name may be asked of the file system, and be written into a JSON file."""
+    try:
+        parts = name.encode().split(b"/")
+    except UnicodeEncodeError:
+        return False
+    return b"\0" not in name.encode() and all(0 < len(part) <= MAX_NAME_BYTES for part in parts)
