@@ -1,0 +1,150 @@
+"""S5 to S9: what events.jsonl says arrives once and whole, whatever happens to the file."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from store_lab import RUN, add_run, curve, write_losses
+
+from backend.runs.events import EventWriter
+from backend.settings import Workspace
+from backend.store.runs import RunStore
+
+
+def test_s5_a_tail_torn_at_any_byte_loses_nothing_whole(workspace: Workspace, store: RunStore, tmp_path: Path) -> None:
+    whole = tmp_path / "events.jsonl"
+    write_losses(whole, [3.0, 2.0, 1.0])
+    content = whole.read_bytes()
+    first_end = content.index(b"\n") + 1
+
+    for cut in range(first_end, len(content) + 1):
+        run_id = f"cut-{cut}"
+        folder = add_run(store, run_id)
+        folder.events.write_bytes(content[:cut])
+        store.ingest(folder)
+        complete = content[:cut].count(b"\n")
+        assert [step for step, _ in curve(store, run_id)] == list(range(1, complete + 1))
+
+        write_losses(folder.events, [0.5], first_step=9)  # a program that goes on closes the torn line first
+        store.ingest(folder)
+        assert curve(store, run_id)[-1] == (9, 0.5)
+
+
+def test_s6_reading_twice_changes_nothing(store: RunStore) -> None:
+    folder = add_run(store)
+    write_losses(folder.events, [2.0, 1.0])
+
+    counts = [store.ingest(folder), store.ingest(folder)]
+
+    assert counts == [2, 0]
+    assert curve(store) == [(1, 2.0), (2, 1.0)]
+
+
+def test_s6_rows_and_offset_are_one_transaction(workspace: Workspace, store: RunStore, monkeypatch) -> None:
+    folder = add_run(store)
+    write_losses(folder.events, [2.0, 1.0])
+    blocker = sqlite3.connect(workspace.database)
+    blocker.execute(
+        "CREATE TRIGGER crash BEFORE UPDATE OF events_offset ON runs BEGIN SELECT RAISE(ABORT, 'cut off'); END"
+    )
+
+    with pytest.raises(Exception, match="cut off"):
+        store.ingest(folder)
+
+    assert curve(store) == []
+    blocker.execute("DROP TRIGGER crash")
+    blocker.close()
+    assert store.ingest(folder) == 2
+    assert curve(store) == [(1, 2.0), (2, 1.0)]
+
+
+def test_s7_bad_lines_are_skipped_and_counted(store: RunStore) -> None:
+    folder = add_run(store)
+    good = '{"v":1,"seq":1,"t":1.0,"kind":"metric","step":1,"values":{"loss":1.0}}'
+    bad = [
+        b"\xff\xfe\x00binary",
+        b"x" * (10 << 20),
+        good.replace("1.0}}", "NaN}}").encode(),
+        good.replace('"v":1', '"v":2').encode(),
+        good.replace("metric", "unheard").encode(),
+        good.replace('"seq":1', '"seq":1e999').encode(),
+        good.replace('"seq":1', f'"seq":{10**30}').encode(),
+        good.replace('"step":1', '"step":-1').encode(),
+        b"[" * 100_000,
+        b'["a list"]',
+    ]
+    last = good.replace('"seq":1', '"seq":2').replace('"step":1', '"step":2').encode()
+    folder.events.write_bytes(b"\n".join([good.encode(), *bad, b"", last, b""]))
+
+    store.ingest(folder)
+
+    assert curve(store) == [(1, 1.0), (2, 1.0)]
+    assert store.get(RUN).bad_lines == len(bad)
+
+
+def test_values_that_are_no_numbers_are_left_out(store: RunStore) -> None:
+    folder = add_run(store)
+    values = {"loss": 1.0, "text": "x", "flag": True, "huge": 10**400, "list": [1], "\ud800": 2}
+    folder.events.write_text(
+        json.dumps({"v": 1, "seq": 1, "t": 1.0, "kind": "metric", "step": 1, "values": values}) + "\n"
+    )
+
+    store.ingest(folder)
+
+    assert store.get(RUN).metrics == {"loss": 1.0, "huge": None, "?": 2.0}
+
+
+@pytest.mark.parametrize("how", ["replaced", "shrunk"])
+def test_s8_a_file_that_was_replaced_or_got_shorter_is_read_again(store: RunStore, how: str) -> None:
+    folder = add_run(store)
+    write_losses(folder.events, [5.0] * 10)
+    store.ingest(folder)
+    cursor = store.curves([RUN], "loss").cursor
+
+    if how == "replaced":
+        folder.events.rename(folder.path / "old.jsonl")
+    else:
+        folder.events.write_text("")
+    write_losses(folder.events, [1.0, 2.0])
+    store.ingest(folder)
+
+    (series,) = store.curves([RUN], "loss", cursor).series
+    assert (series.steps, series.values, series.is_whole) == ([1, 2], [1.0, 2.0], True)
+    assert store.get(RUN).step == 2
+
+
+def test_s9_a_loss_that_is_not_finite_is_a_gap(store: RunStore) -> None:
+    folder = add_run(store)
+    write_losses(folder.events, [1.0, float("nan"), float("inf"), 2.0])
+
+    store.ingest(folder)
+
+    assert curve(store) == [(1, 1.0), (2, None), (3, None), (4, 2.0)]
+    assert json.loads(json.dumps(store.get(RUN).metrics), parse_constant=pytest.fail) == {"loss": 2.0}
+
+
+def test_progress_notes_and_the_first_event_reach_the_run(store: RunStore) -> None:
+    folder = add_run(store)
+    store.transition(RUN, "starting", ("queued",))
+    writer = EventWriter(folder.events)
+    writer.write("progress", 0, phase="loading")
+    writer.write("note", 0, level="info", text="bf16")
+    writer.write("progress", 3, phase="training", total_steps=9, seconds_left=1.5)
+    writer.close()
+
+    store.ingest(folder)
+
+    run = store.get(RUN)
+    assert (run.state, run.phase, run.step, run.total_steps, run.seconds_left) == ("running", "training", 3, 9, 1.5)
+    assert [note.values for note in store.notes_of(RUN)] == [{"level": "info", "text": "bf16"}]
+    assert store.happenings_of(RUN, "end") == []
+
+
+def test_a_run_without_events_or_without_a_row_is_no_error(store: RunStore, workspace: Workspace) -> None:
+    folder = add_run(store)
+
+    assert store.ingest(folder) == 0
+    store.remove(RUN)
+    write_losses(folder.events, [1.0])
+    assert store.ingest(folder) == 0
