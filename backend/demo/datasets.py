@@ -26,6 +26,7 @@ class DemoDataset:
     night: bool
     seed: int
     heldout_share: float = 0.2
+    most_shapes: int = 3
 
 
 DEMO_DATASETS: tuple[DemoDataset, ...] = (
@@ -52,7 +53,7 @@ def write_rows(demo: DemoDataset, folder: Path) -> Path:
     (folder / "images").mkdir(parents=True)
     rows: list[dict[str, Any]] = []
     while len(rows) < demo.rows:
-        scene = make_scene(chance)
+        scene = make_scene(chance, demo.most_shapes)
         turns = _conversation(demo, scene, chance)
         if not turns:
             continue

@@ -43,9 +43,9 @@ class Scene:
     seed: int  # of tints and ground
 
 
-def make_scene(chance: random.Random, most_shapes: int = 4) -> Scene:
-    """Place one to `most_shapes` shapes, no two of the same kind and colour, on a ground of 2 x 2 or 2 x 3 slots."""
-    columns, rows = chance.choice([(2, 2), (3, 2), (2, 3), (2, 2)])
+def make_scene(chance: random.Random, most_shapes: int = 3) -> Scene:
+    """Place one to `most_shapes` shapes, no two of the same kind and colour, on 2 x 2 or 3 x 2 slots."""
+    columns, rows = chance.choice([(2, 2), (2, 2), (2, 2), (3, 2)])
     slots = [(column, row) for row in range(rows) for column in range(columns)]
     taken = sorted(chance.sample(slots, chance.randint(1, min(most_shapes, len(slots)))), key=lambda s: (s[1], s[0]))
     looks = chance.sample([(kind, colour) for kind in KINDS for colour in COLOURS], len(taken))

@@ -66,6 +66,7 @@ def _config(ids: dict[str, int], vocabulary: int) -> Qwen2_5_VLConfig:
         text_config={
             "vocab_size": vocabulary,
             "hidden_size": 128,
+            "initializer_range": 0.06,
             "intermediate_size": 256,
             "num_hidden_layers": 4,
             "num_attention_heads": 4,
@@ -81,6 +82,7 @@ def _config(ids: dict[str, int], vocabulary: int) -> Qwen2_5_VLConfig:
         vision_config={
             "depth": 3,
             "hidden_size": 96,
+            "initializer_range": 0.06,
             "intermediate_size": 192,
             "num_heads": 4,
             "out_hidden_size": 128,

@@ -1,0 +1,180 @@
+"""T7: what is saved is loaded again whole, also by plain transformers and peft in a fresh process."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from backend.catalog.checkpoints import read_record, resolve_checkpoint
+from backend.conversation import Message
+from backend.errors import CheckpointError, NotFoundError
+from backend.settings import Workspace
+from backend.spec.run import RunSpec
+
+pytestmark = pytest.mark.torch
+
+PLAIN = """
+import json, sys
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
+folder, base, batch = sys.argv[1:4]
+kind = json.load(open(folder + "/complete.json"))["kind"]
+processor = AutoProcessor.from_pretrained(folder)
+model, said = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+    folder if kind == "model" else base, dtype=torch.float32, output_loading_info=True)
+assert not said["missing_keys"] and not said["unexpected_keys"], said
+if kind == "adapter":
+    import os
+    if os.path.exists(folder + "/vision.safetensors"):
+        missing, unexpected = model.load_state_dict(load_file(folder + "/vision.safetensors"), strict=False)
+        assert not unexpected
+    model = PeftModel.from_pretrained(model, folder)
+inputs = torch.load(batch, weights_only=True)
+with torch.no_grad():
+    torch.save(model.eval()(**inputs, use_cache=False).logits, batch + ".out")
+size = processor.image_processor.size
+told = {"size": [size["shortest_edge"], size["longest_edge"]]}
+print(json.dumps(told | {"use_cache": model.config.get_text_config().use_cache}))
+"""
+
+
+def changed_model(untrained, strategy: str):
+    """A model whose trained parts differ from the base, as after training."""
+    from backend.model.loading import choose_precision, load_base
+    from backend.model.parts import apply_strategy
+
+    spec = RunSpec().with_values(
+        {
+            "strategy.name": strategy,
+            "model.base": str(untrained),
+            "model.min_pixels": 4 * 784,
+            "model.max_pixels": 64 * 784,
+        }
+    )
+    model = apply_strategy(load_base(untrained, choose_precision("fp32")), spec)
+    torch.manual_seed(5)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.02 * torch.randn_like(parameter)
+    model.config.use_cache = False  # as training leaves it
+    return model.eval(), spec
+
+
+@pytest.mark.parametrize("strategy", ["full", "lora", "vit_only", "lora_llm_full_vit"])
+def test_t7_a_saved_checkpoint_gives_the_same_logits_in_a_fresh_process(
+    strategy, untrained, encoder, pictures, tmp_path
+):
+    from backend.model.checkpoint import save_checkpoint
+    from backend.model.packing import pack
+
+    model, spec = changed_model(untrained, strategy)
+    turns = (Message(role="user", content="<image>What?"), Message(role="assistant", content="A circle."))
+    batch = pack([encoder.encode(turns, pictures[:1])])
+    del batch["shift_labels"], batch["logits_to_keep"]
+    with torch.no_grad():
+        expected = model(**batch, use_cache=False).logits
+    torch.save(batch, tmp_path / "batch.pt")
+
+    save_checkpoint(model, encoder, spec, tmp_path / "final_model", step=7)
+
+    argv = [sys.executable, "-c", PLAIN, str(tmp_path / "final_model"), str(untrained), str(tmp_path / "batch.pt")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told == {"size": [4 * 784, 64 * 784], "use_cache": True}
+    assert (torch.load(tmp_path / "batch.pt.out", weights_only=True) - expected).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("strategy", ["lora", "lora_llm_full_vit"])
+def test_t7_chat_gives_the_logits_that_training_left(strategy, untrained, encoder, pictures, tmp_path):
+    from transformers import DynamicCache
+
+    from backend.inference.host import ModelHost
+    from backend.model.answering import first_logits
+    from backend.model.checkpoint import save_checkpoint
+
+    model, spec = changed_model(untrained, strategy)
+    save_checkpoint(model, encoder, spec, tmp_path / "final_model", step=7)
+    sample = encoder.encode((Message(role="user", content="<image>What?"),), pictures[:1], for_answer=True)
+    expected = first_logits(model, sample, DynamicCache())
+    checkpoint = resolve_checkpoint(str(tmp_path / "final_model"), Workspace(tmp_path))
+    host = ModelHost(checkpoint.base_folder)
+    with host.seeing_as(host.prepare(resolve_checkpoint(str(untrained), Workspace(tmp_path)))) as base:
+        before = first_logits(base, sample, DynamicCache())
+
+    with host.seeing_as(host.prepare(checkpoint)) as adapted:
+        after = first_logits(adapted, sample, DynamicCache())
+    with host.seeing_as("") as base:
+        again = first_logits(base, sample, DynamicCache())
+
+    assert (after - expected).abs().max() < 1e-4
+    assert again.equal(before)
+    assert not after.equal(before)
+
+
+def test_a_cut_off_checkpoint_is_refused_by_the_file_that_lacks(untrained, encoder, tmp_path):
+    from backend.model.checkpoint import save_checkpoint
+
+    model, spec = changed_model(untrained, "lora")
+    folder = tmp_path / "final_model"
+    save_checkpoint(model, encoder, spec, folder, step=1)
+    weights = folder / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+
+    with pytest.raises(CheckpointError, match=r"`adapter_model\.safetensors`"):
+        read_record(folder)
+
+
+def test_a_failed_save_leaves_the_old_checkpoint(untrained, encoder, tmp_path, monkeypatch):
+    from backend.model import checkpoint
+
+    model, spec = changed_model(untrained, "lora")
+    folder = tmp_path / "final_model"
+    checkpoint.save_checkpoint(model, encoder, spec, folder, step=1)
+
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "write_processor", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save_checkpoint(model, encoder, spec, folder, step=2)
+
+    assert read_record(folder).step == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["final_model"]
+
+
+@pytest.mark.parametrize("reference", ["no-such-run", "../../etc", "demo2", "Qwen/Qwen2.5-VL-3B-Instruct"])
+def test_what_is_not_there_is_not_found(reference, tmp_path):
+    with pytest.raises((NotFoundError, CheckpointError), match=r"`.*`"):
+        resolve_checkpoint(reference, Workspace(tmp_path))
+
+
+def test_generation_one_token_at_a_time_is_transformers_greedy_generation(untrained, encoder, pictures):
+    from transformers import DynamicCache
+
+    from backend.model.answering import Sampling, choose, first_logits, next_logits
+    from backend.model.loading import choose_precision, load_base
+
+    model = load_base(untrained, choose_precision("fp32")).eval()
+    sample = encoder.encode((Message(role="user", content="<image>What?"),), pictures[1:2], for_answer=True)
+    expected = model.generate(
+        input_ids=sample.input_ids[None],
+        attention_mask=torch.ones(1, sample.tokens, dtype=torch.long),
+        mm_token_type_ids=sample.token_types[None],
+        pixel_values=sample.patches,
+        image_grid_thw=sample.grids,
+        max_new_tokens=12,
+        do_sample=False,
+        eos_token_id=-1,
+    )[0, sample.tokens :].tolist()
+
+    sampling, chance, cache = Sampling(12, 0.0, 1.0, 0), torch.Generator(), DynamicCache()
+    made = [choose(first_logits(model, sample, cache), sampling, chance)]
+    while len(made) < 12:
+        made.append(choose(next_logits(model, sample, cache, made[-1], len(made)), sampling, chance))
+
+    assert made == expected

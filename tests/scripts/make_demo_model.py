@@ -1,0 +1,115 @@
+"""Make `static/demo/model`: draw lessons, and train on them one after the other with the studio's own trainer.
+
+    python -m tests.scripts.make_demo_model [--short] [--to FOLDER]
+
+A model that starts from nothing learns to look only where looking pays at once, so the lessons grow: one shape and its
+colour first, then several, then counting, and boxes last (their digits drown every other gradient).
+"""
+
+import argparse
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.datasets.store import DatasetStore, ImportOptions
+from backend.demo.datasets import DemoDataset, write_rows
+from backend.demo.questions import GENERAL, Asker, colour, count, describe, kind
+from backend.recipes.library import load_recipe
+from backend.recipes.resolve import resolve
+from backend.settings import STATIC, Workspace
+from backend.store.runs import RunStore
+from launcher.supervisor import Launcher
+
+KEPT = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "processor_config.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One dataset and the passes over it."""
+
+    askers: tuple[Asker, ...]
+    turns: int
+    most_shapes: int
+    rows: int
+    epochs: float
+    rate: float
+    schedule: str
+
+
+LESSONS = (
+    Lesson((colour, kind, describe), 3, 1, 2500, 1, 1e-3, "constant"),
+    Lesson((colour, kind, describe, count), 4, 2, 4000, 1, 1e-3, "constant"),
+    Lesson((colour, kind, describe, count), 4, 3, 10000, 1, 1e-3, "constant"),
+    Lesson(GENERAL, 5, 3, 14000, 2, 1e-3, "cosine"),
+)
+SHORT = (Lesson((colour, kind), 2, 1, 32, 1, 1e-3, "constant"), Lesson(GENERAL, 5, 3, 32, 1, 1e-3, "cosine"))
+
+
+def main() -> None:
+    """Train through all lessons and put the last final model where it ships."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--to", type=Path, default=STATIC / "demo" / "model")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="make-demo-") as folder:
+        workspace = Workspace(Path(folder))
+        workspace.prepare()
+        final = train_lessons(workspace, SHORT if asked.short else LESSONS)
+        shutil.rmtree(asked.to, ignore_errors=True)
+        asked.to.mkdir(parents=True)
+        for name in KEPT:
+            if (final / name).is_file():
+                shutil.copy2(final / name, asked.to / name)
+    print(f"{asked.to}: {sum(path.stat().st_size for path in asked.to.iterdir()) / 1e6:.1f} MB")
+
+
+def train_lessons(workspace: Workspace, lessons: tuple[Lesson, ...]) -> Path:
+    """Train each lesson on what the one before left; returns the last final model."""
+    from backend.model.demo_model import make_untrained
+
+    store, launcher = DatasetStore(workspace), Launcher(workspace, RunStore(workspace))
+    base = workspace.root / "untrained"
+    make_untrained(base, seed=0)
+    for number, lesson in enumerate(lessons):
+        name = f"lesson-{number}"
+        demo = DemoDataset(name, lesson.rows, lesson.askers, lesson.turns, night=False, seed=100 + number,
+                           most_shapes=lesson.most_shapes)  # fmt: skip
+        drawn = workspace.root / "drawn" / name
+        write_rows(demo, drawn)
+        store.import_dataset(drawn, ImportOptions(name=name, heldout_share=0.0), None)
+        shutil.rmtree(drawn)
+        spec = load_recipe("full_finetune").spec.with_values(
+            {
+                "name": name,
+                "model.base": str(base),
+                "data.datasets": [{"name": name}],
+                "batching.batch_size": 16,
+                "optimiser.epochs": lesson.epochs,
+                "optimiser.schedule": lesson.schedule,
+                "optimiser.warmup_ratio": 0.02,
+                "optimiser.language_rate": lesson.rate,
+                "optimiser.merger_rate": lesson.rate,
+                "optimiser.vision_rate": lesson.rate,
+            }
+        )
+        view = launcher.wait(launcher.submit(resolve(spec, workspace)))
+        if view.state != "finished":
+            raise SystemExit(f"{name} {view.state}: {view.reason}\n{launcher.log_tail(view.id, 40)}")
+        print(f"{name}: {view.step} steps, loss {view.metrics['loss']:.3f}", flush=True)
+        base = view.folder.final_model
+    return base
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Score a checkpoint on a dataset's held-out rows, one greedy answer a row: what the measuring scripts share."""
+
+from typing import NamedTuple
+
+import torch
+from transformers import DynamicCache
+
+from backend.catalog.checkpoints import resolve_checkpoint
+from backend.datasets.store import DatasetStore
+from backend.ids import DatasetName
+from backend.inference.host import ModelHost
+from backend.model.answering import Sampling, choose, first_logits, next_logits
+from backend.settings import Workspace
+
+MOST_TOKENS = 48
+
+
+class Score(NamedTuple):
+    """How many of the last answers of the held-out rows were given word for word."""
+
+    right: int
+    rows: int
+    pairs: list[tuple[str, str]]  # gold, given
+
+    @property
+    def share(self) -> float:
+        """Exact match, between 0 and 1."""
+        return self.right / max(1, self.rows)
+
+
+def score(reference: str, dataset: str, workspace: Workspace, limit: int = 1000) -> Score:
+    """Ask every held-out row of `dataset` up to its last answer, greedily."""
+    checkpoint = resolve_checkpoint(reference, workspace)
+    host = ModelHost(checkpoint.base_folder)
+    name, encoder = host.prepare(checkpoint), host.encoder(checkpoint)
+    store = DatasetStore(workspace)
+    folder, pairs = store.folder(DatasetName(dataset)), []
+    for row in list(store.rows(DatasetName(dataset), split="heldout"))[:limit]:
+        *asked, gold = row.messages
+        pictures = [folder / image for image in row.images]
+        sample = encoder.encode(tuple(asked), pictures, for_answer=True)
+        with host.seeing_as(name) as model:
+            given = _greedy(model, sample, encoder)
+        pairs.append((gold.content, given))
+    return Score(sum(gold.strip() == given.strip() for gold, given in pairs), len(pairs), pairs)
+
+
+def _greedy(model, sample, encoder) -> str:
+    sampling, chance, cache = Sampling(MOST_TOKENS, 0.0, 1.0, 0), torch.Generator(), DynamicCache()
+    made: list[int] = []
+    token = choose(first_logits(model, sample, cache), sampling, chance)
+    while token != encoder.end_id and len(made) < MOST_TOKENS:
+        made.append(token)
+        token = choose(next_logits(model, sample, cache, token, len(made)), sampling, chance)
+    return encoder.tokenizer.decode(made, skip_special_tokens=True)

@@ -1,0 +1,52 @@
+"""The drawing of the project, checked: how long a file and a function may be, and what no file may do."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from backend.settings import ROOT
+
+MODULES = sorted(path for package in ("studio", "launcher", "backend") for path in (ROOT / package).rglob("*.py"))
+STARTERS = {"launcher/processes.py", "launcher/chat.py", "backend/datasets/pictures.py"}
+
+
+def test_there_is_something_to_check():
+    assert len(MODULES) > 60
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_short(path: Path):
+    text = path.read_text(encoding="utf-8")
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+    assert len(text.splitlines()) <= 300
+    assert [node.name for node in functions if (node.end_lineno or 0) - node.lineno > 50] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_p1_no_file_uses_a_shell_a_pickle_or_remote_code(path: Path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.keyword):
+            assert not (node.arg in ("shell", "trust_remote_code") and getattr(node.value, "value", None) is True)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+            assert not names & {"pickle", "dill", "cloudpickle"}
+
+
+def test_environment_variables_are_read_in_one_file():
+    readers = {str(path.relative_to(ROOT)) for path in MODULES if "os.environ" in path.read_text(encoding="utf-8")}
+    assert readers <= {
+        "backend/settings.py",
+        "backend/training/distributed.py",
+        "studio/cli/machine.py",
+        "studio/server.py",
+    }
+
+
+def test_catalogued_knobs_of_recipes_are_read():
+    from backend.recipes.library import load_recipe, recipe_names
+
+    names = recipe_names()
+    assert len(names) >= 7
+    assert all(load_recipe(name).spec.recipe == name for name in names)
