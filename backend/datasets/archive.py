@@ -1,5 +1,6 @@
 """Unpack an uploaded zip, refusing what could harm the disk or escape the folder. Nothing in it is trusted."""
 
+import contextlib
 import lzma
 import re
 import shutil
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from backend.datasets.problems import Place, ProblemList, UploadRefused, shown
+from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, shown
 
 MAX_UNPACKED_BYTES = 50 * 1024**3
 MAX_MEMBERS = 500_000
@@ -22,6 +23,7 @@ RATIO_FREE_BYTES = 16 * 1024**2
 SPARE_DISK_BYTES = 256 * 1024**2
 COPY_BYTES = 1 << 20
 LOCAL_HEADER_BYTES = 30
+FIRST_CJK = "\u2e80"
 _PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _ENCRYPTED, _UTF8 = 0x1, 0x800  # bits of a member's flags
@@ -32,13 +34,20 @@ class Member(NamedTuple):
     """One regular file of an archive, under the name that rows use."""
 
     name: str  # NFC, forward slashes, inside the folder
-    alias: str  # the name as cp437, where the archive did not say UTF-8; else empty
+    aliases: tuple[str, ...]  # other readings of the name, where the archive did not say that it is UTF-8
     entry: zipfile.ZipInfo
+
+
+class Unpacked(NamedTuple):
+    """What an archive held: name -> file on disk, sorted by name."""
+
+    files: dict[str, Path]
+    aliases: dict[str, Path]  # the same files under other readings of names that are not marked as UTF-8
 
 
 def unpack(
     archive: Path, into: Path, problems: ProblemList, wanted: Callable[[str], bool] = lambda _: True
-) -> dict[str, Path]:
+) -> Unpacked:
     """Write the files of `archive` whose names are `wanted` into `into`, under generated names.
 
     The list of members is checked as a whole before a byte is written.
@@ -49,13 +58,10 @@ def unpack(
         problems: receives what is odd about names.
         wanted: told a member's name; the others keep their place in the result, but no file.
 
-    Returns:
-        Name in the archive -> file on disk, sorted by name; non-UTF-8 names under both readings.
-
     Raises:
         UploadRefused: the archive breaks a rule; its code begins with ARCHIVE_, or is DISK_FULL.
     """
-    found: dict[str, Path] = {}
+    found = Unpacked({}, {})
     try:
         with zipfile.ZipFile(archive) as zipped:
             members = _checked(zipped, archive.name)
@@ -65,9 +71,8 @@ def unpack(
                 target = into / f"{number:06d}{_suffix(member.name)}"
                 if wanted(member.name):
                     _copy(zipped, member.entry, target)
-                found[member.name] = target
-                if member.alias:
-                    found.setdefault(member.alias, target)
+                found.files[member.name] = target
+                found.aliases.update(dict.fromkeys(member.aliases, target))
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
         raise _unopenable(archive) from error
     except (NotImplementedError, RuntimeError) as error:
@@ -105,28 +110,30 @@ def _refuse_special(entry: zipfile.ZipInfo) -> None:
 
 
 def _named(entry: zipfile.ZipInfo) -> Member:
-    name, alias = entry.filename, ""
-    if not entry.flag_bits & _UTF8 and not name.isascii():
-        alias, name = name, _decoded(name)
-    for candidate in filter(None, (name, alias, entry.orig_filename)):
+    is_marked = bool(entry.flag_bits & _UTF8) or entry.filename.isascii()
+    name, *others = [entry.filename] if is_marked else _readings(entry.filename)
+    for candidate in (name, *others, entry.orig_filename):
         path = candidate.replace("\\", "/")
         if path.startswith("/") or ".." in path.split("/") or re.match(r"[A-Za-z]:", path) or "\0" in path:
             raise UploadRefused(
                 "ARCHIVE_PATH",
                 f"The archive holds `{shown(candidate)}`, which would be written outside the dataset folder",
             )
-    return Member(_plain(name), _plain(alias), entry)
+    return Member(_plain(name), tuple(_plain(other) for other in others), entry)
 
 
-def _decoded(name: str) -> str:
-    """Read again what zipfile took for cp437: zips made on Chinese systems hold UTF-8 or GBK without saying so."""
+def _readings(name: str) -> list[str]:
+    """Read again what zipfile took for cp437: zips made on Chinese systems hold UTF-8 or GBK without saying so.
+
+    Some names are valid in each, `图片` in GBK for one. A reading with Chinese or Japanese in it goes first; which is
+    meant shows when rows name the file.
+    """
     raw = name.encode("cp437")
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return name
+    found = []
+    for encoding in ("utf-8", "gb18030", "cp437"):
+        with contextlib.suppress(UnicodeDecodeError):
+            found.append(raw.decode(encoding))
+    return sorted(found, key=lambda reading: max(reading) < FIRST_CJK)
 
 
 def _plain(name: str) -> str:
@@ -151,6 +158,8 @@ def _refuse_bombs(entries: list[zipfile.ZipInfo], directory_start: int, archive:
                 "ARCHIVE_BOMB",
                 f"`{shown(entry.filename)}` takes {entry.compress_size:,} bytes and unpacks to {entry.file_size:,}",
             )
+    if any(not 0 <= entry.header_offset < directory_start for entry in entries):
+        raise UploadRefused("ARCHIVE_DAMAGED", f"`{shown(archive)}` is a damaged zip archive")
     ordered = sorted(entries, key=lambda entry: entry.header_offset)
     ends = [entry.header_offset + LOCAL_HEADER_BYTES + entry.compress_size for entry in ordered]
     starts = [entry.header_offset for entry in ordered[1:]] + [directory_start]
@@ -170,9 +179,9 @@ def _refuse_unreadable(members: list[Member]) -> None:
 
 
 def _report_names(members: list[Member], archive: str, problems: ProblemList) -> None:
-    reread = [member.name for member in members if member.alias]
+    reread = [member.name for member in members if member.aliases]
     if reread:
-        message = f"{len(reread):,} names are not marked as UTF-8 and were read as `{shown(reread[0])}` and the like"
+        message = f"{counted(len(reread), 'name')} without a mark of UTF-8, read as `{shown(reread[0])}` and the like"
         problems.add("ARCHIVE_NAMES", Place(archive), message, count=len(reread))
     seen: dict[str, str] = {}
     for member in members:

@@ -4,7 +4,6 @@ import json
 import os
 import queue
 import select
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from backend.datasets.confinement import command, environment
+from backend.datasets.confinement import command, start
 from backend.datasets.problems import UploadRefused
 
 MAX_WORKERS = 8
@@ -122,9 +121,7 @@ class _Worker:
 
     def __init__(self, argv: tuple[str, ...]) -> None:
         """Start it and wait until it is ready. Raises UploadRefused where it does not start."""
-        self._process = subprocess.Popen(
-            argv, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
-        )  # fmt: skip
+        self._process = start(argv)
         try:
             self._read_line(START_TIMEOUT_S)
         except WorkerLostError as error:

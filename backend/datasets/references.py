@@ -31,7 +31,8 @@ class References:
 
     def __init__(self, upload: Upload) -> None:
         self._upload = upload
-        self._by_basename: dict[str, list[str]] | None = None
+        self._files: dict[str, Path] = {}  # filled when the first path must be searched for
+        self._by_basename: dict[str, list[str]] = defaultdict(list)
         self._by_likeness: dict[str, str] | None = None
         self._fuzzy_left = MAX_FUZZY
         self._matched: dict[str, str] = {}  # paths that were matched by their ending -> name
@@ -56,7 +57,7 @@ class References:
         name = self._by_ending(path, annotation)
         if name:
             self._matched.setdefault(reference, name)
-            return self._upload.files()[name]
+            return self._files[name]
         if path.startswith("/") or ".." in path.split("/"):
             raise UnresolvedError("PATH_REFUSED", f"`{shown(reference)}` lies outside the upload")
         raise UnresolvedError("IMG_NOT_FOUND", f"`{shown(reference)}` is not in the upload{self._advice(path)}")
@@ -71,9 +72,9 @@ class References:
         return f"{many} matched by the ending, e.g. `{shown(reference)}` as `{shown(name)}`"
 
     def _by_ending(self, path: str, annotation: str) -> str:
-        if self._by_basename is None:
-            self._by_basename = defaultdict(list)
-            for name in self._names():
+        if not self._files:
+            self._files = {n: p for n, p in self._upload.every_name().items() if not n.lower().endswith(ANNOTATIONS)}
+            for name in self._files:
                 self._by_basename[posixpath.basename(name)].append(name)
         parts = [part for part in path.split("/") if part not in ("", ".", "..")]
         candidates = self._by_basename.get(parts[-1], []) if parts else []
@@ -88,20 +89,16 @@ class References:
         folder = posixpath.dirname(annotation)
         near = [name for name in fitting if folder and name.startswith(f"{folder}/")]
         best = near if len(near) == 1 else fitting
-        files = self._upload.files()
-        if len({files[name] for name in best}) == 1:
+        if len({self._files[name] for name in best}) == 1:
             return best[0]
         listed = ", ".join(f"`{shown(name)}`" for name in best[:MAX_CANDIDATES_SHOWN])
         more = f" and {len(best) - MAX_CANDIDATES_SHOWN} more" if len(best) > MAX_CANDIDATES_SHOWN else ""
         raise UnresolvedError("IMG_AMBIGUOUS", f"`{shown(path)}` fits {len(best)} uploaded pictures: {listed}{more}")
 
-    def _names(self) -> Iterator[str]:
-        return (name for name in self._upload.files() if not name.lower().endswith(ANNOTATIONS))
-
     def _advice(self, path: str) -> str:
-        names = [name for name in self._names() if is_picture(name)] if self._fuzzy_left else []
+        names = [name for name in self._upload.files() if is_picture(name)] if self._fuzzy_left else []
         if self._by_likeness is None:
-            self._by_likeness = {_likeness(name): name for name in self._names()}
+            self._by_likeness = {_likeness(name): name for name in self._files}
         wanted = posixpath.basename(path)
         close = self._by_likeness.get(_likeness(path), "")
         if not close and self._fuzzy_left and names:
@@ -112,7 +109,8 @@ class References:
             return f" (did you mean `{shown(close)}`?)"
         if names:
             folder, count = Counter(posixpath.dirname(name) for name in names).most_common(1)[0]
-            return f" (there are {counted(count, 'picture')} {f'under `{shown(folder)}/`' if folder else 'beside the file'})"
+            where = f"under `{shown(folder)}/`" if folder else "at the top"
+            return f" (it has {counted(count, 'picture')} {where})"
         return ""
 
 

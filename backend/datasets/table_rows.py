@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.confinement import command, environment
+from backend.datasets.confinement import command, run
 from backend.datasets.encodings import encoding_of, has_bad_bytes
 from backend.datasets.json_rows import Record, jsonl_records, record_of
 from backend.datasets.problems import Place, ProblemList, shown
@@ -60,14 +60,7 @@ def parquet_records(
     path = upload.path_of(name)
     argv = command("backend.datasets.parquet_worker", str(path), str(into), name, str(limit))
     try:
-        ended = subprocess.run(
-            argv,
-            env=environment(),
-            capture_output=True,
-            timeout=PARQUET_TIMEOUT_S,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        ended = run(argv, PARQUET_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         problems.add("PARQUET_INVALID", Place(name), f"It took longer than {PARQUET_TIMEOUT_S // 60} minutes to read")
         return iter(()), 0

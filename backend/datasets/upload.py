@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from backend.datasets.archive import is_ignored, unpack
+from backend.datasets.archive import Unpacked, is_ignored, unpack
 from backend.datasets.problems import ProblemList, UploadRefused, counted, shown
 
 ANNOTATIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
@@ -18,7 +18,7 @@ Wanted = Callable[[str], bool]
 class Upload:
     """The files of one zip, folder or single file, by their names in it (NFC, forward slashes)."""
 
-    def __init__(self, title: str, annotations: list[str], known: dict[str, Path], root: Path | None) -> None:
+    def __init__(self, title: str, annotations: list[str], known: Unpacked, root: Path | None) -> None:
         """Hold `known` files under their names; files below `root` are found when asked for."""
         self.title = title  # as the person called it
         self.annotations = annotations
@@ -28,8 +28,9 @@ class Upload:
 
     def path_of(self, name: str) -> Path | None:
         """Find the file of exactly this name, itself and not by a link that leads out; None where there is none."""
-        if name in self._known:
-            return self._known[name]
+        known = self._known.files.get(name) or self._known.aliases.get(name)
+        if known is not None:
+            return known
         if self._root is None or not _can_be_named(name):
             return None
         path = self._root / name
@@ -41,11 +42,15 @@ class Upload:
         """Every file by name. The first call walks the folder."""
         if self._walked is None:
             self._walked = dict(_below(self._root)) if self._root is not None else {}
-        return self._walked | self._known
+        return self._walked | self._known.files
+
+    def every_name(self) -> dict[str, Path]:
+        """The same, with other readings of names whose encoding is not known."""
+        return self._known.aliases | self.files()
 
     def add(self, name: str, path: Path) -> None:
         """Know one more file, such as a picture that lay inside a table."""
-        self._known[name] = path
+        self._known.files[name] = path
 
 
 def open_upload(source: Path, into: Path, problems: ProblemList, wanted: Wanted = lambda _: True) -> Upload:
@@ -67,13 +72,13 @@ def open_upload(source: Path, into: Path, problems: ProblemList, wanted: Wanted 
     if not source.is_file():
         raise UploadRefused("UPLOAD_UNREADABLE", f"There is no file or folder `{shown(str(source))}`")
     if source.suffix.lower() in ANNOTATIONS:
-        return Upload(source.name, [nfc(source.name)], {nfc(source.name): source}, source.parent)
+        return Upload(source.name, [nfc(source.name)], Unpacked({nfc(source.name): source}, {}), source.parent)
     if source.suffix.lower() in PICTURES:
         raise UploadRefused(
             "UPLOAD_KIND", f"`{shown(source.name)}` is a picture; the questions and answers are missing"
         )
     known = unpack(source, into, problems, wanted)
-    return Upload(source.name, _annotations(list(known), source.name), known, None)
+    return Upload(source.name, _annotations(list(known.files), source.name), known, None)
 
 
 def nfc(name: str) -> str:
@@ -87,14 +92,16 @@ def is_picture(name: str) -> bool:
 
 
 def _open_folder(source: Path, into: Path, problems: ProblemList, wanted: Wanted) -> Upload:
-    known: dict[str, Path] = {}
+    known = Unpacked({}, {})
     for archive in sorted(path for path in source.iterdir() if path.suffix.lower() == ".zip" and path.is_file()):
         target = into / f"zip-{len(list(into.iterdir())):03d}"
         target.mkdir()
-        for name, path in unpack(archive, target, problems, wanted).items():
-            if name in known or (source / name).exists():
+        unpacked = unpack(archive, target, problems, wanted)
+        for name in unpacked.files:
+            if name in known.files or (source / name).exists():
                 raise UploadRefused("ARCHIVE_DUPLICATE", f"`{shown(name)}` is in `{shown(archive.name)}` and once more")
-            known[name] = path
+        known.files.update(unpacked.files)
+        known.aliases.update(unpacked.aliases)
     upload = Upload(source.resolve().name, [], known, source)
     upload.annotations = _annotations(list(upload.files()), upload.title)
     return upload
