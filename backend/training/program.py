@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -83,8 +84,7 @@ def _arguments(spec: RunSpec, folder: RunFolder, precision: Precision) -> Traini
         seed=spec.data.seed,
         bf16=precision.dtype == torch.bfloat16,
         use_cpu=not on_gpu,
-        gradient_checkpointing=spec.batching.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},
+        **_checkpointing(spec),
         deepspeed=json.loads(folder.deepspeed.read_text(encoding="utf-8")),
         logging_steps=1,
         logging_nan_inf_filter=False,
@@ -96,6 +96,15 @@ def _arguments(spec: RunSpec, folder: RunFolder, precision: Precision) -> Traini
         dataloader_pin_memory=on_gpu,
         average_tokens_across_devices=True,
     )
+
+
+def _checkpointing(spec: RunSpec) -> dict[str, Any]:
+    """Never the reentrant kind: it loses the gradients of parts behind frozen inputs."""
+    if not spec.batching.gradient_checkpointing:
+        return {}
+    known = {field.name for field in fields(TrainingArguments)}
+    prefix = "activation" if "activation_checkpointing" in known else "gradient"  # renamed in transformers 5.2x
+    return {f"{prefix}_checkpointing": True, f"{prefix}_checkpointing_kwargs": {"use_reentrant": False}}
 
 
 def _finish(

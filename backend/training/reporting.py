@@ -24,12 +24,14 @@ class Reporter(TrainerCallback):
     def __init__(self, spec: RunSpec, folder: RunFolder, encoder: Encoder, events: EventWriter | None) -> None:
         """Take the events' writer on rank 0 and None elsewhere."""
         self._spec, self._folder, self._encoder, self._events = spec, folder, encoder, events
+        self._rates: dict[str, float] = {}  # of the step under way; after it they are the next one's
         self._ends: deque[tuple[float, int]] = deque(maxlen=WINDOW_STEPS + 1)  # monotonic seconds, tokens so far
         self.trainer: Any = None  # set once the trainer exists; it counts the tokens
         self.stop_mode: StopMode | None = None
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Start the clock."""
+        self.trainer.report_gradient_norm()
         self._ends.append((time.monotonic(), 0))
         self._say("progress", 0, phase="training", total_steps=state.max_steps)
 
@@ -45,11 +47,13 @@ class Reporter(TrainerCallback):
         if not logs or "loss" not in logs:
             return
         self._ends.append((time.monotonic(), self.trainer.tokens_seen))
+        if state.global_step == 2:
+            self._ends.popleft()
         (begun, tokens_before), (now, tokens) = self._ends[0], self._ends[-1]
         steps = len(self._ends) - 1
         seconds_per_step = (now - begun) / steps
         values = {"loss": logs["loss"], "grad_norm": float(logs.get("grad_norm", 0.0)), "epoch": logs.get("epoch", 0.0)}
-        values |= self._rates()
+        values |= self._rates
         values["samples_per_second"] = self._spec.samples_per_step / seconds_per_step
         values["tokens_per_second"] = (tokens - tokens_before) * args.world_size / (now - begun)
         left = (state.max_steps - state.global_step) * seconds_per_step
@@ -57,6 +61,11 @@ class Reporter(TrainerCallback):
         self._say(
             "progress", state.global_step, phase="training", total_steps=state.max_steps, seconds_left=round(left, 1)
         )
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Note the rates of this step before the scheduler moves them on."""
+        groups = self.trainer.optimizer.param_groups
+        self._rates = {f"{group['name']}_rate": float(group["lr"]) for group in groups if "name" in group}
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -70,10 +79,6 @@ class Reporter(TrainerCallback):
             self.stop_mode = mode
             control.should_training_stop = True
         return control
-
-    def _rates(self) -> dict[str, float]:
-        groups = self.trainer.optimizer.param_groups
-        return {f"{group['name']}_rate": float(group["lr"]) for group in groups if "name" in group}
 
     def _checkpoint(self, step: int) -> None:
         if self._events is None:

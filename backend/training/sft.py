@@ -33,6 +33,20 @@ class SftTrainer(Trainer):
         """The model without DeepSpeed's engine around it."""
         return self.accelerator.unwrap_model(self.model_wrapped)
 
+    def report_gradient_norm(self) -> None:
+        """Let DeepSpeed's engine tell the norm before clipping.
+
+        In fp32 without ZeRO its `clip_fp32_gradients` drops the norm that torch hands back, and the engine then has
+        none to tell. The method is exchanged on this one engine; with ZeRO or bf16 it is never called.
+        """
+        engine = self.model_wrapped
+
+        def clip() -> None:
+            clipped = engine.module.parameters()
+            engine._global_grad_norm = nn.utils.clip_grad_norm_(clipped, self._spec.optimiser.max_grad_norm)
+
+        engine.clip_fp32_gradients = clip
+
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW over the groups of the module table."""
         if getattr(self, "optimizer", None) is None:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from backend.conversation import PLACEHOLDER, Message
-from backend.datasets.pictures import refuse_unreadable
 from backend.errors import DatasetError
+from backend.question_pictures import refuse_unreadable
 from launcher.chat import ChatPool, Question
 from studio.cli import doors
 from studio.cli.output import JSON_OPTION, console, explained, print_json, say
