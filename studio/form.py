@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 import annotated_types
 import gradio as gr
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from backend.errors import SpecError
 from backend.spec.knobs import Knob
@@ -21,19 +22,26 @@ from studio.preview import value_at
 ADVANCED = tuple(path for path, knob in KNOBS.items() if knob.advanced)
 _EMPTY = frozenset({"int_type", "float_type", "missing"})
 _NOT_A_NUMBER = frozenset({"int_parsing", "float_parsing"})
-_RATE_STEP = 1e-5
+
+
+class Problem(NamedTuple):
+    """One reason why the form's values make no spec."""
+
+    path: str  # of the knob; empty where two knobs clash
+    said: str  # in words, to stand beside its field
+    sentence: str  # with the field's label, to stand alone
 
 
 class Reading(NamedTuple):
     """What the form says: a spec, or every reason why it is none."""
 
     spec: RunSpec | None
-    problems: tuple[tuple[str, str], ...]  # (path of the knob, or "" where two knobs clash; what is wrong, in words)
+    problems: tuple[Problem, ...]
 
     def spec_or_raise(self, t: Translate) -> RunSpec:
         """Return the spec. Raises SpecError with all problems at once."""
         if self.spec is None:
-            raise SpecError("; ".join(said for _, said in self.problems), hint=t("form.mend"))
+            raise SpecError("; ".join(problem.sentence for problem in self.problems), hint=t("form.mend"))
         return self.spec
 
 
@@ -61,7 +69,7 @@ class Form:
 
     def check(self, base: RunSpec, values: Sequence[Any]) -> list[dict[str, Any]]:
         """Say for each input whether it is acceptable, for `validator=` of an event."""
-        wrong = dict(self.read(base, values).problems)
+        wrong = {problem.path: problem.said for problem in self.read(base, values).problems}
         return [gr.validate(path not in wrong, wrong.get(path, "")) for path in self.components]
 
     def shown(self, spec: RunSpec, paths: Iterable[str] = ADVANCED) -> list[Any]:
@@ -79,7 +87,7 @@ def draw(path: str, base: RunSpec, t: Translate, **shown: Any) -> Any:
     kind, optional = _kind(knob)
     label, unit = t(f"knob.{path}.label"), t(f"unit.{knob.unit}") if knob.unit else ""
     look: dict[str, Any] = {
-        "label": t("form.with_unit", label=label, unit=unit) if unit else label,
+        "label": label if unit.lower() in label.lower() else t("form.with_unit", label=label, unit=unit),
         "info": t(f"knob.{path}.help"),
         "value": to_component(knob, value_at(base, path)),
         "elem_id": "knob-" + path.replace(".", "-"),
@@ -89,9 +97,9 @@ def draw(path: str, base: RunSpec, t: Translate, **shown: Any) -> Any:
         return gr.Dropdown([(t(f"choice.{path}.{choice}"), choice) for choice in get_args(kind)], **look)
     if kind is bool:
         return gr.Checkbox(**look)
-    if kind in (int, float):
-        return gr.Number(step=_step(knob, optional), placeholder=t("form.automatic") if optional else None, **look)
-    return gr.Textbox(max_lines=1, **look)
+    if kind in (int, float) and not optional:
+        return gr.Number(step=_step(knob), **look)
+    return gr.Textbox(max_lines=1, placeholder=t("form.automatic") if optional else None, **look)
 
 
 def is_used(path: str, table: Strategy) -> bool:
@@ -106,6 +114,8 @@ def to_component(knob: Knob, value: Any) -> Any:
     """Turn a knob's value into what its component shows."""
     if knob.path == "data.datasets":
         return [{"name": share.name, "weight": share.weight, "chosen": True} for share in value]
+    if _kind(knob)[1]:  # a number that may be left out: Gradio's number field would turn nothing into 0
+        return "" if value is None else f"{value:g}"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
@@ -113,34 +123,40 @@ def from_component(knob: Knob, raw: Any) -> Any:
     """Turn what a component holds into the knob's value; nonsense is passed on, for the spec to refuse."""
     if knob.path == "data.datasets":
         return _shares(raw)
-    kind, _ = _kind(knob)
+    kind, optional = _kind(knob)
+    if optional:
+        return (raw.strip() or None) if isinstance(raw, str) else raw
     if get_origin(kind) is tuple:
         return [part for part in re.split(r"[\s,，、]+", str(raw or "")) if part]
     return (raw or "").strip() if kind is str and isinstance(raw, str | None) else raw
 
 
-def problems_in_words(error: ValidationError, t: Translate) -> Iterable[tuple[str, str]]:
+def problems_in_words(error: ValidationError, t: Translate) -> Iterable[Problem]:
     """Say each problem of a refused spec with the label that the person sees."""
     for problem in error.errors():
         path = _knob_at(problem["loc"])
         if path is None:
-            yield "", problem["msg"].removeprefix("Value error, ")
-            continue
-        label, context = t(f"knob.{path}.label"), problem.get("ctx", {})
-        match problem["type"]:
-            case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal" as kind:
-                said = t(f"problem.{kind}", limit=f"{next(iter(context.values())):,g}")
-            case "string_too_long":
-                said = t("problem.string_too_long", limit=context["max_length"])
-            case "int_from_float":
-                said = t("problem.int_from_float")
-            case kind if kind in _EMPTY and problem["input"] is None:
-                said = t("problem.empty")
-            case kind if kind in _EMPTY | _NOT_A_NUMBER:
-                said = t("problem.not_a_number", value=str(problem["input"])[:40])
-            case _:
-                said = problem["msg"]
-        yield path, t("problem.of", label=label, said=said)
+            clash = problem["msg"].removeprefix("Value error, ")
+            yield Problem("", clash, clash)
+        else:
+            said = _said(problem, t)
+            yield Problem(path, said, t("problem.of", label=t(f"knob.{path}.label"), said=said))
+
+
+def _said(problem: ErrorDetails, t: Translate) -> str:
+    context = problem.get("ctx", {})
+    match problem["type"]:
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal" as kind:
+            return t(f"problem.{kind}", limit=f"{next(iter(context.values())):,g}")
+        case "string_too_long":
+            return t("problem.string_too_long", limit=context["max_length"])
+        case "int_from_float":
+            return t("problem.int_from_float")
+        case kind if kind in _EMPTY and problem["input"] is None:
+            return t("problem.empty")
+        case kind if kind in _EMPTY | _NOT_A_NUMBER:
+            return t("problem.not_a_number", value=str(problem["input"])[:40])
+    return problem["msg"]
 
 
 def _knob_at(location: tuple[int | str, ...]) -> str | None:
@@ -161,12 +177,12 @@ def _kind(knob: Knob) -> tuple[Any, bool]:
     return annotation, False
 
 
-def _step(knob: Knob, is_rate: bool) -> float:
+def _step(knob: Knob) -> float:
     """How far an arrow key moves a number."""
     if _kind(knob)[0] is int:
         return 1
     limits = [limit.le for limit in knob.field.metadata if isinstance(limit, annotated_types.Le)]
-    return _RATE_STEP if is_rate else 0.5 if limits and float(limits[0]) > 1 else 0.01  # type: ignore[arg-type]
+    return 0.5 if limits and float(limits[0]) > 1 else 0.01  # type: ignore[arg-type]
 
 
 def _shares(raw: Any) -> Any:

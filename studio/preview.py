@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from backend.errors import NotFoundError
 from backend.recipes.efforts import EFFORTS, Effort, with_effort
-from backend.recipes.library import RECIPE_OF, load_recipe
+from backend.recipes.library import RECIPE_OF, load_recipe, recipe_names
 from backend.spec.reading import KNOBS
 from backend.spec.run import RunSpec
 
@@ -56,13 +55,16 @@ def command_words(spec: RunSpec, recipe: str, effort: Effort) -> list[str]:
 
 
 def command_of_run(spec: RunSpec) -> list[str]:
-    """The shortest command that starts a run like this one; a run does not remember its effort."""
-    recipe = spec.recipe or RECIPE_OF[spec.strategy.name]
-    try:
-        load_recipe(recipe)
-    except NotFoundError:
-        recipe = RECIPE_OF[spec.strategy.name]
-    return min((command_words(spec, recipe, effort) for effort in EFFORTS), key=len)
+    """The shortest command that starts a run like this one."""
+    return command_words(spec, recipe_of(spec), effort_of(spec))
+
+
+def effort_of(spec: RunSpec) -> Effort:
+    """The effort that explains a run's settings best; a run does not remember it."""
+    recipe = recipe_of(spec)
+    return min(
+        EFFORTS, key=lambda effort: (command_words(spec, recipe, effort).count("--set"), effort != NORMAL_EFFORT)
+    )
 
 
 def in_lines(words: list[str]) -> str:
@@ -97,6 +99,11 @@ def value_at(spec: RunSpec, path: str) -> Any:
     for step in path.split("."):
         value = getattr(value, step)
     return value
+
+
+def recipe_of(spec: RunSpec) -> str:
+    """The recipe a spec names, or its strategy's where that one no longer ships."""
+    return spec.recipe if spec.recipe in recipe_names() else RECIPE_OF[spec.strategy.name]
 
 
 def _as_text(value: Any) -> str:

@@ -21,19 +21,20 @@
   /**
    * Make an empty chart in `host`.
    * show(curves, keep): curves are {id, name, colour (a CSS variable), steps, values}; keep is 0 (as measured) to 0.99.
+   * onPoint(step) tells where the visitor points, with null when they leave.
    */
-  function makeChart(host) {
+  function makeChart(host, { xLabel, onPoint }) {
     const M = window.Bokeh.Models;
     const x = new M.DataRange1d({ range_padding: 0.02, only_visible: true });
     const y = new M.DataRange1d({ range_padding: 0.06, only_visible: true });
     const axes = [
-      new M.LinearAxis({ ticker: new M.BasicTicker({ min_interval: 1 }), formatter: new M.NumeralTickFormatter({ format: "0,0" }) }),
+      new M.LinearAxis({ axis_label: xLabel, axis_label_text_font_style: "normal", ticker: new M.BasicTicker({ min_interval: 1 }), formatter: new M.NumeralTickFormatter({ format: "0,0" }) }),
       new M.LinearAxis({}),
     ];
     const grids = axes.map((axis, dimension) => new M.Grid({ axis, dimension }));
     const drag = new M.BoxZoomTool({ dimensions: "auto" });
     const reset = new M.ResetTool({});
-    const hover = new M.HoverTool({ mode: "vline", line_policy: "nearest", tooltips: [["", "$name"], ["", "$x{0,0} → @y{0.[0000]}"]] });
+    const hover = new M.CrosshairTool({ dimensions: "height", line_width: 1 });
     const plot = new M.Plot({
       x_range: x, y_range: y, height: HEIGHT_PX, sizing_mode: "stretch_width", min_border_right: 12, output_backend: "canvas",
       toolbar: new M.Toolbar({ tools: [drag, new M.PanTool({}), reset, hover], active_drag: drag, logo: null }),
@@ -54,6 +55,7 @@
         axis.setv({ axis_line_color: grid, major_tick_line_color: grid, minor_tick_line_color: null, major_label_text_color: text, axis_label_text_color: text });
       }
       for (const each of grids) each.grid_line_color = grid;
+      hover.line_color = text;
       plot.setv({ background_fill_color: null, border_fill_color: null, outline_line_color: null });
       for (const { raw, smooth, colour } of lines.values()) {
         for (const renderer of [raw, smooth]) renderer.glyph.line_color = { value: token(colour) || "gray" };
@@ -68,14 +70,13 @@
         const { raw, smooth } = lines.get(id);
         const measured = values.map((value) => (value === null ? NaN : value));
         raw.visible = keep > 0;
-        raw.data_source.data = { x: steps, y: keep > 0 ? measured : [] .concat(measured) };
+        raw.data_source.data = { x: steps, y: measured };
         smooth.data_source.data = { x: steps, y: keep > 0 ? smoothed(measured, keep) : measured };
         smooth.name = name;
       }
       const drawn = [...lines.values()].flatMap(({ raw, smooth }) => [raw, smooth]);
       if (drawn.length !== plot.renderers.length || drawn.some((one, index) => one !== plot.renderers[index])) {
         plot.renderers = drawn;
-        hover.renderers = [...lines.values()].map(({ smooth }) => smooth);
       }
       paint();
     }
@@ -85,6 +86,10 @@
     window.Bokeh.embed.add_document_standalone(shown, host);
     host.addEventListener("dblclick", () => plot.reset.emit());
     new MutationObserver(paint).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    plot.js_event_callbacks = {
+      mousemove: [{ execute: ({ x: step }) => onPoint(step) }],
+      mouseleave: [{ execute: () => onPoint(null) }],
+    };
     paint();
     return { show, reset: () => plot.reset.emit() };
   }

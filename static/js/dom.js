@@ -1,0 +1,86 @@
+// Small tools of the studio's own components: elements whose text is never read as HTML, numbers and times in words.
+(() => {
+  "use strict";
+  const studio = (window.studio = window.studio || {});
+  const language = () => document.documentElement.lang || "en";
+
+  /** Make an element. Attributes that are false, null or undefined are left out; `on*` functions are listened to. */
+  studio.el = (tag, attributes = {}, ...children) => {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (value === false || value === null || value === undefined) continue;
+      if (typeof value === "function") element.addEventListener(name.slice(2), value);
+      else if (name === "style") element.style.cssText = value;
+      else element.setAttribute(name, value === true ? "" : value);
+    }
+    element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+    return element;
+  };
+
+  /** The address before the studio's own paths: the page is at `<root>/` or, in Chinese, at `<root>/zh/`. */
+  studio.root = () => window.location.pathname.replace(/\/(zh\/?)?$/, "");
+
+  /** Put `values` into the `{places}` of a text of the catalogue. */
+  studio.fill = (text, values) => text.replace(/\{(\w+)\}/g, (place, name) => (name in values ? values[name] : place));
+
+  /** Text whose `quoted` words are set as code. */
+  studio.prose = (text) => text.split(/(`[^`]+`)/).map((part) => (/^`[^`]+`$/.test(part) ? studio.el("code", {}, part.slice(1, -1)) : part));
+
+  studio.count = (number) => new Intl.NumberFormat(language()).format(number);
+
+  /** A measurement with four significant digits; small ones in powers of ten; nothing known is a dash. */
+  studio.measure = (number) => {
+    if (number === null || number === undefined || Number.isNaN(number)) return "–";
+    if (number !== 0 && Math.abs(number) < 1e-3) return number.toExponential(2);
+    return new Intl.NumberFormat(language(), { maximumSignificantDigits: 4 }).format(number);
+  };
+
+  /** Seconds as a person says them: `40 s`, `12 min`, `3 h 05 min`, `2 d 4 h`. */
+  studio.duration = (seconds, words) => {
+    if (seconds === null || seconds === undefined || !(seconds >= 0)) return "–";
+    const rounded = Math.round(seconds);
+    if (rounded < 90) return studio.fill(words.seconds, { s: rounded });
+    const minutes = Math.round(rounded / 60);
+    if (minutes < 60) return studio.fill(words.minutes, { min: minutes });
+    const hours = Math.floor(minutes / 60);
+    if (hours < 48) return studio.fill(words.hours, { h: hours, min: String(minutes % 60).padStart(2, "0") });
+    return studio.fill(words.days, { d: Math.floor(hours / 24), h: hours % 24 });
+  };
+
+  /** Whether a component can be seen now: in a shown tab of a shown page. */
+  studio.isSeen = (element) => !document.hidden && element.isConnected && element.offsetParent !== null;
+
+  /** Call `act` each time a component's tab is opened, the first time included; scrolling is no opening. */
+  studio.onOpened = (element, act) => {
+    let wasShown = false;
+    new ResizeObserver(() => {
+      const isShown = element.offsetParent !== null;
+      if (isShown && !wasShown) act();
+      wasShown = isShown;
+    }).observe(element);
+  };
+
+  /** Replace what is in `host` only where it differs, so that focus and selection stay while nothing changes. */
+  const drawn = new WeakMap();
+  studio.redraw = (host, ...children) => {
+    const fresh = document.createElement("div");
+    fresh.append(...children.filter(Boolean));
+    if (fresh.innerHTML === drawn.get(host)) return;
+    drawn.set(host, fresh.innerHTML);
+    host.replaceChildren(...fresh.childNodes);
+  };
+
+  /** Copy text, also where the page is served without https and has no clipboard. */
+  studio.copy = async (text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = studio.el("textarea", { style: "position:fixed;opacity:0" });
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+  };
+})();

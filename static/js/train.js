@@ -1,0 +1,94 @@
+// The Train page's own components: the dataset picker, the plan beside the form, and a run's table of settings.
+(() => {
+  "use strict";
+  const studio = window.studio, { el, fill, count } = studio;
+
+  /** Rows with a box and a weight; tells the server about each change, and when it comes into view. */
+  studio.datasetPicker = (element, props, watch, tell) => {
+    const host = element.querySelector(".picker"), words = props.words;
+    const samples = (row) => (row.chosen && row.rows && row.weight > 0 ? Math.max(1, Math.round(row.rows * row.weight)) : 0);
+    const draw = () => {
+      const rows = Array.isArray(props.value) ? props.value : [];
+      if (!rows.length) {
+        const open = el("button", { type: "button", class: "link", "data-go": "data" }, words.empty_action);
+        return studio.redraw(host, el("div", { class: "none" }, el("b", {}, words.empty), el("p", {}, words.empty_help), open));
+      }
+      const all = rows.reduce((sum, row) => sum + samples(row), 0);
+      const percent = (row) => (all ? Math.round((100 * samples(row)) / all) : 0);
+      studio.redraw(host, el("div", { role: "group", "aria-label": words.label }, ...rows.map((row) =>
+        el("div", { class: `dataset${row.chosen ? " chosen" : ""}` },
+          el("label", {}, el("input", { type: "checkbox", "data-name": row.name, checked: row.chosen }),
+            el("span", {}, el("b", {}, row.name), el("small", {}, fill(words.rows, { rows: count(row.rows) })))),
+          row.chosen ? el("span", { class: "part" }, el("i", { style: `width:${percent(row)}%` })) : null,
+          row.chosen ? el("small", { class: "share" }, fill(words.share, { share: `${percent(row)}%` })) : null,
+          row.chosen ? el("span", { class: "weight" }, "×", el("input", { type: "number", min: "0.01", max: "1000", step: "any", value: row.weight ?? "", "data-weight": row.name, "aria-label": fill(words.weight, { name: row.name }) })) : null))));
+    };
+    const change = (name, changes) => {
+      props.value = props.value.map((row) => (row.name === name ? { ...row, ...changes } : row));
+      const { name: box, weight } = document.activeElement?.dataset || {};
+      draw();
+      if (box || weight) host.querySelector(box ? `[data-name="${CSS.escape(box)}"]` : `[data-weight="${CSS.escape(weight)}"]`)?.focus();
+      tell.input();
+    };
+    host.addEventListener("change", ({ target }) => {
+      if (target.dataset.name) change(target.dataset.name, { chosen: target.checked });
+      else change(target.dataset.weight, { weight: target.value === "" ? null : Number(target.value) });
+    });
+    host.addEventListener("click", ({ target }) => {
+      if (target.dataset.go) document.querySelector(`[data-tab-id="${target.dataset.go}"]`)?.click();
+    });
+    watch("value", draw);
+    draw();
+    studio.onOpened(element, tell.shown);
+  };
+
+  const copyButton = (words, text) => {
+    const button = el("button", { type: "button", class: "quiet", "data-copy": true }, words.copy);
+    button.addEventListener("click", async () => {
+      await studio.copy(text);
+      button.textContent = words.copied;
+      setTimeout(() => (button.textContent = words.copy), 1500);
+    });
+    return button;
+  };
+
+  const commandBlock = (words, command) =>
+    el("div", { class: "command" }, el("div", { class: "command-bar" }, el("h3", {}, words.command), copyButton(words, command)),
+      el("pre", { tabindex: "0", "aria-label": words.command }, command));
+
+  /** What pressing Start would do: table, bar, steps, problems, command. */
+  studio.planPanel = (element, props, watch) => {
+    const host = element.querySelector(".plan"), words = props.words;
+    const draw = () => {
+      const plan = props.value || {};
+      if (!plan.problems) return;
+      const row = (part) => el("tr", { class: part.way },
+        el("th", { scope: "row" }, part.part), el("td", {}, el("span", { class: "way" }, part.how)),
+        el("td", { class: "number" }, part.count), el("td", { class: "number" }, part.rate));
+      const head = el("tr", {}, ...["part", "how", "trained", "rate"].map((key) => el("th", { scope: "col" }, words[key])));
+      const table = plan.parts.length ? el("table", {}, el("thead", {}, head), el("tbody", {}, ...plan.parts.map(row))) : null;
+      const width = plan.share > 0 ? Math.max(plan.share * 100, 0.8) : 0;
+      const bar = plan.bar ? el("div", { class: "learns" }, el("div", { class: "meter", role: "img", "aria-label": plan.bar }, el("i", { style: `width:${width}%` })), el("small", {}, plan.bar)) : null;
+      const facts = [plan.steps, plan.memory].filter(Boolean).map((text) => el("li", {}, text));
+      const problems = plan.problems.length ? el("div", { class: "problems", role: "status" }, el("h3", {}, words.problems), el("ul", {}, ...plan.problems.map((text) => el("li", {}, ...studio.prose(text))))) : null;
+      studio.redraw(host, el("h2", { class: "ct" }, words.title), table, bar, facts.length ? el("ul", { class: "facts" }, ...facts) : null,
+        plan.command ? commandBlock(words, plan.command) : null, problems);
+    };
+    watch("value", draw);
+    draw();
+  };
+
+  /** The settings a run was started with, and its command. */
+  studio.settingsTable = (element, props, watch) => {
+    const host = element.querySelector(".settings"), words = props.words;
+    const draw = () => {
+      const { rows = [], command = "" } = props.value || {};
+      if (!rows.length) return studio.redraw(host);
+      const row = ({ label, value, is_changed }) => el("tr", { class: is_changed ? "changed" : false },
+        el("th", { scope: "row" }, label), el("td", {}, value, is_changed ? el("small", {}, words.changed) : null));
+      studio.redraw(host, commandBlock(words, command), el("table", {}, el("tbody", {}, ...rows.map(row))));
+    };
+    watch("value", draw);
+    draw();
+  };
+})();

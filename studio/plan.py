@@ -1,0 +1,140 @@
+"""What pressing Start would do, as facts: parts and rates, steps, memory, the command, what is in the way."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from backend.catalog.checkpoints import model_folder
+from backend.catalog.models import CATALOGUE
+from backend.catalog.trained import TrainedPart, estimated_memory_bytes, memory_by_strategy, rate_of, trained_table
+from backend.errors import StudioError
+from backend.ids import slug
+from backend.recipes.efforts import Effort
+from backend.recipes.library import RECIPE_OF
+from backend.recipes.resolve import resolve
+from backend.settings import Workspace
+from backend.spec.run import RunSpec
+from backend.spec.strategies import PARTS
+from studio.form import Problem
+from studio.i18n import Translate
+from studio.preview import command_words, in_lines, planned_steps
+
+MAX_SUGGESTION = 60  # characters of a suggested name
+_SCALES = ((10**9, "B"), (10**6, "M"), (10**3, "k"))
+
+
+class Plan(NamedTuple):
+    """The right column of the Train page. Texts are in the visitor's language; script draws them as text."""
+
+    parts: list[dict[str, str]]  # part, way (frozen, full, lora), how in words, count, rate
+    bar: str
+    share: float  # of all parameters, 0 to 1
+    steps: str
+    memory: str
+    command: str
+    problems: list[str]
+
+
+def plan_of(
+    spec: RunSpec, effort: Effort, train_rows: Mapping[str, int], workspace: Workspace, t: Translate
+) -> dict[str, Any]:
+    """Tell what `spec` would do; what stands in the way is said, not raised."""
+    try:
+        rows = trained_table(spec, workspace)
+    except StudioError:
+        rows = []  # the model is not here: its parts can be named, its adapters not be counted
+    total, trained = sum(row.total for row in rows), sum(row.trained for row in rows)
+    words = command_words(spec, RECIPE_OF[spec.strategy.name], effort)
+    return Plan(
+        parts=_parts(spec, rows, t),
+        bar=t("plan.bar", trained=short(trained), total=short(total), share=percent(trained, total)) if total else "",
+        share=min(1.0, trained / total) if total else 0.0,
+        steps=_steps(spec, train_rows, t),
+        memory=_memory(spec, rows, t),
+        command=in_lines(words),
+        problems=_problems(spec, workspace, t),
+    )._asdict()
+
+
+def refused(problems: Sequence[Problem]) -> dict[str, Any]:
+    """The plan of a form that makes no spec: only what to mend."""
+    return Plan([], "", 0.0, "", "", "", [problem.sentence for problem in problems])._asdict()
+
+
+def suggested_name(spec: RunSpec) -> str:
+    """A name from what is learned and how: `receipts-lora`."""
+    names = [share.name for share in spec.data.datasets]
+    return slug("-".join([*names, spec.strategy.name.replace("_", "-")]), fallback="run")[:MAX_SUGGESTION]
+
+
+def short(number: int) -> str:
+    """A count in three digits: `3.75 B`, `1.3 M`, `512`."""
+    for scale, sign in _SCALES:
+        if number >= scale:
+            return f"{number / scale:.3g} {sign}"
+    return str(number)
+
+
+def percent(part: float, whole: float) -> str:
+    """A share of `whole`; what is there but tiny is not called 0 %."""
+    share = 100 * part / whole if whole else 0.0
+    return "100%" if part == whole and whole else f"{share:.1f}%" if share >= 0.1 or not share else "<0.1%"
+
+
+def _parts(spec: RunSpec, rows: Sequence[TrainedPart], t: Translate) -> list[dict[str, str]]:
+    counted = {row.part: row for row in rows}
+    listed = CATALOGUE[spec.model.base].parts if spec.model.base in CATALOGUE else {}
+    totals = {part: row.total for part, row in counted.items()} or listed
+    shown = []
+    for part in PARTS:
+        how, rate, total = spec.table.how(part), rate_of(spec, part), totals.get(part, 0)
+        if totals and not total:
+            continue  # the head of a model that shares it with the embeddings
+        way = "quantised" if how == "lora" and spec.table.quantised else how
+        learns = {"frozen": "0", "full": short(total), "lora": short(counted[part].trained) if counted else "…"}[how]
+        shown.append(
+            {
+                "part": t(f"part.{part}"),
+                "way": how,
+                "how": t(f"how.{way}"),
+                "count": f"{learns} / {short(total)}" if total else "–",
+                "rate": "–" if rate is None else f"{rate:.3g}",
+            }
+        )
+    return shown
+
+
+def _steps(spec: RunSpec, train_rows: Mapping[str, int], t: Translate) -> str:
+    steps = planned_steps(spec, train_rows)
+    if not steps.samples:
+        return ""
+    numbers = {"samples": f"{steps.samples:,}", "passes": f"{steps.passes:g}", "batch": f"{steps.samples_per_step:,}"}
+    return t("plan.steps.fixed" if steps.is_fixed else "plan.steps", steps=f"{steps.steps:,}", **numbers)
+
+
+def _memory(spec: RunSpec, rows: list[TrainedPart], t: Translate) -> str:
+    model = CATALOGUE.get(spec.model.base)
+    if model is not None and not model.download_bytes:  # the demo needs no GPU
+        return ""
+    if rows:
+        return t("plan.memory", size=gigabytes(estimated_memory_bytes(rows, quantised=spec.table.quantised)))
+    return t("plan.memory", size=gigabytes(memory_by_strategy(model.parts)[spec.strategy.name])) if model else ""
+
+
+def gigabytes(size: int) -> str:
+    """Bytes as decimal gigabytes, as disks and GPUs are sold, no more exact than an estimate deserves."""
+    return f"{size / 10**9:.0f} GB" if size >= 10**10 else f"{size / 10**9:.1f} GB"
+
+
+def _problems(spec: RunSpec, workspace: Workspace, t: Translate) -> list[str]:
+    said = [] if spec.data.datasets else [t("problem.no_dataset")]
+    model = CATALOGUE.get(spec.model.base)
+    if model is not None and model.download_bytes and model_folder(model.name, workspace) is None:
+        wanted = {"title": model.title, "size": gigabytes(model.download_bytes), "licence": model.licence}
+        said.append(f"{t('train.model.get', **wanted)} `studio models get {model.name}`")
+    if said:
+        return said
+    try:
+        resolve(spec, workspace)
+    except StudioError as error:
+        return [error.message, error.hint]
+    return []

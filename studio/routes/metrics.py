@@ -1,0 +1,116 @@
+"""JSON for pages that watch runs, and the script that draws their charts. Only what is new travels."""
+
+import importlib.util
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse, Response
+from pydantic import BaseModel, Field
+
+from backend.errors import NotFoundError, StudioError
+from backend.ids import RunId, is_safe_name
+from backend.jsonl import strict_json
+from backend.store.runs import RunStore
+from studio.services import Services
+from studio.watching import new_points, program_notes, read_log, run_rows
+
+MAX_RUNS = 24  # curves in one chart
+BOKEH_SCRIPT = "server/static/js/bokeh.min.js"  # within the installed package
+_DAY_S = 86_400
+
+RunList = Annotated[str, Field(max_length=MAX_RUNS * 82)]  # ids with commas between
+Cursor = Annotated[str, Field(max_length=16_384)]
+
+
+class Watch(BaseModel):
+    """All that a watching page asks in one tick; runs that are gone are left out instead of refused."""
+
+    runs: RunList = ""  # whose curves
+    key: str = "loss"
+    cursor: Cursor = ""
+    seen: str = ""  # version of the list that the page has
+    chosen: RunList = ""  # whose log and notes
+    offset: int = -1  # where the page is in that log
+
+
+def router(services: Services) -> APIRouter:
+    """The routes of this file. Their handlers are plain functions: FastAPI runs them beside the event loop."""
+    routes = APIRouter()
+    store = services.runs
+
+    @routes.get("/api/runs")
+    def list_runs(seen: str = "") -> Response:
+        return _answer(lambda: run_rows(store, seen))
+
+    @routes.get("/api/curves")
+    def curves(
+        runs: Annotated[RunList, Query()] = "", key: str = "loss", cursor: Annotated[Cursor, Query()] = ""
+    ) -> Response:
+        return _answer(lambda: new_points(store, _known(store, runs), key, cursor))
+
+    @routes.get("/api/runs/{run_id}/log")
+    def log(run_id: str, offset: int = -1) -> Response:
+        return _answer(lambda: _log(store, run_id, offset))
+
+    @routes.get("/api/watch")
+    def watch(asked: Annotated[Watch, Query()]) -> Response:
+        return _answer(lambda: _tick(store, asked))
+
+    @routes.get("/ui-vendor/bokeh.min.js", include_in_schema=False)
+    def chart_script() -> Response:
+        return _chart_script()
+
+    return routes
+
+
+def _tick(store: RunStore, asked: Watch) -> dict[str, Any]:
+    there = _present(store, asked.chosen)
+    chosen = {"log": _log(store, there[0], asked.offset), "notes": program_notes(store, there[0])} if there else None
+    curves = new_points(store, _present(store, asked.runs), asked.key, asked.cursor)
+    return {"list": run_rows(store, asked.seen), "curves": curves, "chosen": chosen}
+
+
+def _log(store: RunStore, run_id: str, offset: int) -> dict[str, Any]:
+    view = store.get(run_id)
+    return read_log(view.folder, offset, is_over=view.is_over)._asdict()
+
+
+def _known(store: RunStore, listed: str) -> list[RunId]:
+    """The ids of a comma-separated list. Raises NotFoundError for the first that is no run."""
+    asked = [run_id for run_id in listed.split(",") if run_id][:MAX_RUNS]
+    return [store.get(run_id).id for run_id in asked]
+
+
+def _present(store: RunStore, listed: str) -> list[RunId]:
+    """The ids of a comma-separated list that are runs."""
+    found = []
+    for run_id in [run_id for run_id in listed.split(",") if is_safe_name(run_id)][:MAX_RUNS]:
+        try:
+            found.append(store.get(run_id).id)
+        except NotFoundError:
+            continue
+    return found
+
+
+def _answer(ask: Any) -> Response:
+    """Answer with strict JSON; what is not there is a 404 and what cannot be done a 400, both in words."""
+    try:
+        content, status = ask(), 200
+    except StudioError as error:
+        content = {"message": error.message, "hint": error.hint}
+        status = 404 if isinstance(error, NotFoundError) else 400
+    return Response(strict_json(content), status, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _chart_script() -> Response:
+    """Hand out BokehJS from the installed package's own folder, without importing the package."""
+    found = importlib.util.find_spec("bokeh")
+    path = Path(found.origin or "").parent / BOKEH_SCRIPT if found else None
+    if path is None or not path.is_file():
+        message = "The chart script is missing: the Python package `bokeh` is not installed"
+        return Response(
+            strict_json({"message": message, "hint": "pip install bokeh"}), 404, media_type="application/json"
+        )
+    headers = {"Cache-Control": f"public, max-age={_DAY_S}"}
+    return FileResponse(path, media_type="text/javascript", headers=headers)

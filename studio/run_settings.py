@@ -1,0 +1,52 @@
+"""The settings a run was started with, as a table for people: from its own spec, whatever the form shows now."""
+
+from typing import Any
+
+from backend.recipes.efforts import with_effort
+from backend.recipes.library import load_recipe
+from backend.spec.reading import KNOBS
+from backend.spec.run import DatasetShare, RunSpec
+from studio.form import is_used
+from studio.i18n import Translate
+from studio.preview import command_of_run, effort_of, in_lines, recipe_of, value_at
+
+_OWN = frozenset({"name", "data.datasets"})  # every run has its own; a recipe says nothing about them
+
+
+def settings_of(spec: RunSpec, t: Translate) -> dict[str, Any]:
+    """The knobs that mattered to a run, whether each differs from the recipe, and the command to repeat it."""
+    base = with_effort(load_recipe(recipe_of(spec)).spec, effort_of(spec))
+    rows = [
+        {
+            "label": t(f"knob.{path}.label"),
+            "value": _shown(path, value_at(spec, path), t),
+            "is_changed": path not in _OWN and value_at(spec, path) != value_at(base, path),
+        }
+        for path in KNOBS
+        if path != "name" and is_used(path, spec.table)
+    ]
+    return {"rows": rows, "command": in_lines(command_of_run(spec))}
+
+
+def _shown(path: str, value: Any, t: Translate) -> str:
+    unit = KNOBS[path].unit
+    if path == "data.datasets":
+        return ", ".join(map(_share, value))
+    if path == "strategy.name":
+        return t(f"strategy.{value}.title")
+    if value is None or value == ():
+        return t("form.automatic")
+    if isinstance(value, bool):
+        return t("run.yes" if value else "run.no")
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, str):
+        choice = f"choice.{path}.{value}"
+        return t(choice) if KNOBS[path].advanced else value
+    text = f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    return f"{text} {t(f'unit.{unit}')}" if unit else text
+
+
+def _share(share: DatasetShare) -> str:
+    version = f" @{share.sha256[:8]}" if share.sha256 else ""
+    return f"{share.name}{version}" + (f" × {share.weight:g}" if share.weight != 1 else "")

@@ -1,0 +1,115 @@
+"""What a page that watches runs is told: a row for each run, new points of curves, new lines of a log."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backend.ids import RunId
+from backend.jsonl import strict_json
+from backend.runs.folder import RunFolder
+from backend.store.runs import RunStore
+from backend.store.views import RunView
+from launcher.logs import redact
+
+LISTED = 200  # runs in a list
+LOG_BYTES = 64 << 10  # of a log in one answer; the first answer is its tail
+_STEERING = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f\x7f]")
+
+
+class LogPart(NamedTuple):
+    """Some lines of a log."""
+
+    text: str
+    end: int  # byte offset to ask from next
+    is_whole: bool  # show these instead of what was shown, rather than behind it
+
+
+def run_rows(store: RunStore, seen: str = "") -> dict[str, Any] | None:
+    """List the runs, newest first, with a version; None where that is the version the page has seen."""
+    rows = [run_row(view) for view in store.views(LISTED)]
+    version = hashlib.sha256(strict_json(rows).encode()).hexdigest()[:16]
+    return None if version == seen else {"version": version, "runs": rows}
+
+
+def run_row(view: RunView) -> dict[str, Any]:
+    """One run as a list and its tiles show it. Times are seconds since the epoch."""
+    return {
+        "id": view.id,
+        "name": view.name,
+        "state": view.state,
+        "phase": view.phase,
+        "reason": view.reason,
+        "hint": view.hint,
+        "strategy": view.spec.strategy.name,
+        "datasets": [share.name for share in view.spec.data.datasets],
+        "step": view.step,
+        "total_steps": view.total_steps,
+        "seconds_left": view.seconds_left,
+        "loss": view.metrics.get("loss"),
+        "samples_per_second": view.metrics.get("samples_per_second"),
+        "created_at": view.created_at,
+        "started_at": view.started_at,
+        "ended_at": view.ended_at,
+        "has_model": view.folder.has_final_model,
+    }
+
+
+def new_points(store: RunStore, run_ids: list[RunId], key: str, cursor: str) -> dict[str, Any]:
+    """Read what the chart lacks: the points of one metric behind `cursor`, and which metrics there are."""
+    curves = store.curves(run_ids, key, cursor)
+    series = [
+        {"id": each.run_id, "steps": each.steps, "values": each.values, "is_whole": each.is_whole}
+        for each in curves.series
+    ]
+    return {"cursor": curves.cursor, "series": series, "keys": store.metric_keys(run_ids)}
+
+
+def program_notes(store: RunStore, run_id: RunId) -> list[dict[str, Any]]:
+    """What the program told people, oldest first."""
+    return [
+        {
+            "time": note.time,
+            "step": note.step,
+            "level": str(note.values.get("level", "info")),
+            "text": str(note.values.get("text", "")),
+        }
+        for note in store.notes_of(run_id)
+    ]
+
+
+def read_log(folder: RunFolder, offset: int, *, is_over: bool) -> LogPart:
+    """Read the log behind `offset`, whole lines only while the run may still write.
+
+    Args:
+        folder: of the run; no log yet reads as an empty one.
+        offset: where the page is, or -1 for the log's tail. One behind the end means that the log was cut: its tail.
+        is_over: the run writes no more, so that an unfinished last line is all there will be of it.
+    """
+    path = folder.log
+    if not path.is_file():
+        return LogPart("", -1, True)
+    size = path.stat().st_size
+    is_whole = not 0 <= offset <= size
+    start = max(0, size - LOG_BYTES) if is_whole else offset
+    raw = _read(path, start)
+    if is_whole and start:
+        cut = raw.find(b"\n") + 1
+        raw, start = raw[cut:], start + cut
+    if not is_over and b"\n" in raw:
+        raw = raw[: raw.rfind(b"\n") + 1]
+    elif not is_over and len(raw) < LOG_BYTES:
+        raw = b""
+    return LogPart(_readable(raw), start + len(raw), is_whole)
+
+
+def _read(path: Path, start: int) -> bytes:
+    with path.open("rb") as log:
+        log.seek(start)
+        return log.read(LOG_BYTES)
+
+
+def _readable(raw: bytes) -> str:
+    """Decode a log for people: of a line that was overwritten in place the last state, and no control characters."""
+    lines = raw.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
+    return redact("\n".join(_STEERING.sub("", line.rstrip("\r").rsplit("\r", 1)[-1]) for line in lines))
