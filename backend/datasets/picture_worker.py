@@ -63,11 +63,11 @@ def prepare(source: Path, into: Path | None) -> dict[str, Any]:
         OSError: the disk refuses to take it.
     """
     raw = _read(source)
-    with _opened(raw) as image:
+    with warnings.catch_warnings(record=True) as noise, _opened(raw) as image:
         _refuse_size(*image.size)
         if into is None:
             return {"width": image.width, "height": image.height}
-        upright = _decoded(image)
+        upright = _decoded(image, noise)
     content, extension = (raw, upright.extension) if upright.extension else (_as_png(upright.image), "png")
     name = f"{hashlib.sha256(content).hexdigest()[:NAME_DIGITS]}.{extension}"
     _store(content, into / name)
@@ -111,13 +111,12 @@ def _refuse_size(width: int, height: int) -> None:
         )
 
 
-def _decoded(image: Image.Image) -> Upright:
+def _decoded(image: Image.Image, noise: list[warnings.WarningMessage]) -> Upright:
+    """Load a picture, turn and convert it; what the decoder warned of on the way shows in `noise`."""
     said: list[tuple[str, str]] = []
     is_animated = image.format != "MPO" and getattr(image, "is_animated", False)
-    with warnings.catch_warnings(record=True) as noise:
-        warnings.simplefilter("always")
-        _load(image)
-        turn, is_sound = _orientation(image)
+    _load(image)
+    turn, is_sound = _orientation(image)
     if noise or not is_sound:
         said.append(("IMG_METADATA", "has broken metadata"))
     if is_animated:
@@ -203,6 +202,7 @@ def main(into: str) -> None:
     """Answer requests until stdin ends. Decoders that print do so into the log, not between the answers."""
     confine(MEMORY_BYTES)
     Image.MAX_IMAGE_PIXELS = None  # the limit is applied above, with the size in its message
+    warnings.simplefilter("always")
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     answers.write('{"ready":true}\n')

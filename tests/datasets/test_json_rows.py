@@ -1,0 +1,152 @@
+import json
+import time
+
+import pytest
+from dataset_lab import as_bytes, asked, lines_of
+
+from backend.datasets.json_rows import json_records
+from backend.datasets.problems import ProblemList
+
+ROW = {"question": "Q", "answer": "A"}
+
+
+def read(tmp_path, content, name="rows.json"):
+    path = tmp_path / "0001"
+    path.write_bytes(as_bytes(content))
+    problems = ProblemList()
+    records = list(json_records(path, name, problems))
+    return records, {(p.code, p.line) for p in problems.listed()}
+
+
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl", "rows.txt"])
+def test_u12_lists_and_lines_are_told_apart_whatever_the_file_is_called(tmp_path, name):
+    for content in (
+        [ROW, ROW],
+        lines_of([ROW, ROW]),
+        json.dumps([ROW, ROW], indent=2),
+        {"version": 1, "data": [ROW, ROW]},
+        lines_of([ROW]) + "\n\n" + json.dumps(ROW),
+        "\n \n" + json.dumps([ROW, ROW]),
+    ):
+        records, problems = read(tmp_path, content, name)
+
+        assert [record.content for record in records] == [ROW, ROW]
+        assert problems == set()
+
+
+def test_one_row_alone_is_one_row_in_either_form(tmp_path):
+    row = asked(["a.png"]) | {"objects": [{"x": 1}]}
+
+    for content in (json.dumps(row), json.dumps(row, indent=1), [row]):
+        assert [record.content for record in read(tmp_path, content)[0]] == [row]
+
+
+def test_lines_and_elements_are_numbered_as_people_count(tmp_path):
+    assert [r.place.line for r in read(tmp_path, "\n" + lines_of([ROW, ROW]))[0]] == [2, 3]
+    assert [r.place.line for r in read(tmp_path, [ROW, ROW])[0]] == [1, 2]
+    assert str(read(tmp_path, lines_of([ROW, ROW]), "a.jsonl")[0][1].place) == "Line 2 of `a.jsonl`"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
+def test_u12_byte_order_marks_and_chinese_encodings_are_read(tmp_path, encoding):
+    row = {"question": "这是什么颜色的形状？", "answer": "红色"}
+
+    for content in (json.dumps([row], ensure_ascii=False), lines_of([row, row])):
+        records, problems = read(tmp_path, content.encode(encoding))
+
+        assert records[0].content == row
+        assert problems == set()
+
+
+def test_u12_windows_line_ends_and_line_separators_inside_texts(tmp_path):
+    row = {"question": "a\u2028b", "answer": "c\u0085d"}
+
+    records, _ = read(tmp_path, lines_of([row, row]).replace("\n", "\r\n"), "a.jsonl")
+
+    assert [record.content for record in records] == [row, row]
+
+
+def test_u12_a_bad_line_harms_no_other(tmp_path):
+    deep, huge = "[" * 100_000, '{"answer": ' + "7" * 5_000 + "}"
+    content = "\n".join([json.dumps(ROW), '{"a": 1,}', deep, '"text"', huge, '{"a": nope}', json.dumps(ROW)])
+
+    records, problems = read(tmp_path, content, "a.jsonl")
+
+    assert [record.place.line for record in records] == [1, 5, 7]
+    assert records[1].content == {"answer": "7" * 5_000}
+    assert problems == {("JSON_INVALID", 2), ("JSON_TOO_DEEP", 3), ("ROW_NOT_OBJECT", 4), ("JSON_INVALID", 6)}
+
+
+def test_u12_a_bad_first_line_harms_no_other(tmp_path):
+    for name in ("a.jsonl", "a.json"):
+        records, problems = read(tmp_path, '{"a": 1,}\n' + lines_of([ROW, ROW]), name)
+
+        assert len(records) == 2
+        assert problems == {("JSON_INVALID", 1)}
+
+
+def test_u12_a_trailing_comma_is_named_with_its_line(tmp_path):
+    content = '[\n {"question": "Q", "answer": "A"},\n]'
+
+    assert read(tmp_path, content) == ([], {("JSON_INVALID", 3)})
+
+
+def test_u12_nesting_of_any_depth_is_an_answer_not_a_crash(tmp_path):
+    for depth in (100, 400, 900, 1_100, 5_000, 100_000):
+        for content in (
+            "[" * depth + "]" * depth,
+            '[{"answer": ' + "[" * depth + '"\\ud800"' + "]" * depth + "}]",
+            '{"a":' * depth + "1" + "}" * depth,
+        ):
+            records, problems = read(tmp_path, content)
+
+            assert records or problems
+
+
+def test_u12_nan_and_infinities_count_as_nothing(tmp_path):
+    records, _ = read(tmp_path, '[{"a": NaN, "b": -Infinity, "c": 1e999, "d": 1.5}]')
+
+    assert records[0].content == {"a": None, "b": None, "c": None, "d": 1.5}
+
+
+def test_u12_doubled_keys_are_reported_and_the_last_counts(tmp_path):
+    records, problems = read(tmp_path, '{"answer": "A", "answer": "B"}\n' + lines_of([ROW]))
+
+    assert records[0].content == {"answer": "B"}
+    assert problems == {("JSON_DUPLICATE_KEY", 1)}
+
+
+def test_u12_half_characters_are_replaced_and_reported(tmp_path):
+    for content in ('[{"answer": "x\\ud83dy \\ud83d\\ude00"}]', '{"answer": "x\\ud83dy \\ud83d\\ude00"}\n' + lines_of([ROW])):
+        records, problems = read(tmp_path, content)
+
+        assert records[0].content == {"answer": "x\ufffdy \U0001f600"}
+        assert problems == {("TEXT_REPAIRED", 1)}
+
+
+def test_u12_bytes_that_are_no_text_are_reported_with_their_line(tmp_path):
+    good = json.dumps({"answer": "红色的圆形在左边"}, ensure_ascii=False).encode()
+
+    records, problems = read(tmp_path, good + b'\n{"answer": "\xff\xfe"}\n' + good + b"\n")
+
+    assert len(records) == 2
+    assert problems == {("TEXT_ENCODING", 2)}
+    assert read(tmp_path, b'[\n{"answer": "\xff\xfe"}]') == ([], {("TEXT_ENCODING", 2)})
+
+
+def test_u12_an_empty_file_says_so(tmp_path):
+    assert read(tmp_path, " \n\n") == ([], {("NO_ROWS", None)})
+    assert read(tmp_path, "[]") == ([], set())
+
+
+def test_u12_a_line_of_two_hundred_megabytes_is_read_or_refused_quickly(tmp_path):
+    started = time.monotonic()
+    text = "x" * (200 << 20)
+
+    whole = read(tmp_path, f'[{{"answer": "{text}"}}]')
+    lines = read(tmp_path, f'{json.dumps(ROW)}\n{{"answer": "{text}"}}\n{json.dumps(ROW)}\n')
+
+    assert len(whole[0][0].content["answer"]) == 200 << 20
+    assert [record.place.line for record in lines[0]] == [1, 3]
+    assert lines[1] == {("LINE_TOO_LONG", 2)}
+    assert time.monotonic() - started < 20

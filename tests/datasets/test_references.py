@@ -1,0 +1,116 @@
+import pytest
+from dataset_lab import asked, codes, folder_of, picture
+
+from backend.datasets.archive import Unpacked
+from backend.datasets.references import References, UnresolvedError
+from backend.datasets.store import ImportOptions
+from backend.datasets.upload import Upload
+
+
+def references(tmp_path, *names):
+    folder_of(tmp_path / "up", {name: b"x" for name in names})
+    return References(Upload("up", [], Unpacked({}, {}), tmp_path / "up"))
+
+
+def resolved(found, tmp_path, reference, annotation="data.json"):
+    return str(found.resolve(reference, annotation).relative_to(tmp_path / "up"))
+
+
+def refusal(found, reference, annotation="data.json"):
+    with pytest.raises(UnresolvedError) as caught:
+        found.resolve(reference, annotation)
+    return caught.value.code, caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("reference", "annotation"),
+    [
+        ("images/1.png", "data.json"),
+        ("./images//1.png", "data.json"),
+        ("images\\1.png", "data.json"),
+        ("1.png", "images/data.json"),
+        ("../images/1.png", "annotations/data.json"),
+        ("images/x/../1.png", "data.json"),
+    ],
+)
+def test_paths_count_from_the_annotation_file_and_from_the_top(tmp_path, reference, annotation):
+    found = references(tmp_path, "images/1.png", "annotations/data.json")
+
+    assert resolved(found, tmp_path, reference, annotation) == "images/1.png"
+    assert found.notice() == ""
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["data/set/images/1.png", "1.png", "/home/someone/set/images/1.png", "file:///home/some%20one/images/1.png",
+     "C:\\Users\\me\\images\\1.png", "../../other/images/1.png"],
+)  # fmt: skip
+def test_u15_other_paths_are_matched_by_the_longest_ending_that_was_uploaded(tmp_path, reference):
+    found = references(tmp_path, "images/1.png", "images/2.png")
+
+    assert resolved(found, tmp_path, reference) == "images/1.png"
+    assert found.notice().startswith("1 picture path was matched by the ending")
+
+
+def test_an_ending_that_fits_two_pictures_names_both(tmp_path):
+    found = references(tmp_path, "a/1.png", "b/1.png", "b/c/2.png", "d/c/2.png", "d/2.png")
+
+    code, message = refusal(found, "x/1.png")
+
+    assert code == "IMG_AMBIGUOUS"
+    assert "`a/1.png`, `b/1.png`" in message
+    assert resolved(found, tmp_path, "x/1.png", "b/data.json") == "b/1.png"
+    assert refusal(found, "x/c/2.png")[0] == "IMG_AMBIGUOUS"
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["/etc/passwd", "file:///etc/passwd", "../../../etc/passwd", "http://169.254.169.254/1.png", "https://a.b/1.png",
+     "data:image/png;base64,AAAA", "s3://bucket/1.png", "C:\\Windows\\win.ini", "\\\\server\\share\\x.png"],
+)  # fmt: skip
+def test_u15_what_lies_outside_the_upload_is_refused(tmp_path, reference):
+    assert refusal(references(tmp_path, "images/1.png"), reference)[0] == "PATH_REFUSED"
+
+
+@pytest.mark.parametrize("reference", ["a\0b.png", "x" * 5000, "\ud800.png", "", ".", "/", "..", "con\x1b[0m"])
+def test_u15_odd_names_are_only_not_found(tmp_path, reference):
+    assert refusal(references(tmp_path, "images/1.png"), reference)[0] in ("IMG_NOT_FOUND", "PATH_REFUSED")
+
+
+def test_u15_a_link_that_leads_out_is_not_followed(tmp_path):
+    (tmp_path / "secret.png").write_bytes(b"x")
+    found = references(tmp_path, "images/1.png")
+    (tmp_path / "up/images/link.png").symlink_to(tmp_path / "secret.png")
+    (tmp_path / "up/out").symlink_to(tmp_path)
+    (tmp_path / "up/inner.png").symlink_to(tmp_path / "up/images/1.png")
+
+    assert refusal(found, "images/link.png")[0] == "IMG_NOT_FOUND"
+    assert refusal(found, "out/secret.png")[0] == "IMG_NOT_FOUND"
+    assert resolved(found, tmp_path, "inner.png") == "inner.png"
+
+
+@pytest.mark.parametrize(
+    ("reference", "meant"), [("cat 1.jpg", "cat_1.jpg"), ("CAT_1.JPG", "cat_1.jpg"), ("cat_1.png", "cat_1.jpg"), ("dgo_7.jpg", "dog_7.jpg")]
+)
+def test_a_missing_picture_suggests_the_nearest(tmp_path, reference, meant):
+    found = references(tmp_path, "cat_1.jpg", "dog_7.jpg")
+
+    assert refusal(found, reference) == ("IMG_NOT_FOUND", f"`{reference}` is not in the upload (did you mean `{meant}`?)")
+
+
+def test_a_missing_picture_says_where_pictures_are(tmp_path):
+    found = references(tmp_path, "imgs/a.jpg", "imgs/b.jpg")
+
+    assert refusal(found, "0042.png")[1].endswith("(it has 2 pictures under `imgs/`)")
+
+
+def test_u15_an_import_opens_nothing_outside_the_upload(store, tmp_path):
+    (tmp_path / "outside.png").write_bytes(picture())
+    names = [str(tmp_path / "outside.png"), f"file://{tmp_path}/outside.png", "../outside.png", "http://127.0.0.1:9/outside.png"]
+    folder = folder_of(tmp_path / "up", {"data.json": [asked(name) for name in [*names, "in.png"]], "in.png": picture()})
+
+    report = store.import_dataset(folder, ImportOptions())
+
+    assert codes(report) == {"PATH_REFUSED": 4}
+    assert report.manifest.statistics.rows == 1
+    assert report.problems[0].message.startswith("Row 1 of `data.json`: images[0] `")
