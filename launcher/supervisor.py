@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from typing import Self
@@ -210,7 +211,8 @@ class Launcher:
             raw_status=None, exit_code=None, signal=None, duration_s=0.0, peak_memory_bytes=0, state="stopped",
             reason=reason, hint="", ended_at=time.time(),
         )  # fmt: skip
-        write_atomically(run.folder.exit, record.model_dump_json().encode())  # so that a rebuilt index knows it too
+        with suppress(OSError):  # only a rebuilt index would read it
+            write_atomically(run.folder.exit, record.model_dump_json().encode())
         return True
 
     def _start(self, claim: Claim) -> None:

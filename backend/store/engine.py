@@ -4,8 +4,8 @@ A deferred transaction that reads and then writes fails at once with SQLITE_BUSY
 committed in between, whatever the timeout. So writers begin IMMEDIATE, and readers, who may not write, begin plainly.
 """
 
-import fcntl
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
 
 from backend.errors import StudioError
 
@@ -53,17 +54,16 @@ class Database:
 def open_database(path: Path) -> Database:
     """Open or make the index at `path`, and bring its schema up to this version.
 
-    Safe for several processes at once: one of them makes the file, the others wait for it.
+    Safe for several processes at once: one of them makes the tables, the others wait for it.
 
     Raises:
         StudioError: a newer studio has changed the schema, the file is not a database, or the disk refuses.
     """
     writer = _engine(path, begin="BEGIN IMMEDIATE", query_only=False)
     try:
-        with _lock(path.with_name(f"{path.name}.lock")):
-            _switch_to_wal(path)
-            _upgrade(writer, path)
-    except (sqlite3.Error, OSError) as error:
+        _switch_to_wal(path)
+        _upgrade(writer, path)
+    except (sqlite3.Error, SQLAlchemyError, OSError) as error:
         writer.dispose()
         raise StudioError(
             f"`{path}` cannot be opened: {error}",
@@ -93,25 +93,24 @@ def _engine(path: Path, *, begin: str, query_only: bool) -> Engine:
     return engine
 
 
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("ab") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
 def _switch_to_wal(path: Path) -> None:
-    """Switch once, before anyone has the file open: the switch itself needs a lock that no timeout waits for."""
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)
-    try:
-        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        connection.execute("PRAGMA journal_mode=WAL")
-    finally:
-        connection.close()
+    """Switch once and for all. Where someone else is just opening the file, SQLite refuses at once; so we wait."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        finally:
+            connection.close()
 
 
 def _upgrade(engine: Engine, path: Path) -> None:
-    """Run the missing revisions in one transaction, so that a failing one leaves the old schema and its rows."""
+    """Run the missing revisions in one transaction: a failing one leaves the old schema; others wait for its end."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     script = ScriptDirectory.from_config(config)

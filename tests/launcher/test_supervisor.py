@@ -285,24 +285,26 @@ def test_p1_any_name_becomes_one_safe_folder_and_one_argument(name: str) -> None
     assert is_safe_name(run_id)
 
 
-@pytest.mark.parametrize("name", ["x; touch p", "$(id)", "--deepspeed evil", "-c", "a b", "训练", "../../up"])
-def test_p1_a_hostile_name_never_reaches_the_command(launch, name: str) -> None:
-    launcher = launch("--steps", "1")
+def test_p1_a_hostile_name_never_reaches_the_command(launch) -> None:
+    names = ["x; touch p", "$(id)", "--deepspeed evil", "-c", "a b", "训练", "../../up"]
+    launcher = launch("--steps", "1", "--pause", "0", devices=7)
 
-    run = launcher.wait(a_run(launcher, name).id, poll_s=0.03)
+    started = [a_run(launcher, name, **{"devices.gpus": (at,)}) for at, name in enumerate(names)]
 
-    command = read_record(run.folder.command, CommandRecord)
-    assert command is not None
-    assert (run.state, run.name) == ("finished", name)
-    assert command.argv[-1] == str(run.folder.path)
-    assert run.folder.path.parent == launcher.workspace.output
-    assert name not in command.argv
+    for name, run in zip(names, [launcher.wait(run.id, poll_s=0.03) for run in started], strict=True):
+        command = read_record(run.folder.command, CommandRecord)
+        assert command is not None
+        assert (run.state, run.name) == ("finished", name)
+        assert command.argv[-1] == str(run.folder.path)
+        assert run.folder.path.parent == launcher.workspace.output
+        assert name not in command.argv
 
 
 def test_m5_runs_of_one_name_in_one_second_get_folders_of_their_own(launch) -> None:
-    launcher = launch("--steps", "1", "--pause", "0")
+    launcher = launch("--steps", "1", "--pause", "0", devices=4)
+    names = ("Caf\u00e9", "Cafe\u0301", "CAFE", "cafe")
 
-    runs = [a_run(launcher, name) for name in ("Caf\u00e9", "Cafe\u0301", "CAFE", "cafe")]
+    runs = [a_run(launcher, name, **{"devices.gpus": (at,)}) for at, name in enumerate(names)]
 
     assert len({str(run.folder.path).casefold() for run in runs}) == 4
     assert [launcher.wait(run.id, poll_s=0.03).state for run in runs] == ["finished"] * 4
