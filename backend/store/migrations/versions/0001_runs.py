@@ -10,6 +10,12 @@ depends_on: str | None = None
 
 
 def upgrade() -> None:
+    _make_runs()
+    _make_events()
+    _make_leases()
+
+
+def _make_runs() -> None:
     op.create_table(
         "runs",
         sa.Column("id", sa.Text, primary_key=True),
@@ -38,6 +44,9 @@ def upgrade() -> None:
         sa.Column("bad_lines", sa.Integer, nullable=False, server_default="0"),
     )
     op.create_index("runs_by_state", "runs", ["state"])
+
+
+def _make_events() -> None:
     op.create_table(
         "metrics",
         sa.Column("run_id", sa.Text, sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
@@ -57,6 +66,9 @@ def upgrade() -> None:
         sa.Column("values_json", sa.Text, nullable=False),
         sqlite_with_rowid=False,
     )
+
+
+def _make_leases() -> None:
     op.create_table(
         "leases",
         sa.Column("device", sa.Text, primary_key=True),
