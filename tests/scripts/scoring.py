@@ -1,11 +1,12 @@
 """Score a checkpoint on a dataset's held-out rows, one greedy answer a row: what the measuring scripts share."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from transformers import DynamicCache
 
-from backend.catalog.checkpoints import resolve_checkpoint
+from backend.catalog.checkpoints import Checkpoint, resolve_checkpoint
 from backend.datasets.store import DatasetStore
 from backend.ids import DatasetName
 from backend.inference.host import ModelHost
@@ -40,12 +41,18 @@ def score(reference: str, dataset: str, workspace: Workspace, limit: int = 1000)
         pictures = [folder / image for image in row.images]
         sample = encoder.encode(tuple(asked), pictures, for_answer=True)
         with host.seeing_as(name) as model:
-            given = _greedy(model, sample, encoder)
+            given = greedy(model, sample, encoder)
         pairs.append((gold.content, given))
     return Score(sum(gold.strip() == given.strip() for gold, given in pairs), len(pairs), pairs)
 
 
-def _greedy(model, sample, encoder) -> str:
+def encoder_of(host: ModelHost, folder: Path):
+    """The renderer for a whole model's own pixel bounds."""
+    return host.encoder(Checkpoint(folder.name, folder, folder, None))
+
+
+def greedy(model, sample, encoder) -> str:
+    """The likeliest answer, without its end token."""
     sampling, chance, cache = Sampling(MOST_TOKENS, 0.0, 1.0, 0), torch.Generator(), DynamicCache()
     made: list[int] = []
     token = choose(first_logits(model, sample, cache), sampling, chance)
