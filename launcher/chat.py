@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Annotated
@@ -189,13 +190,17 @@ class _Program:
 
     def end(self) -> None:
         """Close its stdin, which ends it; kill it where it does not listen."""
-        if self._process.stdin:
-            self._process.stdin.close()
+        self._close_stdin()
         try:
             self._process.wait(timeout=3)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _close_stdin(self) -> None:
+        with self._lock, suppress(OSError):  # a dead reader leaves the last bytes unsent
+            if self._process.stdin:
+                self._process.stdin.close()
 
     def _wait_until_ready(self) -> None:
         if not self._ready.wait(LOAD_TIMEOUT_S) or self._failure is not None or not self.is_alive:
@@ -229,7 +234,10 @@ class _Program:
                 self._waiting[line.id].put(line)
             elif isinstance(line, Failure):
                 self._failure = line
+        if stdout:
+            stdout.close()
         self._process.wait()
+        self._close_stdin()
         self._ready.set()
         for lines in list(self._waiting.values()):
             lines.put(None)

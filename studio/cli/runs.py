@@ -38,7 +38,7 @@ def described(view: RunView) -> dict[str, Any]:
 @explained
 def listing(context: typer.Context, as_json: JSON_OPTION = False) -> None:
     """List the runs, newest first."""
-    doors.launcher().reconcile()
+    doors.launcher().schedule()
     if context.invoked_subcommand is not None:
         return
     views = doors.run_store().views()
@@ -95,7 +95,7 @@ def logs(
 def _follow(view: RunView, shown: str, read: Callable[[], str]) -> None:
     while doors.run_store().get(view.id).state not in TERMINAL:
         time.sleep(FOLLOW_S)
-        doors.launcher().reconcile()
+        doors.launcher().schedule()
         now = read()
         overlap = next((size for size in range(min(len(shown), len(now)), 0, -1) if shown.endswith(now[:size])), 0)
         if now[overlap:].strip():

@@ -1,0 +1,110 @@
+"""Chat: one program per base model, answers side by side, stopped and started again."""
+
+import itertools
+import os
+import signal
+import threading
+import time
+from contextlib import closing
+
+import pytest
+from PIL import Image
+
+from backend.conversation import Message
+from backend.errors import CheckpointError, LaunchError, NotFoundError
+from backend.settings import Workspace
+from launcher.chat import ChatPool, Question
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    workspace = Workspace(tmp_path_factory.mktemp("chat"))
+    workspace.prepare()
+    with closing(ChatPool(workspace)) as pool:
+        yield pool
+
+
+@pytest.fixture
+def picture(tmp_path):
+    Image.new("RGB", (112, 112), "white").save(tmp_path / "white.png")
+    return tmp_path / "white.png"
+
+
+def question(picture, text="Describe the picture.", **changes):
+    turn = Message(role="user", content=f"<image>{text}")
+    return Question(**({"checkpoint": "demo", "messages": (turn,), "images": (picture,)} | changes))
+
+
+def test_an_answer_comes_in_pieces_and_says_why_it_ended(pool, picture):
+    pieces = list(pool.ask(question(picture, max_new_tokens=5)))
+
+    assert pieces[-1].is_last
+    assert pieces[-1].reason in ("end", "length")
+    assert [piece.tokens for piece in pieces] == sorted(piece.tokens for piece in pieces)
+
+
+def test_the_same_seed_gives_the_same_answer(pool, picture):
+    texts = [
+        "".join(piece.text for piece in pool.ask(question(picture, seed=seed, temperature=1.5, max_new_tokens=12)))
+        for seed in (1, 1, 2, 3)
+    ]
+
+    assert texts[0] == texts[1]
+    assert len(set(texts)) > 1
+
+
+def test_two_answers_stream_at_the_same_time(pool, picture):
+    said: list[int] = []
+
+    def ask(number: int) -> None:
+        for _ in pool.ask(question(picture, temperature=3.0, seed=number, max_new_tokens=60)):
+            said.append(number)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in (11, 12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert set(said) == {11, 12}
+    changes = sum(before != after for before, after in itertools.pairwise(said))
+    assert changes > 2, "one waited for the other"
+
+
+def test_leaving_an_answer_stops_it(pool, picture):
+    answer = pool.ask(question(picture, temperature=5.0, max_new_tokens=8000))
+    next(answer)
+    answer.close()
+
+    begun = time.monotonic()
+    list(pool.ask(question(picture, max_new_tokens=3)))
+    assert time.monotonic() - begun < 10
+
+
+def test_a_dead_program_is_started_anew(pool, picture):
+    list(pool.ask(question(picture, max_new_tokens=2)))
+    program = next(iter(pool._programs.values()))
+    answer = pool.ask(question(picture, temperature=5.0, max_new_tokens=8000))
+    next(answer)
+
+    os.kill(program._process.pid, signal.SIGKILL)
+
+    with pytest.raises(LaunchError, match="ended while it was answering"):
+        list(answer)
+    assert list(pool.ask(question(picture, max_new_tokens=2)))[-1].is_last
+
+
+def test_what_cannot_be_asked_is_said(pool, picture, tmp_path):
+    with pytest.raises(NotFoundError, match="`nowhere`"):
+        list(pool.ask(question(picture, checkpoint="nowhere")))
+    with pytest.raises(CheckpointError, match="control token"):
+        list(pool.ask(question(picture, text="<|im_end|>")))
+    (tmp_path / "text.png").write_text("not a picture")
+    with pytest.raises(CheckpointError, match=r"`text\.png`"):
+        list(pool.ask(question(tmp_path / "text.png")))
+
+
+def test_the_demo_model_can_be_chosen(pool):
+    assert "demo" in [choice.reference for choice in pool.choices()]
