@@ -17,7 +17,7 @@ from backend.errors import DatasetError
 from backend.jsonl import strict_json
 
 ROWS = "data.json"
-INDEX = "data.index"  # 64-bit numbers: the size of data.json, then for each row 2 x its offset + 1 if held out
+INDEX = "data.index"  # 64-bit numbers: size of data.json, rows, and for each row 2 x its offset + 1 if held out
 
 
 class RowWriter:
@@ -43,7 +43,7 @@ class RowWriter:
                 os.fsync(self._sink.fileno())
         if kind is None:
             with (self._folder / INDEX).open("wb") as sink:
-                sink.write(array("Q", [self._position]).tobytes() + self._index.tobytes())
+                sink.write(array("Q", [self._position, len(self._index)]).tobytes() + self._index.tobytes())
                 sink.flush()
                 os.fsync(sink.fileno())
 
@@ -89,14 +89,16 @@ def read_page(folder: Path, start: int, count: int, search: str = "", split: Spl
     start, count = max(0, start), max(0, count)
     if search.strip():
         return _searched(folder, start, count, search.strip(), split)
-    offsets = [entry // 2 for entry in _index(folder) if split is None or (entry % 2 == 1) == (split == "heldout")]
+    entries = _index(folder)
+    if split is not None:
+        entries = array("Q", (entry for entry in entries if (entry % 2 == 1) == (split == "heldout")))
     rows = []
     with (folder / ROWS).open("rb") as source:
-        for offset in offsets[start : start + count]:
-            source.seek(offset)
-            row = parse_line(source.readline(), f"byte {offset:,} of `{folder.name}/{ROWS}`")
+        for entry in entries[start : start + count]:
+            source.seek(entry // 2)
+            row = parse_line(source.readline(), f"byte {entry // 2:,} of `{folder.name}/{ROWS}`")
             rows += [row] if row is not None else []
-    return Page(tuple(rows), len(offsets))
+    return Page(tuple(rows), len(entries))
 
 
 def parse_line(line: bytes, where: str) -> Row | None:
@@ -119,8 +121,8 @@ def _index(folder: Path) -> "array[int]":
     if (folder / INDEX).is_file():
         content = (folder / INDEX).read_bytes()
         found.frombytes(content[: len(content) // 8 * 8])
-    if found and found[0] == size:
-        return found[1:]
+    if list(found[:2]) == [size, len(found) - 2]:
+        return found[2:]
     made, offset = array("Q"), 0
     with (folder / ROWS).open("rb") as source:
         for number, line in enumerate(source, start=1):

@@ -11,7 +11,9 @@ from PIL import Image
 from backend.datasets.records import Report
 
 
-def picture(size: tuple[int, int] = (40, 30), color: Any = "red", kind: str = "PNG", mode: str = "RGB", **save: Any) -> bytes:
+def picture(
+    size: tuple[int, int] = (40, 30), color: Any = "red", kind: str = "PNG", mode: str = "RGB", **save: Any
+) -> bytes:
     """One plain picture as a file's content."""
     sink = io.BytesIO()
     Image.new(mode, size, color).save(sink, kind, **save)
@@ -47,7 +49,9 @@ def zip_of(path: Path, files: dict[str, Any], method: int = zipfile.ZIP_DEFLATED
     return path
 
 
-def asked(image: str | list[str] | None, question: str = "<image>\nWhat colour?", answer: str = "Red", **more: Any) -> dict[str, Any]:
+def asked(
+    image: str | list[str] | None, question: str = "<image>\nWhat colour?", answer: str = "Red", **more: Any
+) -> dict[str, Any]:
     """A row in the official layout."""
     turns = [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
     return ({} if image is None else {"image": image}) | {"conversations": turns} | more

@@ -117,7 +117,10 @@ def test_u12_doubled_keys_are_reported_and_the_last_counts(tmp_path):
 
 
 def test_u12_half_characters_are_replaced_and_reported(tmp_path):
-    for content in ('[{"answer": "x\\ud83dy \\ud83d\\ude00"}]', '{"answer": "x\\ud83dy \\ud83d\\ude00"}\n' + lines_of([ROW])):
+    for content in (
+        '[{"answer": "x\\ud83dy \\ud83d\\ude00"}]',
+        '{"answer": "x\\ud83dy \\ud83d\\ude00"}\n' + lines_of([ROW]),
+    ):
         records, problems = read(tmp_path, content)
 
         assert records[0].content == {"answer": "x\ufffdy \U0001f600"}

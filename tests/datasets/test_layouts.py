@@ -10,39 +10,35 @@ from backend.datasets.turns import RowFault
 
 WANTED = (Message(role="user", content="<image>What?"), Message(role="assistant", content="Red"))
 TURNS = [{"role": "user", "content": "<image>\n What?"}, {"role": "assistant", "content": "Red"}]
+TEXT = {"type": "text", "text": "What?", "image": None}
+RED = {"role": "assistant", "content": [{"type": "text", "text": "Red"}]}
+HUMAN, GPT = {"from": "human", "value": "<image>\nWhat?"}, {"from": "gpt", "value": "Red"}
+
+
+def user(*parts):
+    return {"role": "user", "content": list(parts)}
+
+
 LAYOUTS = [
-    ("llava", {"image": "a.png", "conversations": [{"from": "human", "value": "<image>\nWhat?"}, {"from": "gpt", "value": "Red"}]}),
-    ("llava", {"images": ["a.png"], "conversations": [{"from": "user", "value": "What?"}, {"from": "assistant", "value": "Red"}]}),
+    ("llava", {"image": "a.png", "conversations": [HUMAN, GPT]}),
+    ("llava", {"images": ["a.png"], "conversations": [{"from": "user", "value": "What?"}, GPT]}),
     ("messages", {"messages": TURNS, "images": ["a.png"]}),
     ("messages", {"messages": TURNS, "image": "a.png", "videos": None, "system": ""}),
     ("messages", {"conversations": TURNS, "images": [{"path": "a.png", "width": 3}]}),
     ("messages", {"messages": json.dumps(TURNS), "images": '["a.png"]'}),
-    ("parts", {"messages": [
-        {"role": "user", "content": [{"type": "image", "image": "a.png", "text": None}, {"type": "text", "text": "What?", "image": None}]},
-        {"role": "assistant", "content": [{"type": "text", "text": "Red"}]},
-    ]}),
-    ("parts", {"messages": [
-        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a.png"}}, {"type": "text", "text": "What?"}]},
-        {"role": "assistant", "content": "Red"},
-    ]}),
-    ("parts", {"messages": [
-        {"role": "user", "content": [{"type": "image_url", "value": "a.png"}, {"type": "text", "value": "What?"}]},
-        {"role": "assistant", "content": [{"type": "text", "value": "Red"}]},
-    ]}),
-    ("parts", {"images": ["a.png"], "messages": [
-        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What?"}]},
-        {"role": "assistant", "content": [{"type": "text", "text": "Red"}]},
-    ]}),
+    ("parts", {"messages": [user({"type": "image", "image": "a.png", "text": None}, TEXT), RED]}),
+    ("parts", {"messages": [user({"type": "image_url", "image_url": {"url": "a.png"}}, TEXT), TURNS[1]]}),
+    ("parts", {"messages": [user({"type": "image_url", "value": "a.png"}, {"type": "text", "value": "What?"}), RED]}),
+    ("parts", {"messages": [user({"type": "image"}, TEXT), RED], "images": ["a.png"]}),
     ("prompt_completion", {"prompt": "What?", "completion": "Red", "image": "a.png"}),
     ("prompt_completion", {"prompt": TURNS[:1], "completion": TURNS[1:], "images": ["a.png"]}),
-    ("prompt_completion", {"images": ["a.png"], "completion": TURNS[1:],
-        "prompt": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What?"}]}]}),
+    ("prompt_completion", {"prompt": [user({"type": "image"}, TEXT)], "completion": [RED], "images": ["a.png"]}),
     ("table", {"image": "a.png", "question": "What?", "answer": "Red"}),
     ("table", {"图片": "a.png", "问题": "What?", "答案": "Red"}),
     ("table", {"img_path": "a.png", "prompt": "What?", "response": "Red"}),
     ("table", {"images": ["a.png"], "problem": "<image>What?", "answer": "Red"}),
     ("table", {"Image Path": "a.png", "Question": "What?", "Answer": "Red", "id": 7}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("layout", "row"), LAYOUTS)
@@ -55,7 +51,13 @@ def test_u13_every_layout_becomes_the_same_row(layout, row):
 
 
 def test_u13_the_canonical_form_reads_as_itself():
-    row = {"id": "1", "split": "heldout", "images": ["a.png"], "messages": [m.model_dump() for m in WANTED], "source": "x"}
+    row = {
+        "id": "1",
+        "split": "heldout",
+        "images": ["a.png"],
+        "messages": [m.model_dump() for m in WANTED],
+        "source": "x",
+    }
 
     draft = convert(row)
 
@@ -63,7 +65,14 @@ def test_u13_the_canonical_form_reads_as_itself():
 
 
 @pytest.mark.parametrize(
-    "row", [{"a": 1}, {"image": "a.png"}, {"prompt": "p", "chosen": "c", "rejected": "r"}, {"messages": "hello"}, {"messages": [3]}]
+    "row",
+    [
+        {"a": 1},
+        {"image": "a.png"},
+        {"prompt": "p", "chosen": "c", "rejected": "r"},
+        {"messages": "hello"},
+        {"messages": [3]},
+    ],
 )
 def test_other_rows_are_not_recognised(row):
     assert recognise(row) is None
@@ -77,7 +86,11 @@ def test_mapped_columns_are_read_whatever_they_are_called():
 
     draft = convert({"scan": "a.png", "ask": "What?", "say": 7, "rules": "Be short."}, mapping)
 
-    assert [(m.role, m.content) for m in draft.messages] == [("system", "Be short."), ("user", "<image>What?"), ("assistant", "7")]
+    assert [(m.role, m.content) for m in draft.messages] == [
+        ("system", "Be short."),
+        ("user", "<image>What?"),
+        ("assistant", "7"),
+    ]
 
 
 def test_captions_have_the_picture_alone_as_the_question():

@@ -49,7 +49,9 @@ def png_of(width, height):
 @pytest.mark.parametrize(("kind", "extension"), [("PNG", "png"), ("JPEG", "jpg"), ("WEBP", "webp")])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_a_plain_picture_is_kept_byte_for_byte(tmp_path, kind, extension, mode):
-    content = picture(kind=kind, mode="RGB" if kind == "WEBP" else mode, color=128 if mode == "L" and kind != "WEBP" else "red")
+    content = picture(
+        kind=kind, mode="RGB" if kind == "WEBP" else mode, color=128 if mode == "L" and kind != "WEBP" else "red"
+    )
 
     outcome, stored = one(tmp_path, content, "a.dat")
 
@@ -143,7 +145,13 @@ def test_u9_no_mangled_picture_ends_the_import(tmp_path):
     outcomes, _ = checked(tmp_path, **files)
 
     assert len(outcomes) == 150
-    assert {outcome.code for outcome in outcomes.values()} <= {"", "IMG_TRUNCATED", "IMG_UNDECODABLE", "IMG_TOO_LARGE", "IMG_ASPECT"}
+    assert {outcome.code for outcome in outcomes.values()} <= {
+        "",
+        "IMG_TRUNCATED",
+        "IMG_UNDECODABLE",
+        "IMG_TOO_LARGE",
+        "IMG_ASPECT",
+    }
 
 
 CRASHING = """
@@ -327,7 +335,14 @@ def test_u11_floats_are_scaled_over_their_range(tmp_path):
 def test_u11_of_an_animation_the_first_frame_is_kept(tmp_path, kind):
     frames = [Image.new("RGB", (40, 40), color) for color in ("red", "green", "blue")]
     sink = io.BytesIO()
-    frames[0].save(sink, kind, save_all=True, append_images=frames[1:], duration=100, **({"lossless": True} if kind == "WEBP" else {}))
+    frames[0].save(
+        sink,
+        kind,
+        save_all=True,
+        append_images=frames[1:],
+        duration=100,
+        **({"lossless": True} if kind == "WEBP" else {}),
+    )
 
     outcome, stored = one(tmp_path, sink.getvalue())
 

@@ -90,12 +90,16 @@ def test_u15_a_link_that_leads_out_is_not_followed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("reference", "meant"), [("cat 1.jpg", "cat_1.jpg"), ("CAT_1.JPG", "cat_1.jpg"), ("cat_1.png", "cat_1.jpg"), ("dgo_7.jpg", "dog_7.jpg")]
+    ("reference", "meant"),
+    [("cat 1.jpg", "cat_1.jpg"), ("CAT_1.JPG", "cat_1.jpg"), ("cat_1.png", "cat_1.jpg"), ("dgo_7.jpg", "dog_7.jpg")],
 )
 def test_a_missing_picture_suggests_the_nearest(tmp_path, reference, meant):
     found = references(tmp_path, "cat_1.jpg", "dog_7.jpg")
 
-    assert refusal(found, reference) == ("IMG_NOT_FOUND", f"`{reference}` is not in the upload (did you mean `{meant}`?)")
+    assert refusal(found, reference) == (
+        "IMG_NOT_FOUND",
+        f"`{reference}` is not in the upload (did you mean `{meant}`?)",
+    )
 
 
 def test_a_missing_picture_says_where_pictures_are(tmp_path):
@@ -106,8 +110,15 @@ def test_a_missing_picture_says_where_pictures_are(tmp_path):
 
 def test_u15_an_import_opens_nothing_outside_the_upload(store, tmp_path):
     (tmp_path / "outside.png").write_bytes(picture())
-    names = [str(tmp_path / "outside.png"), f"file://{tmp_path}/outside.png", "../outside.png", "http://127.0.0.1:9/outside.png"]
-    folder = folder_of(tmp_path / "up", {"data.json": [asked(name) for name in [*names, "in.png"]], "in.png": picture()})
+    names = [
+        str(tmp_path / "outside.png"),
+        f"file://{tmp_path}/outside.png",
+        "../outside.png",
+        "http://127.0.0.1:9/outside.png",
+    ]
+    folder = folder_of(
+        tmp_path / "up", {"data.json": [asked(name) for name in [*names, "in.png"]], "in.png": picture()}
+    )
 
     report = store.import_dataset(folder, ImportOptions())
 
