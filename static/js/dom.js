@@ -20,6 +20,17 @@
   /** The address before the studio's own paths: the page is at `<root>/` or, in Chinese, at `<root>/zh/`. */
   studio.root = () => window.location.pathname.replace(/\/(zh\/?)?$/, "");
 
+  /** Load a script of the studio's own once; the promise fails where it cannot be loaded. */
+  const scripts = new Map();
+  studio.script = (path) => {
+    if (!scripts.has(path)) {
+      scripts.set(path, new Promise((loaded, failed) => {
+        document.head.append(studio.el("script", { src: `${studio.root()}/${path}`, onload: loaded, onerror: failed }));
+      }));
+    }
+    return scripts.get(path);
+  };
+
   /** Put `values` into the `{places}` of a text of the catalogue. */
   studio.fill = (text, values) => text.replace(/\{(\w+)\}/g, (place, name) => (name in values ? values[name] : place));
 

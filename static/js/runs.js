@@ -1,11 +1,12 @@
-// The Runs page's one watcher: asks the server once a tick what is new, keeps it, and lets the views draw it.
+// The Runs page: one watcher asks the server once a tick what is new and keeps it; list, tiles, chart and log draw it.
 // It rests while nobody looks, and everything it knows it can ask for again: a restarted server changes nothing.
 (() => {
   "use strict";
-  const studio = window.studio;
+  const studio = window.studio, { el, fill, count, measure, duration } = studio;
   const BUSY_MS = 1500, IDLE_MS = 6000, FAILED_MS = 4000;
   const ACTIVE = new Set(["queued", "starting", "running", "stopping"]);
   const COLOURS = 8; // --st-run-0 to --st-run-7 in runs.css
+  const CHART_SCRIPTS = ["ui-vendor/bokeh.min.js", "ui/js/chart.js"]; // large: the list does not wait for them
   const LOG_CHARACTERS = 400_000;
 
   const watcher = {
@@ -137,5 +138,152 @@
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && watcher.views.length) watcher.soon();
   });
-  studio.watcher = watcher;
+  studio.watcher = watcher; // buttons of the page ask it to look at once
+
+  const STATE_CLASS = { queued: "waits", starting: "busy", running: "busy", stopping: "busy", finished: "good", failed: "bad", stopped: "ended", lost: "bad" };
+
+  const badge = (row, words) => el("span", { class: `bdg ${STATE_CLASS[row.state] || ""}` }, words[`state.${row.state}`] || row.state);
+  const share = (row) => (row.state === "finished" ? 1 : row.total_steps ? Math.min(1, row.step / row.total_steps) : 0);
+  const took = (row) => (row.ended_at && row.started_at ? row.ended_at - row.started_at : null);
+
+  function subtitle(row, words) {
+    const steps = row.total_steps ? fill(words.step_of, { step: count(row.step), total: count(row.total_steps) }) : null;
+    const waiting = words[`phase.${row.phase}`] || null;
+    if (row.state === "queued") return words.waiting;
+    if (!watcher.isActive(row)) return [steps, took(row) === null ? null : duration(took(row), words)].filter(Boolean).join(" · ");
+    const left = row.seconds_left === null ? null : fill(words.left, { time: duration(row.seconds_left, words) });
+    return [row.phase === "training" ? null : waiting, steps, left].filter(Boolean).join(" · ") || words["phase.loading"];
+  }
+
+  /** The list: a button chooses a run, a box beside it draws its curve too. */
+  studio.runList = (host, props, watch) => {
+    const words = props.words;
+    const item = (row) => {
+      const isChosen = row.id === watcher.chosen, isShown = isChosen || watcher.compared.has(row.id);
+      return el("li", { class: `run${isChosen ? " chosen" : ""}` },
+        el("label", { class: "curve", title: words.compare, style: `--colour: var(${watcher.colours.get(row.id)})` },
+          el("input", { type: "checkbox", "data-compare": row.id, checked: isShown, disabled: isChosen, "aria-label": fill(words.compare_run, { name: row.name }) }), el("span", { class: "swatch" })),
+        el("button", { type: "button", class: "open", "data-choose": row.id, "aria-current": isChosen ? "true" : false },
+          el("b", {}, row.name), el("small", {}, subtitle(row, words)),
+          watcher.isActive(row) && row.total_steps ? el("span", { class: "meter" }, el("i", { style: `width:${(share(row) * 100).toFixed(1)}%` })) : null),
+        badge(row, words));
+    };
+    const draw = () => {
+      const focused = document.activeElement;
+      const had = host.contains(focused) ? focused.dataset.choose || focused.dataset.compare : null;
+      const kind = had && (focused.dataset.choose ? "choose" : "compare");
+      const lost = watcher.isReached ? null : el("p", { class: "lost", role: "status" }, words.unreached);
+      const empty = el("li", { class: "none" }, el("b", {}, words.none), el("p", {}, words.none_help));
+      studio.redraw(host, lost, el("ul", {}, ...(watcher.rows.length ? watcher.rows.map(item) : [empty])));
+      if (had) host.querySelector(`[data-${kind}="${CSS.escape(had)}"]`)?.focus();
+      tell();
+    };
+    /** The component's value is what the server knows of the choice: another run, or another state of it. */
+    const tell = () => {
+      const row = watcher.row(watcher.chosen), value = props.value || {};
+      const now = row ? { id: row.id, state: row.state, has_model: row.has_model } : { id: "", state: "", has_model: false };
+      if (watcher.rows.length + (value.id ? 1 : 0) && JSON.stringify(now) !== JSON.stringify({ id: value.id, state: value.state, has_model: value.has_model })) props.value = now;
+    };
+    host.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-choose]");
+      if (button) watcher.choose(button.dataset.choose);
+    });
+    host.addEventListener("change", (event) => watcher.compare(event.target.dataset.compare, event.target.checked));
+    const obey = () => {
+      if (props.value?.id && props.value.id !== watcher.chosen) watcher.choose(props.value.id);
+    };
+    watch("value", obey);
+    obey();
+    watcher.attach(host, draw);
+  };
+
+  /** The chosen run: its name, why it ended, and four numbers. */
+  studio.runTiles = (host, props) => {
+    const words = props.words;
+    const tile = (label, value, unit = "") => el("div", { class: "kpi" }, el("small", {}, label), el("strong", {}, value), unit ? el("span", {}, unit) : null);
+    watcher.attach(host, () => {
+      const row = watcher.row(watcher.chosen);
+      if (!row) return studio.redraw(host);
+      const isOver = !watcher.isActive(row);
+      const reason = row.reason ? el("div", { class: `why ${row.state}`, role: "status" }, el("b", {}, ...studio.prose(row.reason)), row.hint ? el("p", {}, ...studio.prose(row.hint)) : null) : null;
+      const time = isOver ? took(row) : row.seconds_left;
+      studio.redraw(host,
+        el("div", { class: "head" }, el("h2", {}, row.name), badge(row, words),
+          el("small", {}, [words[`strategy.${row.strategy}`], row.datasets.join(" + ")].filter(Boolean).join(" · "))),
+        reason,
+        el("div", { class: "kpis" },
+          tile(words.loss_now, measure(row.loss)),
+          tile(words.step, count(row.step), row.total_steps ? `/ ${count(row.total_steps)}` : ""),
+          tile(words.speed, measure(row.samples_per_second), words.samples_per_second),
+          tile(isOver ? words.took : words.time_left, duration(time, words))));
+    });
+  };
+
+  /** What happened to a metric, as a sentence. */
+  function story(row, curve, words, label) {
+    const finite = curve.values.filter((value) => value !== null);
+    if (!finite.length) return fill(words.story_none, { name: row.name, metric: label });
+    const numbers = { first: measure(finite[0]), last: measure(finite.at(-1)), steps: count(curve.steps.at(-1)) };
+    return fill(words.story, { name: row.name, metric: label, ...numbers });
+  }
+
+  /** The chart with its metric, its smoothing, and a line of text for each curve. */
+  studio.runChart = (element, props) => {
+    const words = props.words;
+    const select = el("select"), range = el("input", { type: "range", min: 0, max: 0.98, step: 0.02, value: watcher.keep });
+    const reset = el("button", { type: "button", class: "quiet" }, words.reset);
+    const host = el("div", { class: "chart", "aria-hidden": "true" }), blank = el("p", { class: "blank" }, words.blank), legend = el("ul", { class: "legend" });
+    element.append(
+      el("div", { class: "chart-bar" }, el("h2", { class: "ct" }, words.title), el("label", {}, words.metric, select), el("label", {}, words.smoothing, range), reset),
+      el("div", { class: "stage" }, host, blank), legend);
+    const labelOf = (key) => words[`metric.${key}`] || key;
+    let chart = null, pointed = null, isReady = false;
+    const visible = () => watcher.shown().filter((id) => watcher.curves.has(id)).reverse();
+    const point = (step) => {
+      pointed = step;
+      tell();
+    };
+    const draw = () => {
+      studio.redraw(select, ...watcher.keys.map((key) => el("option", { value: key, selected: key === watcher.key }, labelOf(key))));
+      const shown = visible();
+      blank.hidden = shown.some((id) => watcher.curves.get(id).steps.length);
+      if (!chart && isReady && blank.hidden && studio.isSeen(host)) chart = studio.makeChart(host, { xLabel: words.step, onPoint: point });
+      if (chart && studio.isSeen(host)) {
+        chart.show(shown.map((id) => ({ id, name: watcher.row(id).name, colour: watcher.colours.get(id), ...watcher.curves.get(id) })), watcher.keep);
+      }
+      tell();
+    };
+    const tell = () => studio.redraw(legend, ...visible().map((id) => {
+      const row = watcher.row(id), curve = watcher.curves.get(id);
+      const at = pointed === null ? -1 : curve.steps.findLastIndex((step) => step <= pointed);
+      const here = at < 0 ? null : fill(words.at_step, { step: count(curve.steps[at]), value: measure(curve.values[at]) });
+      return el("li", { style: `--colour: var(${watcher.colours.get(id)})` }, el("span", { class: "swatch" }),
+        el("span", {}, story(row, curve, words, labelOf(watcher.key))), here ? el("b", {}, here) : null);
+    }));
+    select.addEventListener("change", () => watcher.measure(select.value));
+    range.addEventListener("input", () => watcher.smooth(Number(range.value)));
+    reset.addEventListener("click", () => chart?.reset());
+    watcher.attach(element, draw);
+    Promise.all(CHART_SCRIPTS.map(studio.script)).then(() => {
+      isReady = true;
+      draw();
+    }, () => { blank.textContent = words.no_chart; });
+  };
+
+  /** Notes and log of the chosen run. The log follows its end, unless the reader has scrolled up. */
+  studio.runLog = (element, props) => {
+    const words = props.words, notes = el("ul", { class: "notes" });
+    const log = el("pre", { class: "log", role: "log", "aria-live": "off", tabindex: "0", "aria-label": words.title });
+    element.append(el("h2", { class: "ct" }, words.title), notes, log);
+    watcher.attach(element, () => {
+      studio.redraw(notes, ...watcher.notes.map((note) => el("li", { class: note.level }, note.text)));
+      const text = watcher.log || (watcher.chosen ? words.log_empty : "");
+      if (text === log.textContent) return;
+      const follows = log.scrollHeight - log.scrollTop - log.clientHeight < 24;
+      const wasEmpty = !log.textContent;
+      if (watcher.log && log.textContent && text.startsWith(log.textContent)) log.append(text.slice(log.textContent.length));
+      else log.textContent = text;
+      if (follows || wasEmpty) log.scrollTop = log.scrollHeight;
+    });
+  };
 })();

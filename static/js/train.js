@@ -4,8 +4,8 @@
   const studio = window.studio, { el, fill, count } = studio;
 
   /** Rows with a box and a weight; tells the server about each change, and when it comes into view. */
-  studio.datasetPicker = (element, props, watch, tell) => {
-    const host = element.querySelector(".picker"), words = props.words;
+  studio.datasetPicker = (host, props, watch, tell) => {
+    const words = props.words;
     const samples = (row) => (row.chosen && row.rows && row.weight > 0 ? Math.max(1, Math.round(row.rows * row.weight)) : 0);
     const draw = () => {
       const rows = Array.isArray(props.value) ? props.value : [];
@@ -39,7 +39,7 @@
     });
     watch("value", draw);
     draw();
-    studio.onOpened(element, tell.shown);
+    studio.onOpened(host, tell.shown);
   };
 
   const copyButton = (words, text) => {
@@ -57,8 +57,8 @@
       el("pre", { tabindex: "0", "aria-label": words.command }, command));
 
   /** What pressing Start would do: table, bar, steps, problems, command. */
-  studio.planPanel = (element, props, watch) => {
-    const host = element.querySelector(".plan"), words = props.words;
+  studio.planPanel = (host, props, watch) => {
+    const words = props.words;
     const draw = () => {
       const plan = props.value || {};
       if (!plan.problems) return;
@@ -79,8 +79,8 @@
   };
 
   /** The settings a run was started with, and its command. */
-  studio.settingsTable = (element, props, watch) => {
-    const host = element.querySelector(".settings"), words = props.words;
+  studio.settingsTable = (host, props, watch) => {
+    const words = props.words;
     const draw = () => {
       const { rows = [], command = "" } = props.value || {};
       if (!rows.length) return studio.redraw(host);

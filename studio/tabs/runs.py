@@ -12,11 +12,13 @@ from backend.ids import RunId
 from backend.runs.records import StopMode
 from backend.store.runs import MAX_NAME, MAX_NOTES
 from backend.store.views import RunView
+from studio.headings import card_head, page_head
 from studio.i18n import Translate
-from studio.islands import card_head, page_head, run_chart, run_list, run_log, run_settings, run_tiles
+from studio.run_islands import run_chart, run_list, run_log, run_tiles
 from studio.run_settings import settings_of
 from studio.services import Services
 from studio.shared import Shared
+from studio.train_islands import settings_table
 from studio.wiring import act, refresh
 
 VERBS = {
@@ -106,7 +108,7 @@ def _chosen_run(t: Translate) -> tuple[Controls, gr.Button, Sure]:
         with gr.Column(elem_classes="card"):
             run_log(t)
         with gr.Column(elem_classes="card"), gr.Accordion(t("run.settings"), open=False):
-            settings = run_settings(t)
+            settings = settings_table(t)
         with gr.Column(elem_classes="card"):
             card_head(t("run.details"))
             name = gr.Textbox(label=t("run.name"), max_lines=1, max_length=MAX_NAME, elem_id="run-rename")

@@ -14,13 +14,14 @@ from backend.recipes.library import RECIPE_OF, load_recipe
 from backend.recipes.resolve import resolve
 from backend.spec.run import RunSpec
 from studio.form import ADVANCED, Form, Problem, Reading, draw, is_used
+from studio.headings import card_head, page_head
 from studio.i18n import Translate
-from studio.islands import card_head, dataset_picker, page_head, plan_panel
 from studio.model_choices import catalogue_choices, is_offered, model_choices
 from studio.plan import plan_of, refused, suggested_name
 from studio.preview import effort_of
 from studio.services import Services
 from studio.shared import Shared
+from studio.train_islands import dataset_picker, plan_panel
 from studio.wiring import act, refresh
 
 FIRST = ("lora", "balanced")  # strategy and effort that the page opens with
@@ -234,4 +235,7 @@ def _merged(services: Services, shares: Shares) -> Shares:
 
 
 def _choose(shares: Shares, names: Sequence[str]) -> Shares:
+    """Choose exactly these, where one of them is there; else leave the choice as it was."""
+    if not any(share["name"] in names for share in shares):
+        return shares
     return [share | {"chosen": share["name"] in names} for share in shares]

@@ -1,0 +1,46 @@
+"""The Runs page's own components and the words they use. They fetch their numbers from `routes.metrics` themselves."""
+
+import gradio as gr
+
+from backend.runs.records import STATES
+from backend.spec.strategies import STRATEGY_NAMES
+from studio.i18n import Translate
+from studio.island import island
+
+PHASES = ("loading", "training", "saving")
+METRICS = ("loss", "grad_norm", "epoch", "language_rate", "merger_rate", "vision_rate", "samples_per_second",
+           "tokens_per_second")  # fmt: skip # what the programs report; another one is shown by its own name
+_SCRIPT = "runs.js"
+
+
+def run_list(t: Translate) -> gr.HTML:
+    """List the runs and choose among them. Value: {id, state, has_model} of the chosen one."""
+    keys = ("compare", "compare_run", "unreached", "waiting", "step_of", "left", "none", "none_help")
+    words = {key: t(f"runs.{key}") for key in keys} | _run_words(t)
+    return island("runList", _SCRIPT, words, value={}, elem_id="run-list")
+
+
+def run_tiles(t: Translate) -> gr.HTML:
+    """The chosen run in numbers, and why it ended."""
+    words = {key: t(f"tile.{key}") for key in ("loss_now", "step", "speed", "samples_per_second", "time_left", "took")}
+    return island("runTiles", _SCRIPT, words | _run_words(t), elem_id="run-tiles")
+
+
+def run_chart(t: Translate) -> gr.HTML:
+    """Curves of one metric, with a sentence for each."""
+    keys = ("title", "metric", "smoothing", "reset", "blank", "no_chart", "story", "story_none", "at_step")
+    words = {key: t(f"chart.{key}") for key in keys} | {"step": t("tile.step")}
+    words |= {f"metric.{key}": t(f"metric.{key}") for key in METRICS}
+    return island("runChart", _SCRIPT, words, elem_id="run-chart")
+
+
+def run_log(t: Translate) -> gr.HTML:
+    """What the chosen run's program noted, and its log as it grows."""
+    return island("runLog", _SCRIPT, {"title": t("run.log"), "log_empty": t("run.log_empty")}, elem_id="run-log")
+
+
+def _run_words(t: Translate) -> dict[str, str]:
+    words = {name: t(f"time.{name}") for name in ("seconds", "minutes", "hours", "days")}
+    words |= {f"state.{state}": t(f"state.{state}") for state in STATES}
+    words |= {f"phase.{phase}": t(f"phase.{phase}") for phase in PHASES}
+    return words | {f"strategy.{name}": t(f"strategy.{name}.title") for name in STRATEGY_NAMES}

@@ -1,0 +1,363 @@
+"""A person's way from the Train tab to a finished run, on the real page, with a trainer that only pretends to learn."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from backend.recipes.library import load_recipe
+from backend.runs.events import EventWriter
+from backend.runs.folder import RunFolder
+from backend.runs.records import ExitRecord
+from backend.settings import ROOT, Workspace
+
+pytestmark = pytest.mark.browser
+
+STUDIO = ROOT / "tests" / "fakes" / "fake_studio.py"
+CHROMIUM = "/usr/bin/chromium"
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+HOSTILE = "<img src=x onerror=alert(1)> ${alert(2)} {{name}} `x`"
+START_S = 60
+
+
+@dataclass
+class Studio:
+    """A running web process, and what its pages complained about."""
+
+    workspace: Workspace
+    port: int
+    process: subprocess.Popen[bytes]
+    behaviour: tuple[str, ...]
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self) -> None:
+        self.process = start_process(self.workspace, self.port, self.behaviour)
+
+
+def start_process(workspace: Workspace, port: int, behaviour: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    log = workspace.root / "studio.log"
+    with log.open("ab") as sink:
+        argv = (sys.executable, str(STUDIO), str(workspace.root), str(port), *behaviour)
+        process = subprocess.Popen(argv, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=sink, stderr=sink)
+
+    def is_up() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            return urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2).status == 200
+        except OSError:
+            return False
+
+    until(is_up, START_S)
+    return process
+
+
+@contextmanager
+def a_studio(root: Path, *behaviour: str) -> Iterator[Studio]:
+    workspace = Workspace(root)
+    workspace.prepare()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    studio = Studio(workspace, port, start_process(workspace, port, behaviour), behaviour)
+    try:
+        yield studio
+    finally:
+        studio.kill()
+        end_runs(workspace)
+
+
+def end_runs(workspace: Workspace) -> None:
+    """Let every run that a test left at work end, and wait for its keeper."""
+    for process in workspace.output.glob("*/process.json"):
+        folder = RunFolder(process.parent)
+        if not folder.exit.exists():
+            folder.stop.write_text(json.dumps({"mode": "now", "asked_at": time.time()}))
+            until(folder.exit.exists, 20)
+
+
+def until(claim: Callable[[], object], timeout_s: float = 15.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not claim():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    with a_studio(tmp_path_factory.mktemp("studio"), "--steps", "400", "--pause", "0.05") as studio:
+        until((studio.workspace.data / ".demo-prepared").exists, START_S)
+        yield studio
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, studio: Studio) -> Iterator[Page]:
+    with a_page(browser, studio) as page:
+        yield page
+    assert studio.complaints == []
+
+
+@contextmanager
+def a_page(browser: Browser, studio: Studio, path: str = "/", **look: object) -> Iterator[Page]:
+    """Open the page; scripts that fail, boxes that pop up and requests to other hosts are complaints."""
+    studio.complaints.clear()
+    context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **look})
+    page = context.new_page()
+    page.on("pageerror", lambda error: studio.complaints.append(str(error)))
+    page.on("dialog", lambda dialog: (studio.complaints.append(dialog.message), dialog.dismiss()))
+
+    def watch(request) -> None:
+        host = urlsplit(request.url).hostname
+        if host not in ("127.0.0.1", None):
+            studio.complaints.append(request.url)
+
+    page.on("request", watch)
+    page.goto(studio.address + path)
+    yield page
+    context.close()
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.locator(f"#nav [data-tab-id='{name}']").first.click()
+
+
+def seed_run(workspace: Workspace, run_id: str, name: str, losses: list[float], **ended: str) -> RunFolder:
+    """Write the folder of a run that is over."""
+    folder = RunFolder(workspace.output / run_id)
+    folder.path.mkdir()
+    events = EventWriter(folder.events)
+    events.write("note", 0, level="warning", text=f"noted: {HOSTILE}")
+    for step, loss in enumerate(losses, start=1):
+        events.write("metric", step, loss=loss, grad_norm=0.5)
+        events.write("progress", step, phase="training", total_steps=len(losses))
+    events.close()
+    folder.log.write_text(f"logged: {HOSTILE}\n")
+    shown = {"state": "finished", "reason": "", "hint": ""} | ended
+    record = ExitRecord(
+        raw_status=0, exit_code=0, signal=None, duration_s=3, peak_memory_bytes=0, ended_at=time.time(), **shown
+    )
+    folder.exit.write_text(record.model_dump_json())
+    spec = load_recipe("lora").spec.with_values({"name": name, "data.datasets": [{"name": "paint-codes"}]})
+    folder.spec.write_text(spec.model_dump_json())
+    return folder
+
+
+def test_what_will_be_trained_and_the_command_follow_every_choice(page: Page):
+    open_tab(page, "train")
+    plan = page.locator("#plan")
+    expect(plan).to_contain_text("studio train lora")
+    expect(plan).to_contain_text("--dataset paint-codes")
+
+    page.get_by_role("radio", name=re.compile("^LoRA \\+ vision")).check()
+    page.get_by_role("radio", name=re.compile("^Quick look")).check()
+
+    expect(plan).to_contain_text("studio train lora_llm_full_vit")
+    expect(plan).to_contain_text("--effort quick")
+    expect(plan).to_contain_text("--dataset night-codes")  # the recipe's own, since nothing else was chosen
+    expect(plan.get_by_role("row", name=re.compile("Vision tower.*in full"))).to_be_visible()
+    expect(plan.get_by_role("row", name=re.compile("Language model.*LoRA"))).to_be_visible()
+
+
+def test_weights_show_each_datasets_share_of_the_samples(page: Page):
+    open_tab(page, "train")
+    page.get_by_role("checkbox", name=re.compile("^shapes")).check()
+    page.get_by_label("Weight of shapes").fill("4")
+    page.get_by_label("Weight of shapes").press("Tab")
+
+    expect(page.locator("#plan")).to_contain_text("--dataset shapes:4")
+    expect(page.locator(".dataset", has=page.get_by_label("Weight of shapes"))).to_contain_text("75% of the samples")
+
+
+def test_a_setting_out_of_range_is_said_beside_its_field_and_nothing_starts(page: Page, studio: Studio):
+    runs = len(list(studio.workspace.output.glob("2*")))
+    open_tab(page, "train")
+    page.locator("#advanced > button").click()
+    page.get_by_label("Epochs").fill("0")
+
+    expect(page.locator("#plan")).to_contain_text("Epochs: must be more than 0")
+    page.locator("#start").click()
+
+    expect(page.locator("#knob-optimiser-epochs")).to_contain_text("must be more than 0")
+    assert len(list(studio.workspace.output.glob("2*"))) == runs
+
+    page.get_by_label("Epochs").fill("2")
+    expect(page.locator("#advanced")).to_contain_text("1 changed")
+    expect(page.locator("#plan")).to_contain_text("--set optimiser.epochs=2")
+
+    page.locator("#reset-advanced").click()
+    expect(page.locator("#plan")).not_to_contain_text("--set")
+
+
+def test_a_run_is_started_watched_live_stopped_annotated_repeated_and_deleted(page: Page, studio: Studio):
+    open_tab(page, "train")
+    expect(page.locator("#plan")).to_contain_text("--dataset paint-codes")
+    page.locator("#run-name input, #run-name textarea").fill("watched")
+    page.locator("#start").click()
+
+    row = page.locator(".run", has_text="watched")
+    expect(row).to_contain_text("running", timeout=20_000)
+    expect(page.locator(".legend")).to_contain_text(
+        re.compile(r"watched: loss 1 → 0\.\d+ over \d+ steps"), timeout=20_000
+    )
+    first = drawn_points(page)
+    until(lambda: drawn_points(page) > first)
+    expect(page.locator("#run-tiles")).to_contain_text("Time left")
+    expect(page.locator("#run-delete")).to_be_hidden()
+
+    page.locator("#run-stop-save").click()
+    expect(row).to_contain_text("stopped", timeout=20_000)
+    expect(page.locator("#run-playground")).to_be_visible()
+    expect(page.locator("#run-stop-save")).to_be_hidden()
+
+    page.locator("#run-rename input, #run-rename textarea").fill("watched closely")
+    page.locator("#run-notes textarea").fill("learned well")
+    page.locator("#run-keep").click()
+    expect(page.locator(".run", has_text="watched closely")).to_be_visible(timeout=10_000)
+
+    page.locator("#run-again").click()
+    expect(page.locator("#plan")).to_contain_text("--set optimiser.language_rate=")
+
+    open_tab(page, "runs")
+    page.locator("#run-delete").click()
+    expect(page.locator("#delete-question textarea")).to_have_value(re.compile("watched closely"))
+    page.locator("#delete-yes").click()
+    expect(page.locator(".run", has_text="watched closely")).to_have_count(0, timeout=10_000)
+
+
+def test_p2_a_web_process_killed_and_started_again_shows_the_run_live(browser: Browser, tmp_path: Path):
+    with a_studio(tmp_path, "--steps", "2000", "--pause", "0.05") as studio:
+        until((studio.workspace.data / ".demo-prepared").exists, START_S)
+        with a_page(browser, studio) as page:
+            open_tab(page, "train")
+            expect(page.locator("#plan")).to_contain_text("--dataset paint-codes")
+            page.locator("#start").click()
+            expect(page.locator(".legend")).to_contain_text("over", timeout=20_000)
+            process = next(studio.workspace.output.glob("*/process.json"))
+            trainer = json.loads(process.read_text())["pid"]
+
+            studio.kill()
+            expect(page.locator("#run-list")).to_contain_text("does not answer", timeout=20_000)
+            os.kill(trainer, 0)  # still there
+            studio.restart()
+
+            expect(page.locator("#run-list")).not_to_contain_text("does not answer", timeout=20_000)
+            before = drawn_points(page)
+            until(lambda: drawn_points(page) > before)
+
+        with a_page(browser, studio) as page:  # a visitor who comes anew sees it too, and can end it
+            open_tab(page, "runs")
+            expect(page.locator(".run")).to_contain_text("running", timeout=10_000)
+            until(lambda: drawn_points(page) > 0)
+            page.locator("#run-stop-now").click()
+            expect(page.locator(".run")).to_contain_text("stopped", timeout=20_000)
+        with pytest.raises(ProcessLookupError):
+            os.kill(trainer, signal.SIG_DFL)
+
+
+def test_w10_hostile_names_logs_and_notes_are_shown_as_text(page: Page, studio: Studio):
+    seed_run(studio.workspace, "20200101-000000-hostile", HOSTILE, [2.0, 1.0], state="failed", reason=f"It {HOSTILE}")
+
+    open_tab(page, "runs")
+    page.locator("[data-choose='20200101-000000-hostile']").click(timeout=10_000)
+
+    expect(page.locator("#run-tiles h2")).to_have_text(HOSTILE)
+    expect(page.locator(".notes")).to_contain_text(HOSTILE)
+    expect(page.locator(".log")).to_contain_text(HOSTILE)
+    expect(page.locator(".why")).to_contain_text("It <img src=x onerror=alert(1)> ${alert(2)} {{name}}")
+    expect(page.locator("#run-rename input, #run-rename textarea")).to_have_value(HOSTILE)
+
+
+def test_curves_of_several_runs_share_one_chart_and_keep_the_zoom(page: Page, studio: Studio):
+    for number, name in enumerate(["first", "second"]):
+        seed_run(
+            studio.workspace, f"20200102-00000{number}-{name}", name, [2 - step / 100 + number for step in range(100)]
+        )
+    open_tab(page, "runs")
+    page.locator("[data-choose='20200102-000000-first']").click(timeout=10_000)
+    page.get_by_role("checkbox", name="Show the curve of second").check(force=True)
+    expect(page.locator(".legend li")).to_have_count(2)
+
+    chart = page.locator(".chart").bounding_box()
+    page.mouse.move(chart["x"] + 150, chart["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(chart["x"] + 400, chart["y"] + 200, steps=5)
+    page.mouse.up()
+    zoomed = x_range(page)
+    page.locator("#run-chart input[type=range]").fill("0.9")  # draws anew
+    page.wait_for_timeout(300)
+
+    assert zoomed[1] - zoomed[0] < 60
+    assert x_range(page) == zoomed
+    page.get_by_role("button", name="Whole curve").click()
+    until(lambda: x_range(page)[1] - x_range(page)[0] > 95)
+
+    page.get_by_label("Metric").select_option("grad_norm")
+    expect(page.locator(".legend")).to_contain_text("second: gradient norm 0.5 → 0.5 over 100 steps")
+
+
+def test_a_page_asks_nothing_while_nobody_looks_at_its_runs(page: Page):
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/api/" in request.url else None)
+    open_tab(page, "runs")
+    until(lambda: asked)
+    open_tab(page, "train")
+    page.wait_for_timeout(500)
+    asked.clear()
+
+    page.wait_for_timeout(4000)
+
+    assert asked == []
+
+
+@pytest.mark.parametrize("path", ["/", "/zh/"])
+def test_a_narrow_page_does_not_scroll_sideways(browser: Browser, studio: Studio, path: str):
+    with a_page(browser, studio, path, viewport={"width": 390, "height": 844}) as page:
+        for tab in ("train", "runs"):
+            open_tab(page, tab)
+            page.wait_for_timeout(1200)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert studio.complaints == []
+
+
+def drawn_points(page: Page) -> int:
+    """How many points the chart's longest line has."""
+    return page.evaluate(
+        "() => Math.max(0, ...[...(window.studio?.watcher?.curves.values() ?? [])].map((curve) => curve.steps.length))"
+    )
+
+
+def x_range(page: Page) -> tuple[float, float]:
+    script = """() => {
+        const [view] = Object.values(Bokeh.index).flatMap((one) => one.roots ?? [one]);
+        return [view.model.x_range.start, view.model.x_range.end];
+    }"""
+    return tuple(page.evaluate(script))
