@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Literal, get_args
 
+from backend.datasets.codes import CODES
 from backend.settings import STATIC
 from backend.spec.knobs import knobs_of
 from backend.spec.run import RunSpec
@@ -16,12 +17,12 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 @cache
 def catalogue(language: Language) -> dict[str, str]:
-    """All keys of one language. English takes the knobs' labels and help from the spec itself, where they are written.
+    """All keys of one language. English takes knobs' texts and problems' hints from where they are written.
 
     Raises:
         ValueError: two files spell the same key.
     """
-    found: dict[str, str] = _knob_strings() if language == "en" else {}
+    found: dict[str, str] = _knob_strings() | _hint_strings() if language == "en" else {}
     for path in sorted((STATIC / "locales" / language).glob("*.json")):
         strings = json.loads(path.read_text(encoding="utf-8"))
         twice = found.keys() & strings.keys()
@@ -40,6 +41,10 @@ def translator(language: Language) -> Translate:
         return text.format(**values) if values else text
 
     return t
+
+
+def _hint_strings() -> dict[str, str]:
+    return {f"problem.{code}.hint": written.hint for code, written in CODES.items()}
 
 
 def _knob_strings() -> dict[str, str]:

@@ -1,7 +1,6 @@
 """What one tab hands to another: a wish for the next tab, and the switch that opens it."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
@@ -17,7 +16,6 @@ class Shared:
     checkpoint: gr.State  # what Playground talks to, as `resolve_checkpoint` takes it
 
 
-def share(tabs: gr.Tabs) -> Shared:
-    """Make the states of a page, inside its `gr.Blocks`."""
-    states: dict[str, Any] = {"dataset": gr.State(None), "again": gr.State(None)}
-    return Shared(tabs, **states, run_id=gr.State(""), checkpoint=gr.State(""))
+def states() -> dict[str, gr.State]:
+    """Make the states of a page, outside its `gr.Tabs`: in there Gradio would count each as a tab."""
+    return {"dataset": gr.State(None), "again": gr.State(None), "run_id": gr.State(""), "checkpoint": gr.State("")}

@@ -1,0 +1,30 @@
+// Conversations with pictures, drawn alike wherever they are shown. All text is written as text.
+(() => {
+  "use strict";
+  const studio = window.studio, { el } = studio;
+
+  /** The address of a picture that a view names: {of, name}. */
+  studio.pictureAt = ({ of, name }, thumb) =>
+    `${studio.root()}/media/${of}/${encodeURIComponent(name)}${thumb ? "?thumb=true" : ""}`;
+
+  const picture = (shown, words) => {
+    if (!shown?.of) return el("span", { class: "picture-name" }, shown?.name || words.picture);
+    const image = el("img", { src: studio.pictureAt(shown, true), alt: words.picture, loading: "lazy", decoding: "async" });
+    return el("a", { class: "picture", href: studio.pictureAt(shown), target: "_blank", rel: "noopener", "aria-label": words.enlarge }, image);
+  };
+
+  /** One turn. `words` needs user, assistant, system, picture, enlarge and blank. */
+  studio.bubble = ({ role, parts }, words) =>
+    el("div", { class: `bubble ${role}` },
+      el("small", {}, words[role]),
+      ...(parts.length ? parts : [{ text: words.blank, blank: true }]).map((part) =>
+        "picture" in part ? picture(part.picture, words) : el("p", { class: part.blank ? "blank" : false }, part.text)));
+
+  /** Problems by kind, each with what to do and some examples. */
+  studio.problemGroups = (groups, words) =>
+    el("div", { class: "problem-groups" }, ...groups.map((group) =>
+      el("details", { class: group.severity },
+        el("summary", {}, el("span", { class: "bdg" }, group.severity_said), el("b", {}, group.title), el("span", { class: "count" }, `× ${group.count}`),
+          el("p", {}, group.hint)),
+        el("ul", { "aria-label": words.examples }, ...group.examples.map((text) => el("li", {}, text))))));
+})();

@@ -1,0 +1,158 @@
+// The Data page's own components: the list of datasets, one in numbers, its rows, an upload before and after its import.
+(() => {
+  "use strict";
+  const studio = window.studio, { el, fill, count } = studio;
+  const PAGE = 8;
+
+  /** Cards to choose from. Value: {datasets, chosen, preparing}; tells `input`, `demo` and `shown`. */
+  studio.datasetList = (host, props, watch, tell) => {
+    const words = props.words;
+    let waiting = 0;
+    const draw = () => {
+      const { datasets = [], chosen = "", preparing = false, can_demo = false } = props.value || {};
+      const card = (each) =>
+        el("li", {}, el("button", { type: "button", "data-name": each.name, "aria-pressed": String(each.name === chosen) },
+          el("span", { class: "covers", "aria-hidden": "true" }, ...each.covers.map((cover) => el("img", { src: studio.pictureAt(cover, true), alt: "", loading: "lazy" }))),
+          el("span", { class: "said" }, el("b", {}, each.name), el("small", {}, each.said))));
+      const demo = can_demo && !preparing ? el("button", { type: "button", class: "quiet demo" }, words.demo) : null;
+      const busy = preparing ? el("p", { class: "preparing", role: "status" }, words.preparing) : null;
+      const none = datasets.length || preparing ? null : el("div", { class: "none" }, el("b", {}, words.none), el("p", {}, words.none_help));
+      studio.redraw(host, none, datasets.length ? el("ul", {}, ...datasets.map(card)) : null, busy, demo);
+      clearTimeout(waiting);
+      if (preparing) waiting = setTimeout(() => studio.isSeen(host) && tell.shown(), 2000);
+    };
+    host.addEventListener("click", ({ target }) => {
+      const card = target.closest("[data-name]");
+      if (card) {
+        props.value = { ...props.value, chosen: card.dataset.name };
+        draw();
+        host.querySelector(`[data-name="${CSS.escape(card.dataset.name)}"]`)?.focus();
+        tell.input();
+      } else if (target.closest(".demo")) tell.demo();
+    });
+    watch("value", draw);
+    draw();
+    new IntersectionObserver(([seen]) => seen.isIntersecting && tell.shown()).observe(host);
+  };
+
+  /** One dataset in numbers. Value: as `tiles_view` makes it. */
+  studio.datasetTiles = (host, props, watch) => {
+    const words = props.words;
+    const draw = () => {
+      const view = props.value || {};
+      if (!view.name) return studio.redraw(host, el("div", { class: "none" }, el("b", {}, words.choose), el("p", {}, words.choose_help)));
+      const tile = ({ label, value, help }) => el("div", { class: "kpi" }, el("small", {}, label), el("strong", {}, value), el("span", {}, help));
+      const notes = [...view.notices, view.skipped].filter(Boolean);
+      const answers = view.answers.length
+        ? el("details", { class: "frequent" }, el("summary", {}, words.answers),
+            el("ol", {}, ...view.answers.map((each) => el("li", {}, el("span", {}, each.text), el("b", {}, `× ${each.count}`)))))
+        : null;
+      const csv = view.csv ? el("a", { class: "quiet", href: studio.root() + view.csv, download: true }, words.csv) : null;
+      studio.redraw(host, el("h2", {}, view.name), el("p", { class: "origin" }, view.origin), el("div", { class: "kpis" }, ...view.tiles.map(tile)),
+        notes.length ? el("ul", { class: "noted" }, ...notes.map((text) => el("li", {}, text))) : null, answers, csv);
+    };
+    watch("value", draw);
+    draw();
+  };
+
+  /** The rows of a dataset, a page at a time, searched and filtered on the server. Value: a dataset's name. */
+  studio.datasetRows = (host, props, watch) => {
+    const words = props.words;
+    let start = 0, split = "", asked = 0, shown = "", typing = 0, total = 0;
+    const search = el("input", { type: "search", placeholder: words.search, "aria-label": words.search, maxlength: "200" });
+    const sides = ["", "train", "heldout"].map((side) =>
+      el("button", { type: "button", "aria-pressed": String(side === ""), "data-side": side }, words[`side.${side || "all"}`]));
+    const back = el("button", { type: "button", class: "quiet" }, words.back);
+    const next = el("button", { type: "button", class: "quiet" }, words.next);
+    const where = el("span", { role: "status" });
+    const rows = el("div", { class: "rows" });
+    host.append(el("div", { class: "rows-bar" }, el("h2", { class: "ct" }, words.title), search, el("div", { class: "sides", role: "group", "aria-label": words.sides }, ...sides)),
+      rows, el("div", { class: "pager" }, back, where, next));
+    const draw = (page) => {
+      total = page.total;
+      const row = (each) => el("article", {},
+        el("header", {}, el("span", { class: `bdg ${each.split}` }, words[`side.${each.split}`]), el("small", {}, each.source || each.id)),
+        ...each.turns.map((turn) => studio.bubble(turn, words)));
+      rows.replaceChildren(...(page.rows.length ? page.rows.map(row) : [el("p", { class: "none" }, words.none)]));
+      where.textContent = fill(words.where, { from: count(Math.min(start + 1, total)), to: count(Math.min(start + PAGE, total)), total: count(total) });
+      back.disabled = start === 0;
+      next.disabled = start + PAGE >= total;
+    };
+    const load = async () => {
+      const name = props.value || "", number = ++asked;
+      host.hidden = !name;
+      if (!name) return;
+      const query = new URLSearchParams({ start, count: PAGE, search: search.value.trim(), split });
+      try {
+        const answer = await fetch(`${studio.root()}/api/datasets/${encodeURIComponent(name)}/rows?${query}`);
+        const page = await answer.json();
+        if (number !== asked) return; // a newer wish is under way
+        if (answer.ok) draw(page);
+        else rows.replaceChildren(el("p", { class: "none" }, page.message || words.unreached));
+      } catch {
+        if (number === asked) rows.replaceChildren(el("p", { class: "none" }, words.unreached));
+      }
+    };
+    const from = (place) => { start = Math.max(0, place); load(); };
+    search.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(() => from(0), 250); });
+    sides.forEach((button) => button.addEventListener("click", () => {
+      split = button.dataset.side;
+      sides.forEach((each) => each.setAttribute("aria-pressed", String(each === button)));
+      from(0);
+    }));
+    back.addEventListener("click", () => from(start - PAGE));
+    next.addEventListener("click", () => from(start + PAGE));
+    const changed = () => {
+      if (props.value === shown) return;
+      shown = props.value;
+      search.value = "";
+      sides[0].click();
+    };
+    host.hidden = true;
+    watch("value", changed);
+    changed();
+  };
+
+  /** An upload before its import. Value: as `inspection_view` makes it. */
+  studio.uploadPreview = (host, props, watch) => {
+    const words = props.words;
+    const draw = () => {
+      const view = props.value || {};
+      if (!view.said) return studio.redraw(host);
+      const said = el("p", { class: `verdict ${view.is_known ? "good" : "ask"}`, role: "status" }, el("b", {}, view.said), " ", view.counts);
+      const table = view.cells.length && (!view.is_known || !view.rows.length)
+        ? el("div", { class: "cells", tabindex: "0", role: "region", "aria-label": words.first_rows }, el("table", {},
+            el("thead", {}, el("tr", {}, ...view.columns.map((name) => el("th", { scope: "col" }, name)))),
+            el("tbody", {}, ...view.cells.map((row) => el("tr", {}, ...row.map((cell) => el("td", {}, cell)))))))
+        : null;
+      const rows = view.rows.length
+        ? el("div", { class: "rows" }, ...view.rows.map((row) => el("article", {}, el("header", {}, el("small", {}, row.source)), ...row.turns.map((turn) => studio.bubble(turn, words)))))
+        : null;
+      const heading = rows ? el("h3", {}, words.as_imported) : table ? el("h3", {}, words.first_rows) : null;
+      studio.redraw(host, said, view.groups.length ? studio.problemGroups(view.groups, words) : null, heading, rows || table);
+    };
+    watch("value", draw);
+    draw();
+  };
+
+  /** An import as it goes, then what it did. Value: as `progress_view`, `report_view` or `refusal_view` make it. */
+  studio.importReport = (host, props, watch) => {
+    const words = props.words;
+    const draw = () => {
+      const view = props.value || {};
+      if ("progress" in view) {
+        const percent = Math.round(100 * view.progress);
+        return studio.redraw(host, el("div", { class: "importing", role: "progressbar", "aria-valuenow": percent, "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": view.said },
+          el("span", {}, `${view.said} · ${percent}%`), el("div", { class: "meter" }, el("i", { style: `width:${percent}%` }))));
+      }
+      if (!view.title) return studio.redraw(host);
+      const [first, ...rest] = view.lines;
+      const csv = view.csv ? el("a", { class: "quiet", href: studio.root() + view.csv, download: true }, words.csv) : null;
+      const problems = view.groups.length ? el("h3", {}, words.problems) : null;
+      studio.redraw(host, el("div", { class: `report ${view.kind}`, role: "status" }, el("b", {}, view.title), el("p", {}, first), ...rest.map((line) => el("p", {}, line))),
+        problems, view.groups.length ? studio.problemGroups(view.groups, words) : null, csv);
+    };
+    watch("value", draw);
+    draw();
+  };
+})();

@@ -1,0 +1,49 @@
+// The frame of the page: the header's buttons, and arrow keys among the tabs.
+(() => {
+  "use strict";
+  const studio = window.studio, THEME = "studio.theme";
+
+  /** The header: a switch for dark and light that is remembered, and the machine in a few words. */
+  studio.topbar = (element, props, watch) => {
+    const button = element.querySelector("button"), pill = element.querySelector(".pill");
+    const isDark = () => document.body.classList.contains("dark");
+    const press = () => button.setAttribute("aria-pressed", isDark());
+    button.addEventListener("click", () => {
+      const wanted = isDark() ? "light" : "dark";
+      try { localStorage.setItem(THEME, wanted); } catch { /* a browser that keeps nothing switches all the same */ }
+      document.body.classList.toggle("dark", wanted === "dark");
+    });
+    new MutationObserver(() => {
+      press();
+      window.dispatchEvent(new Event("studio:theme"));
+    }).observe(document.body, { attributeFilter: ["class"] });
+    const draw = () => {
+      const { devices = "" } = props.value || {};
+      pill.querySelector("span").textContent = devices;
+      pill.hidden = !devices;
+    };
+    watch("value", draw);
+    press();
+    draw();
+    arrows(props.nav_label);
+  };
+
+  /** Let arrow keys, Home and End move among the tabs, as a list of tabs does elsewhere. */
+  const arrows = (label) => {
+    const nav = document.querySelector("#nav");
+    if (!nav) return void setTimeout(() => arrows(label), 50);
+    nav.querySelector("[role=tablist]")?.setAttribute("aria-label", label);
+    nav.addEventListener("keydown", (event) => {
+      const here = event.target.closest("[role=tab]");
+      if (!here) return;
+      const tabs = [...here.parentElement.querySelectorAll("[role=tab]")].filter((tab) => tab.offsetParent);
+      const last = tabs.length - 1, at = tabs.indexOf(here);
+      const moves = { ArrowDown: at + 1, ArrowRight: at + 1, ArrowUp: at - 1, ArrowLeft: at - 1, Home: 0, End: last };
+      if (!(event.key in moves)) return;
+      event.preventDefault();
+      const next = tabs[(moves[event.key] + tabs.length) % tabs.length];
+      next.focus();
+      next.click();
+    });
+  };
+})();

@@ -1,0 +1,59 @@
+"""The page, read like a table of contents: a header, then the tabs in the order of the work."""
+
+import html
+from functools import partial
+from types import ModuleType
+
+import gradio as gr
+import psutil
+
+from launcher.devices import CPU, describe
+from studio.i18n import Language, Translate, translator
+from studio.services import Services
+from studio.shared import Shared, states
+from studio.tabs import data, playground, runs, train
+from studio.wiring import refresh
+
+TABS: dict[str, ModuleType] = {"data": data, "train": train, "runs": runs, "playground": playground}
+TEMP_FILES_S = (3600, 86_400)  # how often Gradio's copies are looked through, and how old they may grow
+
+
+def build(services: Services, language: Language) -> gr.Blocks:
+    """Draw the whole page in one language. Nothing is read from disk before a visitor comes."""
+    t = translator(language)
+    with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=True, delete_cache=TEMP_FILES_S) as page:
+        header = _header(language, t)
+        handed_on = states()
+        with gr.Tabs(elem_id="nav", selected="data") as tabs:
+            shared = Shared(tabs, **handed_on)
+            for name, tab in TABS.items():
+                with gr.Tab(t(f"tab.{name}"), id=name):
+                    tab.build(services, shared, t)
+        refresh(page.load, partial(machine, services, t), None, header)
+    return page
+
+
+def machine(services: Services, t: Translate) -> dict[str, str]:
+    """Say what there is to run on, as the header shows it."""
+    devices = services.launcher.devices
+    if [device.name for device in devices] != [CPU]:
+        return {"devices": describe(devices)}
+    cores = len(psutil.Process().cpu_affinity() or [])
+    return {"devices": t("head.cpu", cores=cores, memory=f"{devices[0].memory_bytes / 1e9:.0f}")}
+
+
+def _header(language: Language, t: Translate) -> gr.HTML:
+    other, address = ("zh", "zh/") if language == "en" else ("en", "../")
+    said = {key: html.escape(t(key)) for key in ("app.name", "head.other", "head.theme", "head.devices")}
+    frame = (
+        "<header class='topbar'><img src='ui/logo.svg' alt='' width='28' height='28'>"
+        f"<b>{said['app.name']}</b><span class='space'></span>"
+        f"<span class='pill' title='{said['head.devices']}' hidden><i></i><span></span></span>"
+        f"<a href='{address}' lang='{other}' hreflang='{other}'>{said['head.other']}</a>"
+        f"<button type='button' aria-label='{said['head.theme']}' title='{said['head.theme']}'></button></header>"
+    )
+    return gr.HTML(
+        value={}, html_template=frame, js_on_load="window.studio.topbar(element, props, watch)",
+        head="<script src='ui/js/dom.js'></script><script src='ui/js/shell.js'></script>",
+        nav_label=t("head.nav"), elem_id="topbar", apply_default_css=False,
+    )  # fmt: skip

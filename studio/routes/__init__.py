@@ -1,0 +1,1 @@
+"""Small routes beside Gradio's: JSON for charts and rows, pictures by id, downloads."""

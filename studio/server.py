@@ -1,0 +1,81 @@
+"""Serve the web app: one process per workspace, on a loopback address. Runs live on when it ends."""
+
+import os
+import socket
+
+import uvicorn
+
+from backend.errors import LaunchError
+from backend.settings import Workspace
+from studio.guard import is_loopback
+from studio.workspace_lock import workspace_lock
+
+SHUTDOWN_S = 3  # for answers under way; open event streams would never end by themselves
+
+
+def serve(workspace: Workspace, host: str = "127.0.0.1", port: int = 7860, root_path: str = "") -> None:
+    """Serve until Ctrl-C.
+
+    Args:
+        workspace: what to show; its folders are created.
+        host: a loopback address or `localhost`.
+        port: 0 takes a free one, which the first line printed names.
+        root_path: the prefix that a reverse proxy strips, e.g. `/studio`.
+
+    Raises:
+        LaunchError: the address is public or taken, the workspace cannot be written or is served already.
+        StudioError: the index cannot be opened.
+    """
+    if not is_loopback(host):
+        raise LaunchError(
+            f"`{host}` can be reached from other machines, and this studio has no accounts to protect it",
+            hint="Leave --host out; from elsewhere, forward the port: `ssh -L 7860:127.0.0.1:7860 this-machine`",
+        )
+    try:
+        workspace.prepare()
+        workspace.uploads.chmod(0o700)
+    except OSError as error:
+        raise LaunchError(
+            f"The workspace `{workspace.root}` cannot be written: {error.strerror}",
+            hint="Choose a folder of your own with --workspace",
+        ) from error
+    with workspace_lock(workspace), _listen(host, port) as listener:
+        _serve(workspace, listener, root_path.rstrip("/"))
+
+
+def _serve(workspace: Workspace, listener: socket.socket, root_path: str) -> None:
+    _settle_gradio(workspace)
+    from studio.services import build_services  # noqa: PLC0415 - a taken port must be told before seconds of imports
+    from studio.web import create_app  # noqa: PLC0415 - gradio reads its environment when it is imported
+
+    app = create_app(build_services(workspace))
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    print(f"VL Studio on http://{shown}:{port}{root_path}/ · Ctrl-C ends it, runs go on", flush=True)  # noqa: T201
+    config = uvicorn.Config(
+        app, log_level="warning", root_path=root_path, timeout_graceful_shutdown=SHUTDOWN_S, server_header=False
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host.strip("[]"), port))
+    except OSError as error:
+        listener.close()
+        raise LaunchError(
+            f"Port {port} on `{host}` cannot be used: {error.strerror}",
+            hint=f"Another program may have it; take another one: `studio ui --port {port + 1 if port < 65535 else 0}`",
+        ) from error
+    return listener
+
+
+def _settle_gradio(workspace: Workspace) -> None:
+    """Leave no setting of Gradio to the environment the studio happens to be started in."""
+    for name in [name for name in os.environ if name.startswith("GRADIO_")]:
+        del os.environ[name]
+    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": str(workspace.uploads)}
+    os.environ["HF_HUB_OFFLINE"] = "1"  # of this process only: programs get an environment of their own

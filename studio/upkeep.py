@@ -1,0 +1,79 @@
+"""What the web process does while nobody asks: bring the index up to date, start what may start, tidy up."""
+
+import logging
+import shutil
+import threading
+import time
+from pathlib import Path
+
+from backend.errors import StudioError
+from backend.settings import Workspace
+from studio.asked_pictures import asked_folder
+from studio.services import Services
+
+LOOK_S = 2.0
+TIDY_S = 600.0
+KEEP_UPLOADS_S = 86_400.0
+
+_log = logging.getLogger(__name__)
+
+
+class Upkeep:
+    """Two threads, neither of them the event loop's: a slow disk or a locked index delays no answer."""
+
+    def __init__(self, services: Services) -> None:
+        """Start nothing yet."""
+        self._services = services
+        self._ended = threading.Event()
+        self._looking = threading.Thread(target=self._look_after, name="upkeep", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._looking.start()
+        threading.Thread(target=self._prepare_demo, name="demo", daemon=True).start()
+
+    def end(self) -> None:
+        """Stop looking, and end the chat programs. A demo dataset half drawn is left out and drawn again next time."""
+        self._ended.set()
+        self._looking.join(timeout=10)
+        self._services.chats.close()
+
+    def _look_after(self) -> None:
+        tidied = float("-inf")
+        while not self._ended.is_set():
+            try:
+                self._services.launcher.schedule()
+                if time.monotonic() - tidied > TIDY_S:
+                    tidied = time.monotonic()
+                    self._services.chats.end_idle()
+                    remove_old_uploads(self._services.workspace)
+            except Exception:  # noqa: BLE001 - a locked index or a full disk now says nothing about two seconds later
+                _log.exception("looking after the workspace failed; trying again")
+            self._ended.wait(LOOK_S)
+
+    def _prepare_demo(self) -> None:
+        try:
+            self._services.demo.prepare_first()
+        except (StudioError, OSError) as error:
+            _log.warning("The demo datasets could not be drawn; the Data page offers them again. %s", error)
+
+
+def remove_old_uploads(workspace: Workspace, now: float | None = None) -> int:
+    """Delete what browsers sent over a day ago and nobody imported; returns how many files and folders that were."""
+    limit = (time.time() if now is None else now) - KEEP_UPLOADS_S
+    asked = asked_folder(workspace)
+    kept = [path for folder in (workspace.uploads, asked) if folder.is_dir() for path in folder.iterdir()]
+    old = [path for path in kept if path != asked and _changed_at(path) < limit]
+    for path in old:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return len(old)
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except FileNotFoundError:  # imported meanwhile
+        return float("inf")
