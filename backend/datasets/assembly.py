@@ -3,7 +3,6 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from backend.conversation import Row
@@ -18,7 +17,7 @@ from backend.datasets.split import hold_out
 from backend.datasets.statistics import Tally
 
 ID_DIGITS = 12  # of the sha256 of a row's turns and pictures
-Outcomes = Mapping[Path, PictureOutcome]
+Outcomes = Mapping[str, PictureOutcome]  # by the path of the uploaded picture
 
 
 class Assembled(NamedTuple):
@@ -52,7 +51,7 @@ def assemble(job: Job, gathered: Gathered, outcomes: Outcomes, kept: Sequence[bo
     without_picture = 0
     with RowWriter(job.folder) as writer:
         for number, row in enumerate(_only(gathered, kept)):
-            pictures = [outcomes[Path(picture.path)] for picture in row.pictures]
+            pictures = [outcomes[picture.path] for picture in row.pictures]
             stored = Row(
                 id=ids.new(_content_id(row, outcomes)), split="heldout" if number in heldout else "train",
                 images=tuple(f"{job.images.name}/{picture.stored}" for picture in pictures),
@@ -106,7 +105,7 @@ def _only(gathered: Gathered, kept: Sequence[bool]) -> Iterator[FoundRow]:
 
 
 def _stored(row: FoundRow, outcomes: Outcomes) -> list[str]:
-    return [outcomes[Path(picture.path)].stored for picture in row.pictures]
+    return [outcomes[picture.path].stored for picture in row.pictures]
 
 
 def _content_id(row: FoundRow, outcomes: Outcomes) -> str:

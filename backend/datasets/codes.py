@@ -37,7 +37,7 @@ CODES: dict[str, Code] = {
     "NAME_TAKEN": Code("error", "Choose another name, or delete the dataset that has this one"),
     # one file
     "FILE_SKIPPED": Code("info", "Nothing to do if it is no annotation file; else map its columns"),
-    "FILE_TOO_LARGE": Code("error", "Save it as .jsonl, one row a line, or cut it into several files"),
+    "FILE_TOO_LARGE": Code("error", "Save it as .jsonl, one row a line, or as a plain list of rows"),
     "JSON_INVALID": Code("error", "Correct the syntax there; a JSON checker shows the place"),
     "JSON_TOO_DEEP": Code("error", "A row is an object of texts and lists; remove the nesting"),
     "LINE_TOO_LONG": Code("error", "Write one row a line, and name pictures by path instead of embedding them"),

@@ -23,7 +23,7 @@ class Gathered:
     """What was read; the rows themselves rest in a file."""
 
     rows: Path
-    pictures: dict[Path, str] = field(default_factory=dict)  # file -> as the first row that names it wrote it
+    pictures: dict[str, str] = field(default_factory=dict)  # path -> as the first row that names it wrote it
     layouts: Counter[LayoutName] = field(default_factory=Counter)
     sides: Counter[Split | None] = field(default_factory=Counter)
     notices: list[str] = field(default_factory=list)
@@ -53,6 +53,8 @@ def gather(job: Job) -> Gathered:
             if source is None:
                 continue
             upload, reader = _opened(job, source)
+            if side is None:
+                _leave_out(upload, job.options.heldout)
             for row in reader.rows(side):  # type: ignore[arg-type]  # a Literal in a tuple
                 sink.write(row.model_dump_json() + "\n")
                 _note(row, gathered, job)
@@ -73,10 +75,17 @@ def _opened(job: Job, source: Path) -> tuple[Upload, RowReader]:
     return upload, RowReader(upload, tables, job.options.mapping, job.problems)
 
 
+def _leave_out(upload: Upload, heldout: Path | None) -> None:
+    """Do not read a file of held-out rows a second time where it lies in the folder that is imported."""
+    if heldout is not None:
+        paths = {name: upload.path_of(name) for name in upload.annotations}
+        upload.annotations = [n for n, path in paths.items() if path is None or path.resolve() != heldout.resolve()]
+
+
 def _note(row: FoundRow, gathered: Gathered, job: Job) -> None:
     gathered.sides[row.side] += 1
     for picture in row.pictures:
-        gathered.pictures.setdefault(Path(picture.path), picture.written)
+        gathered.pictures.setdefault(picture.path, picture.written)
     if gathered.sides.total() % REPORT_EVERY == 0:
         job.tell(READING_SHARE, f"Reading rows: {gathered.sides.total():,}")
 
@@ -92,7 +101,7 @@ def _hash_annotations(upload: Upload, gathered: Gathered) -> None:
 def _report_unused(upload: Upload, gathered: Gathered, job: Job) -> None:
     if upload.title.lower().endswith(ANNOTATIONS):
         return  # the folder around a single file is not what was uploaded
-    unused = [name for name, path in upload.files().items() if is_picture(name) and path not in gathered.pictures]
+    unused = [name for name, path in upload.files().items() if is_picture(name) and str(path) not in gathered.pictures]
     if unused:
         message = f"{counted(len(unused), 'picture')} that no good row names, e.g. `{shown(unused[0])}`"
         job.problems.add("IMG_UNREFERENCED", Place(upload.title), message, count=len(unused))

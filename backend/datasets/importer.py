@@ -1,6 +1,5 @@
 """Import one upload: read, check pictures, split, count, and let the whole dataset appear at once or not at all."""
 
-import errno
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from backend.datasets.assembly import Outcomes, assemble
 from backend.datasets.gathering import READING_SHARE, Gathered, gather
 from backend.datasets.job import ImportOptions, Job, Progress
 from backend.datasets.pictures import PictureOutcome, PicturePool
-from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, shown
+from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, refused_by_disk, shown
 from backend.datasets.publishing import known_upload, name_for, publish, refuse_taken
 from backend.datasets.records import Manifest, Report
 from backend.datasets.staging import staging_folder, sweep_staging
@@ -18,7 +17,6 @@ from backend.settings import Workspace
 
 CHECKED_SHARE = 0.9  # of the whole import, for the progress bar
 REPORT_EVERY = 20
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def import_upload(workspace: Workspace, source: Path, options: ImportOptions, progress: Progress | None) -> Report:
@@ -43,7 +41,7 @@ def import_upload(workspace: Workspace, source: Path, options: ImportOptions, pr
             job = Job(source, options, room, ProblemList(), progress or _tell_nobody)
             return _import(job, workspace, name)
     except OSError as error:
-        raise _refused_by_disk(error) from error
+        raise refused_by_disk(error) from error
 
 
 def _import(job: Job, workspace: Workspace, name: str) -> Report:
@@ -78,11 +76,11 @@ def _import(job: Job, workspace: Workspace, name: str) -> Report:
     return report
 
 
-def _checked_pictures(job: Job, gathered: Gathered) -> dict[Path, PictureOutcome]:
-    outcomes: dict[Path, PictureOutcome] = {}
+def _checked_pictures(job: Job, gathered: Gathered) -> dict[str, PictureOutcome]:
+    outcomes: dict[str, PictureOutcome] = {}
     total = len(gathered.pictures)
-    for path, outcome in PicturePool(job.images).prepare(list(gathered.pictures)):
-        outcomes[path] = outcome
+    for source, outcome in PicturePool(job.images).prepare([Path(path) for path in gathered.pictures]):
+        outcomes[str(source)] = outcome
         if len(outcomes) % REPORT_EVERY == 0:
             share = READING_SHARE + (CHECKED_SHARE - READING_SHARE) * len(outcomes) / total
             job.tell(share, f"Checking pictures: {len(outcomes):,} of {total:,}")
@@ -110,7 +108,7 @@ def _fingerprint(job: Job, gathered: Gathered, outcomes: Outcomes) -> str:
 def _kept(job: Job, gathered: Gathered, outcomes: Outcomes) -> Iterator[bool]:
     """Yield for each row whether all its pictures are good; report those that are not."""
     for row in gathered.found():
-        bad = [(n, p, outcomes[Path(p.path)]) for n, p in enumerate(row.pictures) if outcomes[Path(p.path)].code]
+        bad = [(n, p, outcomes[p.path]) for n, p in enumerate(row.pictures) if outcomes[p.path].code]
         for number, picture, outcome in bad:
             message = f"images[{number}] `{picture.written}` {outcome.message}"
             job.problems.add(outcome.code, row.place, message, f"images[{number}]")
@@ -126,13 +124,6 @@ def _refuse_bad(job: Job, kept: list[bool]) -> None:
     if job.options.strict and job.problems.errors:
         message = f"Nothing was imported because of {counted(job.problems.errors, 'error')}, first: {listed[0].message}"
         raise UploadRefused("STRICT", message, problems=listed)
-
-
-def _refused_by_disk(error: OSError) -> UploadRefused:
-    if error.errno in _DISK_FULL:
-        return UploadRefused("DISK_FULL", "The disk is full")
-    where = f" `{shown(str(error.filename))}`" if error.filename else ""
-    return UploadRefused("UPLOAD_UNREADABLE", f"The disk refuses{where}: {error.strerror or error}")
 
 
 def _tell_nobody(share: float, text: str) -> None:

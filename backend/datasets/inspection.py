@@ -1,6 +1,5 @@
 """What an upload looks like before it is imported: its layout, its columns, and the first rows as they would become."""
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,13 @@ from backend.conversation import Row
 from backend.datasets.columns import suggest
 from backend.datasets.json_rows import Record
 from backend.datasets.layouts import recognise
-from backend.datasets.problems import ProblemList, UploadRefused, shown
+from backend.datasets.problems import ProblemList, UploadRefused, refused_by_disk, shown
 from backend.datasets.reading import RowReader, side_of
 from backend.datasets.records import ColumnMapping, Inspection, LayoutName
+from backend.datasets.staging import staging_folder
 from backend.datasets.upload import ANNOTATIONS, Upload, is_picture, open_upload
 from backend.jsonl import strict_json
+from backend.settings import Workspace
 
 PREVIEW_ROWS = 5
 TRIED_ROWS = 50  # rows that are looked at for the preview
@@ -21,28 +22,36 @@ SHOWN_ROWS = 5
 SHOWN_CHARACTERS = 200
 
 
-def inspect_upload(source: Path, mapping: ColumnMapping | None) -> Inspection:
+def inspect_upload(workspace: Workspace, source: Path, mapping: ColumnMapping | None) -> Inspection:
     """Look at an upload; pictures are looked for, but not decoded.
 
     Args:
+        workspace: what must be unpacked to be read goes into its staging folder, and away again.
         source: a zip, a folder, or one annotation file.
         mapping: columns to read as picture, question and answer, where the layout is not recognised.
 
     Raises:
         UploadRefused: it cannot be opened, holds no rows, or lacks the column mapped as the answer.
     """
+    try:
+        with staging_folder(workspace) as room:
+            return _inspect(room, source, mapping)
+    except OSError as error:
+        raise refused_by_disk(error) from error
+
+
+def _inspect(room: Path, source: Path, mapping: ColumnMapping | None) -> Inspection:
     problems = ProblemList()
-    with tempfile.TemporaryDirectory(prefix="studio-inspect-") as room:
-        unpacked, tables = Path(room, "unpacked"), Path(room, "tables")
-        unpacked.mkdir()
-        tables.mkdir()
-        upload = open_upload(source, unpacked, problems, wanted=_is_annotation)
-        reader = RowReader(upload, tables, mapping, problems)
-        known, unknown, total = _first_records(upload, reader)
-        if not known and not unknown:
-            reader.refuse_unknown()
-        preview = list(_preview(known, reader))
-        pictures = {path for name, path in upload.files().items() if not _is_annotation(name) and _may_be_picture(name)}
+    unpacked, tables = room / "unpacked", room / "tables"
+    unpacked.mkdir()
+    tables.mkdir()
+    upload = open_upload(source, unpacked, problems, wanted=_is_annotation)
+    reader = RowReader(upload, tables, mapping, problems)
+    known, unknown, total = _first_records(upload, reader)
+    if not known and not unknown:
+        reader.refuse_unknown()
+    preview = list(_preview(known, reader))
+    pictures = {path for name, path in upload.files().items() if not _is_annotation(name) and _may_be_picture(name)}
     if mapping is not None and not known:
         raise UploadRefused(
             "LAYOUT_UNKNOWN", f"No row has the column `{shown(mapping.answer)}` that should hold the answer"

@@ -4,7 +4,8 @@ from typing import Any, Literal, NamedTuple
 
 from backend.conversation import PLACEHOLDER, Message
 from backend.datasets.columns import ROW_IMAGES, SYSTEM, is_enough, suggest
-from backend.datasets.json_rows import JsonFault, parse
+from backend.datasets.json_rows import ID_FIELDS
+from backend.datasets.json_values import JsonFault, parse
 from backend.datasets.problems import shown
 from backend.datasets.records import ColumnMapping, LayoutName
 from backend.datasets.turns import RowFault, TurnReader, picture_path, plain_text
@@ -63,6 +64,15 @@ def convert(content: dict[str, Any], mapping: ColumnMapping | None = None) -> Dr
     if plain_text(system, "system").strip() and (not messages or messages[0].role != "system"):
         messages.insert(0, Message(role="system", content=plain_text(system, "system")))
     return Draft(*_filled(messages, reader.slots, listed), _split(content))
+
+
+def unused_columns(content: dict[str, Any], mapping: ColumnMapping | None) -> list[str]:
+    """Name the columns of a table's row that hold something and become part of no message."""
+    chosen = mapping or suggest(content)
+    used = {chosen.image, chosen.question, chosen.answer, chosen.system, "history", *ID_FIELDS, *_SPLIT_FIELDS}
+    if chosen.question == "instruction":
+        used.add("input")
+    return [name for name, value in content.items() if name not in used and value not in (None, "", [], {})]
 
 
 def _turns_layout(turns: Any) -> LayoutName | None:

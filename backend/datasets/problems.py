@@ -1,6 +1,7 @@
 """Collect what is wrong, row by row, in words; hand it out as records or as a table for a spreadsheet."""
 
 import csv
+import errno
 import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from backend.errors import DatasetError
 MAX_LISTED = 1_000
 MAX_SHOWN = 200  # characters of a quoted value
 COLUMNS = ("code", "severity", "file", "line", "record", "field", "message", "hint")
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -23,6 +25,14 @@ class UploadRefused(DatasetError):
         super().__init__(message, hint=hint or CODES[code].hint)
         self.code = code
         self.problems = problems
+
+
+def refused_by_disk(error: OSError) -> UploadRefused:
+    """Say what the operating system refused, in words."""
+    if error.errno in _DISK_FULL:
+        return UploadRefused("DISK_FULL", "The disk is full")
+    where = f" `{shown(str(error.filename))}`" if error.filename else ""
+    return UploadRefused("UPLOAD_UNREADABLE", f"The disk refuses{where}: {error.strerror or error}")
 
 
 class Place(NamedTuple):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from backend.conversation import Message
 from backend.datasets.checks import faults_of, tidied
 from backend.datasets.json_rows import Record, json_records
-from backend.datasets.layouts import HELDOUT_WORDS, TRAIN_WORDS, Draft, Split, convert, recognise
+from backend.datasets.layouts import HELDOUT_WORDS, TRAIN_WORDS, Draft, Split, convert, recognise, unused_columns
 from backend.datasets.problems import MAX_LISTED, Place, ProblemList, UploadRefused, counted, shown
 from backend.datasets.records import ColumnMapping, LayoutName
 from backend.datasets.references import References, UnresolvedError
@@ -61,6 +61,7 @@ class RowReader:
         self.layouts: Counter[LayoutName] = Counter()
         self.columns: dict[str, None] = {}  # of rows that were not recognised, in their order
         self.records = 0  # rows of all files, good or not
+        self._unused: dict[str, None] = {}  # columns of tables that are in no message
 
     def rows(self, side: Split | None = None) -> Iterator[FoundRow]:
         """Yield every good row of every file; report the others. `side` overrides what names say."""
@@ -70,8 +71,9 @@ class RowReader:
     @property
     def notices(self) -> list[str]:
         """What was done without being asked."""
-        notice = self._references.notice()
-        return [notice] if notice else []
+        matched = self._references.notice()
+        unused = ", ".join(f"`{shown(name, 40)}`" for name in list(self._unused)[:MAX_COLUMNS_SHOWN])
+        return ([matched] if matched else []) + ([f"Columns that were not used: {unused}"] if unused else [])
 
     def refuse_unknown(self) -> None:
         """Raise UploadRefused where no row of any file was recognised."""
@@ -84,7 +86,7 @@ class RowReader:
         why = f"found {counted(self._problems.errors, 'problem')}" if self._problems.errors else "there are none"
         message = f"No rows could be read from `{shown(self._upload.title)}`: {why}"
         first = next(iter(self._problems.listed()), None)
-        hint = f"{first.message}. {first.hint}" if first else ""
+        hint = f"The first: {first.message}. {first.hint}" if first and first.severity == "error" else ""
         raise UploadRefused("NO_ROWS", message, hint=hint, problems=self._problems.listed())
 
     def records_of(self, name: str, limit: int = 0) -> tuple[Iterator[Record], int | None]:
@@ -116,7 +118,9 @@ class RowReader:
         pictures = self._found_pictures(draft, place)
         if faults or len(pictures) < len(draft.pictures):
             return None
-        layout = "table" if self._mapping else recognise(content) or "table"
+        layout = self._layout_of(record)
+        if layout == "table" and len(self._unused) < MAX_COLUMNS_SHOWN:
+            self._unused |= dict.fromkeys(unused_columns(content, self._mapping))
         return FoundRow(
             file=place.file, line=place.line or 0, unit=place.unit, record=place.record, layout=layout,
             side=draft.split or side, messages=messages, pictures=tuple(pictures),
@@ -141,7 +145,7 @@ class RowReader:
                 continue
             known += 1
             row = self.found(record, side)
-            self.layouts["table" if self._mapping else recognise(record.content) or "table"] += 1
+            self.layouts[self._layout_of(record)] += 1
             if row is not None:
                 yield row
         if unknown_count and not known:
@@ -153,6 +157,10 @@ class RowReader:
             for place in unknown:
                 self._problems.add("ROW_UNRECOGNISED", place, "It lacks the fields that the other rows have")
             self._problems.counts["ROW_UNRECOGNISED"] += unknown_count - len(unknown)
+
+    def _layout_of(self, record: Record) -> LayoutName:
+        """The layout of a row that is known to have one."""
+        return "table" if self._mapping is not None else recognise(record.content) or "table"
 
     def _found_pictures(self, draft: Draft, place: Place) -> list[FoundPicture]:
         found = []

@@ -32,7 +32,7 @@ class References:
     def __init__(self, upload: Upload) -> None:
         self._upload = upload
         self._files: dict[str, Path] = {}  # filled when the first path must be searched for
-        self._by_basename: dict[str, list[str]] = defaultdict(list)
+        self._by_ending_of: dict[int, dict[str, list[str]]] = {}  # parts of a path -> ending -> names
         self._by_likeness: dict[str, str] | None = None
         self._fuzzy_left = MAX_FUZZY
         self._matched: dict[str, str] = {}  # paths that were matched by their ending -> name
@@ -74,16 +74,22 @@ class References:
     def _by_ending(self, path: str, annotation: str) -> str:
         if not self._files:
             self._files = {n: p for n, p in self._upload.every_name().items() if not n.lower().endswith(ANNOTATIONS)}
-            for name in self._files:
-                self._by_basename[posixpath.basename(name)].append(name)
         parts = [part for part in path.split("/") if part not in ("", ".", "..")]
-        candidates = self._by_basename.get(parts[-1], []) if parts else []
         for length in range(len(parts), 0, -1):
-            ending = "/".join(parts[-length:])
-            fitting = [name for name in candidates if name == ending or name.endswith(f"/{ending}")]
+            fitting = self._ending_in(length).get("/".join(parts[-length:]))
             if fitting:
                 return self._only(fitting, path, annotation)
         return ""
+
+    def _ending_in(self, length: int) -> dict[str, list[str]]:
+        """Which names end in the same `length` parts. Made once for each length, so that no row searches all names."""
+        if length not in self._by_ending_of:
+            index = self._by_ending_of[length] = defaultdict(list)
+            for name in self._files:
+                parts = name.split("/")
+                if len(parts) >= length:
+                    index["/".join(parts[-length:])].append(name)
+        return self._by_ending_of[length]
 
     def _only(self, fitting: list[str], path: str, annotation: str) -> str:
         folder = posixpath.dirname(annotation)

@@ -95,7 +95,7 @@ class DatasetStore:
 
     def inspect(self, source: Path, mapping: ColumnMapping | None = None) -> Inspection:
         """Look at an upload without importing it. Raises DatasetError."""
-        return inspect_upload(source, mapping)
+        return inspect_upload(self._workspace, source, mapping)
 
     def import_dataset(self, source: Path, options: ImportOptions, progress: Progress | None = None) -> Report:
         """Import an upload whole, or not at all; `import_upload` says the rest. Raises DatasetError."""

@@ -9,6 +9,7 @@ from typing import Any
 from backend.datasets.confinement import command, run
 from backend.datasets.encodings import encoding_of, has_bad_bytes
 from backend.datasets.json_rows import Record, jsonl_records, record_of
+from backend.datasets.json_values import Parsed
 from backend.datasets.problems import Place, ProblemList, shown
 from backend.datasets.upload import Upload
 
@@ -83,7 +84,7 @@ def _row(header: list[str], cells: list[str], place: Place, problems: ProblemLis
         return None
     padded = cells + [""] * (len(header) - len(cells))
     content: dict[str, Any] = {column: cell for column, cell in zip(header, padded, strict=True) if column}
-    return record_of(content, place, problems, repair=False)
+    return record_of(Parsed(content, (), may_be_broken=False), place, problems)
 
 
 def _as_rows(records: Iterator[Record]) -> Iterator[Record]:

@@ -1,5 +1,6 @@
 import json
 import time
+import tracemalloc
 
 import pytest
 from dataset_lab import as_bytes, asked, lines_of
@@ -138,7 +139,7 @@ def test_u12_bytes_that_are_no_text_are_reported_with_their_line(tmp_path):
 
 
 def test_u12_an_empty_file_says_so(tmp_path):
-    assert read(tmp_path, " \n\n") == ([], {("NO_ROWS", None)})
+    assert read(tmp_path, " \n\n") == ([], {("FILE_SKIPPED", None)})
     assert read(tmp_path, "[]") == ([], set())
 
 
@@ -146,10 +147,50 @@ def test_u12_a_line_of_two_hundred_megabytes_is_read_or_refused_quickly(tmp_path
     started = time.monotonic()
     text = "x" * (200 << 20)
 
-    whole = read(tmp_path, f'[{{"answer": "{text}"}}]')
+    whole = read(tmp_path, f'[{{"answer": "a"}}, {{"answer": "{text}"}}]')
     lines = read(tmp_path, f'{json.dumps(ROW)}\n{{"answer": "{text}"}}\n{json.dumps(ROW)}\n')
 
-    assert len(whole[0][0].content["answer"]) == 200 << 20
+    assert whole == ([], {("LINE_TOO_LONG", 1)})
     assert [record.place.line for record in lines[0]] == [1, 3]
     assert lines[1] == {("LINE_TOO_LONG", 2)}
     assert time.monotonic() - started < 20
+
+
+def test_u12_a_list_is_read_the_same_wherever_its_chunks_end(tmp_path, monkeypatch):
+    rows = [{"answer": "é\\ud83d\\ude00猫" * n, "n": n, "inner": [{"a": [1.5, None, True]}]} for n in range(12)]
+    text = json.dumps(rows, indent=1).replace("null", "NaN")
+
+    for size in (1, 2, 3, 7, 64):
+        monkeypatch.setattr("backend.datasets.json_stream.CHUNK_CHARACTERS", size)
+        records, problems = read(tmp_path, text)
+
+        assert [record.content for record in records] == rows
+        assert problems == set()
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ('[\n{"a": 1}\n{"a": 2}]', 3),
+        ('[\n{"a": 1},\n{"a": 2}', 3),
+        ('[{"a": 1}]\n]', 2),
+        ('[\n{"a" 1}]', 2),
+        ("[\n\n,]", 3),
+        ("[", 1),
+    ],
+)
+def test_u12_a_list_with_wrong_syntax_gives_no_rows_and_the_line(tmp_path, content, line):
+    assert read(tmp_path, content) == ([], {("JSON_INVALID", line)})
+
+
+def test_u12_a_long_list_needs_the_memory_of_a_row(tmp_path):
+    with (tmp_path / "long.json").open("w") as sink:
+        sink.write("[" + ",\n".join(json.dumps({"answer": "x" * 100_000, "n": n}) for n in range(1_500)) + "]")
+    tracemalloc.start()
+
+    count = sum(record.content["n"] >= 0 for record in json_records(tmp_path / "long.json", "long.json", ProblemList()))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert count == 1_500
+    assert peak < 20 << 20

@@ -147,3 +147,11 @@ def test_text_tokens_are_estimated_by_script():
     assert estimated_tokens("What colour is it?") == 5
     assert estimated_tokens("这是什么颜色") == 4
     assert estimated_tokens("2015") == 4
+
+
+def test_a_heldout_file_inside_the_imported_folder_is_read_once(store, tmp_path):
+    folder = folder_of(tmp_path / "up", {"a.json": [asked(None, "Q1")], "b.json": [asked(None, "Q2")]})
+
+    report = store.import_dataset(folder, ImportOptions(heldout=folder / "b.json"))
+
+    assert (report.manifest.statistics.train_rows, report.manifest.statistics.heldout_rows) == (1, 1)

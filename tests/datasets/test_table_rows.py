@@ -3,8 +3,9 @@ import io
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dataset_lab import asked, codes, folder_of, picture
+from dataset_lab import asked, codes, folder_of, picture, zip_of
 
+from backend.datasets.problems import UploadRefused
 from backend.datasets.records import ColumnMapping
 from backend.datasets.store import ImportOptions
 
@@ -149,3 +150,28 @@ def test_an_inspection_of_parquet_reads_only_its_first_rows(store, tmp_path):
     seen = store.inspect(folder_of(tmp_path / "up", {"a.parquet": parquet_of(rows)}))
 
     assert (seen.layout, seen.rows, len(seen.preview)) == ("table", 300, 5)
+
+
+def test_columns_that_become_no_message_are_named(store, tmp_path):
+    table = "id,question,choices,answer,empty\n1,Q,A;B,A,\n"
+
+    report, _ = imported(store, tmp_path, {"a.csv": table})
+
+    assert "Columns that were not used: `choices`" in report.manifest.notices
+
+
+def test_an_inspection_refuses_a_column_that_is_not_there(store, tmp_path):
+    folder = folder_of(tmp_path / "up", {"a.csv": "ask,say\nQ,A\n"})
+
+    with pytest.raises(UploadRefused, match="`reply`") as caught:
+        store.inspect(folder, ColumnMapping(question="ask", answer="reply"))
+
+    assert caught.value.code == "LAYOUT_UNKNOWN"
+    with pytest.raises(UploadRefused, match="their fields are `ask`, `say`"):
+        store.import_dataset(folder, ImportOptions(mapping=ColumnMapping(question="ask", answer="reply")))
+
+
+def test_an_inspection_leaves_nothing_behind(store, workspace, tmp_path):
+    store.inspect(zip_of(tmp_path / "up.zip", {"data.json": [asked("a.png")], "a.png": picture()}))
+
+    assert list(workspace.staging.iterdir()) == []
