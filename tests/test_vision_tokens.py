@@ -1,6 +1,7 @@
 import random
 
 import pytest
+from PIL import Image
 
 from backend.errors import DatasetError
 from backend.vision_tokens import CELL_PX, resized, tokens_for_picture
@@ -47,3 +48,24 @@ def test_sizes_equal_those_of_transformers():
         theirs = smart_resize(height, width, factor=CELL_PX, min_pixels=low, max_pixels=high)
 
         assert resized(height, width, low, high) == theirs
+
+
+@pytest.mark.torch
+def test_u10_training_sees_a_turned_picture_as_the_preview_counts_it(tmp_path):
+    from backend.datasets.store import DatasetStore, ImportOptions
+    from backend.model.pictures import open_picture, sized_picture
+    from backend.settings import Workspace
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (200, 100), "red").save(tmp_path / "a.jpg", exif=exif)
+    (tmp_path / "rows.csv").write_text("image,question,answer\na.jpg,Q,A\n")
+    workspace = Workspace(tmp_path / "workspace")
+    workspace.prepare()
+    report = DatasetStore(workspace).import_dataset(tmp_path / "rows.csv", ImportOptions(name="turned"))
+    [stored] = (DatasetStore(workspace).folder("turned") / "images").iterdir()
+
+    seen = sized_picture(open_picture(stored), 4 * CELL, 576 * CELL)
+
+    assert report.manifest.statistics.width_px == (100, 100, 100)
+    assert seen.size == resized(200, 100, 4 * CELL, 576 * CELL)[::-1]

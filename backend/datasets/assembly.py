@@ -17,6 +17,7 @@ from backend.datasets.split import hold_out
 from backend.datasets.statistics import Tally
 
 ID_DIGITS = 12  # of the sha256 of a row's turns and pictures
+MAX_FILES_SHOWN = 8
 Outcomes = Mapping[str, PictureOutcome]  # by the path of the uploaded picture
 
 
@@ -76,9 +77,11 @@ def _split(
     notices = list(gathered.notices)
     options = job.options
     if gathered.is_split or options.heldout is not None:
-        heldout = frozenset(n for n, row in enumerate(_only(gathered, kept)) if row.side == "heldout")
+        chosen = {n: row.file for n, row in enumerate(_only(gathered, kept)) if row.side == "heldout"}
+        files = ", ".join(f"`{shown(file)}`" for file in sorted(set(chosen.values()))[:MAX_FILES_SHOWN])
+        notices += [f"Held-out rows as given, from {files}"] if files else []
         _report_leaks(job, gathered, outcomes, kept)
-        return heldout, SplitRule(kind="given"), notices
+        return frozenset(chosen), SplitRule(kind="given"), notices
     keys = [[_content_id(row, outcomes), *_stored(row, outcomes)] for row in _only(gathered, kept)]
     held = hold_out(keys, options.heldout_share, options.seed)
     notices += [held.notice] if held.notice else []

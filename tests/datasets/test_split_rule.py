@@ -106,6 +106,7 @@ def test_files_named_train_and_val_are_the_split(store, tmp_path):
         report = store.import_dataset(folder, ImportOptions())
 
         assert report.manifest.split.kind == "given"
+        assert report.manifest.notices == (f"Held-out rows as given, from `{names[1]}`",)
         assert (report.manifest.statistics.train_rows, report.manifest.statistics.heldout_rows) == (4, 2)
         assert codes(report) == {}
 
