@@ -52,6 +52,7 @@ LESSONS = (
     Lesson((colour, kind, describe, count), 4, 2, 4000, 1, 1e-3, "constant"),
     Lesson((colour, kind, describe, count), 4, 3, 10000, 1, 1e-3, "constant"),
     Lesson(GENERAL, 5, 3, 14000, 2, 1e-3, "cosine"),
+    Lesson(GENERAL, 5, 3, 20000, 1, 7e-4, "cosine"),
 )
 SHORT = (Lesson((colour, kind), 2, 1, 32, 1, 1e-3, "constant"), Lesson(GENERAL, 5, 3, 32, 1, 1e-3, "cosine"))
 
@@ -61,11 +62,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--to", type=Path, default=STATIC / "demo" / "model")
+    parser.add_argument("--after", type=int, default=0, help="go on from --to, which has learned so many lessons")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="make-demo-") as folder:
+    lessons = (SHORT if asked.short else LESSONS)[asked.after :]
+    with tempfile.TemporaryDirectory(prefix="make-demo-", ignore_cleanup_errors=True) as folder:  # a keeper may linger
         workspace = Workspace(Path(folder))
         workspace.prepare()
-        final = train_lessons(workspace, SHORT if asked.short else LESSONS)
+        base = asked.to if asked.after else untrained_in(workspace)
+        final = train_lessons(workspace, lessons, base, asked.after)
         shutil.rmtree(asked.to, ignore_errors=True)
         asked.to.mkdir(parents=True)
         for name in KEPT:
@@ -74,14 +78,19 @@ def main() -> None:
     print(f"{asked.to}: {sum(path.stat().st_size for path in asked.to.iterdir()) / 1e6:.1f} MB")
 
 
-def train_lessons(workspace: Workspace, lessons: tuple[Lesson, ...]) -> Path:
-    """Train each lesson on what the one before left; returns the last final model."""
+def untrained_in(workspace: Workspace) -> Path:
+    """Make the model that has learned nothing."""
     from backend.model.demo_model import make_untrained
 
-    store, launcher = DatasetStore(workspace), Launcher(workspace, RunStore(workspace))
     base = workspace.root / "untrained"
     make_untrained(base, seed=0)
-    for number, lesson in enumerate(lessons):
+    return base
+
+
+def train_lessons(workspace: Workspace, lessons: tuple[Lesson, ...], base: Path, first: int) -> Path:
+    """Train each lesson on what the one before left; returns the last final model."""
+    store, launcher = DatasetStore(workspace), Launcher(workspace, RunStore(workspace))
+    for number, lesson in enumerate(lessons, start=first):
         name = f"lesson-{number}"
         demo = DemoDataset(name, lesson.rows, lesson.askers, lesson.turns, night=False, seed=100 + number,
                            most_shapes=lesson.most_shapes)  # fmt: skip
