@@ -107,7 +107,8 @@ def _steps(spec: RunSpec, train_rows: Mapping[str, int], t: Translate) -> str:
     steps = planned_steps(spec, train_rows)
     if not steps.samples:
         return ""
-    numbers = {"samples": f"{steps.samples:,}", "passes": f"{steps.passes:g}", "batch": f"{steps.samples_per_step:,}"}
+    passes = t("plan.pass") if steps.passes == 1 else t("plan.passes", passes=f"{steps.passes:g}")
+    numbers = {"samples": f"{steps.samples:,}", "passes": passes, "batch": f"{steps.samples_per_step:,}"}
     return t("plan.steps.fixed" if steps.is_fixed else "plan.steps", steps=f"{steps.steps:,}", **numbers)
 
 

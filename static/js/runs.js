@@ -190,7 +190,9 @@
     });
     host.addEventListener("change", (event) => watcher.compare(event.target.dataset.compare, event.target.checked));
     const obey = () => {
-      if (props.value?.id && props.value.id !== watcher.chosen) watcher.choose(props.value.id);
+      if (!props.value?.id || props.value.id === watcher.chosen) return;
+      watcher.choose(props.value.id);
+      window.scrollTo({ top: 0 }); // another tab sent the visitor here, perhaps from far below
     };
     watch("value", obey);
     obey();

@@ -128,7 +128,8 @@ def show(page: Page, choice: Choice, shown: str) -> list[Any]:
     view = _found(page, choice)
     if view is None:
         return ["", "", "", {}, *[gr.Button(visible=False)] * len(VERBS), gr.Column(visible=False)]
-    texts = [gr.skip()] * 3 if view.id == shown else [view.name, view.notes, settings_of(view.spec, page.t)]
+    texts = [gr.skip()] * 2 if view.id == shown else [view.name, view.notes]
+    settings = settings_of(view.spec, page.t)  # never skipped: an update would take an island's words away
     is_at_work = view.state in ("starting", "running")
     possible = {
         "stop_save": is_at_work,
@@ -138,7 +139,7 @@ def show(page: Page, choice: Choice, shown: str) -> list[Any]:
         "again": True,
         "delete": view.is_over,
     }
-    return [view.id, *texts, *(gr.Button(visible=possible[verb]) for verb in VERBS), gr.Column(visible=True)]
+    return [view.id, *texts, settings, *(gr.Button(visible=possible[verb]) for verb in VERBS), gr.Column(visible=True)]
 
 
 def stop(page: Page, mode: StopMode, choice: Choice) -> None:

@@ -176,10 +176,8 @@ def begin(page: Page, effort: str, *values: Any) -> tuple[str, Any]:
     return run_id, gr.Tabs(selected="runs")
 
 
-def restore(page: Page, again: tuple[str, float] | None) -> list[Any]:
+def restore(page: Page, again: tuple[str, float]) -> list[Any]:
     """Show a run's settings, so that it can be trained again, changed or not."""
-    if not again:
-        return [gr.skip()] * (2 + len(page.form.inputs))
     spec = page.services.runs.get(again[0]).spec
     effort = effort_of(spec)
     shares = [{"name": share.name, "weight": share.weight, "chosen": True} for share in spec.data.datasets]
