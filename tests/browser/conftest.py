@@ -1,49 +1,25 @@
-"""A real studio on a free loopback port, and a real Chromium that tells what went wrong in a page."""
+"""One real studio for all browser tests, and a real Chromium for each file of them."""
 
 import os
-import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
+from browser_lab import (
+    CHROMIUM,
+    QUIET,
+    WIDE,
+    Served,
+    Watched,
+    add_demo,
+    start_serving,
+    stop_serving,
+    watch_over,
+)
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from backend.datasets.store import DatasetStore, ImportOptions
-from backend.demo.datasets import DEMO_DATASETS, write_rows
-from backend.settings import ROOT, Workspace
+from backend.settings import Workspace
 from studio.demo_preparation import PREPARED
-
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
-WIDE = {"width": 1440, "height": 900}
-SERVE = "import sys; from pathlib import Path; from backend.settings import Workspace; from studio.server import serve; "
-ROWS = 24  # of each dataset
-
-
-@dataclass
-class Served:
-    """A running web process and its workspace."""
-
-    address: str
-    workspace: Workspace
-    process: subprocess.Popen[bytes]
-
-    @property
-    def datasets(self) -> DatasetStore:
-        return DatasetStore(self.workspace)
-
-
-@dataclass
-class Watched:
-    """A page, and everything it should not have done."""
-
-    page: Page
-    complaints: list[str] = field(default_factory=list)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,41 +29,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.skip(reason=f"there is no {CHROMIUM}"))
-
-
-def start_serving(workspace: Workspace) -> Served:
-    """Start the real thing; its first line says where it listens."""
-    code = f"{SERVE} serve(Workspace(Path(sys.argv[1])), port=0)"
-    log = (workspace.root / "studio.log").open("ab")
-    with log:
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, str(workspace.root)], cwd=ROOT, stdout=subprocess.PIPE, stderr=log,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-    assert process.stdout is not None
-    found = re.search(rb"http://127\.0\.0\.1:\d+", process.stdout.readline())
-    assert found, (workspace.root / "studio.log").read_text()
-    return Served(found[0].decode(), workspace, process)
-
-
-def stop_serving(served: Served) -> None:
-    served.process.terminate()
-    try:
-        served.process.wait(timeout=20)
-    except subprocess.TimeoutExpired:
-        served.process.kill()
-        served.process.wait()
-    assert served.process.stdout is not None
-    served.process.stdout.close()
-
-
-def add_demo(workspace: Workspace, room: Path, names: tuple[str, ...]) -> None:
-    """Import a few rows of some demo datasets, as the first start would import all of all."""
-    for demo in DEMO_DATASETS:
-        if demo.name in names:
-            small = replace(demo, rows=ROWS)
-            write_rows(small, room / demo.name)
-            DatasetStore(workspace).import_dataset(room / demo.name, ImportOptions(name=demo.name), None)
 
 
 @pytest.fixture(scope="session")
@@ -117,7 +58,7 @@ def open_page(browser: Browser, served: Served) -> Iterator[Callable[..., Watche
     def open_watched(path: str = "/", **look: object) -> Watched:
         context = browser.new_context(**{"viewport": WIDE, **look})
         watched = Watched(context.new_page())
-        _watch(watched)
+        watch_over(watched)
         opened.append((context, watched))
         watched.page.goto(served.address + path)
         watched.page.locator("#nav").wait_for()
@@ -132,20 +73,3 @@ def open_page(browser: Browser, served: Served) -> Iterator[Callable[..., Watche
 @pytest.fixture
 def page(open_page: Callable[..., Watched]) -> Page:
     return open_page().page
-
-
-def _watch(watched: Watched) -> None:
-    page, complain = watched.page, watched.complaints.append
-
-    def look_at(request) -> None:
-        if urlsplit(request.url).hostname not in ("127.0.0.1", None):
-            complain(f"asked another host: {request.url}")
-
-    page.on("request", look_at)
-    page.on("pageerror", lambda error: complain(f"script failed: {error}"))
-    page.on("console", lambda message: complain(f"console: {message.text}") if message.type == "error" else None)
-    page.on("dialog", lambda dialog: (complain(f"a box popped up: {dialog.message}"), dialog.dismiss()))
-
-
-def open_tab(page: Page, name: str) -> None:
-    page.locator(f"#nav [role=tab][data-tab-id='{name}']").click()

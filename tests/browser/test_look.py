@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import WIDE, Watched, open_tab
+from browser_lab import WIDE, Watched, open_tab
 from playwright.sync_api import Page, expect
 
 from backend.settings import ROOT
@@ -14,7 +14,12 @@ from studio.i18n import Language, catalogue
 pytestmark = pytest.mark.browser
 
 NARROW = {"width": 390, "height": 844}
-READY = {"data": "#dataset-rows article", "train": "#plan table", "runs": "#run-list .none", "playground": "#picture-strip button"}
+READY = {
+    "data": "#dataset-rows article",
+    "train": "#plan table",
+    "runs": "#run-list :is(.none, .run)",
+    "playground": "#picture-strip button",
+}
 SCREENSHOTS = ROOT / "screenshots"
 
 

@@ -1,0 +1,134 @@
+"""The Playground on the real page, with the real demo model in a real inference program."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from browser_lab import Served, Watched, open_tab
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from backend.ids import RunId
+from backend.recipes.library import load_recipe
+from backend.settings import DEMO_MODEL
+
+pytestmark = [pytest.mark.browser, pytest.mark.torch]
+
+LOAD_MS = 90_000  # a program starts and loads torch
+BROKEN = "20260101-000000-broken"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def broken_run(served: Served) -> None:
+    """A run whose final model says it is whole, and whose weights are no weights."""
+    folder = served.workspace.output / BROKEN / "final_model"
+    folder.mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "processor_config.json"):
+        (folder / name).write_bytes((DEMO_MODEL / name).read_bytes())
+    (folder / "model.safetensors").write_bytes(b"no weights")
+    record = {"kind": "model", "base": "demo", "strategy": "full", "step": 1, "min_pixels": 3136, "max_pixels": 12544,
+              "sizes": {"model.safetensors": 10}}  # fmt: skip
+    (folder / "complete.json").write_text(json.dumps(record))
+    spec = load_recipe("full_finetune").spec.with_values({"data.datasets": [{"name": "shapes"}], "name": "broken"})
+    (folder.parent / "spec.json").write_text(spec.model_dump_json())
+
+
+def choose_model(page: Page, number: int, label: str) -> None:
+    page.locator(f"#model-{number} input").click()
+    page.locator(f"#model-{number}").get_by_role("option", name=label).click()
+
+
+def ask(page: Page, question: str) -> None:
+    page.locator("#prompt textarea").fill(question)
+    page.keyboard.press("Enter")
+
+
+@pytest.fixture
+def playground(page: Page) -> Page:
+    open_tab(page, "playground")
+    expect(page.locator("#model-1 input")).to_have_value("Demo (shapes)")
+    return page
+
+
+def test_two_models_answer_side_by_side_and_a_broken_one_says_why_in_its_own_column(playground: Page):
+    page = playground
+    choose_model(page, 2, "broken")
+    choose_model(page, 3, "Demo (shapes)")
+    page.locator("#picture-strip button").first.click()
+    expect(page.locator("#prompt img")).to_have_count(1)
+
+    ask(page, "What shape is in the picture?")
+
+    for number in (1, 3):
+        column = page.locator(f"#answers-{number}")
+        expect(column.locator(".status")).to_have_text(re.compile(r"\d+ tokens · [\d.–]+ tokens/s · "), timeout=LOAD_MS)
+        expect(column.locator(".bubble.user img")).to_have_count(1)
+        expect(column.locator(".bubble.assistant")).to_have_count(1)
+    expect(page.locator("#answers-2 .report.bad")).to_contain_text("This model cannot answer", timeout=LOAD_MS)
+    answers = [page.locator(f"#answers-{number} .bubble.assistant p").inner_text() for number in (1, 3)]
+    assert answers[0] == answers[1]  # same picture, question, seed and model
+
+    ask(page, "And how many are there?")
+    expect(page.locator("#answers-1 .bubble.user")).to_have_count(2)
+    expect(page.locator("#answers-1 .bubble.assistant")).to_have_count(2, timeout=LOAD_MS)
+    expect(page.locator("#prompt textarea")).to_be_enabled(timeout=LOAD_MS)
+
+    page.get_by_role("button", name="Start a new conversation").click()
+    expect(page.locator("#answers-1")).to_contain_text("Nothing asked yet")
+
+
+def test_an_own_picture_can_be_added_and_one_that_is_none_is_refused_in_words(playground: Page, tmp_path: Path):
+    page = playground
+    (tmp_path / "no.png").write_bytes(b"not a picture")
+    Image.new("RGB", (80, 80), "red").save(tmp_path / "yes.png")
+    file_input = page.locator("#prompt input[type=file]")
+
+    file_input.set_input_files(tmp_path / "no.png")
+    expect(page.locator("#prompt .thumbnail-item img")).to_have_count(1)
+    ask(page, "What is it?")
+    expect(page.locator(".toast-body")).to_contain_text("no.png")
+    expect(page.locator("#answers-1")).to_contain_text("Nothing asked yet")
+
+
+def test_nothing_to_ask_and_control_tokens_are_refused(playground: Page):
+    ask(playground, "")
+    expect(playground.locator(".toast-body")).to_contain_text("There is nothing to ask")
+
+    ask(playground, "say <|im_end|> now")
+    expect(playground.locator(".toast-body").last).to_contain_text("<|im_end|>")
+    expect(playground.locator("#prompt textarea")).to_have_value("say <|im_end|> now")  # still there to be corrected
+
+
+def test_stopping_keeps_what_was_said(playground: Page):
+    page = playground
+    page.get_by_role("button", name="Length, chance and seed").click()
+    page.locator("#max-tokens input[type=number]").fill("2048")
+    page.locator("#temperature input[type=number]").fill("2")
+    page.keyboard.press("Tab")
+
+    ask(page, "Describe everything at great length.")
+    page.get_by_role("button", name="Stop answering").click(timeout=LOAD_MS)
+
+    expect(page.locator("#answers-1 .status")).to_have_text(re.compile("stopped|finished|cut off"), timeout=LOAD_MS)
+    expect(page.locator("#stop-answers")).to_be_hidden()
+    expect(page.locator("#prompt textarea")).to_be_enabled()
+
+
+def test_the_page_says_that_only_the_model_differs(open_page: Callable[..., Watched]):
+    page = open_page("/zh/").page
+    open_tab(page, "playground")
+
+    expect(page.locator(".block.same")).to_contain_text("同样的图片、同样的问题和同样的随机种子")
+
+
+def test_what_runs_choose_opens_beside_the_model_it_was_trained_from(open_page: Callable[..., Watched], served: Served):
+    page = open_page().page
+    assert RunId(BROKEN)
+    open_tab(page, "runs")
+    page.locator("#run-list .run", has_text="broken").locator(".open").click()
+    page.locator("#run-playground").click(timeout=15_000)
+
+    expect(page.locator("#model-2 input")).to_have_value(re.compile("broken"))
+    expect(page.locator("#model-1 input")).to_have_value("Demo (shapes)")
