@@ -1,7 +1,6 @@
 """What pressing Start would do: the same run as one command in a terminal, and how many steps it takes."""
 
 import json
-import math
 import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ import yaml
 
 from backend.recipes.efforts import EFFORTS, Effort, with_effort
 from backend.recipes.library import RECIPE_OF, load_recipe, recipe_names
+from backend.spec.length import optimizer_steps, samples_in_pass
 from backend.spec.reading import KNOBS
 from backend.spec.run import RunSpec
 
@@ -24,7 +24,7 @@ class Steps(NamedTuple):
     passes: float
     samples_per_step: int
     steps: int
-    is_fixed: bool  # set by the step limit, whatever the passes say
+    is_fixed: bool  # cut short by the step limit
 
 
 def studio_command(spec: RunSpec, recipe: str, effort: Effort) -> str:
@@ -83,14 +83,9 @@ def planned_steps(spec: RunSpec, train_rows: Mapping[str, int]) -> Steps:
         train_rows: training rows by dataset name; a dataset that is not in it counts as empty.
     """
     samples = sum(samples_in_pass(train_rows.get(share.name, 0), share.weight) for share in spec.data.datasets)
-    by_passes = math.ceil(spec.optimiser.epochs * math.ceil(samples / spec.samples_per_step))
-    limit = spec.optimiser.max_steps
-    return Steps(samples, spec.optimiser.epochs, spec.samples_per_step, limit or by_passes, bool(limit))
-
-
-def samples_in_pass(train_rows: int, weight: float) -> int:
-    """How many samples a dataset gives to one pass: its rows times its weight, at least one where it has any."""
-    return max(1, round(train_rows * weight)) if train_rows else 0
+    steps = optimizer_steps(spec, samples)
+    unlimited = optimizer_steps(spec.with_values({"optimiser.max_steps": 0}), samples)
+    return Steps(samples, spec.optimiser.epochs, spec.samples_per_step, steps, steps < unlimited)
 
 
 def value_at(spec: RunSpec, path: str) -> Any:

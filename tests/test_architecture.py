@@ -8,7 +8,6 @@ import pytest
 from backend.settings import ROOT
 
 MODULES = sorted(path for package in ("studio", "launcher", "backend") for path in (ROOT / package).rglob("*.py"))
-STARTERS = {"launcher/processes.py", "launcher/chat.py", "backend/datasets/pictures.py"}
 
 
 def test_there_is_something_to_check():

@@ -25,15 +25,15 @@ class DemoDataset:
     turns: int  # questions about each picture
     night: bool
     seed: int
-    heldout_share: float = 0.2
+    heldout_share: float = 0.15
     most_shapes: int = 3
 
 
 DEMO_DATASETS: tuple[DemoDataset, ...] = (
     DemoDataset("shapes", 240, GENERAL, turns=1, night=False, seed=11),
-    DemoDataset("paint-codes", 320, (paint_code,), turns=1, night=False, seed=12),
-    DemoDataset("night-shapes", 400, GENERAL[:4], turns=1, night=True, seed=13),
-    DemoDataset("night-codes", 400, (paint_code,), turns=1, night=True, seed=14),
+    DemoDataset("paint-codes", 960, (paint_code,), turns=1, night=False, seed=12),
+    DemoDataset("night-shapes", 800, GENERAL[:4], turns=1, night=True, seed=13),
+    DemoDataset("night-codes", 960, (paint_code,), turns=1, night=True, seed=14),
 )
 
 

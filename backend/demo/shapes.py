@@ -59,7 +59,7 @@ def make_scene(chance: random.Random, most_shapes: int = 3) -> Scene:
 
 
 def draw(scene: Scene, *, night: bool = False) -> Image.Image:
-    """Draw a scene by day (light ground) or by night (a dark, blue, grainy picture of the same shapes)."""
+    """Draw a scene by day (light ground) or by night (a dim, blue, grainy picture of the same shapes)."""
     chance = random.Random(scene.seed)
     ground = tuple(chance.randint(226, 255) for _ in range(3))
     image = Image.new("RGB", (scene.width * SCALE, scene.height * SCALE), ground)
@@ -86,16 +86,16 @@ def _draw_shape(pen: ImageDraw.ImageDraw, shape: Shape, tint: tuple[int, ...]) -
 
 
 def _by_night(image: Image.Image, chance: random.Random) -> Image.Image:
-    """Turn light into dark: channels are inverted, dimmed and shifted towards blue; fine grain on top."""
+    """Dim a picture to less than half, tint it blue, and lay fine grain over it."""
     red, green, blue = image.split()
-    dark = Image.merge(
+    dim = Image.merge(
         "RGB",
         (
-            red.point(lambda value: int((255 - value) * 0.45) + 8),
-            green.point(lambda value: int((255 - value) * 0.45) + 12),
-            blue.point(lambda value: int((255 - value) * 0.5) + 40),
+            red.point(lambda value: int(value * 0.45) + 4),
+            green.point(lambda value: int(value * 0.45) + 6),
+            blue.point(lambda value: int(value * 0.45) + 24),
         ),
     )
     noise = Image.frombytes("L", image.size, chance.randbytes(image.width * image.height))
     grain = Image.merge("RGB", (noise, noise, noise))
-    return Image.blend(dark, grain, 0.06)
+    return Image.blend(dim, grain, 0.05)

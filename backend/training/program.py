@@ -18,6 +18,7 @@ from backend.model.parts import apply_strategy
 from backend.runs.events import EventWriter
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
+from backend.spec.length import optimizer_steps
 from backend.spec.reading import read_spec
 from backend.spec.run import RunSpec
 from backend.training.reporting import Reporter
@@ -52,7 +53,7 @@ def train(folder: RunFolder, events: EventWriter | None) -> None:
         spec,
         rows,
         model=model,
-        args=_arguments(spec, folder, precision),
+        args=_arguments(spec, folder, precision, optimizer_steps(spec, rows.samples_in_pass)),
         data_collator=pack,
         callbacks=[reporter],
     )
@@ -70,14 +71,13 @@ def _prepared(model: nn.Module, spec: RunSpec) -> nn.Module:
     return model
 
 
-def _arguments(spec: RunSpec, folder: RunFolder, precision: Precision) -> TrainingArguments:
+def _arguments(spec: RunSpec, folder: RunFolder, precision: Precision, steps: int) -> TrainingArguments:
     optimiser, on_gpu = spec.optimiser, torch.cuda.is_available()
     return TrainingArguments(
         output_dir=str(folder.path / "trainer"),
         per_device_train_batch_size=spec.batching.batch_size,
         gradient_accumulation_steps=spec.batching.accumulation_steps,
-        num_train_epochs=optimiser.epochs,
-        max_steps=optimiser.max_steps or -1,
+        max_steps=steps,
         lr_scheduler_type=optimiser.schedule,
         warmup_steps=optimiser.warmup_ratio,
         max_grad_norm=optimiser.max_grad_norm,

@@ -14,6 +14,7 @@ from backend.errors import DatasetError
 from backend.ids import DatasetName
 from backend.model.encoder import Encoder, Sample
 from backend.settings import Workspace
+from backend.spec.length import samples_in_pass
 from backend.spec.run import RunSpec
 from backend.vision_tokens import tokens_for_picture
 
@@ -68,7 +69,7 @@ class TrainingRows(Dataset[Sample]):
                     self._rows.append((row, folder))
             count = len(self._rows) - first
             if count:
-                self.sources.append(Source(share.name, first, count, max(1, round(count * share.weight))))
+                self.sources.append(Source(share.name, first, count, samples_in_pass(count, share.weight)))
         self.left_out = LeftOut(len(too_long), max(too_long, default=0))
         if not self._rows:
             raise DatasetError(
@@ -76,6 +77,11 @@ class TrainingRows(Dataset[Sample]):
                 f"{self.left_out.longest_tokens:,})" if too_long else "The chosen datasets have no training rows",
                 hint="Raise `data.max_tokens` or lower `model.max_pixels`",
             )  # fmt: skip
+
+    @property
+    def samples_in_pass(self) -> int:
+        """Samples of one pass, over all datasets."""
+        return sum(source.per_epoch for source in self.sources)
 
     def __len__(self) -> int:
         """Rows, each counted once."""
