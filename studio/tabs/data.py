@@ -22,7 +22,7 @@ from studio.headings import card_head, page_head
 from studio.i18n import Translate
 from studio.importing import import_steps
 from studio.services import Services
-from studio.shared import Shared
+from studio.shared import Shared, Wish
 from studio.staged_upload import StagedUpload, stage
 from studio.wiring import act, refresh, stream
 
@@ -87,7 +87,7 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     refresh(refresh(listed.shown, partial(load, page), listed, listed).then, partial(show, page), listed, shown)
     refresh(listed.input, partial(show, page), listed, shown)
     stream(listed.demo, partial(prepare_demo, page), listed, listed, t=t)
-    act(train.click, partial(train_on, page), listed, [shared.dataset, shared.tabs], t=t)
+    act(train.click, partial(train_on, page), listed, shared.dataset, t=t)
     act(delete.click, partial(ask_to_delete, page), listed, [sure.question, sure.box], t=t)
     refresh(sure.no.click, hide_question, None, sure.box)
     gone = act(sure.yes.click, partial(delete_dataset, page), listed, listed, t=t)
@@ -228,9 +228,9 @@ def prepare_demo(page: Page, listed: Value | None) -> Iterator[Value]:
     yield load(page, listed)
 
 
-def train_on(page: Page, listed: Value | None) -> tuple[tuple[str, float], Any]:
-    """Take the chosen dataset to the Train tab; the moment makes the same one twice two wishes."""
-    return (page.services.datasets.get(_name(listed)).name, time.time()), gr.Tabs(selected="train")
+def train_on(page: Page, listed: Value | None) -> Wish:
+    """Wish that Train takes the chosen dataset."""
+    return page.services.datasets.get(_name(listed)).name, time.time()
 
 
 def ask_to_delete(page: Page, listed: Value | None) -> tuple[str, Any]:

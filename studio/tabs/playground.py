@@ -19,7 +19,7 @@ from studio.headings import card_head, page_head
 from studio.i18n import Translate
 from studio.playground_islands import answers, picture_strip
 from studio.services import Services
-from studio.shared import Shared
+from studio.shared import Shared, Wish, opened
 from studio.talks import Talk
 from studio.wiring import act, refresh, stream
 
@@ -74,7 +74,8 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     refresh(views[0].shown, partial(load, page), [*models, dataset], [*models, dataset])
     refresh(dataset.change, partial(show_strip, page), dataset, strip)
     act(strip.input, partial(add_example, page), [box, strip], box, t=t)
-    refresh(shared.checkpoint.change, partial(choose, page), shared.checkpoint, models)
+    taken = refresh(shared.checkpoint.change, partial(choose, page), shared.checkpoint, models)
+    refresh(taken.then, partial(opened, "playground"), None, shared.tabs)
 
 
 def _columns(t: Translate) -> tuple[list[gr.Dropdown], list[gr.Column], list[gr.HTML]]:
@@ -118,11 +119,11 @@ def load(page: Page, *shown: str | None) -> list[Any]:
     ]
 
 
-def choose(page: Page, reference: str) -> list[Any]:
+def choose(page: Page, wish: Wish | None) -> list[Any]:
     """Put what another tab chose beside the model that it was trained from."""
-    if not reference:
+    if not wish:
         return [gr.skip()] * COLUMNS
-    offered = _offered(page)
+    reference, offered = wish[0], _offered(page)
     run_id = reference.partition("/")[0]
     try:
         base = page.services.runs.get(run_id).spec.model.base

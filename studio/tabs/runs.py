@@ -17,7 +17,7 @@ from studio.i18n import Translate
 from studio.run_islands import run_chart, run_list, run_log, run_tiles
 from studio.run_settings import settings_of
 from studio.services import Services
-from studio.shared import Shared
+from studio.shared import Shared, Wish
 from studio.train_islands import settings_table
 from studio.wiring import act, refresh
 
@@ -73,8 +73,8 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     _then_ask(act(buttons["stop_now"].click, partial(stop, page, "now"), runs, t=t))
     _then_ask(act(buttons["unqueue"].click, partial(stop, page, "now"), runs, t=t))
     _then_ask(act(keep.click, partial(annotate, page), [runs, controls.name, controls.notes], t=t))
-    act(buttons["playground"].click, partial(open_in_playground, page), runs, [shared.checkpoint, shared.tabs], t=t)
-    act(buttons["again"].click, partial(train_again, page), runs, [shared.again, shared.tabs], t=t)
+    act(buttons["playground"].click, partial(open_in_playground, page), runs, shared.checkpoint, t=t)
+    act(buttons["again"].click, partial(train_again, page), runs, shared.again, t=t)
     act(buttons["delete"].click, partial(ask_to_delete, page), runs, [sure.question, sure.box], t=t)
     refresh(sure.no.click, hide_question, None, sure.box)
     _then_ask(act(sure.yes.click, partial(delete, page), runs, sure.box, t=t))
@@ -162,14 +162,14 @@ def annotate(page: Page, choice: Choice, name: str, notes: str) -> None:
     gr.Info(page.t("run.kept"), title=page.t("run.details"))
 
 
-def open_in_playground(page: Page, choice: Choice) -> tuple[str, Any]:
-    """Take the run's final model to the Playground."""
-    return str(_chosen(page, choice).id), gr.Tabs(selected="playground")
+def open_in_playground(page: Page, choice: Choice) -> Wish:
+    """Wish that Playground takes the run's final model."""
+    return str(_chosen(page, choice).id), time.time()
 
 
-def train_again(page: Page, choice: Choice) -> tuple[tuple[str, float], Any]:
-    """Take the run's settings to the Train tab; the moment makes the same run twice two wishes."""
-    return (str(_chosen(page, choice).id), time.time()), gr.Tabs(selected="train")
+def train_again(page: Page, choice: Choice) -> Wish:
+    """Wish that Train takes the run's settings."""
+    return str(_chosen(page, choice).id), time.time()
 
 
 def ask_to_delete(page: Page, choice: Choice) -> tuple[str, Any]:

@@ -20,7 +20,7 @@ from studio.model_choices import catalogue_choices, is_offered, model_choices
 from studio.plan import plan_of, refused, suggested_name
 from studio.preview import effort_of
 from studio.services import Services
-from studio.shared import Shared
+from studio.shared import Shared, opened
 from studio.train_islands import dataset_picker, plan_panel
 from studio.wiring import act, refresh
 
@@ -61,8 +61,11 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     replan(refresh(partial(gr.on, [strategy.input, effort.input]), rebase, [strategy, effort, *moved], moved).then)
     replan(refresh(reset.click, partial(reset_advanced, page), [strategy, effort], list(advanced.values())).then)
     replan(refresh(picker.shown, partial(load, page), [picker, strategy, model], [picker, model]).then)
-    replan(refresh(shared.dataset.change, partial(choose_dataset, page), [shared.dataset, picker], picker).then)
-    replan(refresh(shared.again.change, partial(restore, page), shared.again, [effort, base, *page.form.inputs]).then)
+    sent = refresh(shared.dataset.change, partial(choose_dataset, page), [shared.dataset, picker], picker)
+    asked = refresh(shared.again.change, partial(restore, page), shared.again, [effort, base, *page.form.inputs])
+    for taken in (sent, asked):
+        replan(taken.then)
+        refresh(taken.then, partial(opened, "train"), None, shared.tabs)
     act(
         partial(start.click, validator=partial(check, page)),
         partial(begin, page),

@@ -1,4 +1,4 @@
-"""The Data tab on the real page: uploads of every kind, what the report says, looking through rows, training, deleting."""
+"""The Data tab on the real page: uploads of every kind, what their report says, rows, training, deleting."""
 
 import csv
 import io

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import WIDE, Served, open_tab, start_serving, stop_serving
+from browser_lab import WIDE, Served, open_tab, start_serving, stop_serving
 from playwright.sync_api import Browser, Page, expect
 
 from backend.demo.datasets import DEMO_DATASETS, write_rows

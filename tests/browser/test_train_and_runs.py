@@ -312,9 +312,9 @@ def test_curves_of_several_runs_share_one_chart_and_keep_the_zoom(page: Page, se
 
 def test_a_page_asks_nothing_while_nobody_looks_at_its_runs(page: Page):
     asked: list[str] = []
+    with page.expect_request(re.compile("/api/")):
+        open_tab(page, "runs")
     page.on("request", lambda request: asked.append(request.url) if "/api/" in request.url else None)
-    open_tab(page, "runs")
-    until(lambda: asked)
     open_tab(page, "train")
     page.wait_for_timeout(500)
     asked.clear()
