@@ -31,9 +31,9 @@ class DemoDataset:
 
 DEMO_DATASETS: tuple[DemoDataset, ...] = (
     DemoDataset("shapes", 240, GENERAL, turns=1, night=False, seed=11),
-    DemoDataset("paint-codes", 960, (paint_code,), turns=1, night=False, seed=12),
+    DemoDataset("paint-codes", 1200, (paint_code,), turns=1, night=False, seed=12),
     DemoDataset("night-shapes", 800, GENERAL[:4], turns=1, night=True, seed=13),
-    DemoDataset("night-codes", 960, (paint_code,), turns=1, night=True, seed=14),
+    DemoDataset("night-codes", 1200, (paint_code, *GENERAL[1:4]), turns=1, night=True, seed=14),
 )
 
 

@@ -68,7 +68,7 @@ def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: 
     page.locator("#upload-files input[type=file]").set_input_files(upload)
     page.locator("#import").wait_for(timeout=30_000)
     page.locator("#import").click()
-    expect(page.locator("#import-report")).to_contain_text("320", timeout=60_000)
+    expect(page.locator("#import-report")).to_contain_text("1,200", timeout=60_000)
     expect(page.locator("#dataset-rows article").first).to_be_visible(timeout=20_000)
     assert page.locator("#dataset-rows img").first.evaluate("image => image.complete && image.naturalWidth > 0")
     picture_both_ways(page, "data")
@@ -94,7 +94,7 @@ def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: 
         assert json.loads(process.read_text()) == before, "the run was started anew"
         picture_both_ways(page, "runs")
         expect(page.locator(".run")).to_contain_text("finished", timeout=120_000)
-        _wait_for_points(page, 96)
+        _wait_for_points(page, 405)
         page.locator("#run-playground").click()
         _talk(page, *picture_and_question(tmp_path / "drawn"))
         picture_both_ways(page, "playground")

@@ -72,5 +72,5 @@ def road(tmp_path_factory, drawn) -> Road:
     """A workspace with one imported dataset."""
     road = Road(tmp_path_factory.mktemp("workspace"))
     imported = road.told("dataset", "import", str(drawn), "--name", "codes", "--heldout-share", "0.2")
-    assert imported["statistics"]["rows"] == 320
+    assert imported["statistics"]["rows"] == 1200
     return road
