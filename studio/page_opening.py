@@ -52,10 +52,12 @@ class PageOpening:
             nonlocal start, body
             if message["type"] == "http.response.start":
                 start = message
-                return
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                await _send_opened(start, body, language, send)
+            elif message["type"] != "http.response.body":
+                await send(message)
+            else:
+                body += message.get("body", b"")
+                if not message.get("more_body"):
+                    await _send_opened(start, body, language, send)
 
         await self._app({**scope, "headers": headers}, receive, hold)
 

@@ -44,7 +44,7 @@ def serve(workspace: Workspace, host: str = "127.0.0.1", port: int = 7860, root_
 
 
 def _serve(workspace: Workspace, listener: socket.socket, root_path: str) -> None:
-    _settle_gradio(workspace)
+    settle_gradio(workspace)
     from studio.services import build_services  # noqa: PLC0415 - a taken port must be told before seconds of imports
     from studio.web import create_app  # noqa: PLC0415 - gradio reads its environment when it is imported
 
@@ -64,6 +64,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host.strip("[]"), port))
+        listener.listen()  # visitors who come while the page is still being built wait for it
     except OSError as error:
         listener.close()
         raise LaunchError(
@@ -73,7 +74,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _settle_gradio(workspace: Workspace) -> None:
+def settle_gradio(workspace: Workspace) -> None:
     """Leave no setting of Gradio to the environment the studio happens to be started in."""
     for name in [name for name in os.environ if name.startswith("GRADIO_")]:
         del os.environ[name]

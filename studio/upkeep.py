@@ -13,6 +13,7 @@ from studio.services import Services
 
 LOOK_S = 2.0
 TIDY_S = 600.0
+FIRST_PAGE_S = 2.0  # the first visitor's page goes before drawing
 KEEP_UPLOADS_S = 86_400.0
 
 _log = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ class Upkeep:
             self._ended.wait(LOOK_S)
 
     def _prepare_demo(self) -> None:
+        if self._ended.wait(FIRST_PAGE_S):
+            return
         try:
             self._services.demo.prepare_first()
         except (StudioError, OSError) as error:

@@ -1,40 +1,19 @@
-"""A real studio on a free loopback port, and a page of it that is watched for what it should not do."""
+"""A page of a real studio that is watched for what it should not do."""
 
-import os
-import re
-import subprocess
-import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Page
 
-from backend.datasets.store import DatasetStore, ImportOptions
-from backend.demo.datasets import DEMO_DATASETS, write_rows
-from backend.settings import ROOT, Workspace
+from tests.serving import Served, add_demo, start_serving, stop_serving
 
+__all__ = ["CHROMIUM", "QUIET", "WIDE", "Served", "Watched", "add_demo", "open_tab", "start_serving", "stop_serving",
+           "watch_over"]  # fmt: skip
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 WIDE = {"width": 1440, "height": 900}
-SERVE = (
-    "import sys; from pathlib import Path; from backend.settings import Workspace; from studio.server import serve; "
-)
-ROWS = 24  # of each dataset
-
-
-@dataclass
-class Served:
-    """A running web process and its workspace."""
-
-    address: str
-    workspace: Workspace
-    process: subprocess.Popen[bytes]
-
-    @property
-    def datasets(self) -> DatasetStore:
-        return DatasetStore(self.workspace)
 
 
 @dataclass
@@ -43,41 +22,6 @@ class Watched:
 
     page: Page
     complaints: list[str] = field(default_factory=list)
-
-
-def start_serving(workspace: Workspace) -> Served:
-    """Start the real thing; its first line says where it listens."""
-    code = f"{SERVE} serve(Workspace(Path(sys.argv[1])), port=0)"
-    log = (workspace.root / "studio.log").open("ab")
-    with log:
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, str(workspace.root)], cwd=ROOT, stdout=subprocess.PIPE, stderr=log,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-    assert process.stdout is not None
-    found = re.search(rb"http://127\.0\.0\.1:\d+", process.stdout.readline())
-    assert found, (workspace.root / "studio.log").read_text()
-    return Served(found[0].decode(), workspace, process)
-
-
-def stop_serving(served: Served) -> None:
-    served.process.terminate()
-    try:
-        served.process.wait(timeout=20)
-    except subprocess.TimeoutExpired:
-        served.process.kill()
-        served.process.wait()
-    assert served.process.stdout is not None
-    served.process.stdout.close()
-
-
-def add_demo(workspace: Workspace, room: Path, names: tuple[str, ...]) -> None:
-    """Import a few rows of some demo datasets, as the first start would import all of all."""
-    for demo in DEMO_DATASETS:
-        if demo.name in names:
-            small = replace(demo, rows=ROWS)
-            write_rows(small, room / demo.name)
-            DatasetStore(workspace).import_dataset(room / demo.name, ImportOptions(name=demo.name), None)
 
 
 def watch_over(watched: Watched) -> None:

@@ -1,0 +1,65 @@
+"""A real studio on a free loopback port, for tests that ask it from outside."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from backend.datasets.store import DatasetStore, ImportOptions
+from backend.demo.datasets import DEMO_DATASETS, write_rows
+from backend.settings import ROOT, Workspace
+
+SERVE = (
+    "import sys; from pathlib import Path; from backend.settings import Workspace; from studio.server import serve; "
+)
+ROWS = 24  # of each dataset
+
+
+@dataclass
+class Served:
+    """A running web process and its workspace."""
+
+    address: str
+    workspace: Workspace
+    process: subprocess.Popen[bytes]
+
+    @property
+    def datasets(self) -> DatasetStore:
+        return DatasetStore(self.workspace)
+
+
+def start_serving(workspace: Workspace) -> Served:
+    """Start the real thing; its first line says where it listens."""
+    code = f"{SERVE} serve(Workspace(Path(sys.argv[1])), port=0)"
+    log = (workspace.root / "studio.log").open("ab")
+    with log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, str(workspace.root)], cwd=ROOT, stdout=subprocess.PIPE, stderr=log,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    assert process.stdout is not None
+    found = re.search(rb"http://127\.0\.0\.1:\d+", process.stdout.readline())
+    assert found, (workspace.root / "studio.log").read_text()
+    return Served(found[0].decode(), workspace, process)
+
+
+def stop_serving(served: Served) -> None:
+    served.process.terminate()
+    try:
+        served.process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        served.process.kill()
+        served.process.wait()
+    assert served.process.stdout is not None
+    served.process.stdout.close()
+
+
+def add_demo(workspace: Workspace, room: Path, names: tuple[str, ...]) -> None:
+    """Import a few rows of some demo datasets, as the first start would import all of all."""
+    for demo in DEMO_DATASETS:
+        if demo.name in names:
+            small = replace(demo, rows=ROWS)
+            write_rows(small, room / demo.name)
+            DatasetStore(workspace).import_dataset(room / demo.name, ImportOptions(name=demo.name), None)

@@ -1,0 +1,199 @@
+"""How the web process starts, whom it refuses, and what it does while it serves."""
+
+import fcntl
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from backend.errors import LaunchError
+from backend.settings import ROOT, Workspace
+from studio.demo_preparation import PREPARED
+from studio.server import serve
+from studio.workspace_lock import workspace_lock
+from tests.serving import Served, start_serving, stop_serving
+
+
+def a_workspace(root: Path) -> Workspace:
+    workspace = Workspace(root)
+    workspace.prepare()
+    (workspace.data / PREPARED).touch()
+    return workspace
+
+
+def started(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`studio ui ...`, for starts that are refused."""
+    code = "from studio.cli.main import app; app()"
+    return subprocess.run(
+        [sys.executable, "-c", code, "ui", *arguments], cwd=ROOT, env=os.environ | environment, capture_output=True,
+        text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "studio.example.com"])
+def test_w2_a_public_address_is_refused_with_what_to_do_instead(tmp_path: Path, host: str):
+    with pytest.raises(LaunchError, match=f"`{host}` can be reached from other machines") as caught:
+        serve(Workspace(tmp_path), host=host)
+
+    assert "ssh -L" in caught.value.hint
+
+
+def test_w1_w2_gradio_settings_of_the_environment_change_nothing(tmp_path: Path):
+    refused = started("--host", "0.0.0.0", "--workspace", str(tmp_path), GRADIO_SHARE="True")
+    assert refused.returncode == 2
+    assert "can be reached from other machines" in refused.stderr
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SHARE": "True", "GRADIO_MCP_SERVER": "True",
+                            "GRADIO_ALLOWED_PATHS": "/etc", "GRADIO_ROOT_PATH": "/else"}.items():  # fmt: skip
+            patch.setenv(name, value)
+        served = start_serving(a_workspace(tmp_path))
+    try:
+        assert served.address.startswith("http://127.0.0.1:")
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        listening = {local for _, local, _, state, *_ in rows if state == "0A"}
+        port = f"{int(served.address.rsplit(':', 1)[1]):04X}"
+        assert f"0100007F:{port}" in listening
+        assert f"00000000:{port}" not in listening
+        assert httpx.get(f"{served.address}/gradio_api/file=/etc/passwd").status_code == 403
+        assert '"root":"http://127.0.0.1' in httpx.get(served.address).text.replace(" ", "")
+    finally:
+        stop_serving(served)
+
+
+def test_a_taken_port_is_told_before_anything_heavy_is_loaded(tmp_path: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        begun = time.monotonic()
+        with pytest.raises(LaunchError, match=f"Port {port} on `127.0.0.1` cannot be used") as caught:
+            serve(Workspace(tmp_path), port=port)
+
+    assert time.monotonic() - begun < 1
+    assert f"--port {port + 1}" in caught.value.hint
+
+
+def test_d7_a_workspace_that_cannot_be_written_is_told_in_words(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(LaunchError, match="cannot be written") as caught:
+        serve(Workspace(tmp_path / "file"))
+
+    assert "--workspace" in caught.value.hint
+
+
+def test_m4_a_second_studio_on_the_same_workspace_is_refused(studio: Served):
+    refused = started("--workspace", str(studio.workspace.root))
+
+    assert refused.returncode == 2
+    assert f"process {studio.process.pid}" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_m4_a_killed_studio_leaves_no_lock_behind(tmp_path: Path):
+    served = start_serving(a_workspace(tmp_path))
+    served.process.kill()
+    served.process.wait()
+    stop_serving(served)
+
+    with (
+        workspace_lock(served.workspace),
+        pytest.raises(LaunchError, match=f"process {os.getpid()}"),
+        workspace_lock(served.workspace),
+    ):
+        pass
+
+
+def test_the_lock_is_not_inherited_by_runs(tmp_path: Path):
+    workspace = a_workspace(tmp_path)
+    with workspace_lock(workspace):
+        sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False)
+    try:
+        with (workspace.output / "studio.lock").open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # would wait for the sleeper's end, and the test's time-out
+            assert sleeper.poll() is None
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+def test_s10_a_locked_index_delays_no_answer(studio: Served):
+    lock = sqlite3.connect(studio.workspace.database, isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    try:
+        time.sleep(2.5)  # the upkeep thread waits for the index by now
+        waits = []
+        for _ in range(10):
+            begun = time.monotonic()
+            assert httpx.get(f"{studio.address}/healthz").status_code == 200
+            waits.append(time.monotonic() - begun)
+    finally:
+        lock.execute("ROLLBACK")
+        lock.close()
+
+    assert sorted(waits)[len(waits) // 2] < 0.2
+
+
+def test_w7_handlers_refuse_nonsense_without_saying_how_they_are_built(ask: httpx.Client, studio: Served):
+    config = ask.get("/config").json()
+    before = studio.datasets.names()
+    assert len(config["dependencies"]) > 30
+
+    for dependency in config["dependencies"]:
+        for value in (None, "../../etc/passwd", -1, {"chosen": "../x"}, ["x"]):
+            body = {"fn_index": dependency["id"], "data": [value] * len(dependency["inputs"]), "session_hash": "w7"}
+            answer = ask.post("/gradio_api/run/predict", json=body)
+            said = json.dumps(answer.json())
+            assert "Traceback" not in said
+            assert str(ROOT) not in said
+            assert "site-packages" not in said
+
+    assert ask.get("/healthz").status_code == 200
+    assert studio.datasets.names() == before
+
+
+def test_w13_a_made_up_upload_is_no_way_to_a_file(ask: httpx.Client, studio: Served):
+    config = ask.get("/config").json()
+    files = {component["id"] for component in config["components"] if component["type"] == "file"}
+    taking = [each for each in config["dependencies"] if set(each["inputs"]) & files]
+    assert taking
+
+    for dependency in taking:
+        made_up = {"path": str(studio.workspace.database), "meta": {"_type": "gradio.FileData"}}
+        data = [[made_up] if component in files else None for component in dependency["inputs"]]
+        answer = ask.post(
+            "/gradio_api/run/predict", json={"fn_index": dependency["id"], "data": data, "session_hash": "x"}
+        )
+        assert answer.status_code == 500
+
+    assert not list(studio.workspace.uploads.glob("import-*"))
+
+
+def test_behind_a_proxy_the_prefix_is_part_of_every_address(tmp_path: Path):
+    workspace = a_workspace(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from backend.settings import Workspace; from studio.server import serve; "
+        "serve(Workspace(Path(sys.argv[1])), port=0, root_path='/studio/')"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    address = process.stdout.readline().decode().split()[3]
+    served = Served(address, workspace, process)
+    try:
+        assert address.endswith("/studio/")
+        stripped = address.removesuffix("/studio/")  # as the proxy asks it
+        page = httpx.get(f"{stripped}/zh/")
+        assert page.status_code == 200
+        assert "/studio/zh" in page.text
+        assert httpx.get(f"{stripped}/zh", follow_redirects=False).headers["location"] == "zh/"
+        assert httpx.get(f"{stripped}/zh/ui/js/dom.js").status_code == 200
+    finally:
+        stop_serving(served)
