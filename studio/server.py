@@ -1,5 +1,6 @@
 """Serve the web app: one process per workspace, on a loopback address. Runs live on when it ends."""
 
+import gc
 import os
 import socket
 
@@ -45,10 +46,13 @@ def serve(workspace: Workspace, host: str = "127.0.0.1", port: int = 7860, root_
 
 def _serve(workspace: Workspace, listener: socket.socket, root_path: str) -> None:
     settle_gradio(workspace)
+    gc.disable()  # a fifth of the start would go into looking through modules that stay for ever
     from studio.services import build_services  # noqa: PLC0415 - a taken port must be told before seconds of imports
     from studio.web import create_app  # noqa: PLC0415 - gradio reads its environment when it is imported
 
     app = create_app(build_services(workspace))
+    gc.freeze()
+    gc.enable()
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"VL Studio on http://{shown}:{port}{root_path}/ · Ctrl-C ends it, runs go on", flush=True)  # noqa: T201

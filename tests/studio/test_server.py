@@ -180,7 +180,8 @@ def test_w13_a_made_up_upload_is_no_way_to_a_file(ask: httpx.Client, studio: Ser
 def test_behind_a_proxy_the_prefix_is_part_of_every_address(tmp_path: Path):
     workspace = a_workspace(tmp_path)
     code = (
-        "import sys; from pathlib import Path; from backend.settings import Workspace; from studio.server import serve; "
+        "import sys; from pathlib import Path; from backend.settings import Workspace; "
+        "from studio.server import serve; "
         "serve(Workspace(Path(sys.argv[1])), port=0, root_path='/studio/')"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE)

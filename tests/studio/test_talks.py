@@ -1,0 +1,39 @@
+"""Conversations of the Playground: turns alternate whatever fails, and the view says what happened."""
+
+from backend.conversation import Message
+from studio.talks import Talk
+
+
+def roles(talk: Talk) -> list[str]:
+    return [turn.role for turn in talk.turns]
+
+
+def test_a_question_shows_its_pictures_before_its_text():
+    talk = Talk().asked("What is it?", ("a.png", "b.png"))
+
+    assert talk == Talk((Message(role="user", content="<image><image>What is it?"),), ("a.png", "b.png"))
+
+
+def test_a_question_that_was_never_answered_is_asked_again_with_the_next_one():
+    talk = Talk().asked("One?", ("a.png",)).answered("").asked("Two?", ("b.png",)).answered("yes")
+
+    assert roles(talk) == ["user", "assistant"]
+    assert talk.turns[0].content == "<image>One?\n<image>Two?"
+    assert talk.pictures == ("a.png", "b.png")
+
+
+def test_pictures_stay_with_their_turns_in_the_view():
+    talk = Talk().asked("One?", ("a.png",)).answered("1").asked("Two?", ("b.png",)).answered("2")
+
+    shown = [[part.get("picture", {}).get("name") for part in turn["parts"]] for turn in talk.view()["turns"]]
+    assert shown == [["a.png", None], [None], ["b.png", None], [None]]
+
+
+def test_the_view_tells_silence_from_waiting_and_from_failure():
+    talk = Talk().asked("Well?")
+
+    assert [turn["role"] for turn in talk.view("waiting", is_busy=True)["turns"]] == ["user"]
+    assert talk.view()["turns"][-1] == {"role": "assistant", "parts": []}
+    failed = talk.view(failure=("It broke", "Mend it"))
+    assert failed["failure"] == {"message": "It broke", "hint": "Mend it"}
+    assert [turn["role"] for turn in failed["turns"]] == ["user"]

@@ -1,0 +1,132 @@
+"""What browsers send, from the uploads folder to a dataset or to oblivion."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from backend.datasets.records import Report
+from backend.datasets.store import DatasetStore, ImportOptions
+from backend.errors import DatasetError
+from backend.settings import Workspace
+from studio.asked_pictures import MOST_PICTURES, asked_folder, asked_picture, take_pictures
+from studio.importing import import_steps
+from studio.staged_upload import StagedUpload, stage
+from studio.upkeep import KEEP_UPLOADS_S, remove_old_uploads
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    workspace = Workspace(tmp_path)
+    workspace.prepare()
+    return workspace
+
+
+def sent(workspace: Workspace, name: str, content: bytes) -> str:
+    """A file as Gradio keeps it: in a folder named by its content."""
+    folder = workspace.uploads / hashlib.sha256(content + name.encode()).hexdigest()
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+    return str(folder / name)
+
+
+def a_table(workspace: Workspace) -> StagedUpload:
+    rows = b"question,answer\nWhat?,this\nAnd?,that\nElse?,no\n"
+    return stage(workspace, [sent(workspace, "table.csv", rows)])
+
+
+def test_one_file_is_handed_on_as_it_is_and_several_as_their_folder(workspace: Workspace):
+    one = stage(workspace, [sent(workspace, "my data.zip", b"x")])
+    several = stage(workspace, [sent(workspace, "a.png", b"1"), sent(workspace, "rows.jsonl", b"2")])
+
+    assert (one.source.name, one.suggested_name) == ("my data.zip", "my-data")
+    assert (several.source, several.suggested_name) == (several.folder, "rows")
+    assert {path.name for path in several.folder.iterdir()} == {"a.png", "rows.jsonl"}
+
+
+def test_two_files_of_one_name_are_refused_and_nothing_is_left(workspace: Workspace):
+    twice = [sent(workspace, "a.png", b"1"), sent(workspace, "a.png", b"2")]
+
+    with pytest.raises(DatasetError, match=r"Two of the files are called `a\.png`"):
+        stage(workspace, twice)
+
+    assert not list(workspace.uploads.glob("import-*"))
+
+
+def test_an_import_tells_its_steps_and_removes_the_upload(workspace: Workspace):
+    upload = a_table(workspace)
+
+    steps = list(import_steps(DatasetStore(workspace), upload, ImportOptions(name="table")))
+
+    assert steps[0] == 0.0
+    assert isinstance(steps[-1], Report)
+    assert not upload.folder.exists()
+    assert DatasetStore(workspace).names() == ["table"]
+
+
+def test_an_import_goes_on_when_its_visitor_leaves(workspace: Workspace):
+    steps = import_steps(DatasetStore(workspace), a_table(workspace), ImportOptions(name="table"))
+    next(steps)
+    steps.close()
+
+    deadline = time.monotonic() + 20
+    while DatasetStore(workspace).names() != ["table"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_refused_import_keeps_the_upload_for_another_try(workspace: Workspace):
+    store = DatasetStore(workspace)
+    list(import_steps(store, a_table(workspace), ImportOptions(name="taken")))
+    other = stage(workspace, [sent(workspace, "other.csv", b"question,answer\nA?,b\nC?,d\n")])
+
+    with pytest.raises(DatasetError, match="taken"):
+        list(import_steps(store, other, ImportOptions(name="taken")))
+
+    assert other.source.is_file()
+    list(import_steps(store, other, ImportOptions(name="free")))
+    assert store.names() == ["free", "taken"]
+
+
+def test_asked_pictures_are_stored_by_content_upright_and_found_by_name(workspace: Workspace, tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    Image.new("RGB", (80, 40), "red").save(tmp_path / "lying.jpg", exif=exif)
+
+    names = take_pictures(workspace, [tmp_path / "lying.jpg", tmp_path / "lying.jpg"])
+
+    assert names[0] == names[1]
+    path = asked_picture(workspace, names[0])
+    assert path is not None
+    with Image.open(path) as stored:
+        assert stored.size == (40, 80)
+    assert asked_picture(workspace, "../studio.db") is None
+    assert asked_picture(workspace, "0" * 24 + ".png") is None
+
+
+def test_pictures_that_cannot_be_used_are_named(workspace: Workspace, tmp_path: Path):
+    (tmp_path / "note.png").write_text("no picture")
+
+    with pytest.raises(DatasetError, match=r"`note.png` is not a picture"):
+        take_pictures(workspace, [tmp_path / "note.png"])
+    with pytest.raises(DatasetError, match=f"{MOST_PICTURES + 1} pictures"):
+        take_pictures(workspace, [tmp_path / "note.png"] * (MOST_PICTURES + 1))
+
+
+def test_d6_what_nobody_imported_goes_after_a_day_and_the_rest_stays(workspace: Workspace):
+    old, fresh = a_table(workspace), a_table(workspace)
+    asked_folder(workspace).mkdir()
+    for name in ("old.png", "fresh.png"):
+        (asked_folder(workspace) / name).touch()
+    long_ago = time.time() - KEEP_UPLOADS_S - 60
+    for path in (old.folder, asked_folder(workspace), asked_folder(workspace) / "old.png"):
+        os.utime(path, (long_ago, long_ago))
+
+    remove_old_uploads(workspace)
+
+    assert not old.folder.exists()
+    assert fresh.folder.exists()
+    assert [path.name for path in asked_folder(workspace).iterdir()] == ["fresh.png"]
