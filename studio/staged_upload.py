@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backend.datasets.upload import ANNOTATIONS
 from backend.errors import DatasetError
+from backend.ids import slug
 from backend.settings import Workspace
 
 PICTURES_AT_ONCE = 20_000
@@ -27,10 +28,10 @@ class StagedUpload:
 
     @property
     def suggested_name(self) -> str:
-        """What the dataset may be called: as its zip, or as its first table."""
+        """What the dataset may be called: as its zip, or as its first table, in letters that a name may have."""
         files = sorted(self.folder.iterdir())
         tables = [path for path in files if path.suffix.lower() in (*ANNOTATIONS, ".zip")]
-        return (tables or files)[0].stem
+        return slug((tables or files)[0].stem, fallback="dataset")
 
     def remove(self) -> None:
         """Delete it; nothing happens where it is gone."""

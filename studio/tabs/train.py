@@ -1,5 +1,6 @@
 """Train: choose what learns, from what and for how long; see what that means; start it."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -50,10 +51,11 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     base = gr.State(FIRST)
     picker, name, model, strategy = (plain[path] for path in ("data.datasets", "name", "model.base", "strategy.name"))
     typed = [effort, *page.form.inputs]
-    drawn = ([plan, folded, name], typed)
+    asked_at = gr.Number(0, visible="hidden")  # one event draws the plan, so that no older answer can overtake a newer one
+    refresh(asked_at.change, partial(preview, page), typed, [plan, folded, name])
 
     def replan(trigger: Any) -> None:
-        refresh(trigger, partial(preview, page), drawn[1], drawn[0])
+        refresh(trigger, time.time, None, asked_at)
 
     replan(partial(gr.on, [component.input for component in (picker, name, model, *advanced.values())]))
     moved = [base, picker, *advanced.values()]
