@@ -1,11 +1,9 @@
 """The web process is light: about an empty Gradio page's start, no training stack in it, little memory."""
 
-import os
 import re
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -13,7 +11,8 @@ import psutil
 
 from backend.settings import ROOT, Workspace
 from studio.demo_preparation import PREPARED
-from tests.serving import SERVE, Served
+from tests.scripts.measure_web import EMPTY, STUDIO, seconds_to_first_page
+from tests.serving import Served
 
 MOST_TIMES = 1.4  # an empty Gradio page's start
 MOST_BYTES = 300e6
@@ -30,36 +29,6 @@ HEAVY = (
     "bokeh",
     "wandb",
 )
-EMPTY = """
-import os, sys
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-import gradio as gr, uvicorn
-from fastapi import FastAPI
-with gr.Blocks() as page:
-    gr.Markdown("empty")
-app = gr.mount_gradio_app(FastAPI(), page, path="/", ssr_mode=False)
-uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
-"""
-STUDIO = f"{SERVE} serve(Workspace(Path(sys.argv[2])), port=int(sys.argv[1]))"
-
-
-def seconds_to_first_page(code: str, *arguments: str) -> float:
-    """From the start of a process to its first whole page."""
-    port = 20_000 + os.getpid() % 10_000
-    begun = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-c", code, str(port), *arguments], cwd=ROOT, stdout=subprocess.DEVNULL)
-    try:
-        while time.monotonic() - begun < 120:
-            try:
-                if httpx.get(f"http://127.0.0.1:{port}/", timeout=60).status_code == 200:
-                    return time.monotonic() - begun
-            except httpx.TransportError:
-                assert process.poll() is None
-                time.sleep(0.02)
-        raise AssertionError("no page in two minutes")
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_the_first_page_comes_about_as_soon_as_an_empty_gradio_page(tmp_path: Path):
