@@ -65,9 +65,9 @@ def default_workspace() -> Workspace:
     return Workspace(ROOT if (ROOT / "pyproject.toml").is_file() else Path.cwd())
 
 
-def hub_endpoint() -> str:
-    """The model hub to download from: `HF_ENDPOINT`, else the public one."""
-    return os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+def hub_endpoint() -> str | None:
+    """The model hub to download from: `HF_ENDPOINT`, else the hub client's own."""
+    return os.environ.get("HF_ENDPOINT") or None
 
 
 def child_environment() -> dict[str, str]:

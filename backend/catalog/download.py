@@ -46,7 +46,7 @@ def fetch_model(name: str, workspace: Workspace, progress: Callable[[str], None]
         )
     except (OSError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, requests.RequestException) as error:
         raise CheckpointError(
-            f"`{name}` could not be fetched from {hub_endpoint()}: {type(error).__name__}",
+            f"`{name}` could not be fetched from {hub_endpoint() or 'the model hub'}: {type(error).__name__}",
             hint="Check the network, or set HF_ENDPOINT to a mirror; what was fetched is kept, so try again. "
             "On a machine without network: copy the folder here, then `studio models add FOLDER`",
         ) from error

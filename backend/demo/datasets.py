@@ -80,6 +80,7 @@ def _conversation(demo: DemoDataset, scene: Any, chance: random.Random) -> list[
 
 def _import(demo: DemoDataset, store: DatasetStore) -> DatasetName:
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:
-        write_rows(demo, Path(folder))
+        drawn = Path(folder) / demo.name  # the manifest says where a dataset came from
+        write_rows(demo, drawn)
         options = ImportOptions(name=demo.name, heldout_share=demo.heldout_share)
-        return DatasetName(store.import_dataset(Path(folder), options, None).manifest.name)
+        return DatasetName(store.import_dataset(drawn, options, None).manifest.name)

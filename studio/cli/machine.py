@@ -88,4 +88,9 @@ def _demo() -> Finding:
 
 
 def _hub() -> Finding:
-    return Finding("model hub", "note", hub_endpoint(), "Only `studio models get` uses it; HF_ENDPOINT names another")
+    return Finding(
+        "model hub",
+        "note",
+        hub_endpoint() or "the hub client's own",
+        "Only `studio models get` uses it; HF_ENDPOINT names another",
+    )

@@ -11,6 +11,8 @@ from backend.catalog.trained import memory_by_strategy
 from studio.cli import doors
 from studio.cli.output import JSON_OPTION, explained, print_json, print_table, say
 
+MOST_NEGLIGIBLE_GB = 0.1
+
 app = typer.Typer(help="Models: list, get, add.", invoke_without_command=True)
 
 
@@ -28,11 +30,9 @@ def listing(context: typer.Context, as_json: JSON_OPTION = False) -> None:
     rows = [
         (
             each["name"],
-            f"{each['parameters'] / 1e9:.2f} B" if "parameters" in each else "",
+            _short(each["parameters"]) if "parameters" in each else "",
             f"{each['download_bytes'] / 1e9:.1f} GB" if each.get("download_bytes") else "ships with the studio",
-            f"{each['memory_gb']['qlora']} / {each['memory_gb']['lora']} / {each['memory_gb']['full']}"
-            if "memory_gb" in each
-            else "",
+            _memory(each.get("memory_gb", {})),
             each.get("licence", ""),
             "yes" if each["folder"] else "no",
         )
@@ -64,6 +64,17 @@ def add(
 
     chosen = add_model(folder, name, doors.workspace())
     print_json({"name": chosen}) if as_json else say(f"Added as {chosen}: studio train lora --model {chosen} ...")
+
+
+def _short(count: int) -> str:
+    return f"{count / 1e9:.2f} B" if count >= 10**9 else f"{count / 1e6:.2f} M"
+
+
+def _memory(need_gb: dict[str, float]) -> str:
+    if not need_gb:
+        return ""
+    shown = [f"{need_gb[name]:.1f}" for name in ("qlora", "lora", "full") if need_gb.get(name, 0) >= MOST_NEGLIGIBLE_GB]
+    return " / ".join(shown) or "under 0.1"
 
 
 def _described(name: str) -> dict[str, Any]:

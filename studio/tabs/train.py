@@ -51,7 +51,7 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     base = gr.State(FIRST)
     picker, name, model, strategy = (plain[path] for path in ("data.datasets", "name", "model.base", "strategy.name"))
     typed = [effort, *page.form.inputs]
-    asked_at = gr.Number(0, visible="hidden")  # one event draws the plan, so that no older answer can overtake a newer one
+    asked_at = gr.Number(0, visible="hidden")  # one event draws the plan: no older answer can overtake a newer one
     refresh(asked_at.change, partial(preview, page), typed, [plan, folded, name])
 
     def replan(trigger: Any) -> None:
