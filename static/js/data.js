@@ -138,8 +138,14 @@
   /** An import as it goes, then what it did. Value: as `progress_view`, `report_view` or `refusal_view` make it. */
   studio.importReport = (host, props, watch) => {
     const words = props.words;
+    let shown = "";
+    const bringIntoView = (kind) => {
+      if (kind !== shown && kind) requestAnimationFrame(() => host.scrollIntoView({ block: "nearest" }));
+      shown = kind;
+    };
     const draw = () => {
       const view = props.value || {};
+      bringIntoView("progress" in view ? "progress" : view.title || "");
       if ("progress" in view) {
         const percent = Math.round(100 * view.progress);
         return studio.redraw(host, el("div", { class: "importing", role: "progressbar", "aria-valuenow": percent, "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": view.said },

@@ -112,7 +112,6 @@ def _adding(t: Translate) -> Adding:
             file_types=[".zip", *ANNOTATIONS, *PICTURES], height=132, elem_id="upload-files",
         )  # fmt: skip
         gr.Markdown(t("upload.help"), elem_classes="hint")
-        report = import_report(t)
         with gr.Column(visible=False, elem_classes="adding-box") as box:
             preview = upload_preview(t)
             with gr.Row(visible=False, elem_classes="knobs") as mapping:
@@ -134,6 +133,7 @@ def _adding(t: Translate) -> Adding:
                 heldout = gr.File(label=t("upload.heldout.file"), file_types=[".zip", *ANNOTATIONS], height=110,
                                   elem_id="heldout-file")  # fmt: skip
             confirm = gr.Button(t("upload.confirm"), variant="primary", elem_id="import")
+        report = import_report(t)
     return Adding(files, box, mapping, roles, name, share, heldout, confirm, preview, report)
 
 
