@@ -7,7 +7,7 @@ from backend.settings import Workspace
 from backend.store.runs import RunStore
 from launcher.chat import ChatPool
 from launcher.supervisor import Launcher
-from studio.demo_preparation import DemoPreparation
+from studio.serving.demo_preparation import DemoPreparation
 
 
 @dataclass(frozen=True, slots=True)

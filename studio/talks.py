@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.conversation import PLACEHOLDER, Message
-from studio.dataset_views import turns_view
+from studio.uploads.dataset_views import turns_view
 
 View = dict[str, Any]
 

@@ -12,7 +12,8 @@ from backend.demo.datasets import DEMO_DATASETS, write_rows
 from backend.settings import ROOT, Workspace
 
 SERVE = (
-    "import sys; from pathlib import Path; from backend.settings import Workspace; from studio.server import serve; "
+    "import sys; from pathlib import Path; "
+    "from backend.settings import Workspace; from studio.serving.server import serve; "
 )
 ROWS = 24  # of each dataset
 

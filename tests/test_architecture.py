@@ -39,7 +39,7 @@ def test_environment_variables_are_read_in_one_file():
         "backend/settings.py",
         "backend/training/distributed.py",
         "studio/cli/machine.py",
-        "studio/server.py",
+        "studio/serving/server.py",
     }
 
 

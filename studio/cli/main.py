@@ -41,7 +41,7 @@ def without_command(context: typer.Context) -> None:
 @explained
 def ui(host: HOST = "127.0.0.1", port: PORT = 7860, root_path: ROOT_PATH = "", workspace: WORKSPACE = None) -> None:
     """Serve the web app until Ctrl-C. Runs go on when it ends."""
-    from studio.server import serve  # noqa: PLC0415 - gradio takes two seconds that no other command should pay
+    from studio.serving.server import serve  # noqa: PLC0415 - gradio takes two seconds that no other command should pay
 
     chosen = default_workspace() if workspace is None else type(default_workspace())(workspace.expanduser().resolve())
     serve(chosen, host=host, port=port, root_path=root_path)

@@ -8,8 +8,8 @@ from fastapi.responses import Response
 from backend.datasets.store import DatasetStore
 from backend.errors import NotFoundError, StudioError
 from backend.jsonl import strict_json
-from studio.dataset_views import row_view
 from studio.services import Services
+from studio.uploads.dataset_views import row_view
 
 MOST_ROWS = 60  # in one page
 MAX_SEARCH = 200  # characters

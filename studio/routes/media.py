@@ -11,8 +11,8 @@ from fastapi.responses import PlainTextResponse, Response
 from PIL import Image
 
 from backend.errors import StudioError
-from studio.asked_pictures import asked_picture
 from studio.services import Services
+from studio.uploads.asked_pictures import asked_picture
 
 THUMBNAIL_PX = 320  # the longer side
 CACHED = 600  # thumbnails of some 10 kB each

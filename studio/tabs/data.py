@@ -16,14 +16,21 @@ from backend.datasets.upload import ANNOTATIONS, PICTURES
 from backend.demo.datasets import DEMO_DATASETS
 from backend.errors import DatasetError, StudioError
 from backend.runs.records import ACTIVE
-from studio.data_islands import dataset_list, dataset_rows, dataset_tiles, import_report, upload_preview
-from studio.dataset_views import card_view, inspection_view, progress_view, refusal_view, report_view, tiles_view
-from studio.headings import card_head, page_head
 from studio.i18n import Translate
-from studio.importing import import_steps
+from studio.islands.data import dataset_list, dataset_rows, dataset_tiles, import_report, upload_preview
+from studio.islands.headings import card_head, page_head
 from studio.services import Services
 from studio.shared import Shared, Wish
-from studio.staged_upload import StagedUpload, stage
+from studio.uploads.dataset_views import (
+    card_view,
+    inspection_view,
+    progress_view,
+    refusal_view,
+    report_view,
+    tiles_view,
+)
+from studio.uploads.importing import import_steps
+from studio.uploads.staged_upload import StagedUpload, stage
 from studio.wiring import act, refresh, stream
 
 ROLES = ("image", "question", "answer", "system")

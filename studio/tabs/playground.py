@@ -14,13 +14,13 @@ from backend.conversation import PLACEHOLDER
 from backend.datasets.checks import CONTROL_TOKENS
 from backend.errors import DatasetError, NotFoundError, SpecError, StudioError
 from launcher.chat import Question
-from studio.asked_pictures import asked_folder, take_pictures
-from studio.headings import card_head, page_head
 from studio.i18n import Translate
-from studio.playground_islands import answers, picture_strip
+from studio.islands.headings import card_head, page_head
+from studio.islands.playground import answers, picture_strip
 from studio.services import Services
 from studio.shared import Shared, Wish, opened
 from studio.talks import Talk
+from studio.uploads.asked_pictures import asked_folder, take_pictures
 from studio.wiring import act, refresh, stream
 
 COLUMNS = 3

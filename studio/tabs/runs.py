@@ -12,13 +12,13 @@ from backend.ids import RunId
 from backend.runs.records import StopMode
 from backend.store.runs import MAX_NAME, MAX_NOTES
 from backend.store.views import RunView
-from studio.headings import card_head, page_head
 from studio.i18n import Translate
-from studio.run_islands import run_chart, run_list, run_log, run_tiles
-from studio.run_settings import settings_of
+from studio.islands.headings import card_head, page_head
+from studio.islands.runs import run_chart, run_list, run_log, run_tiles
+from studio.islands.train import settings_table
+from studio.planning.run_settings import settings_of
 from studio.services import Services
 from studio.shared import Shared, Wish
-from studio.train_islands import settings_table
 from studio.wiring import act, refresh
 
 VERBS = {

@@ -14,15 +14,15 @@ from backend.recipes.efforts import EFFORTS, with_effort
 from backend.recipes.library import RECIPE_OF, load_recipe
 from backend.recipes.resolve import resolve
 from backend.spec.run import RunSpec
-from studio.form import ADVANCED, Form, Problem, Reading, draw, is_used
-from studio.headings import card_head, page_head
 from studio.i18n import Translate
-from studio.model_choices import catalogue_choices, is_offered, model_choices
-from studio.plan import plan_of, refused, suggested_name
-from studio.preview import effort_of
+from studio.islands.headings import card_head, page_head
+from studio.islands.train import dataset_picker, plan_panel
+from studio.planning.form import ADVANCED, Form, Problem, Reading, draw, is_used
+from studio.planning.model_choices import catalogue_choices, is_offered, model_choices
+from studio.planning.plan import plan_of, refused, suggested_name
+from studio.planning.preview import effort_of
 from studio.services import Services
 from studio.shared import Shared, opened
-from studio.train_islands import dataset_picker, plan_panel
 from studio.wiring import act, refresh
 
 FIRST = ("lora", "balanced")  # strategy and effort that the page opens with

@@ -19,7 +19,7 @@ from browser_lab import (
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from backend.settings import Workspace
-from studio.demo_preparation import PREPARED
+from studio.serving.demo_preparation import PREPARED
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from backend.demo.datasets import DEMO_DATASETS, write_rows
 from backend.settings import ROOT, Workspace
-from studio.demo_preparation import PREPARED
+from studio.serving.demo_preparation import PREPARED
 
 pytestmark = [pytest.mark.browser, pytest.mark.torch]
 

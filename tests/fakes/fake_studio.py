@@ -13,7 +13,7 @@ from backend.settings import Workspace
 from launcher.settings import KeeperSettings
 from launcher.supervisor import Launcher
 from studio.services import build_services
-from studio.web import create_app
+from studio.serving.web import create_app
 
 FAKE = Path(__file__).with_name("fake_trainer.py")
 

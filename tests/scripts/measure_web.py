@@ -17,7 +17,7 @@ import psutil
 
 from backend.runs.events import EventWriter
 from backend.settings import ROOT, Workspace
-from studio.demo_preparation import PREPARED
+from studio.serving.demo_preparation import PREPARED
 from tests.scripts.readme import machine, write_section
 from tests.serving import SERVE, start_serving, stop_serving
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from backend.settings import Workspace
-from studio.demo_preparation import PREPARED
+from studio.serving.demo_preparation import PREPARED
 from tests.serving import Served, add_demo, start_serving, stop_serving
 
 

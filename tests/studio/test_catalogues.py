@@ -12,9 +12,10 @@ from studio.i18n import LANGUAGES, catalogue, translator
 
 SHOWN = {"label", "info", "placeholder", "title"}  # arguments whose text a person reads
 DRAWN = {"Button", "Markdown", "Tab", "Accordion", "Info", "Warning"}  # components whose first argument is one
-DRAWERS = sorted(
-    [*(ROOT / "studio" / "tabs").glob("*.py"), *(ROOT / "studio").glob("*_islands.py"), ROOT / "studio" / "app.py"]
-)
+DRAWERS = [
+    *sorted(path for room in ("tabs", "islands", "planning") for path in (ROOT / "studio" / room).glob("[a-z]*.py")),
+    ROOT / "studio" / "app.py",
+]
 SCRIPTS = sorted((ROOT / "static" / "js").glob("*.js"))
 
 

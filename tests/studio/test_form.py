@@ -9,9 +9,9 @@ from backend.recipes.library import load_recipe
 from backend.spec.reading import KNOBS
 from backend.spec.run import RunSpec
 from backend.spec.strategies import STRATEGIES, STRATEGY_NAMES
-from studio.form import ADVANCED, Form, draw, from_component, is_used, to_component
 from studio.i18n import LANGUAGES, catalogue, translator
-from studio.preview import value_at
+from studio.planning.form import ADVANCED, Form, draw, from_component, is_used, to_component
+from studio.planning.preview import value_at
 
 OTHER_VALUES = {
     "name": "receipts", "data.datasets": ({"name": "shapes", "weight": 2.0}, {"name": "charts", "weight": 0.5}),

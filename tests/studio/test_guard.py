@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from backend.settings import ROOT
-from studio.guard import GRADIO_PATHS, STUDIO_PATHS, is_loopback
+from studio.serving.guard import GRADIO_PATHS, STUDIO_PATHS, is_loopback
 from tests.serving import Served
 
 PATHS = ["/", "/zh/", "/healthz", "/ui/css/base.css", "/theme.css", "/config", "/api/runs"]
@@ -183,7 +183,7 @@ import json, sys
 from pathlib import Path
 from backend.settings import Workspace
 from studio.services import build_services
-from studio.web import create_app
+from studio.serving.web import create_app
 
 def paths(routed, above=""):
     for route in getattr(routed, "routes", []):

@@ -9,11 +9,11 @@ from backend.catalog.trained import trained_table
 from backend.recipes.library import RECIPE_OF, load_recipe
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
-from studio.form import Problem
 from studio.i18n import translator
-from studio.model_choices import is_offered, model_choices
-from studio.plan import gigabytes, percent, plan_of, refused, short, suggested_name
-from studio.run_settings import settings_of
+from studio.planning.form import Problem
+from studio.planning.model_choices import is_offered, model_choices
+from studio.planning.plan import gigabytes, percent, plan_of, refused, short, suggested_name
+from studio.planning.run_settings import settings_of
 from studio.services import Services, build_services
 
 ROWS = {"shapes": 480}

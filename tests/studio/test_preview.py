@@ -10,7 +10,7 @@ from backend.recipes.library import load_recipe, recipe_names
 from backend.spec.knobs import knobs_of
 from backend.spec.reading import apply_settings
 from backend.spec.run import DatasetShare, RunSpec
-from studio.preview import command_of_run, command_words, in_lines, planned_steps, studio_command
+from studio.planning.preview import command_of_run, command_words, in_lines, planned_steps, studio_command
 
 OTHER_VALUES = {
     "data.max_tokens": 1024, "data.seed": 7, "model.min_pixels": 784, "model.max_pixels": 784 * 100,

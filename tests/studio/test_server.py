@@ -15,9 +15,9 @@ import pytest
 
 from backend.errors import LaunchError
 from backend.settings import ROOT, Workspace
-from studio.demo_preparation import PREPARED
-from studio.server import serve
-from studio.workspace_lock import workspace_lock
+from studio.serving.demo_preparation import PREPARED
+from studio.serving.server import serve
+from studio.serving.workspace_lock import workspace_lock
 from tests.serving import Served, start_serving, stop_serving
 
 
@@ -181,7 +181,7 @@ def test_behind_a_proxy_the_prefix_is_part_of_every_address(tmp_path: Path):
     workspace = a_workspace(tmp_path)
     code = (
         "import sys; from pathlib import Path; from backend.settings import Workspace; "
-        "from studio.server import serve; "
+        "from studio.serving.server import serve; "
         "serve(Workspace(Path(sys.argv[1])), port=0, root_path='/studio/')"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE)

@@ -12,10 +12,10 @@ from backend.datasets.records import Report
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.errors import DatasetError
 from backend.settings import Workspace
-from studio.asked_pictures import MOST_PICTURES, asked_folder, asked_picture, take_pictures
-from studio.importing import import_steps
-from studio.staged_upload import StagedUpload, stage
-from studio.upkeep import KEEP_UPLOADS_S, remove_old_uploads
+from studio.serving.upkeep import KEEP_UPLOADS_S, remove_old_uploads
+from studio.uploads.asked_pictures import MOST_PICTURES, asked_folder, asked_picture, take_pictures
+from studio.uploads.importing import import_steps
+from studio.uploads.staged_upload import StagedUpload, stage
 
 
 @pytest.fixture

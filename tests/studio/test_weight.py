@@ -10,7 +10,7 @@ import httpx
 import psutil
 
 from backend.settings import ROOT, Workspace
-from studio.demo_preparation import PREPARED
+from studio.serving.demo_preparation import PREPARED
 from tests.scripts.measure_web import EMPTY, STUDIO, seconds_to_first_page
 from tests.serving import Served
 
@@ -58,7 +58,7 @@ def test_the_running_server_holds_no_training_stack_and_little_memory(studio: Se
 def test_the_assembled_app_imports_no_training_stack(tmp_path: Path):
     code = (
         "import sys; from pathlib import Path; from backend.settings import Workspace; "
-        "from studio.services import build_services; from studio.web import create_app; "
+        "from studio.services import build_services; from studio.serving.web import create_app; "
         "w = Workspace(Path(sys.argv[1])); w.prepare(); create_app(build_services(w)); print(*sys.modules)"
     )
     listed = subprocess.run(

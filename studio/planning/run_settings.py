@@ -6,9 +6,9 @@ from backend.recipes.efforts import with_effort
 from backend.recipes.library import load_recipe
 from backend.spec.reading import KNOBS
 from backend.spec.run import DatasetShare, RunSpec
-from studio.form import is_used
 from studio.i18n import Translate
-from studio.preview import command_of_run, effort_of, in_lines, recipe_of, value_at
+from studio.planning.form import is_used
+from studio.planning.preview import command_of_run, effort_of, in_lines, recipe_of, value_at
 
 _OWN = frozenset({"name", "data.datasets"})  # every run has its own; a recipe says nothing about them
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from backend.datasets.job import ImportOptions
 from backend.datasets.records import Report
 from backend.datasets.store import DatasetStore
-from studio.staged_upload import StagedUpload
+from studio.uploads.staged_upload import StagedUpload
 
 TOLD_EVERY_S = 0.2
 Step = float | Report  # the share done, then what was done

@@ -11,12 +11,12 @@ from fastapi.staticfiles import StaticFiles
 
 from backend.settings import STATIC
 from studio.app import build
-from studio.guard import Guard
-from studio.page_opening import PageOpening
 from studio.routes import datasets, media, metrics
 from studio.services import Services
+from studio.serving.guard import Guard
+from studio.serving.page_opening import PageOpening
+from studio.serving.upkeep import Upkeep
 from studio.theme import StudioTheme
-from studio.upkeep import Upkeep
 
 MAX_FILE_SIZE = "20gb"  # of one uploaded file; what it unpacks to has limits of its own
 STYLES = ("base", "data", "train", "runs", "playground")

@@ -17,7 +17,7 @@ from backend.spec.reading import KNOBS
 from backend.spec.run import RunSpec
 from backend.spec.strategies import Strategy
 from studio.i18n import Translate
-from studio.preview import value_at
+from studio.planning.preview import value_at
 
 ADVANCED = tuple(path for path, knob in KNOBS.items() if knob.advanced)
 _EMPTY = frozenset({"int_type", "float_type", "missing"})

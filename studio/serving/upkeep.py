@@ -8,8 +8,8 @@ from pathlib import Path
 
 from backend.errors import StudioError
 from backend.settings import Workspace
-from studio.asked_pictures import asked_folder
 from studio.services import Services
+from studio.uploads.asked_pictures import asked_folder
 
 LOOK_S = 2.0
 TIDY_S = 600.0

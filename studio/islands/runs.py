@@ -5,7 +5,7 @@ import gradio as gr
 from backend.runs.records import STATES
 from backend.spec.strategies import STRATEGY_NAMES
 from studio.i18n import Translate
-from studio.island import island
+from studio.islands.island import island
 
 PHASES = ("loading", "training", "saving")
 METRICS = ("loss", "grad_norm", "epoch", "language_rate", "merger_rate", "vision_rate", "samples_per_second",

@@ -4,7 +4,7 @@ from backend.catalog.checkpoints import added_models, model_folder
 from backend.catalog.models import CATALOGUE, Model
 from backend.store.views import RunView
 from studio.i18n import Translate
-from studio.plan import gigabytes
+from studio.planning.plan import gigabytes
 from studio.services import Services
 
 Choices = list[tuple[str, str]]  # what is shown, what a spec says

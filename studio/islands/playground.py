@@ -2,9 +2,9 @@
 
 import gradio as gr
 
-from studio.data_islands import bubble_words
 from studio.i18n import Translate
-from studio.island import island
+from studio.islands.data import bubble_words
+from studio.islands.island import island
 
 
 def answers(t: Translate, number: int) -> gr.HTML:

@@ -3,7 +3,7 @@
 import gradio as gr
 
 from studio.i18n import Translate
-from studio.island import island
+from studio.islands.island import island
 
 BUBBLE_WORDS = ("user", "assistant", "system", "picture", "enlarge", "blank", "examples")
 

@@ -14,9 +14,9 @@ from backend.recipes.resolve import resolve
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.spec.strategies import PARTS
-from studio.form import Problem
 from studio.i18n import Translate
-from studio.preview import command_words, in_lines, planned_steps
+from studio.planning.form import Problem
+from studio.planning.preview import command_words, in_lines, planned_steps
 
 MAX_SUGGESTION = 60  # characters of a suggested name
 _SCALES = ((10**9, "B"), (10**6, "M"), (10**3, "k"))

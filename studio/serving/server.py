@@ -8,8 +8,8 @@ import uvicorn
 
 from backend.errors import LaunchError
 from backend.settings import Workspace
-from studio.guard import is_loopback
-from studio.workspace_lock import workspace_lock
+from studio.serving.guard import is_loopback
+from studio.serving.workspace_lock import workspace_lock
 
 SHUTDOWN_S = 3  # for answers under way; open event streams would never end by themselves
 
@@ -48,7 +48,7 @@ def _serve(workspace: Workspace, listener: socket.socket, root_path: str) -> Non
     settle_gradio(workspace)
     gc.disable()  # a fifth of the start would go into looking through modules that stay for ever
     from studio.services import build_services  # noqa: PLC0415 - a taken port must be told before seconds of imports
-    from studio.web import create_app  # noqa: PLC0415 - gradio reads its environment when it is imported
+    from studio.serving.web import create_app  # noqa: PLC0415 - gradio reads its environment when it is imported
 
     app = create_app(build_services(workspace))
     gc.freeze()

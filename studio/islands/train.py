@@ -3,7 +3,7 @@
 import gradio as gr
 
 from studio.i18n import Translate
-from studio.island import island
+from studio.islands.island import island
 
 
 def dataset_picker(t: Translate) -> gr.HTML:
@@ -19,7 +19,7 @@ def dataset_picker(t: Translate) -> gr.HTML:
 
 
 def plan_panel(t: Translate) -> gr.HTML:
-    """Show what pressing Start would do. Value: a plan as `studio.plan` makes it."""
+    """Show what pressing Start would do. Value: a plan as `studio.planning.plan` makes it."""
     keys = ("title", "part", "how", "trained", "rate", "command", "copy", "copied", "problems")
     return island("planPanel", "train.js", {key: t(f"plan.{key}") for key in keys}, value={}, elem_id="plan")
 

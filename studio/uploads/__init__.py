@@ -1,0 +1,1 @@
+"""What browsers send and how datasets are shown: staged uploads, imports under way, pictures asked about."""
