@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from backend.datasets.store import ImportOptions
 
 from backend.datasets.records import ColumnMapping, Manifest, Problem
+from backend.datasets.store import ImportOptions
 from backend.demo.datasets import prepare_demo_datasets
 from backend.ids import DatasetName
 from studio.cli import doors

@@ -3,7 +3,6 @@
 from functools import cache
 
 from backend.datasets.store import DatasetStore
-
 from backend.errors import StudioError
 from backend.settings import Workspace, default_workspace
 from backend.store.runs import RunStore

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from backend.runs.records import TERMINAL
+from backend.spec.reading import spec_to_yaml
 from backend.store.views import RunView
 from studio.cli import doors
 from studio.cli.output import JSON_OPTION, explained, print_json, print_table, say
@@ -53,9 +54,16 @@ def listing(context: typer.Context, as_json: JSON_OPTION = False) -> None:
 
 @app.command()
 @explained
-def show(run: RUN, as_json: JSON_OPTION = False) -> None:
+def show(
+    run: RUN,
+    as_json: JSON_OPTION = False,
+    as_yaml: Annotated[bool, typer.Option("--yaml", help="Print its spec as YAML, for `studio train FILE`.")] = False,
+) -> None:
     """Show one run: state, progress, last metrics, checkpoints."""
     view = doors.run_store().find(run)
+    if as_yaml:
+        say(spec_to_yaml(view.spec).rstrip())
+        return
     if as_json:
         print_json(described(view) | {"spec": view.spec.model_dump(mode="json")})
         return

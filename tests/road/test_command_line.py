@@ -2,6 +2,7 @@
 
 import json
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,17 @@ def test_checkpoints_are_kept_to_the_number_asked_for(road):
     assert (Path(run["folder"]) / "checkpoint-4" / "vision.safetensors").is_file()
 
 
+def test_a_run_goes_to_yaml_and_is_trained_again_from_it(trained, road, tmp_path):
+    written = road.studio("runs", "show", trained["run_id"], "--yaml")
+    (tmp_path / "again.yaml").write_text(written.stdout, encoding="utf-8")
+
+    again = road.told("train", str(tmp_path / "again.yaml"), "--set", "optimiser.max_steps=2")
+
+    specs = [road.told("runs", "show", run["run_id"])["spec"] for run in (trained, again)]
+    specs[1]["optimiser"]["max_steps"] = 0
+    assert specs[0] == specs[1]
+
+
 def test_samples_that_are_too_long_are_left_out_and_counted(road):
     run = road.studio("train", "lora", "--dataset", "codes", "--set", "data.max_tokens=64", "--json")
 
@@ -100,6 +112,8 @@ def test_a_run_that_cannot_learn_fails_in_words(road):
 
 WRONG = {
     "no zip": (["dataset", "import", "{tmp}/broken.zip"], "broken.zip"),
+    "a zip that climbs out": (["dataset", "import", "{tmp}/climbs.zip"], "../evil.json"),
+    "a row without a picture": (["dataset", "import", "{tmp}/rows.jsonl"], "gone.png"),
     "no such file": (["dataset", "import", "{tmp}/nothing"], "nothing"),
     "unknown knob": (["train", "lora", "--dataset", "codes", "--set", "batching.batchsize=4"], "batching.batch_size"),
     "bad value": (["train", "lora", "--dataset", "codes", "--set", "batching.batch_size=0"], "batching.batch_size"),
@@ -125,6 +139,9 @@ WRONG = {
 def test_a_wrong_door_says_why_and_what_to_do(name, road, tmp_path):
     words, said = WRONG[name]
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 not really")
+    with zipfile.ZipFile(tmp_path / "climbs.zip", "w") as archive:
+        archive.writestr("../evil.json", "[]")
+    (tmp_path / "rows.jsonl").write_text('{"image": "gone.png", "question": "What?", "answer": "This."}\n')
     before = sorted(path.name for path in (road.root / "data").iterdir() if path.name != ".staging")
 
     done = road.studio(*(word.replace("{tmp}", str(tmp_path)) for word in words))
