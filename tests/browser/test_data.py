@@ -194,7 +194,7 @@ def test_a_held_out_file_of_its_own_is_used(page: Page, served: Served, tmp_path
     assert served.datasets.get("train-part").split.kind == "given"
 
 
-def test_an_empty_workspace_says_what_to_do_next(open_page: Callable[..., Watched], served: Served, page: Page):
+def test_an_empty_workspace_says_what_to_do_next(open_page: Callable[..., Watched], served: Served):
     hidden = served.workspace.data.with_name("data-elsewhere")
     served.workspace.data.rename(hidden)
     try:

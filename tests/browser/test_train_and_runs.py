@@ -172,10 +172,10 @@ def test_the_plan_stays_in_view_while_the_form_scrolls(page: Page):
 def test_weights_show_each_datasets_share_of_the_samples(page: Page):
     open_tab(page, "train")
     page.get_by_role("checkbox", name=re.compile("^shapes")).check()
-    page.get_by_label("Weight of shapes").fill("12")
+    page.get_by_label("Weight of shapes").fill("15")
     page.get_by_label("Weight of shapes").press("Tab")
 
-    expect(page.locator("#plan")).to_contain_text("--dataset shapes:12")
+    expect(page.locator("#plan")).to_contain_text("--dataset shapes:15")
     expect(page.locator(".dataset", has=page.get_by_label("Weight of shapes"))).to_contain_text("75% of the samples")
 
 
