@@ -193,7 +193,7 @@ def main() -> None:
     from launcher.supervisor import Launcher  # noqa: PLC0415 - slow to import, and needed only now
 
     launcher = Launcher.open(Workspace(folder.path.parent.parent), settings)
-    launcher.schedule()
+    launcher.schedule(judges=False)
     launcher.runs.close()
 
 
