@@ -44,7 +44,7 @@ def test_p5_a_reused_pid_is_not_our_process_and_is_not_signalled(
     assert sleeper.poll() is None
 
 
-@pytest.mark.parametrize("pid", [0, 1, -1, True, "12", 2**40, os.getpid()])
+@pytest.mark.parametrize("pid", [0, 1, -1, True, "12", 2**40, pytest.param(os.getpid(), id="own")])
 def test_p6_pids_that_mean_everyone_or_nobody_are_never_signalled(
     pid: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
