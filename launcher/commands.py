@@ -32,7 +32,9 @@ class Command:
         return child_environment() | self.env
 
 
-def training_command(folder: RunFolder, devices: tuple[str, ...], master_port: int, threads: int = 0) -> Command:
+def training_command(
+    folder: RunFolder, devices: tuple[str, ...], master_port: int, *, threads: int = 0, processes: int = 1
+) -> Command:
     """Train the run in `folder` with DeepSpeed's own launcher; its folder is the program's only argument.
 
     Args:
@@ -40,15 +42,16 @@ def training_command(folder: RunFolder, devices: tuple[str, ...], master_port: i
         devices: `cuda:<index>` each, or `cpu:0` alone.
         master_port: where the run's processes meet.
         threads: of each process; 0 shares the cores out.
+        processes: how many on a CPU; on GPUs there is one for each.
     """
     launcher = [
         sys.executable, "-m", "deepspeed.launcher.runner",
         "--hostfile", os.devnull,  # else a machine with a /job/hostfile would start the run elsewhere
         "--log_level", "error",
-        *_where(devices), PORT_FLAG, str(master_port),
+        *_where(devices, processes), PORT_FLAG, str(master_port),
     ]  # fmt: skip
     program = ["--no_local_rank", "--module", "backend.training", str(folder.path.resolve())]
-    return Command((*launcher, *program), run_environment(folder, devices, threads))
+    return Command((*launcher, *program), run_environment(folder, devices, threads=threads, processes=processes))
 
 
 def keeper_command(folder: RunFolder, settings: KeeperSettings, devices: tuple[str, ...]) -> Command:
@@ -57,23 +60,36 @@ def keeper_command(folder: RunFolder, settings: KeeperSettings, devices: tuple[s
     return Command((*program, settings.model_dump_json(), ",".join(devices)), {"PYTHONPATH": _python_path()})
 
 
-def run_environment(folder: RunFolder, devices: tuple[str, ...], threads: int = 0) -> dict[str, str]:
+def run_environment(
+    folder: RunFolder, devices: tuple[str, ...], *, threads: int = 0, processes: int = 1
+) -> dict[str, str]:
     """What every process of a run sees beside `child_environment()`."""
     inherited = child_environment()
-    wanted = str(threads) if threads else inherited.get("OMP_NUM_THREADS", str(_cores_for(len(devices))))
-    environment = {
+    shared_out = _cores_for(max(len(devices), processes))
+    wanted = str(threads) if threads else inherited.get("OMP_NUM_THREADS", str(shared_out))
+    environment = _program_settings() | {
         RUN_MARKER: folder.run_id,
         FOLDER_MARKER: str(folder.path.resolve()),
-        "PYTHONPATH": _python_path(),
-        "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": wanted,
-        "HF_HUB_OFFLINE": "1",  # models were fetched before; a run must not wait for a network
-        "TOKENIZERS_PARALLELISM": "false",
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # the order of nvidia-smi, by which devices are counted here
     }
     if devices == ("cpu:0",):
         environment["DS_ACCELERATOR"] = "cpu"
     return environment
+
+
+def program_environment() -> dict[str, str]:
+    """What a program that is no run sees, the export for one."""
+    return child_environment() | _program_settings()
+
+
+def _program_settings() -> dict[str, str]:
+    return {
+        "PYTHONPATH": _python_path(),
+        "PYTHONUNBUFFERED": "1",
+        "HF_HUB_OFFLINE": "1",  # models were fetched before; a program must not wait for a network
+        "TOKENIZERS_PARALLELISM": "false",
+    }
 
 
 def with_port(argv: tuple[str, ...], port: int) -> tuple[str, ...]:
@@ -90,10 +106,10 @@ def _python_path() -> str:
     return os.pathsep.join(dict.fromkeys([str(ROOT), *(str(Path(place).resolve()) for place in inherited if place)]))
 
 
-def _where(devices: tuple[str, ...]) -> tuple[str, str]:
+def _where(devices: tuple[str, ...], processes: int) -> tuple[str, str]:
     """Name the processors for DeepSpeed: GPUs by index; a CPU has no slots to include, only a number of processes."""
     if devices == ("cpu:0",):
-        return ("--num_gpus", "1")
+        return ("--num_gpus", str(processes))
     return ("--include", "localhost:" + ",".join(device.removeprefix("cuda:") for device in devices))
 
 

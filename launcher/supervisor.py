@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Self
 
+from backend.catalog.checkpoints import newest_resumable, resumable
 from backend.deepspeed_config import deepspeed_config
 from backend.errors import LaunchError
 from backend.ids import RunId, new_run_id
@@ -99,6 +100,26 @@ class Launcher:
         self.runs.add(folder.run_id, spec, time.time())
         self.schedule()
         return folder.run_id
+
+    def resume(self, run_id: str, checkpoint: str = "") -> RunId:
+        """Go on from a checkpoint of a run that has ended, as a new run chained to it.
+
+        Args:
+            run_id: which run.
+            checkpoint: one of it; by default the newest that holds the optimizer's state.
+
+        Raises:
+            NotFoundError: no such run, or it has no such checkpoint.
+            CheckpointError: the checkpoint is damaged.
+            LaunchError: the run is still at work, or the new one cannot be submitted.
+        """
+        run = self.runs.get(run_id)
+        if not run.is_over:
+            raise LaunchError(f"`{run.id}` is still {run.state}", hint="Stop it first, or wait for its end")
+        name = checkpoint or newest_resumable(run.folder)
+        resumable(f"{run.id}/{name}", self.workspace)
+        spec = run.spec.model_copy(update={"resumed_from": f"{run.id}/{name}", "name": run.name})
+        return self.submit(spec)
 
     def schedule(self, *, judges: bool = True) -> None:
         """Reconcile, then start every queued run whose devices are free. Pages call it as often as they look.
@@ -241,11 +262,11 @@ class Launcher:
             self.runs.release(run.id)
 
     def _command_of(self, run: RunView, claim: Claim) -> Command:
-        threads = run.spec.devices.threads
+        threads, processes = run.spec.devices.threads, run.spec.devices.processes
         if not self._settings.program:
-            return training_command(run.folder, claim.devices, claim.port, threads)
+            return training_command(run.folder, claim.devices, claim.port, threads=threads, processes=processes)
         argv = (*self._settings.program, str(run.folder.path.resolve()))
-        return Command(argv, run_environment(run.folder, claim.devices, threads))
+        return Command(argv, run_environment(run.folder, claim.devices, threads=threads, processes=processes))
 
 
 def _tell(folder: RunFolder, offset: int, on_event: OnEvent | None) -> int:

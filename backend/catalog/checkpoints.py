@@ -17,6 +17,7 @@ from backend.spec.strategies import StrategyName
 
 COMPLETE = "complete.json"  # written last: without it a checkpoint does not exist
 VISION_WEIGHTS = "vision.safetensors"  # trained vision weights beside an adapter
+STATE = "state"  # within a checkpoint: optimizer, schedule and random numbers, for going on from it
 
 
 class CheckpointRecord(BaseModel):
@@ -81,6 +82,41 @@ def resolve_checkpoint(reference: str, workspace: Workspace) -> Checkpoint:
             f"`{reference}` was trained on the adapter `{record.base}`", hint="Export that run to a whole model first"
         )
     return Checkpoint(reference, folder, base.base_folder, folder)
+
+
+def resumable_names(folder: RunFolder) -> list[str]:
+    """The checkpoints of a run that hold the optimizer's state, by step."""
+    return [path.name for path in folder.checkpoints() if (path / STATE).is_dir()]
+
+
+def newest_resumable(folder: RunFolder) -> str:
+    """The last checkpoint that a run can go on from. Raises NotFoundError where there is none."""
+    names = resumable_names(folder)
+    if not names:
+        raise NotFoundError(
+            f"Run `{folder.run_id}` has no checkpoint to go on from",
+            hint="Train again with `saving.every_steps` or `saving.every_minutes` set",
+        )
+    return names[-1]
+
+
+def resumable(reference: str, workspace: Workspace) -> Path:
+    """Find the checkpoint `run-id/checkpoint-N` of this workspace that a run can go on from.
+
+    Only a run's own checkpoints: an optimizer's state from elsewhere is never read.
+
+    Raises:
+        NotFoundError: no such run or checkpoint, or one without the optimizer's state.
+        CheckpointError: a checkpoint that is damaged.
+    """
+    run, _, name = reference.partition("/")
+    names = resumable_names(RunFolder(workspace.output / run)) if is_safe_name(run) else []
+    if name not in names:
+        hint = f"Run `{run}` has: {', '.join(names) or 'none'}"
+        raise NotFoundError(f"`{reference}` is no checkpoint to go on from", hint=hint)
+    folder = workspace.output / run / name
+    read_record(folder)
+    return folder
 
 
 def read_record(folder: Path) -> CheckpointRecord | None:

@@ -22,9 +22,10 @@ class Rates:
 
     def suggested(self, part: PartName, how: How) -> float:
         """The rate for `part` when it is trained `how`."""
-        if part in ("language", "head"):
-            return self.language_lora if how == "lora" else self.language_full
-        return self.merger if part == "merger" else self.vision
+        if how == "lora":
+            return self.language_lora  # an adapter starts at zero, wherever it stands
+        full = {"language": self.language_full, "head": self.language_full, "merger": self.merger}
+        return full.get(part, self.vision)
 
 
 @dataclass(frozen=True, slots=True)

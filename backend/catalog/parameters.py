@@ -51,13 +51,36 @@ def count_parameters(config: dict[str, Any]) -> Counts:
     }
 
 
-def count_adapters(config: dict[str, Any], rank: int) -> int:
-    """Count the LoRA parameters of the seven linear layers of every language layer."""
+def count_adapters(config: dict[str, Any], part: PartName, rank: int, *, dora: bool = False) -> int:
+    """Count the adapter parameters that LoRA adds to the linear layers of a part's blocks.
+
+    Args:
+        config: the model's.
+        part: the language model has seven linear layers a block, the vision tower five; other parts get no adapters.
+        rank: of the two matrices of each adapter.
+        dora: each adapter also learns the length of every output.
+    """
+    places = {"language": _language_linears, "vision": _vision_linears}
+    if part not in places:
+        return 0
+    blocks, sides = places[part](config)
+    return sum(rank * (inputs + outputs) + (outputs if dora else 0) for inputs, outputs in sides) * blocks
+
+
+def _language_linears(config: dict[str, Any]) -> tuple[int, list[tuple[int, int]]]:
+    """Number of blocks, and (inputs, outputs) of each linear layer in one."""
     text = config.get("text_config", config)
     width, inner = text["hidden_size"], text["intermediate_size"]
     keys = text["num_key_value_heads"] * (width // text["num_attention_heads"])
-    sides = 2 * (width + width) + 2 * (width + keys) + 3 * (width + inner)
-    return int(text["num_hidden_layers"] * rank * sides)
+    attention = [(width, width), (width, keys), (width, keys), (width, width)]
+    return int(text["num_hidden_layers"]), [*attention, (width, inner), (width, inner), (inner, width)]
+
+
+def _vision_linears(config: dict[str, Any]) -> tuple[int, list[tuple[int, int]]]:
+    vision = config["vision_config"]
+    width, inner = vision["hidden_size"], vision["intermediate_size"]
+    sides = [(width, 3 * width), (width, width), (width, inner), (width, inner), (inner, width)]
+    return int(vision["depth"]), sides
 
 
 def _tower(vision: dict[str, Any]) -> int:

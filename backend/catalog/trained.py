@@ -32,7 +32,8 @@ def trained_table(spec: RunSpec, workspace: Workspace) -> list[TrainedPart]:
     rows = []
     for part in PARTS:
         how = spec.table.how(part)
-        trained = {"frozen": 0, "full": counts[part], "lora": count_adapters(config, spec.strategy.lora_rank)}[how]
+        adapters = count_adapters(config, part, spec.strategy.lora_rank, dora=spec.strategy.dora)
+        trained = {"frozen": 0, "full": counts[part], "lora": adapters}[how]
         rows.append(TrainedPart(part, how, counts[part], trained, rate_of(spec, part)))
     return [row for row in rows if row.total]
 

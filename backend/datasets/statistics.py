@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from backend.conversation import Row
 from backend.datasets.pictures import PictureOutcome
 from backend.datasets.records import Statistics
-from backend.spec.run import ModelKnobs
+from backend.spec.inputs import ModelKnobs
 from backend.vision_tokens import tokens_for_picture
 
 MAX_ANSWERS = 10

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from backend.spec.run import RunSpec
-from backend.spec.strategies import LORA_LANGUAGE, PARTS, PartName, part_of
+from backend.spec.strategies import PARTS, PartName, part_of
 
 WRAPPER = "base_model.model."  # what peft puts before every name
 
@@ -17,26 +17,30 @@ def apply_strategy(model: nn.Module, spec: RunSpec) -> nn.Module:
     Returns:
         The model, wrapped by peft where adapters were added.
     """
-    adapted = model
-    if spec.table.uses_lora:
-        config = LoraConfig(
-            r=spec.strategy.lora_rank,
-            lora_alpha=spec.strategy.lora_alpha,
-            lora_dropout=spec.strategy.lora_dropout,
-            target_modules=LORA_LANGUAGE,
-            task_type="CAUSAL_LM",
-        )
-        adapted = get_peft_model(model, config)
+    adapted = get_peft_model(model, lora_config(spec)) if spec.table.uses_lora else model
     for name, parameter in adapted.named_parameters():
         parameter.requires_grad_(is_trained(name, spec))
     return adapted
 
 
+def lora_config(spec: RunSpec) -> LoraConfig:
+    """The adapters of a spec whose strategy has some, their places anchored on full module paths."""
+    chosen = spec.strategy
+    return LoraConfig(
+        r=chosen.lora_rank,
+        lora_alpha=chosen.lora_alpha,
+        lora_dropout=chosen.lora_dropout,
+        target_modules=spec.table.lora_targets,
+        use_dora=chosen.dora,
+        use_rslora=chosen.rslora,
+        task_type="CAUSAL_LM",
+    )
+
+
 def is_trained(name: str, spec: RunSpec) -> bool:
     """Whether the parameter of that name gets a gradient."""
-    if ".lora_" in name:
-        return spec.table.uses_lora
-    return spec.table.how(part_of(plain_name(name))) == "full"
+    how = spec.table.how(part_of(plain_name(name)))
+    return how == ("lora" if ".lora_" in name else "full")
 
 
 def plain_name(name: str) -> str:
@@ -54,7 +58,7 @@ def optimiser_groups(model: nn.Module, spec: RunSpec) -> list[dict[str, Any]]:
     groups: dict[tuple[PartName, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            decays = parameter.ndim >= 2
+            decays = len(whole_shape(parameter)) >= 2
             groups.setdefault((part_of(plain_name(name)), decays), []).append(parameter)
     order = sorted(groups, key=lambda key: (PARTS.index(key[0]), not key[1]))
     return [
@@ -68,6 +72,16 @@ def optimiser_groups(model: nn.Module, spec: RunSpec) -> list[dict[str, Any]]:
     ]
 
 
+def whole_shape(parameter: nn.Parameter) -> tuple[int, ...]:
+    """The shape of a parameter as released, also where ZeRO-3 has left this process only a piece of it."""
+    return tuple(getattr(parameter, "ds_shape", parameter.shape))
+
+
+def whole_size(parameter: nn.Parameter) -> int:
+    """How many numbers a parameter has as released, also under ZeRO-3."""
+    return int(getattr(parameter, "ds_numel", parameter.numel()))
+
+
 def _rates(spec: RunSpec) -> dict[PartName, float]:
     """The resolved spec's rate of each part; a frozen part has none and is never asked for."""
     chosen = spec.optimiser
@@ -78,8 +92,3 @@ def _rates(spec: RunSpec) -> dict[PartName, float]:
         "head": chosen.language_rate,
     }
     return {part: rate for part, rate in named.items() if rate is not None}
-
-
-def is_adapted(model: nn.Module) -> bool:
-    """Whether peft wraps the model."""
-    return isinstance(model, PeftModel)

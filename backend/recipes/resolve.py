@@ -7,7 +7,8 @@ from backend.catalog.trained import rate_of
 from backend.datasets.store import DatasetStore
 from backend.errors import SpecError, StudioError
 from backend.settings import Workspace
-from backend.spec.run import DatasetShare, RunSpec
+from backend.spec.inputs import DatasetShare
+from backend.spec.run import RunSpec
 
 
 def resolve(spec: RunSpec, workspace: Workspace) -> RunSpec:

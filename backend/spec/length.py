@@ -1,8 +1,10 @@
-"""How long a run is: samples of one pass, and optimizer steps; the page plans by this and the trainer obeys it."""
+"""How long a run is, as far as can be told before it starts."""
 
 import math
 
 from backend.spec.run import RunSpec
+
+USUAL_FILL = 0.9  # how full a pass of many samples gets on average under a token budget
 
 
 def samples_in_pass(rows: int, weight: float) -> int:
@@ -10,7 +12,20 @@ def samples_in_pass(rows: int, weight: float) -> int:
     return max(1, round(rows * weight)) if rows else 0
 
 
-def optimizer_steps(spec: RunSpec, samples: int) -> int:
-    """Optimizer steps of a run whose passes have `samples` samples: by epochs, but no more than the step limit."""
-    by_epochs = math.ceil(spec.optimiser.epochs * math.ceil(samples / spec.samples_per_step))
+def samples_per_step(spec: RunSpec, mean_tokens: float) -> float:
+    """Samples of one optimizer step: exact by batch size, an estimate from the mean length under a token budget."""
+    if not spec.batching.max_tokens or not mean_tokens:
+        return float(spec.samples_per_step)
+    in_pass = max(1.0, USUAL_FILL * spec.batching.max_tokens / mean_tokens)
+    return in_pass * spec.batching.accumulation_steps * spec.processes
+
+
+def optimizer_steps(spec: RunSpec, samples: int, mean_tokens: float = 0.0) -> int:
+    """Optimizer steps of a run whose passes have `samples` samples: by epochs, but no more than the step limit.
+
+    The trainer counts for itself; the two agree but for a token budget, where this is an estimate.
+    """
+    per_pass = math.ceil(samples / samples_per_step(spec, mean_tokens))
+    whole = int(spec.optimiser.epochs)
+    by_epochs = whole * per_pass + math.ceil(round((spec.optimiser.epochs - whole) * per_pass, 6))
     return min(by_epochs, spec.optimiser.max_steps or by_epochs)

@@ -21,7 +21,10 @@ PREFIXES: dict[PartName, str] = {
     "language": "model.language_model.",
     "head": "lm_head.",
 }
-LORA_LANGUAGE = r"model\.language_model\.layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"
+LORA_TARGETS: dict[PartName, str] = {
+    "vision": r"model\.visual\.blocks\.\d+\.(attn\.(qkv|proj)|mlp\.(gate|up|down)_proj)",
+    "language": r"model\.language_model\.layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,13 @@ class Strategy:
 
     @property
     def uses_lora(self) -> bool:
-        """Whether adapters are added to the language model."""
-        return self.language == "lora"
+        """Whether adapters are added to some part."""
+        return "lora" in (self.vision, self.merger, self.language, self.head)
+
+    @property
+    def lora_targets(self) -> str:
+        """A regular expression that the full path of each adapted module matches whole."""
+        return "|".join(f"({LORA_TARGETS[part]})" for part in LORA_TARGETS if self.how(part) == "lora")
 
     @property
     def is_whole(self) -> bool:

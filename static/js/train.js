@@ -59,6 +59,9 @@
   /** What pressing Start would do: table, bar, steps, problems, command. */
   studio.planPanel = (host, props, watch) => {
     const words = props.words;
+    let isUnfolded = false; // DeepSpeed's configuration stays as the person left it while the plan is drawn anew
+    const deepspeed = (text) => text && el("details", { class: "deepspeed", open: isUnfolded, ontoggle: (event) => (isUnfolded = event.target.open) },
+      el("summary", {}, words.deepspeed), el("pre", { tabindex: "0", "aria-label": "deepspeed.json" }, text));
     const draw = () => {
       const plan = props.value || {};
       if (!plan.problems) return;
@@ -72,7 +75,8 @@
       const facts = [plan.steps, plan.memory].filter(Boolean).map((text) => el("li", {}, text));
       const problems = plan.problems.length ? el("div", { class: "problems", role: "status" }, el("h3", {}, words.problems), el("ul", {}, ...plan.problems.map((text) => el("li", {}, ...studio.prose(text))))) : null;
       studio.redraw(host, el("h2", { class: "ct" }, words.title), table, bar, facts.length ? el("ul", { class: "facts" }, ...facts) : null,
-        plan.command ? commandBlock(words, plan.command) : null, problems);
+        plan.notes.length ? el("ul", { class: "notes" }, ...plan.notes.map((text) => el("li", { class: "warning" }, ...studio.prose(text)))) : null,
+        plan.command ? commandBlock(words, plan.command) : null, deepspeed(plan.deepspeed) || null, problems);
     };
     watch("value", draw);
     draw();

@@ -20,7 +20,7 @@ def dataset_picker(t: Translate) -> gr.HTML:
 
 def plan_panel(t: Translate) -> gr.HTML:
     """Show what pressing Start would do. Value: a plan as `studio.planning.plan` makes it."""
-    keys = ("title", "part", "how", "trained", "rate", "command", "copy", "copied", "problems")
+    keys = ("title", "part", "how", "trained", "rate", "command", "copy", "copied", "deepspeed", "problems")
     return island("planPanel", "train.js", {key: t(f"plan.{key}") for key in keys}, value={}, elem_id="plan")
 
 

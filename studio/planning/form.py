@@ -1,5 +1,6 @@
 """Draw a spec's knobs as components and read them back: a knob is spelled only in `backend/spec/`."""
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -61,11 +62,19 @@ class Form:
         """Lay the values of `inputs` over `base`; knobs that the chosen strategy does not use keep the base's value."""
         said = {path: from_component(KNOBS[path], raw) for path, raw in zip(self.components, values, strict=True)}
         try:
-            table = base.with_values({"strategy.name": said.get("strategy.name", base.strategy.name)}).table
+            table = self._table(base, said)
             said = {path: value for path, value in said.items() if is_used(path, table)}
             return Reading(base.with_values(said), ())
         except ValidationError as error:
             return Reading(None, tuple(problems_in_words(error, self.t)))
+
+    def _table(self, base: RunSpec, said: dict[str, Any]) -> Strategy:
+        """The module table that the form means; it decides which of its knobs are read."""
+        changes = {"strategy.name": said.get("strategy.name", base.strategy.name)}
+        row = base.with_values(changes).table
+        if row.uses_lora and row.vision == "frozen":
+            changes["strategy.lora_vision"] = said.get("strategy.lora_vision", base.strategy.lora_vision)
+        return base.with_values(changes).table
 
     def check(self, base: RunSpec, values: Sequence[Any]) -> list[dict[str, Any]]:
         """Say for each input whether it is acceptable, for `validator=` of an event."""
@@ -97,6 +106,8 @@ def draw(path: str, base: RunSpec, t: Translate, **shown: Any) -> Any:
         return gr.Dropdown([(t(f"choice.{path}.{choice}"), choice) for choice in get_args(kind)], **look)
     if kind is bool:
         return gr.Checkbox(**look)
+    if get_origin(kind) is dict:
+        return gr.Textbox(lines=3, max_lines=12, **look)
     if kind in (int, float) and not optional:
         return gr.Number(step=_step(knob), **look)
     return gr.Textbox(max_lines=1, placeholder=t("form.automatic") if optional else None, **look)
@@ -104,7 +115,7 @@ def draw(path: str, base: RunSpec, t: Translate, **shown: Any) -> Any:
 
 def is_used(path: str, table: Strategy) -> bool:
     """Whether a strategy reads this knob: adapters' knobs without adapters, or a frozen part's rate, mean nothing."""
-    if path.startswith("strategy.lora_"):
+    if path.startswith("strategy.") and path != "strategy.name":
         return table.uses_lora
     part = {"optimiser.language_rate": "language", "optimiser.merger_rate": "merger", "optimiser.vision_rate": "vision"}
     return path not in part or table.how(part[path]) != "frozen"  # type: ignore[arg-type]
@@ -116,6 +127,8 @@ def to_component(knob: Knob, value: Any) -> Any:
         return [{"name": share.name, "weight": share.weight, "chosen": True} for share in value]
     if _kind(knob)[1]:  # a number that may be left out: Gradio's number field would turn nothing into 0
         return "" if value is None else f"{value:g}"
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, indent=1) if value else ""
     return ", ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
@@ -128,7 +141,19 @@ def from_component(knob: Knob, raw: Any) -> Any:
         return (raw.strip() or None) if isinstance(raw, str) else raw
     if get_origin(kind) is tuple:
         return [part for part in re.split(r"[\s,，、]+", str(raw or "")) if part]
+    if get_origin(kind) is dict:
+        return _json_object(raw)
     return (raw or "").strip() if kind is str and isinstance(raw, str | None) else raw
+
+
+def _json_object(raw: Any) -> Any:
+    """Read the text of a JSON object, nothing as an empty one; anything else is passed on to be refused."""
+    if not isinstance(raw, str):
+        return raw
+    try:
+        return json.loads(raw) if raw.strip() else {}
+    except ValueError:
+        return raw
 
 
 def problems_in_words(error: ValidationError, t: Translate) -> Iterable[Problem]:
@@ -150,6 +175,8 @@ def _said(problem: ErrorDetails, t: Translate) -> str:
             return t(f"problem.{kind}", limit=f"{next(iter(context.values())):,g}")
         case "string_too_long":
             return t("problem.string_too_long", limit=context["max_length"])
+        case "dict_type":
+            return t("problem.not_json")
         case "int_from_float":
             return t("problem.int_from_float")
         case kind if kind in _EMPTY and problem["input"] is None:

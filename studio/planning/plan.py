@@ -1,11 +1,13 @@
 """What pressing Start would do, as facts: parts and rates, steps, memory, the command, what is in the way."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from backend.catalog.checkpoints import model_folder
 from backend.catalog.models import CATALOGUE
 from backend.catalog.trained import TrainedPart, estimated_memory_bytes, memory_by_strategy, rate_of, trained_table
+from backend.deepspeed_config import deepspeed_config
 from backend.errors import StudioError
 from backend.ids import slug
 from backend.recipes.efforts import Effort
@@ -15,6 +17,7 @@ from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.spec.strategies import PARTS
 from studio.i18n import Translate
+from studio.planning.fitting import Fitting, fittings
 from studio.planning.form import Problem
 from studio.planning.preview import command_words, in_lines, planned_steps
 
@@ -30,7 +33,9 @@ class Plan(NamedTuple):
     share: float  # of all parameters, 0 to 1
     steps: str
     memory: str
+    notes: list[str]  # what is worth knowing before it starts, e.g. rows that are too long
     command: str
+    deepspeed: str  # the deepspeed.json that it makes
     problems: list[str]
 
 
@@ -42,22 +47,28 @@ def plan_of(
         rows = trained_table(spec, workspace)
     except StudioError:
         rows = []  # the model is not here: its parts can be named, its adapters not be counted
+    try:
+        fitted = fittings(spec, workspace)
+    except StudioError:
+        fitted = []  # what is missing is said among the problems
     total, trained = sum(row.total for row in rows), sum(row.trained for row in rows)
     words = command_words(spec, RECIPE_OF[spec.strategy.name], effort)
     return Plan(
         parts=_parts(spec, rows, t),
         bar=t("plan.bar", trained=short(trained), total=short(total), share=percent(trained, total)) if total else "",
         share=min(1.0, trained / total) if total else 0.0,
-        steps=_steps(spec, train_rows, t),
+        steps=_steps(spec, train_rows, fitted, t),
         memory=_memory(spec, rows, t),
+        notes=_notes(spec, fitted, t),
         command=in_lines(words),
+        deepspeed=json.dumps(deepspeed_config(spec), indent=1),
         problems=_problems(spec, workspace, t),
     )._asdict()
 
 
 def refused(problems: Sequence[Problem]) -> dict[str, Any]:
     """The plan of a form that makes no spec: only what to mend."""
-    return Plan([], "", 0.0, "", "", "", [problem.sentence for problem in problems])._asdict()
+    return Plan([], "", 0.0, "", "", [], "", "", [problem.sentence for problem in problems])._asdict()
 
 
 def suggested_name(spec: RunSpec) -> str:
@@ -103,8 +114,21 @@ def _parts(spec: RunSpec, rows: Sequence[TrainedPart], t: Translate) -> list[dic
     return shown
 
 
-def _steps(spec: RunSpec, train_rows: Mapping[str, int], t: Translate) -> str:
-    steps = planned_steps(spec, train_rows)
+def _notes(spec: RunSpec, fitted: Sequence[Fitting], t: Translate) -> list[str]:
+    """Rows that are too long, with what becomes of them."""
+    said = []
+    for each in fitted:
+        for key, count in (("left_out", each.left_out), ("shrunk", each.shrunk)):
+            if count:
+                about = f"{count:,}" if each.is_exact else t("plan.about", count=f"{count:,}")
+                numbers = {"name": each.name, "count": about, "longest": f"{each.longest_tokens:,}"}
+                said.append(t(f"plan.{key}", limit=f"{spec.data.max_tokens:,}", **numbers))
+    return said
+
+
+def _steps(spec: RunSpec, train_rows: Mapping[str, int], fitted: Sequence[Fitting], t: Translate) -> str:
+    kept = {each.name: each.rows - each.left_out for each in fitted}
+    steps = planned_steps(spec, dict(train_rows) | kept, {each.name: each.mean_tokens for each in fitted})
     if not steps.samples:
         return ""
     passes = t("plan.pass") if steps.passes == 1 else t("plan.passes", passes=f"{steps.passes:g}")

@@ -9,7 +9,7 @@ import yaml
 
 from backend.recipes.efforts import EFFORTS, Effort, with_effort
 from backend.recipes.library import RECIPE_OF, load_recipe, recipe_names
-from backend.spec.length import optimizer_steps, samples_in_pass
+from backend.spec.length import optimizer_steps, samples_in_pass, samples_per_step
 from backend.spec.reading import KNOBS
 from backend.spec.run import RunSpec
 
@@ -75,17 +75,22 @@ def in_lines(words: list[str]) -> str:
     return " \\\n  ".join(lines)
 
 
-def planned_steps(spec: RunSpec, train_rows: Mapping[str, int]) -> Steps:
+def planned_steps(
+    spec: RunSpec, train_rows: Mapping[str, int], mean_tokens: Mapping[str, float] | None = None
+) -> Steps:
     """Count the optimizer steps of a run; rows that turn out too long to be learned make it shorter.
 
     Args:
         spec: what is to be run.
         train_rows: training rows by dataset name; a dataset that is not in it counts as empty.
+        mean_tokens: of a sample of each dataset, where a token budget makes the passes.
     """
-    samples = sum(samples_in_pass(train_rows.get(share.name, 0), share.weight) for share in spec.data.datasets)
-    steps = optimizer_steps(spec, samples)
-    unlimited = optimizer_steps(spec.with_values({"optimiser.max_steps": 0}), samples)
-    return Steps(samples, spec.optimiser.epochs, spec.samples_per_step, steps, steps < unlimited)
+    shares = {share.name: samples_in_pass(train_rows.get(share.name, 0), share.weight) for share in spec.data.datasets}
+    samples, known = sum(shares.values()), mean_tokens or {}
+    mean = sum(count * known.get(name, 0.0) for name, count in shares.items()) / max(1, samples)
+    steps = optimizer_steps(spec, samples, mean)
+    unlimited = optimizer_steps(spec.with_values({"optimiser.max_steps": 0}), samples, mean)
+    return Steps(samples, spec.optimiser.epochs, round(samples_per_step(spec, mean)), steps, steps < unlimited)
 
 
 def value_at(spec: RunSpec, path: str) -> Any:

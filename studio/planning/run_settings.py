@@ -1,11 +1,13 @@
 """The settings a run was started with, as a table for people: from its own spec, whatever the form shows now."""
 
-from typing import Any
+import json
+from typing import Any, Literal, get_origin
 
 from backend.recipes.efforts import with_effort
 from backend.recipes.library import load_recipe
+from backend.spec.inputs import DatasetShare
 from backend.spec.reading import KNOBS
-from backend.spec.run import DatasetShare, RunSpec
+from backend.spec.run import RunSpec
 from studio.i18n import Translate
 from studio.planning.form import is_used
 from studio.planning.preview import command_of_run, effort_of, in_lines, recipe_of, value_at
@@ -34,15 +36,16 @@ def _shown(path: str, value: Any, t: Translate) -> str:
         return ", ".join(map(_share, value))
     if path == "strategy.name":
         return t(f"strategy.{value}.title")
-    if value is None or value == ():
+    if value is None or value in ((), {}):
         return t("form.automatic")
     if isinstance(value, bool):
         return t("run.yes" if value else "run.no")
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
-    if isinstance(value, str):
-        choice = f"choice.{path}.{value}"
-        return t(choice) if KNOBS[path].advanced else value
+    if get_origin(KNOBS[path].field.annotation) is Literal:
+        return t(f"choice.{path}.{value}")
+    if isinstance(value, str | dict):
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = f"{value:,}" if isinstance(value, int) else f"{value:g}"
     return f"{text} {t(f'unit.{unit}')}" if unit else text
 

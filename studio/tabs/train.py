@@ -14,6 +14,7 @@ from backend.recipes.efforts import EFFORTS, with_effort
 from backend.recipes.library import RECIPE_OF, load_recipe
 from backend.recipes.resolve import resolve
 from backend.spec.run import RunSpec
+from backend.spec.strategies import STRATEGIES
 from studio.i18n import Translate
 from studio.islands.headings import card_head, page_head
 from studio.islands.train import dataset_picker, plan_panel
@@ -61,6 +62,10 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     moved = [base, picker, *advanced.values()]
     rebase = partial(change_base, page)
     replan(refresh(partial(gr.on, [strategy.input, effort.input]), rebase, [strategy, effort, *moved], moved).then)
+    vision = advanced["optimiser.vision_rate"]
+    refresh(
+        advanced["strategy.lora_vision"].change, show_vision_rate, [strategy, advanced["strategy.lora_vision"]], vision
+    )
     replan(refresh(reset.click, partial(reset_advanced, page), [strategy, effort], list(advanced.values())).then)
     replan(refresh(picker.shown, partial(load, page), [picker, strategy, model], [picker, model]).then)
     sent = refresh(shared.dataset.change, partial(choose_dataset, page), [shared.dataset, picker], picker)
@@ -140,6 +145,12 @@ def change_base(
     shown = zip(page.form.shown(before), page.form.shown(after), advanced, strict=True)
     values = [new if raw == old else raw for old, new, raw in shown]
     return [(strategy, effort), shares, *_updates(after, values)]
+
+
+def show_vision_rate(strategy: str, lora_vision: bool) -> Any:
+    """Offer the vision tower's rate where it learns, be it through adapters."""
+    row = STRATEGIES[_known(strategy)]
+    return gr.update(visible=row.vision != "frozen" or (row.uses_lora and bool(lora_vision)))
 
 
 def reset_advanced(page: Page, strategy: str, effort: str) -> list[Any]:

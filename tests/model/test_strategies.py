@@ -74,7 +74,7 @@ def test_t6_the_panel_counts_what_is_trained(strategy, untrained):
     counts = count_parameters(config)
 
     expected = sum(counts[part] for part in counts if spec.table.how(part) == "full")
-    expected += count_adapters(config, spec.strategy.lora_rank) if spec.table.uses_lora else 0
+    expected += count_adapters(config, "language", spec.strategy.lora_rank) if spec.table.uses_lora else 0
 
     assert sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad) == expected
 

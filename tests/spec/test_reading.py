@@ -1,5 +1,7 @@
 """Specs in and out: YAML, `--set`, and every problem in words at once."""
 
+import json
+
 import pytest
 
 from backend.errors import NotFoundError, SpecError
@@ -9,6 +11,7 @@ from backend.spec.knobs import knobs_of
 from backend.spec.reading import KNOBS, apply_settings, spec_from_yaml, spec_to_yaml
 from backend.spec.run import RunSpec
 from backend.spec.strategies import STRATEGIES
+from tests.knob_values import NEEDED, OTHER_VALUES
 
 SEED_NAMES = {
     "full_finetune", "lora", "qlora_advanced", "vit_only", "llm_only", "lora_llm_full_vit", "qlora_multi_dataset",
@@ -30,26 +33,59 @@ def test_every_recipe_goes_to_yaml_and_back():
 
 
 def test_every_knob_can_be_set_from_text():
-    others = {"cosine": "linear", "lora": "full", "auto": "fp32", "demo": "elsewhere", "": "a name", False: True}
-    changed = 0
-    for path, knob in KNOBS.items():
-        if path in ("data.datasets", "devices.gpus"):
-            continue
-        default = knob.field.default
-        value = 0.5 if default is None else others.get(default, default) if default in others else default * 2
-        value = {"data.seed": 7, "optimiser.max_steps": 5, "saving.every_steps": 5, "devices.threads": 2}.get(
-            path, value
-        )
-        value = {"strategy.lora_dropout": 0.1, "optimiser.weight_decay": 0.1, "optimiser.warmup_ratio": 0.1}.get(
-            path, value
-        )
+    assert set(OTHER_VALUES) == set(KNOBS)
 
-        spec = apply_settings(RunSpec(), [f"{path}={value}"])
+    for path, value in OTHER_VALUES.items():
+        base = RunSpec().with_values(NEEDED.get(path, {}))
 
-        assert spec != RunSpec(), path
-        changed += 1
-    assert changed == len(KNOBS) - 2
-    assert apply_settings(RunSpec(), ["devices.gpus=[0, 1]"]).devices.gpus == (0, 1)
+        spec = apply_settings(base, [f"{path}={json.dumps(value)}"])
+
+        assert spec != base, path
+
+
+CLASHES = {
+    "qlora and ZeRO-3": (["strategy.name=qlora", "devices.zero_stage=3"], "cannot split 4-bit weights"),
+    "DoRA and ZeRO-3": (["strategy.dora=true", "devices.zero_stage=3"], "measures whole weights"),
+    "vision adapters, ZeRO-3, checkpointing": (
+        ["strategy.lora_vision=true", "devices.zero_stage=3", "batching.gradient_checkpointing=true"],
+        "loses the gradients",
+    ),
+    "vision adapters on a trained tower": (
+        ["strategy.name=lora_llm_full_vit", "strategy.lora_vision=true"], "trains the vision tower in full already",
+    ),
+    "vision adapters without adapters": (["strategy.name=full", "strategy.lora_vision=true"], "adds no adapters"),
+    "DoRA without adapters": (["strategy.name=vit_only", "strategy.dora=true"], "adds no adapters"),
+    "rsLoRA without adapters": (["strategy.name=llm_only", "strategy.rslora=true"], "adds no adapters"),
+    "offloading what is not spread": (["devices.offload_optimizer=true"], "needs `devices.zero_stage` 2 or 3"),
+    "offloading whole weights": (
+        ["devices.zero_stage=2", "devices.offload_parameters=true"], "needs `devices.zero_stage` 3",
+    ),
+    "GPUs and CPU processes": (["devices.gpus=[0]", "devices.processes=2"], "one for each GPU"),
+    "a budget and padding": (["batching.max_tokens=4096", "batching.packing=false"], "fills packed rows"),
+    "a budget below a sample": (["batching.max_tokens=1024"], "raise the one or lower the other"),
+    "patience without evaluations": (["evaluation.patience=2"], "needs evaluations on the way"),
+    "the best without evaluations": (["saving.final=best"], "needs evaluations on the way"),
+    "an override of a knob": (
+        ['devices.deepspeed={"zero_optimization": {"stage": 1}}'], "set `devices.zero_stage` instead",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLASHES)
+def test_settings_that_cannot_work_together_are_refused_with_the_reason(name):
+    settings, reason = CLASHES[name]
+
+    with pytest.raises(SpecError, match=reason.replace("(", r"\(")):
+        apply_settings(RunSpec(), settings)
+
+
+def test_clashes_are_told_all_at_once():
+    settings = ["strategy.name=qlora", "devices.zero_stage=3", "batching.max_tokens=100", "evaluation.patience=1"]
+
+    with pytest.raises(SpecError) as caught:
+        apply_settings(RunSpec(), settings)
+
+    assert all(word in caught.value.message for word in ("4-bit", "`batching.max_tokens`", "`evaluation.patience`"))
 
 
 @pytest.mark.parametrize(("text", "value"), [("1e-4", 1e-4), ("1E-3", 1e-3), ("0.5", 0.5), ("1", 1.0)])

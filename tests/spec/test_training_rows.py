@@ -8,11 +8,9 @@ pytestmark = pytest.mark.torch
 
 
 def order_of(sources, seed=3, epoch=0):
-    from backend.training.rows import MixedOrder
+    from backend.training.rows import order_of_pass
 
-    order = MixedOrder(sources, seed)
-    order.set_epoch(epoch)
-    return list(order)
+    return order_of_pass(sources, seed, epoch)
 
 
 def sources_of(*weights: float):

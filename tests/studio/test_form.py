@@ -12,18 +12,8 @@ from backend.spec.strategies import STRATEGIES, STRATEGY_NAMES
 from studio.i18n import LANGUAGES, catalogue, translator
 from studio.planning.form import ADVANCED, Form, draw, from_component, is_used, to_component
 from studio.planning.preview import value_at
+from tests.knob_values import NEEDED, OTHER_VALUES
 
-OTHER_VALUES = {
-    "name": "receipts", "data.datasets": ({"name": "shapes", "weight": 2.0}, {"name": "charts", "weight": 0.5}),
-    "model.base": "some/folder", "strategy.name": "full",
-    "data.max_tokens": 1024, "data.seed": 7, "model.min_pixels": 784, "model.max_pixels": 784 * 100,
-    "model.precision": "fp32", "strategy.lora_rank": 8, "strategy.lora_alpha": 8, "strategy.lora_dropout": 0.05,
-    "optimiser.epochs": 1.25, "optimiser.max_steps": 50, "optimiser.language_rate": 3e-5,
-    "optimiser.merger_rate": 1e-4, "optimiser.vision_rate": 2e-7, "optimiser.schedule": "constant",
-    "optimiser.warmup_ratio": 0.1, "optimiser.weight_decay": 0.3, "optimiser.max_grad_norm": 0.5,
-    "batching.batch_size": 2, "batching.accumulation_steps": 4, "batching.gradient_checkpointing": True,
-    "saving.every_steps": 10, "saving.keep": 1, "devices.gpus": (0, 1), "devices.threads": 2,
-}  # fmt: skip
 BASE = load_recipe("lora_llm_full_vit").spec  # every part is trained, so every knob is in use
 
 
@@ -46,7 +36,7 @@ def test_the_trial_values_cover_every_knob():
 
 @pytest.mark.parametrize("path", OTHER_VALUES)
 def test_a_knob_survives_the_way_to_its_component_and_back(path):
-    base = BASE if path.startswith("optimiser") else RunSpec()
+    base = (BASE if path.startswith("optimiser") else RunSpec()).with_values(NEEDED.get(path, {}))
     spec = base.with_values({path: OTHER_VALUES[path]})
 
     back = from_component(KNOBS[path], to_component(KNOBS[path], value_at(spec, path)))
@@ -57,13 +47,14 @@ def test_a_knob_survives_the_way_to_its_component_and_back(path):
 
 @pytest.mark.parametrize("path", ADVANCED)
 def test_the_drawn_form_reads_back_what_it_shows(path):
-    form = drawn()
-    spec = BASE.with_values({path: OTHER_VALUES[path]})
+    base = BASE.with_values(NEEDED.get(path, {}))
+    form = drawn(base)
+    spec = base.with_values({path: OTHER_VALUES[path]})
 
-    reading = form.read(BASE, typed(form, spec))
+    reading = form.read(base, typed(form, spec))
 
     assert reading == (spec, ())
-    assert form.changed(BASE, reading.spec_or_raise(form.t)) == [path]
+    assert form.changed(base, reading.spec_or_raise(form.t)) == [path]
 
 
 def test_every_problem_is_said_at_once_with_the_label_the_person_sees():
