@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,47 @@ from backend.catalog.checkpoints import COMPLETE, VISION_WEIGHTS, CheckpointReco
 from backend.jsonl import sync_folder, write_atomically
 from backend.model.encoder import Encoder
 from backend.model.parts import plain_name
+from backend.model.whole_weights import Weights
 from backend.spec.run import RunSpec
 
 
-def save_checkpoint(model: nn.Module, encoder: Encoder, spec: RunSpec, folder: Path, step: int) -> None:
-    """Write a checkpoint under a temporary name, sync it, mark it complete, and rename it into place.
+@contextmanager
+def whole_or_absent(folder: Path) -> Iterator[Path]:
+    """Give a hidden folder to write into; rename it to `folder` at the end, or leave everything as it was.
 
     A cut-off at any moment leaves either the whole folder or a hidden one that nobody reads.
+
+    Raises:
+        OSError: the disk refuses; `folder` is as it was.
+    """
+    partial = partial_of(folder)
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        put_in_place(partial, folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def partial_of(folder: Path) -> Path:
+    """Where a checkpoint is written before it takes its name."""
+    return folder.with_name(f".{folder.name}.partial")
+
+
+def put_in_place(partial: Path, folder: Path) -> None:
+    """Rename a finished folder into place; what was there makes way at the last moment."""
+    old = folder.with_name(f".{folder.name}.removed")
+    if folder.exists():
+        folder.rename(old)
+    partial.rename(folder)
+    sync_folder(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def save_checkpoint(model: nn.Module, encoder: Encoder, spec: RunSpec, folder: Path, step: int) -> None:
+    """Write a checkpoint of weights that this process holds whole. Raises OSError; `folder` is then as it was.
 
     Args:
         model: as trained, maybe wrapped by peft.
@@ -27,40 +63,41 @@ def save_checkpoint(model: nn.Module, encoder: Encoder, spec: RunSpec, folder: P
         spec: of the run.
         folder: where the checkpoint shall lie; one that is there is replaced.
         step: optimizer steps so far.
-
-    Raises:
-        OSError: the disk refuses; `folder` is as it was.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
-        write_weights(model, spec, partial)
-        write_processor(encoder, partial)
-        _complete(partial, spec, step)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-        sync_folder(folder.parent)
-    except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    with whole_or_absent(folder) as partial:
+        write_model(model, encoder, spec, partial)
+        complete(partial, spec, step)
 
 
-def write_weights(model: nn.Module, spec: RunSpec, folder: Path) -> None:
+def write_model(
+    model: nn.Module, encoder: Encoder, spec: RunSpec, folder: Path, weights: Weights | None = None
+) -> None:
+    """Write weights and processor; `weights` stands in for the model's own where ZeRO-3 has spread those."""
+    write_weights(model, spec, folder, weights)
+    write_processor(encoder, folder)
+
+
+def write_weights(model: nn.Module, spec: RunSpec, folder: Path, weights: Weights | None = None) -> None:
     """Write the whole model, or the adapter and the vision weights trained beside it."""
     if not isinstance(model, PeftModel):
-        _with_cache(model).save_pretrained(folder)
+        with as_for_generation(model) as whole:
+            whole.save_pretrained(folder, state_dict=weights)
         return
     model.peft_config["default"].base_model_name_or_path = spec.model.base
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, state_dict=weights, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's unfilled model card
     trained = {
-        plain_name(name): parameter.detach().contiguous()
+        plain_name(name): (parameter if weights is None else weights[name]).detach().contiguous()
         for name, parameter in model.named_parameters()
-        if parameter.requires_grad and ".lora_" not in name
+        if is_trained_vision(name, parameter)
     }
     if trained:
         save_file(trained, folder / VISION_WEIGHTS, metadata={"format": "pt"})
+
+
+def is_trained_vision(name: str, parameter: nn.Parameter) -> bool:
+    """Whether a parameter learns beside an adapter."""
+    return parameter.requires_grad and ".lora_" not in name
 
 
 def write_processor(encoder: Encoder, folder: Path) -> None:
@@ -70,20 +107,22 @@ def write_processor(encoder: Encoder, folder: Path) -> None:
     processor.save_pretrained(folder)
 
 
-def _with_cache(model: Any) -> Any:
-    """Undo `use_cache=False`, which training sets and which would make every later generation crawl."""
-    model.config.use_cache = True
-    model.config.get_text_config().use_cache = True
-    return model
+@contextmanager
+def as_for_generation(model: Any) -> Iterator[Any]:
+    """Undo `use_cache=False` for the saved files: it would make every later generation crawl."""
+    configs = (model.config, model.config.get_text_config())
+    before = [getattr(config, "use_cache", True) for config in configs]
+    try:
+        for config in configs:
+            config.use_cache = True
+        yield model
+    finally:
+        for config, value in zip(configs, before, strict=True):
+            config.use_cache = value
 
 
-def _complete(folder: Path, spec: RunSpec, step: int) -> None:
-    sizes = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as written:
-                os.fsync(written.fileno())
-            sizes[path.relative_to(folder).as_posix()] = path.stat().st_size
+def complete(folder: Path, spec: RunSpec, step: int) -> None:
+    """Sync every file and write the record that makes the folder a checkpoint."""
     record = CheckpointRecord(
         kind="model" if spec.table.is_whole else "adapter",
         base=spec.model.base,
@@ -91,6 +130,17 @@ def _complete(folder: Path, spec: RunSpec, step: int) -> None:
         step=step,
         min_pixels=spec.model.min_pixels,
         max_pixels=spec.model.max_pixels,
-        sizes=sizes,
+        sizes=file_sizes(folder),
     )
     write_atomically(folder / COMPLETE, record.model_dump_json(indent=1).encode())
+
+
+def file_sizes(folder: Path) -> dict[str, int]:
+    """Sync every file of a folder; bytes by its path within it."""
+    sizes = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as written:
+                os.fsync(written.fileno())
+            sizes[path.relative_to(folder).as_posix()] = path.stat().st_size
+    return sizes

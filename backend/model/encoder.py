@@ -28,6 +28,7 @@ class Sample:
     positions: torch.Tensor  # (3, T): time, height, width
     patches: torch.Tensor  # (P, 1176)
     grids: torch.Tensor  # (N, 3): frames, patch rows, patch columns
+    source: int = 0  # which of the run's datasets it comes from
 
     @property
     def tokens(self) -> int:
@@ -50,11 +51,17 @@ class Encoder:
         self.min_pixels, self.max_pixels = min_pixels, max_pixels
         self.image_id = _single(self.tokenizer, "<|image_pad|>")
         self.end_id = _single(self.tokenizer, "<|im_end|>")
-        self._cache: dict[Path, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._cache: dict[tuple[Path, int], tuple[torch.Tensor, torch.Tensor]] = {}
         self._cached_bytes = 0
 
     def encode(
-        self, messages: tuple[Message, ...], pictures: list[Path], *, for_answer: bool = False, name: str = "sample"
+        self,
+        messages: tuple[Message, ...],
+        pictures: list[Path],
+        *,
+        for_answer: bool = False,
+        name: str = "sample",
+        max_pixels: int | None = None,
     ) -> Sample:
         """Render, tokenise, expand picture tokens, and mark what is learned.
 
@@ -63,6 +70,7 @@ class Encoder:
             pictures: checked local files.
             for_answer: end with an open assistant turn instead of learning from the last one.
             name: how errors call this conversation.
+            max_pixels: a lower bound than the run's own, for a conversation that would be too long.
 
         Raises:
             DatasetError: pictures and placeholders differ in number, or a picture cannot be read.
@@ -78,7 +86,7 @@ class Encoder:
             learned[position : position + len(segment.text)] = segment.is_learned
             position += len(segment.text)
         labels = np.where(learned[starts], ids, IGNORED)
-        found = [self._patches(path, name) for path in pictures]
+        found = [self._patches(path, name, max_pixels or self.max_pixels) for path in pictures]
         ids, labels = self._expand(ids, labels, [grid for _, grid in found], name)
         types = (ids == self.image_id).astype(np.int64)
         grids = torch.stack([grid for _, grid in found]) if found else torch.zeros((0, 3), dtype=torch.long)
@@ -104,10 +112,26 @@ class Encoder:
         labels = np.where(ids == self.image_id, IGNORED, labels)
         return np.repeat(ids, repeats), np.repeat(labels, repeats)
 
-    def _patches(self, path: Path, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    def blank(self) -> Sample:
+        """A picture of four patches on which nothing is learned, for a pass that must not be without one.
+
+        It stands in the row as a sample of its own, so it changes nothing of the others and has no gradient but zero.
+        """
+        marks = [_single(self.tokenizer, mark) for mark in ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")]
+        types, grids = np.array([0, 1, 0]), torch.tensor([[1, 2, 2]])
+        return Sample(
+            torch.tensor(marks),
+            torch.full((3,), IGNORED),
+            torch.from_numpy(types),
+            torch.from_numpy(rope_positions(types, grids.numpy())),
+            torch.zeros((4, 1176)),
+            grids,
+        )
+
+    def _patches(self, path: Path, name: str, max_pixels: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Patches (P, 1176) and grid (3,) of a picture, from memory where they are."""
-        if path in self._cache:
-            return self._cache[path]
+        if (path, max_pixels) in self._cache:
+            return self._cache[path, max_pixels]
         try:
             picture = open_picture(path)
         except (OSError, ValueError, Image.DecompressionBombError) as error:
@@ -115,16 +139,16 @@ class Encoder:
                 f"Picture `{path.name}` of `{name}` cannot be read: {error}",
                 hint="Check the dataset, then import it again",
             ) from error
-        made = self.patches_of(picture)
+        made = self.patches_of(picture, max_pixels)
         size = made[0].numel() * made[0].element_size()
         if self._cached_bytes + size <= CACHE_BYTES:
-            self._cache[path] = made
+            self._cache[path, max_pixels] = made
             self._cached_bytes += size
         return made
 
-    def patches_of(self, picture: Image.Image) -> tuple[torch.Tensor, torch.Tensor]:
+    def patches_of(self, picture: Image.Image, max_pixels: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Patches (P, 1176) and grid (3,) of a decoded picture."""
-        sized = sized_picture(picture, self.min_pixels, self.max_pixels)
+        sized = sized_picture(picture, self.min_pixels, max_pixels)
         made = self.processor.image_processor(images=[sized], do_resize=False, return_tensors="pt")
         return made["pixel_values"], made["image_grid_thw"][0]
 

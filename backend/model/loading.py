@@ -12,7 +12,7 @@ from transformers import BitsAndBytesConfig, Qwen2_5_VLForConditionalGeneration
 
 from backend.catalog.checkpoints import VISION_WEIGHTS, Checkpoint, read_record
 from backend.catalog.parameters import read_config
-from backend.errors import CheckpointError
+from backend.errors import CheckpointError, SpecError
 
 # `["visual"]` would quantise the whole tower without a word: the names must be anchored like this.
 KEPT_WHOLE = ["model.visual", "lm_head"]
@@ -25,8 +25,16 @@ class Precision(NamedTuple):
     because: str
 
 
-def choose_precision(wish: Literal["auto", "bf16", "fp32"]) -> Precision:
-    """Decide the dtype. On a CPU bf16 arithmetic is slower than fp32, so `auto` takes fp32 there."""
+def choose_precision(wish: Literal["auto", "bf16", "fp16", "fp32"]) -> Precision:
+    """Decide the dtype. On a CPU bf16 arithmetic is slower than fp32, so `auto` takes fp32 there.
+
+    Raises:
+        SpecError: fp16 without a GPU.
+    """
+    if wish == "fp16":
+        if not torch.cuda.is_available():
+            raise SpecError("`model.precision` fp16 needs a GPU", hint="Take `fp32`, or `auto`")
+        return Precision(torch.float16, "asked for")
     if wish == "bf16":
         return Precision(torch.bfloat16, "asked for")
     if wish == "fp32":

@@ -62,6 +62,11 @@ class RunFolder:
         """Program: always loadable alone; complete once `complete.json` lies in it."""
         return self.path / "final_model"
 
+    @property
+    def predictions(self) -> Path:
+        """Program, rank 0 only: answers to held-out rows."""
+        return self.path / "predictions"
+
     def checkpoints(self) -> list[Path]:
         """The complete checkpoints, by step; the final model is not one of them."""
         found = [path for path in self.path.glob("checkpoint-*") if (path / "complete.json").is_file()]

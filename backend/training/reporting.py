@@ -1,39 +1,60 @@
-"""What a training run says while it runs: metrics, progress with time left, checkpoints; and how it hears a stop."""
+"""What a training run says and does between its steps: metrics, evaluations, checkpoints; and how it hears a stop."""
 
-import shutil
 import time
 from collections import deque
 from typing import Any
 
 import torch
+from torch import distributed
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from backend.model.checkpoint import save_checkpoint
-from backend.model.encoder import Encoder
-from backend.runs.events import EventWriter
 from backend.runs.folder import RunFolder
+from backend.runs.predictions import write_predictions
 from backend.runs.records import StopMode, StopRecord
 from backend.spec.run import RunSpec
+from backend.training.batches import RunBatches
+from backend.training.evaluation import Evaluator
+from backend.training.saving import Checkpoints
+from backend.training.sft import SftTrainer
+from backend.training.telling import Teller
 
 WINDOW_STEPS = 20  # speed and time left are means over the last steps
+_NOTHING, _SAVE, _NOW, _CHECKPOINT = range(4)  # what the first process tells the others after each step
 
 
 class Reporter(TrainerCallback):
-    """Writes events on rank 0; obeys `stop.json` on every rank."""
+    """Runs on every process; only the first one's teller says anything."""
 
-    def __init__(self, spec: RunSpec, folder: RunFolder, encoder: Encoder, events: EventWriter | None) -> None:
-        """Take the events' writer on rank 0 and None elsewhere."""
-        self._spec, self._folder, self._encoder, self._events = spec, folder, encoder, events
+    def __init__(
+        self, spec: RunSpec, folder: RunFolder, batches: RunBatches, evaluator: Evaluator, checkpoints: Checkpoints,
+        teller: Teller,
+    ) -> None:  # fmt: skip
+        """Take what it works with; `take` hands over the trainer once it exists."""
+        self._spec, self._folder, self._batches = spec, folder, batches
+        self._evaluator, self._checkpoints, self._teller = evaluator, checkpoints, teller
         self._rates: dict[str, float] = {}  # of the step under way; after it they are the next one's
-        self._ends: deque[tuple[float, int]] = deque(maxlen=WINDOW_STEPS + 1)  # monotonic seconds, tokens so far
-        self.trainer: Any = None  # set once the trainer exists; it counts the tokens
+        self._ends: deque[tuple[float, int, int]] = deque(maxlen=WINDOW_STEPS + 1)  # seconds, samples, tokens so far
+        self._evaluated_at = -1
+        self._trainer: SftTrainer | None = None
         self.stop_mode: StopMode | None = None
+        self.is_stopped_early = False
+
+    def take(self, trainer: SftTrainer) -> None:
+        """Learn of the trainer, which is made after its callbacks."""
+        self._trainer = self._checkpoints.trainer = trainer
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Start the clock."""
-        self.trainer.report_gradient_norm()
-        self._ends.append((time.monotonic(), 0))
-        self._say("progress", 0, phase="training", total_steps=state.max_steps)
+        """Measure the model as it is, then start the clock."""
+        self._running.report_gradient_norm()
+        if not self._spec.resumed_from:
+            self.evaluate(state)
+        self._ends.append((time.monotonic(), 0, 0))
+        self._teller.say("progress", state.global_step, phase="training", total_steps=state.max_steps)
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Note the rates of this step before the scheduler moves them on."""
+        groups = self._running.optimizer.param_groups
+        self._rates = {f"{group['name']}_rate": float(group["lr"]) for group in groups if "name" in group}
 
     def on_log(
         self,
@@ -43,70 +64,93 @@ class Reporter(TrainerCallback):
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Turn the Trainer's log of one step into a metric and a progress event."""
+        """Turn the Trainer's log of one step into a metric and a progress event; then do what is due after it."""
+        state.log_history.clear()  # events.jsonl is the history; this one would grow into every checkpoint
         if not logs or "loss" not in logs:
             return
-        self._ends.append((time.monotonic(), self.trainer.tokens_seen))
-        if state.global_step == 2:
-            self._ends.popleft()
-        (begun, tokens_before), (now, tokens) = self._ends[0], self._ends[-1]
-        steps = len(self._ends) - 1
-        seconds_per_step = (now - begun) / steps
-        values = {"loss": logs["loss"], "grad_norm": float(logs.get("grad_norm", 0.0)), "epoch": logs.get("epoch", 0.0)}
-        values |= self._rates
-        values["samples_per_second"] = self._spec.samples_per_step / seconds_per_step
-        values["tokens_per_second"] = (tokens - tokens_before) * args.world_size / (now - begun)
-        left = (state.max_steps - state.global_step) * seconds_per_step
-        self._say("metric", state.global_step, **values)
-        self._say(
-            "progress", state.global_step, phase="training", total_steps=state.max_steps, seconds_left=round(left, 1)
-        )
+        step = state.global_step
+        sums = self._running.tally.take()
+        seconds_per_step, speeds = self._speeds(step, sums.samples, sums.tokens)
+        values = {"loss": logs["loss"], "grad_norm": float(logs.get("grad_norm", 0.0))}
+        values |= {"epoch": self._batches.epoch_after(step)} | self._rates | speeds
+        if len(self._spec.data.datasets) > 1:
+            values |= {f"loss/{name}": loss for name, loss in sums.losses.items()}
+        left = (state.max_steps - step) * seconds_per_step
+        self._teller.say("metric", step, **values)
+        self._teller.say("progress", step, phase="training", total_steps=state.max_steps, seconds_left=round(left, 1))
+        self._after_step(args, state, control)
 
-    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Note the rates of this step before the scheduler moves them on."""
-        groups = self.trainer.optimizer.param_groups
-        self._rates = {f"{group['name']}_rate": float(group["lr"]) for group in groups if "name" in group}
+    def evaluate(self, state: TrainerState) -> bool:
+        """Measure the model once at this step; tell whether it is the best so far."""
+        step = state.global_step
+        if not self._evaluator.is_wanted or self._evaluated_at == step:
+            return False
+        began, self._evaluated_at = time.monotonic(), step
+        self._teller.say("progress", step, phase="evaluating", total_steps=state.max_steps)
+        found = self._evaluator.evaluate(self._running.unwrapped())
+        if self._running.is_world_process_zero():
+            write_predictions(self._folder.predictions, step, found.predictions)
+        self._teller.say("metric", step, **found.metrics)
+        self._teller.say("sample", step, rows=len(found.predictions))
+        self._forget_time(time.monotonic() - began)
+        return self._checkpoints.judge(found.metrics)
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> TrainerControl:
-        """Write a checkpoint where one is due, and stop where the studio asks for it."""
-        every = self._spec.saving.every_steps
-        if every and state.global_step % every == 0 and state.global_step < state.max_steps:
-            self._checkpoint(state.global_step)
-        mode = self._asked_to_stop(args)
-        if mode is not None:
-            self.stop_mode = mode
+    @property
+    def _running(self) -> SftTrainer:
+        if self._trainer is None:
+            raise RuntimeError("the trainer is not there yet")
+        return self._trainer
+
+    def _after_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> None:
+        """Evaluate and save where it is due, and stop where the studio, or patience, asks for it."""
+        step, every = state.global_step, self._spec.evaluation.every_steps
+        wish = self._agreed_wish(args)
+        is_best = bool(every) and step % every == 0 and self.evaluate(state)
+        is_last = step >= state.max_steps
+        if is_best or wish in (_SAVE, _CHECKPOINT) or (self._checkpoints.is_due(step) and not is_last):
+            began = time.monotonic()
+            self._teller.say("progress", step, phase="saving", total_steps=state.max_steps)
+            name = self._checkpoints.write(step, is_best=is_best)
+            self._teller.say("checkpoint", step, name=name, is_best=is_best)
+            self._forget_time(time.monotonic() - began)
+        modes: dict[int, StopMode] = {_SAVE: "save", _NOW: "now"}
+        self.stop_mode = modes.get(wish)
+        patience = self._spec.evaluation.patience
+        self.is_stopped_early = bool(patience) and self._checkpoints.since_best >= patience and not is_last
+        if self.stop_mode is not None or self.is_stopped_early:
             control.should_training_stop = True
-        return control
 
-    def _checkpoint(self, step: int) -> None:
-        if self._events is None:
-            return
-        name = f"checkpoint-{step}"
-        self._say("progress", step, phase="saving")
-        save_checkpoint(self.trainer.unwrapped(), self._encoder, self._spec, self._folder.path / name, step)
-        self._say("checkpoint", step, name=name)
-        self._remove_old()
-
-    def _remove_old(self) -> None:
-        """Keep the newest `saving.keep` checkpoints."""
-        for old in self._folder.checkpoints()[: -self._spec.saving.keep]:
-            hidden = old.with_name(f".{old.name}.removed")
-            old.rename(hidden)
-            shutil.rmtree(hidden)
-
-    def _asked_to_stop(self, args: TrainingArguments) -> StopMode | None:
-        """Read `stop.json` on rank 0 and tell all ranks, so that they leave the loop at the same step."""
-        code = torch.zeros(1, device=args.device)
-        if self._folder.stop.is_file() and args.process_index == 0:
-            mode = StopRecord.model_validate_json(self._folder.stop.read_bytes()).mode
-            code += 1 if mode == "save" else 2
+    def _agreed_wish(self, args: TrainingArguments) -> int:
+        """Let the first process look at `stop.json` and the clock, so that all do the same at the same step."""
+        code = torch.zeros(1, dtype=torch.long, device=args.device)
+        if args.process_index == 0:
+            code += self._wish()
         if args.world_size > 1:
-            torch.distributed.broadcast(code, src=0)
-        modes: dict[int, StopMode | None] = {0: None, 1: "save", 2: "now"}
-        return modes[int(code.item())]
+            distributed.broadcast(code, src=0)
+        return int(code.item())
 
-    def _say(self, kind: Any, step: int, **values: Any) -> None:
-        if self._events is not None:
-            self._events.write(kind, step, **values)
+    def _wish(self) -> int:
+        if self._folder.stop.is_file():
+            mode = StopRecord.model_validate_json(self._folder.stop.read_bytes()).mode
+            return _SAVE if mode == "save" else _NOW
+        return _CHECKPOINT if self._checkpoints.is_overdue() else _NOTHING
+
+    def _speeds(self, step: int, samples: int, tokens: int) -> tuple[float, dict[str, float]]:
+        """Seconds a step, and samples and tokens a second, over the last steps; the very first one only warms up."""
+        _, samples_before, tokens_before = self._ends[-1]
+        self._ends.append((time.monotonic(), samples_before + samples, tokens_before + tokens))
+        if len(self._ends) == 3 and step > 1 and self._ends[0][1] == 0:
+            self._ends.popleft()
+        (begun, samples_then, tokens_then), (now, samples_now, tokens_now) = self._ends[0], self._ends[-1]
+        seconds = max(1e-9, now - begun)
+        speeds = {
+            "samples_per_second": (samples_now - samples_then) / seconds,
+            "tokens_per_second": (tokens_now - tokens_then) / seconds,
+        }
+        return seconds / (len(self._ends) - 1), speeds
+
+    def _forget_time(self, seconds: float) -> None:
+        """Leave an evaluation's or checkpoint's time out of the speed of training."""
+        self._ends = deque(
+            ((at + seconds, samples, tokens) for at, samples, tokens in self._ends), maxlen=WINDOW_STEPS + 1
+        )

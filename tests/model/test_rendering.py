@@ -98,11 +98,14 @@ def test_t3_the_released_processor_makes_the_same_tokens_and_patches(encoder, pi
     assert sample.patches.equal(expected["pixel_values"])
 
 
-def test_rows_are_counted_as_long_as_they_are_encoded(encoder, pictures):
+def test_rows_are_counted_as_long_as_they_are_encoded(untrained, encoder, pictures):
     from backend.conversation import Row
-    from backend.training.rows import count_tokens
+    from backend.lengths import RowMeter
 
     messages = conversation("<image>What is it?<image>", "A circle.")
     row = Row(id="1", split="train", images=tuple(path.name for path in pictures[:2]), messages=messages)
 
-    assert count_tokens(row, pictures[0].parent, encoder) == encoder.encode(messages, pictures[:2]).tokens
+    size = RowMeter(untrained).size(row, pictures[0].parent)
+
+    expected = encoder.encode(messages, pictures[:2]).tokens
+    assert size.tokens(encoder.min_pixels, encoder.max_pixels) == expected

@@ -1,0 +1,63 @@
+"""Answer many questions at once, greedily: what evaluations do, in training and after it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from backend.model.encoder import Encoder, Sample
+
+
+@torch.no_grad()
+def answer_batch(
+    model: nn.Module, samples: Sequence[Sample], encoder: Encoder, max_new_tokens: int
+) -> list[tuple[str, bool]]:
+    """Answer B questions, the likeliest token each time.
+
+    Args:
+        model: in eval mode, maybe wrapped by peft.
+        samples: questions, encoded `for_answer`.
+        encoder: of the same model.
+        max_new_tokens: an answer that has not ended by then is cut.
+
+    Returns:
+        For each question the answer's text, and whether it was cut.
+    """
+    generator: Any = model
+    ends = [encoder.end_id, encoder.tokenizer.pad_token_id]
+    made = generator.generate(
+        **_left_padded(samples, encoder.tokenizer.pad_token_id, next(model.parameters()).device),
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        temperature=None,
+        top_p=None,
+        top_k=None,
+        eos_token_id=ends,
+        pad_token_id=encoder.tokenizer.pad_token_id,
+        use_cache=True,
+    )
+    longest = max(sample.tokens for sample in samples)
+    answers = []
+    for tokens in made[:, longest:].tolist():
+        end = next((place for place, token in enumerate(tokens) if token in ends), None)
+        answers.append((encoder.tokenizer.decode(tokens[:end], skip_special_tokens=True), end is None))
+    return answers
+
+
+def _left_padded(samples: Sequence[Sample], filler: int, device: torch.device) -> dict[str, torch.Tensor]:
+    """Fill up at the front, so that every answer begins at the same place; positions are made by transformers."""
+    longest = max(sample.tokens for sample in samples)
+
+    def filled(row: torch.Tensor, value: int) -> torch.Tensor:
+        return torch.cat([row.new_full((longest - len(row),), value), row])
+
+    inputs = {
+        "input_ids": torch.stack([filled(sample.input_ids, filler) for sample in samples]),
+        "attention_mask": torch.stack([filled(torch.ones_like(sample.input_ids), 0) for sample in samples]),
+        "mm_token_type_ids": torch.stack([filled(sample.token_types, 0) for sample in samples]),
+    }
+    grids = torch.cat([sample.grids for sample in samples])
+    if len(grids):
+        inputs |= {"pixel_values": torch.cat([sample.patches for sample in samples]), "image_grid_thw": grids}
+    return {name: value.to(device) for name, value in inputs.items()}

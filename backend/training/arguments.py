@@ -1,0 +1,55 @@
+"""A spec in the words of `transformers.TrainingArguments`."""
+
+import json
+import os
+from dataclasses import fields
+from typing import Any
+
+import torch
+from transformers import TrainingArguments
+
+from backend.model.loading import Precision
+from backend.runs.folder import RunFolder
+from backend.spec.run import RunSpec
+
+
+def training_arguments(spec: RunSpec, folder: RunFolder, precision: Precision, steps: int) -> TrainingArguments:
+    """Translate `spec` for a run of so many optimizer steps; DeepSpeed's part is read from the run's deepspeed.json."""
+    optimiser, on_gpu = spec.optimiser, torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(folder.path / "trainer"),
+        per_device_train_batch_size=spec.batching.batch_size,
+        gradient_accumulation_steps=spec.batching.accumulation_steps,
+        max_steps=steps,
+        lr_scheduler_type=optimiser.schedule,
+        warmup_steps=optimiser.warmup_ratio,
+        max_grad_norm=optimiser.max_grad_norm,
+        seed=spec.data.seed,
+        bf16=precision.dtype == torch.bfloat16,
+        fp16=precision.dtype == torch.float16,
+        use_cpu=not on_gpu,
+        **checkpointing(spec),
+        deepspeed=json.loads(folder.deepspeed.read_text(encoding="utf-8")),
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_num_workers=min(4, (os.cpu_count() or 1) - 1) if on_gpu else 0,
+        dataloader_pin_memory=on_gpu,
+    )
+
+
+def checkpointing(spec: RunSpec) -> dict[str, Any]:
+    """Never the reentrant kind, which loses the gradients of parts behind frozen inputs, but where there is no other.
+
+    ZeRO-3 with adapters is that place: the other kind finds "different metadata" when it computes again, because
+    weights are gathered in between. There the inputs of every block are made to want a gradient.
+    """
+    if not spec.batching.gradient_checkpointing:
+        return {}
+    known = {field.name for field in fields(TrainingArguments)}
+    prefix = "activation" if "activation_checkpointing" in known else "gradient"  # renamed in transformers 5.2x
+    reentrant = spec.devices.zero_stage == 3 and spec.table.uses_lora
+    return {f"{prefix}_checkpointing": True, f"{prefix}_checkpointing_kwargs": {"use_reentrant": reentrant}}

@@ -1,0 +1,162 @@
+"""The checkpoints of a run: when one is due, how it is written by all processes, which are kept, which is best."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from torch import distributed, nn
+
+from backend.catalog.checkpoints import STATE
+from backend.model.checkpoint import (
+    complete,
+    is_trained_vision,
+    partial_of,
+    put_in_place,
+    whole_or_absent,
+    write_model,
+)
+from backend.model.encoder import Encoder
+from backend.model.whole_weights import Weights, gathered, is_spread
+from backend.runs.folder import RunFolder
+from backend.spec.run import RunSpec
+from backend.training.sft import SftTrainer
+
+LOWER_IS_BETTER = frozenset({"loss"})
+
+
+class Checkpoints:
+    """Writes and prunes. Every process calls every method at the same step."""
+
+    def __init__(self, spec: RunSpec, folder: RunFolder, encoder: Encoder) -> None:
+        """Start the clock of `saving.every_minutes`."""
+        self._spec, self._folder, self._encoder = spec, folder, encoder
+        self._last_at = time.monotonic()
+        self.trainer: SftTrainer | None = None
+        self.written: str = ""  # name of the newest one
+        self.best: str = ""  # name of the one with the best evaluation
+        self.best_score: float | None = None
+        self.since_best = 0  # evaluations since then
+
+    def is_overdue(self) -> bool:
+        """Whether `saving.every_minutes` have passed since the last one; processes may disagree, so one must decide."""
+        minutes = self._spec.saving.every_minutes
+        return bool(minutes) and time.monotonic() - self._last_at >= 60 * minutes
+
+    def is_due(self, step: int) -> bool:
+        """Whether the step itself asks for one."""
+        every = self._spec.saving.every_steps
+        return bool(every) and step % every == 0
+
+    def judge(self, metrics: dict[str, float]) -> bool:
+        """Take in an evaluation; tell whether it is the best so far. One that lacks the metric is not judged."""
+        name = self._spec.evaluation.metric
+        score = metrics.get("eval_loss" if name == "loss" else name)
+        if score is None:
+            return False
+        gain = -score if name in LOWER_IS_BETTER else score
+        is_better = self.best_score is None or gain > self.best_score
+        self.since_best = 0 if is_better else self.since_best + 1
+        if is_better:
+            self.best_score = gain
+        return is_better
+
+    def write(self, step: int, *, is_best: bool = False) -> str:
+        """Write `checkpoint-<step>` with all that going on needs; prune. Returns its name.
+
+        Raises:
+            OSError: the disk refuses; older checkpoints are as they were.
+        """
+        name = f"checkpoint-{step}"
+        if self.written != name:
+            self._write(name, step)
+        self._last_at, self.written = time.monotonic(), name
+        if is_best:
+            self.best = name
+        if self._is_first:
+            self._remove_old()
+        return name
+
+    def write_final(self, step: int) -> None:
+        """Write `final_model`: the weights as they are, or those of the best checkpoint where the spec says so."""
+        if self._spec.saving.final == "best" and self.best:
+            if self._is_first:
+                self._copy_best()
+        else:
+            weights = self._spread_weights()
+            if self._is_first:
+                with whole_or_absent(self._folder.final_model) as partial:
+                    write_model(self._model, self._encoder, self._spec, partial, weights)
+                    complete(partial, self._spec, step)
+        _meet()
+
+    @property
+    def _trainer(self) -> SftTrainer:
+        if self.trainer is None:
+            raise RuntimeError("the trainer is not there yet")
+        return self.trainer
+
+    @property
+    def _model(self) -> nn.Module:
+        return self._trainer.unwrapped()
+
+    @property
+    def _is_first(self) -> bool:
+        return bool(self._trainer.is_world_process_zero())
+
+    def _write(self, name: str, step: int) -> None:
+        """All processes write their part of the state, the first one the weights; then it takes its name."""
+        folder = self._folder.path / name
+        partial = partial_of(folder)
+        if self._is_first:
+            shutil.rmtree(partial, ignore_errors=True)
+            (partial / STATE).mkdir(parents=True)
+        _meet()
+        self._trainer.save_state(partial / STATE)
+        weights = self._spread_weights()
+        if self._is_first:
+            write_model(self._model, self._encoder, self._spec, partial, weights)
+        _meet()
+        if self._is_first:
+            complete(partial, self._spec, step)
+            put_in_place(partial, folder)
+        _meet()
+
+    def _spread_weights(self) -> Weights | None:
+        """The weights of a checkpoint where ZeRO-3 has spread them; None where the model's own are whole."""
+        if not is_spread(self._model):
+            return None
+        is_whole = self._spec.table.is_whole
+
+        def wanted(name: str, parameter: nn.Parameter) -> bool:
+            return is_whole or ".lora_" in name or is_trained_vision(name, parameter)
+
+        return gathered(self._model, wanted, keeps=self._is_first)
+
+    def _copy_best(self) -> None:
+        """Copy the best checkpoint without its optimizer; its own record says which step it is."""
+        best = self._folder.path / self.best
+        with whole_or_absent(self._folder.final_model) as partial:
+            shutil.copytree(best, partial, dirs_exist_ok=True, ignore=_not_weights(best))
+            complete(partial, self._spec, int(self.best.rsplit("-", 1)[1]))
+
+    def _remove_old(self) -> None:
+        """Keep the newest `saving.keep` checkpoints, and the best one wherever it stands."""
+        for old in self._folder.checkpoints()[: -self._spec.saving.keep]:
+            if old.name != self.best:
+                hidden = old.with_name(f".{old.name}.removed")
+                old.rename(hidden)
+                shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _not_weights(best: Path) -> Any:
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if Path(folder) == best and name in (STATE, "complete.json")]
+
+    return ignored
+
+
+def _meet() -> None:
+    """Wait until every process is here."""
+    if distributed.is_initialized() and distributed.get_world_size() > 1:
+        distributed.barrier()

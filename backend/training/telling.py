@@ -1,0 +1,62 @@
+"""Where a run's words go: always into its own events, and to Weights & Biases where the person wishes."""
+
+from typing import Any
+
+from backend.runs.events import EventKind, EventWriter
+from backend.runs.folder import RunFolder
+from backend.spec.run import RunSpec
+
+
+class Teller:
+    """Says things on the first process, and nothing on the others."""
+
+    def __init__(self, events: EventWriter | None, mirror: "Mirror | None" = None) -> None:
+        """Take the events' writer on the first process and None elsewhere."""
+        self._events, self._mirror = events, mirror
+
+    def say(self, kind: EventKind, step: int, **values: Any) -> None:
+        """Write one event; metrics go to the mirror too."""
+        if self._events is None:
+            return
+        self._events.write(kind, step, **values)
+        if self._mirror is not None and kind == "metric":
+            self._mirror.log(values, step)
+
+    def close(self) -> None:
+        """Let the mirror finish."""
+        if self._mirror is not None:
+            self._mirror.close()
+
+
+class Mirror:
+    """A Weights & Biases run beside the local record. It gets numbers and settings, no rows and no pictures."""
+
+    def __init__(self, spec: RunSpec, folder: RunFolder) -> None:
+        """Start it: offline into the run's folder, or online with the key that `wandb login` left in the home folder.
+
+        The studio never reads, hands on or writes a key.
+        """
+        import wandb  # noqa: PLC0415 - it takes a second that only its users should pay
+
+        self._run = wandb.init(
+            project=spec.reporting.project,
+            name=spec.name,
+            id=folder.run_id,
+            dir=str(folder.path),
+            mode="online" if spec.reporting.wandb == "online" else "offline",
+            config=spec.model_dump(mode="json"),
+            settings=wandb.Settings(console="off", disable_git=True, save_code=False, silent=True),
+        )
+
+    def log(self, values: dict[str, Any], step: int) -> None:
+        """Send one step's numbers."""
+        self._run.log(values, step=step)
+
+    def close(self) -> None:
+        """Finish it."""
+        self._run.finish()
+
+
+def mirror_for(spec: RunSpec, folder: RunFolder, *, is_first: bool) -> Mirror | None:
+    """The mirror that a spec wishes, on the first process."""
+    return Mirror(spec, folder) if is_first and spec.reporting.wandb != "off" else None

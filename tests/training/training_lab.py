@@ -1,0 +1,108 @@
+"""A workspace with small datasets and an untrained model, and real training in as few processes as can be."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.datasets.store import DatasetStore, ImportOptions
+from backend.deepspeed_config import deepspeed_config
+from backend.ids import slug
+from backend.runs.events import Event, read_all
+from backend.runs.folder import RunFolder
+from backend.settings import ROOT, Workspace
+from backend.spec.run import RunSpec
+from launcher.ports import free_port
+from tests.datasets.dataset_lab import folder_of, picture
+
+COLOURS = ("red", "green", "blue", "black", "white", "orange")
+SIZES = ((56, 56), (84, 112), (140, 56), (112, 112))
+
+
+def mixed_rows(pictures: int, texts: int) -> dict[str, object]:
+    """Files of an upload: questions about plain pictures of several sizes, and some without any picture."""
+    files: dict[str, object] = {}
+    rows = []
+    for number in range(pictures):
+        colour, name = COLOURS[number % len(COLOURS)], f"{number}.png"
+        files[name] = picture(SIZES[number % len(SIZES)], colour)
+        answer = f"It is {colour}, number {number}."
+        rows.append({"image": name, "conversations": [_human("<image>\nWhat colour is it?"), _gpt(answer)]})
+    for number in range(texts):
+        turns = [_human(f"Say {number}."), _gpt(f"{number}, as you wish."), _human("Again."), _gpt(f"{number}!")]
+        rows.append({"conversations": turns})
+    return files | {"data.json": json.dumps(rows)}
+
+
+def _human(text: str) -> dict[str, str]:
+    return {"from": "human", "value": text}
+
+
+def _gpt(text: str) -> dict[str, str]:
+    return {"from": "gpt", "value": text}
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A workspace, and what can be trained in it."""
+
+    workspace: Workspace
+    base: Path
+
+    def dataset(self, name: str, *, pictures: int, texts: int = 0, heldout_share: float = 0.2) -> None:
+        """Import a dataset of plain pictures."""
+        upload = folder_of(self.workspace.root / f"upload-{name}", mixed_rows(pictures, texts))
+        options = ImportOptions(name=name, heldout_share=heldout_share)
+        DatasetStore(self.workspace).import_dataset(upload, options)
+
+    def spec(self, changes: Mapping[str, object]) -> RunSpec:
+        """A small full fine-tune in fp32 that neither evaluates nor saves on the way, with `changes`."""
+        plain = {
+            "model.base": str(self.base), "model.max_pixels": 16 * 784, "model.precision": "fp32",
+            "strategy.name": "full", "data.datasets": [{"name": "mixed"}], "optimiser.language_rate": 1e-3,
+            "optimiser.merger_rate": 1e-3, "optimiser.vision_rate": 1e-3, "evaluation.rows": 0,
+            "evaluation.max_new_tokens": 8, "saving.every_minutes": 0, "devices.threads": 1,
+        }  # fmt: skip
+        return RunSpec().with_values(plain | dict(changes))
+
+    def folder(self, name: str, spec: RunSpec) -> RunFolder:
+        """Write a run's folder, as the launcher does."""
+        folder = RunFolder(self.workspace.output / slug(name, fallback="run"))
+        folder.path.mkdir(parents=True)
+        folder.deepspeed.write_text(json.dumps(deepspeed_config(spec)))
+        folder.spec.write_text(spec.model_dump_json())
+        return folder
+
+    def train(self, specs: Mapping[str, RunSpec], processes: int = 1) -> dict[str, RunFolder]:
+        """Train each spec under its name, all in the same `processes`."""
+        folders = {name: self.folder(name, spec) for name, spec in specs.items()}
+        port = free_port(set())
+        argv = [sys.executable, "-m", "tests.training.train_many", *(str(folder.path) for folder in folders.values())]
+        ranks = [
+            subprocess.Popen(argv, cwd=ROOT, env=_environment(rank, processes, port), stderr=subprocess.PIPE, text=True,
+                             stdout=subprocess.DEVNULL)
+            for rank in range(processes)
+        ]  # fmt: skip
+        errors = [rank.communicate(timeout=280)[1] for rank in ranks]
+        assert [rank.returncode for rank in ranks] == [0] * processes, "\n".join(error[-3000:] for error in errors)
+        return folders
+
+
+def _environment(rank: int, processes: int, port: int) -> dict[str, str]:
+    return os.environ | {
+        "PYTHONPATH": str(ROOT), "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes),
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false",
+    }  # fmt: skip
+
+
+def metrics(folder: RunFolder, key: str) -> dict[int, float]:
+    """A run's metric by step."""
+    return {event.step: event.values[key] for event in _metric_events(folder) if key in event.values}
+
+
+def _metric_events(folder: RunFolder) -> list[Event]:
+    return [event for event in read_all(folder.events) if event.kind == "metric"]
