@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from backend.settings import default_workspace
-from studio.cli import chatting, datasets, machine, models, runs, training
+from studio.cli import chatting, datasets, exporting, machine, models, runs, training
 from studio.cli.output import explained
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(runs.app, name="runs")
 app.command("recipes")(training.recipes)
 app.command("train")(training.train)
 app.command("chat")(chatting.chat)
+app.command("export")(exporting.export)
 app.command("doctor")(machine.doctor)
 
 HOST = Annotated[str, typer.Option(help="Address to listen on; only loopback ones need no account.")]

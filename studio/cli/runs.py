@@ -1,9 +1,9 @@
-"""`studio runs`: list, show, logs, stop, delete, rename."""
+"""`studio runs`: list, show, logs, stop, resume, delete, rename."""
 
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -11,28 +11,12 @@ from backend.runs.records import TERMINAL
 from backend.spec.reading import spec_to_yaml
 from backend.store.views import RunView
 from studio.cli import doors
+from studio.cli.following import described, follow
 from studio.cli.output import JSON_OPTION, explained, print_json, print_table, say
 
-app = typer.Typer(help="Runs: list, show, logs, stop, delete, rename.", invoke_without_command=True)
+app = typer.Typer(help="Runs: list, show, logs, stop, resume, delete, rename.", invoke_without_command=True)
 RUN = Annotated[str, typer.Argument(help="A run's id, its name, or the beginning of its id.")]
 FOLLOW_S = 0.5
-
-
-def described(view: RunView) -> dict[str, Any]:
-    """A run as `--json` prints it."""
-    return {
-        "run_id": view.id,
-        "name": view.name,
-        "state": view.state,
-        "reason": view.reason,
-        "hint": view.hint,
-        "folder": str(view.folder.path),
-        "step": view.step,
-        "total_steps": view.total_steps,
-        "metrics": view.metrics,
-        "checkpoints": [path.name for path in view.folder.checkpoints()],
-        "final_model": str(view.folder.final_model) if view.folder.has_final_model else None,
-    }
 
 
 @app.callback()
@@ -75,6 +59,7 @@ def show(
         ("hint", view.hint),
         ("created", f"{begun:%Y-%m-%d %H:%M:%S}"),
         ("strategy", view.spec.strategy.name),
+        ("resumed from", view.spec.resumed_from),
         ("datasets", ", ".join(share.name for share in view.spec.data.datasets)),
         ("progress", _progress(view)),
         *((key, f"{value:.6g}") for key, value in view.metrics.items() if value is not None),
@@ -123,6 +108,19 @@ def stop(
     doors.launcher().stop(view.id, "now" if now else "save")
     view = doors.run_store().get(view.id)
     print_json(described(view)) if as_json else say(f"Run {view.id} is {view.state}.")
+
+
+@app.command()
+@explained
+def resume(
+    run: RUN,
+    checkpoint: Annotated[str, typer.Option(help="Which; by default the newest, e.g. checkpoint-100.")] = "",
+    detach: Annotated[bool, typer.Option("--detach", help="Start it and return at once.")] = False,
+    as_json: JSON_OPTION = False,
+) -> None:
+    """Go on from a checkpoint, as a new run chained to the old one; with the same losses as without the break."""
+    view, launcher = doors.run_store().find(run), doors.launcher()
+    follow(launcher.resume(view.id, checkpoint), detach=detach, as_json=as_json)
 
 
 @app.command()

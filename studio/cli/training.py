@@ -4,24 +4,22 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from backend.demo.datasets import DEMO_DATASETS, prepare_demo_datasets
 from backend.errors import SpecError
 from backend.recipes.efforts import EFFORTS, with_effort
 from backend.recipes.library import load_recipe, recipe_names, recipe_text
 from backend.recipes.resolve import resolve
-from backend.runs.events import Event
+from backend.spec.inputs import DatasetShare
 from backend.spec.reading import apply_settings, spec_from_yaml
-from backend.spec.run import DatasetShare, RunSpec
-from backend.store.views import RunView
+from backend.spec.run import RunSpec
 from studio.cli import doors
-from studio.cli.output import JSON_OPTION, RUN_FAILED, explained, print_json, print_table, say, warn
-from studio.cli.runs import described
+from studio.cli.following import follow
+from studio.cli.output import JSON_OPTION, explained, print_json, print_table, say
+from studio.cli.planning import show_plan
 
 DATASET = Annotated[list[str] | None, typer.Option("--dataset", help="NAME or NAME:WEIGHT; may be repeated.")]
 SET = Annotated[list[str] | None, typer.Option("--set", help="knob=value; may be repeated.")]
-POLL_S = 0.3
 
 
 @explained
@@ -56,24 +54,19 @@ def train(
     name: Annotated[str, typer.Option(help="Shown in lists.")] = "",
     effort: Annotated[str, typer.Option(help="quick, balanced or best")] = "balanced",
     detach: Annotated[bool, typer.Option("--detach", help="Start it and return at once.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what would be trained, for how long, and how.")
+    ] = False,
     as_json: JSON_OPTION = False,
 ) -> None:
     """Start a run and watch it to its end. Ctrl-C stops watching, not the run."""
     spec = _spec(recipe, effort, dataset or [], model, name, settings or [])
     _draw_demo_datasets(spec)
-    launcher = doors.launcher()
-    run_id = launcher.submit(resolve(spec, doors.workspace()))
-    if detach:
-        view = doors.run_store().get(run_id)
-        print_json(described(view)) if as_json else say(f"Run {run_id} is {view.state}: studio runs logs {run_id} -f")
+    resolved = resolve(spec, doors.workspace())
+    if plan:
+        show_plan(resolved, as_json=as_json)
         return
-    view = launcher.wait(run_id, poll_s=POLL_S) if as_json else _watched(run_id)
-    if as_json:
-        print_json(described(view))
-    if view.state in ("failed", "lost"):
-        if not as_json:
-            warn(f"Run {run_id} {view.state}: {view.reason}\nhint: {view.hint}")
-        raise typer.Exit(RUN_FAILED)
+    follow(doors.launcher().submit(resolved), detach=detach, as_json=as_json)
 
 
 def _spec(recipe: str, effort: str, datasets: list[str], model: str, name: str, settings: list[str]) -> RunSpec:
@@ -110,25 +103,3 @@ def _draw_demo_datasets(spec: RunSpec) -> None:
     missing = {share.name for share in spec.data.datasets} - set(store.names())
     if missing & {demo.name for demo in DEMO_DATASETS}:
         prepare_demo_datasets(store)
-
-
-def _watched(run_id: str) -> RunView:
-    """Show a bar until the run has ended."""
-    say(f"Run {run_id}")
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
-    with Progress(*columns, transient=False) as progress:
-        task = progress.add_task("queued", total=None, loss="")
-
-        def show(event: Event) -> None:
-            if event.kind == "progress":
-                total, phase = event.values.get("total_steps"), event.values.get("phase", "")
-                text = f"step {event.step} of {total}" if total else str(phase)
-                progress.update(task, description=text, completed=event.step, total=total)
-            elif event.kind == "metric" and event.values.get("loss") is not None:
-                progress.update(task, loss=f"loss {event.values['loss']:.3f}")
-
-        view = doors.launcher().wait(run_id, on_event=show, poll_s=POLL_S)
-    if view.state in ("finished", "stopped"):
-        say(f"{view.state}: {view.folder.final_model if view.folder.has_final_model else view.folder.path}")
-        say(f'talk to it: studio chat {run_id} --image PICTURE --prompt "..." --compare {view.spec.model.base}')
-    return view

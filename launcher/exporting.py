@@ -1,0 +1,77 @@
+"""Start the export program, follow it, and hand back its report."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from backend.errors import CheckpointError, LaunchError
+from backend.export.request import EVENTS, LOG, REQUEST, ExportReport, ExportRequest, refuse_target
+from backend.runs.events import Event, read_all
+from backend.settings import Workspace
+from launcher.commands import program_environment
+from launcher.logs import read_tail
+from launcher.processes import start
+
+POLL_S = 0.2
+LOG_LINES = 5
+
+
+def export_checkpoint(
+    workspace: Workspace, checkpoint: str, target: Path, on_phase: Callable[[str], None] | None = None
+) -> ExportReport:
+    """Merge a checkpoint into one whole model at `target`, and prove that it answers the same.
+
+    Args:
+        workspace: where runs and models lie.
+        checkpoint: as `resolve_checkpoint` takes it.
+        target: a folder that does not exist yet, or is empty; whole or absent afterwards.
+        on_phase: called with `loading`, `merging`, `comparing` as they begin.
+
+    Raises:
+        StudioError: what the program found that cannot be done, or the last lines of its log where it broke.
+    """
+    refuse_target(target)
+    with tempfile.TemporaryDirectory(prefix="export-", dir=workspace.output) as folder:
+        work = Path(folder)
+        request = ExportRequest(workspace=str(workspace.root), checkpoint=checkpoint, target=str(target))
+        (work / REQUEST).write_text(request.model_dump_json(), encoding="utf-8")
+        code = _run(work, on_phase)
+        events = read_all(work / EVENTS) if (work / EVENTS).is_file() else []
+        return _outcome(events, code, work)
+
+
+def _run(work: Path, on_phase: Callable[[str], None] | None) -> int:
+    told = 0
+    with (work / LOG).open("ab") as log:
+        argv = [sys.executable, "-m", "backend.export", str(work)]
+        process = start(argv, environment=program_environment(), folder=work, output=log)
+    try:
+        while (code := process.poll()) is None:
+            phases = [event for event in _events(work) if event.kind == "progress"]
+            for event in phases[told:]:
+                if on_phase is not None:
+                    on_phase(str(event.values.get("phase", "")))
+            told = len(phases)
+            time.sleep(POLL_S)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    return code
+
+
+def _events(work: Path) -> list[Event]:
+    return read_all(work / EVENTS) if (work / EVENTS).is_file() else []
+
+
+def _outcome(events: list[Event], code: int, work: Path) -> ExportReport:
+    ends = [event for event in events if event.kind == "end"]
+    if ends and code == 0:
+        return ExportReport.model_validate(ends[-1].values["report"])
+    said = [event for event in events if event.kind == "note" and event.values.get("level") == "error"]
+    if said:
+        raise CheckpointError(str(said[-1].values["text"]), hint=str(said[-1].values["hint"]))
+    tail = read_tail(work / LOG, LOG_LINES).strip()
+    raise LaunchError(f"The export ended with exit code {code}: {tail}", hint="Check the free memory and disk space")

@@ -1,0 +1,28 @@
+"""`studio export`: one whole model from a checkpoint."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from launcher.exporting import export_checkpoint
+from studio.cli import doors
+from studio.cli.output import JSON_OPTION, explained, print_json, say
+
+CHECKPOINT = Annotated[str, typer.Argument(help="A run id (its final model), RUN/checkpoint-N, or a folder.")]
+TO = Annotated[Path, typer.Option("--to", help="A folder that does not exist yet.")]
+
+
+@explained
+def export(checkpoint: CHECKPOINT, to: TO, as_json: JSON_OPTION = False) -> None:
+    """Merge a checkpoint into one whole model, and prove that it gives the same answers before it is there."""
+    tell = (lambda _: None) if as_json else (lambda phase: say(f"{phase} ..."))
+    report = export_checkpoint(doors.workspace(), checkpoint, to.expanduser().absolute(), tell)
+    if as_json:
+        print_json(report.model_dump())
+        return
+    say(f"{report.folder}: {report.bytes / 1e6:,.1f} MB")
+    say(
+        f"{report.same_answers} of {report.questions} answers are the same; "
+        f"logits differ by at most {report.largest_difference:.1e}"
+    )
