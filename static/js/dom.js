@@ -39,6 +39,8 @@
 
   studio.count = (number) => new Intl.NumberFormat(language()).format(number);
 
+  studio.percent = (share) => new Intl.NumberFormat(language(), { style: "percent", maximumFractionDigits: 1 }).format(share);
+
   /** A measurement with four significant digits; small ones in powers of ten; nothing known is a dash. */
   studio.measure = (number) => {
     if (number === null || number === undefined || Number.isNaN(number)) return "–";

@@ -26,6 +26,30 @@
   let cursor = "", seen = "", offset = -1, timer = 0, turn = 0;
 
   watcher.row = (id) => watcher.rows.find((row) => row.id === id);
+  /** A run and those it went on from, newest first, each with the last step that counts of it. */
+  watcher.chain = (id) => {
+    const links = [];
+    for (let row = watcher.row(id), until = Infinity; row && links.length < 20; ) {
+      links.push({ id: row.id, until });
+      const [parent, checkpoint] = row.resumed_from.split("/");
+      until = Number(checkpoint?.split("-").at(-1));
+      row = parent && watcher.row(parent);
+    }
+    return links;
+  };
+  /** The curve of a run from its first beginning, over all the runs it went on from. */
+  watcher.curve = (id) => {
+    const curve = { steps: [], values: [] };
+    for (const link of watcher.chain(id).reverse()) {
+      const part = watcher.curves.get(link.id);
+      part?.steps.forEach((step, place) => {
+        if (step > link.until) return;
+        curve.steps.push(step);
+        curve.values.push(part.values[place]);
+      });
+    }
+    return curve;
+  };
   watcher.isActive = (row) => ACTIVE.has(row.state);
   watcher.shown = () => watcher.rows.map((row) => row.id).filter((id) => id === watcher.chosen || watcher.compared.has(id));
 
@@ -94,7 +118,8 @@
   }
 
   async function ask() {
-    const query = new URLSearchParams({ runs: watcher.shown().join(","), key: watcher.key, cursor, seen, chosen: watcher.chosen, offset });
+    const wanted = [...new Set(watcher.shown().flatMap((id) => watcher.chain(id).map((link) => link.id)))];
+    const query = new URLSearchParams({ runs: wanted.join(","), key: watcher.key, cursor, seen, chosen: watcher.chosen, offset });
     const response = await fetch(`${studio.root()}/api/watch?${query}`, { credentials: "same-origin" });
     if (response.status === 401) window.location.reload(); // the login page takes over
     if (!response.ok) throw new Error(`the server answered ${response.status}`);
@@ -215,6 +240,7 @@
         reason,
         el("div", { class: "kpis" },
           tile(words.loss_now, measure(row.loss)),
+          row.exact_match === null ? null : tile(words.exact_match, studio.percent(row.exact_match)),
           tile(words.step, count(row.step), row.total_steps ? `/ ${count(row.total_steps)}` : ""),
           tile(words.speed, measure(row.samples_per_second), words.samples_per_second),
           tile(isOver ? words.took : words.time_left, duration(time, words))));
@@ -248,15 +274,15 @@
     const draw = () => {
       studio.redraw(select, ...watcher.keys.map((key) => el("option", { value: key, selected: key === watcher.key }, labelOf(key))));
       const shown = visible();
-      blank.hidden = shown.some((id) => watcher.curves.get(id).steps.length);
+      blank.hidden = shown.some((id) => watcher.curve(id).steps.length);
       if (!chart && isReady && blank.hidden && studio.isSeen(host)) chart = studio.makeChart(host, { xLabel: words.step, onPoint: point });
       if (chart && studio.isSeen(host)) {
-        chart.show(shown.map((id) => ({ id, name: watcher.row(id).name, colour: watcher.colours.get(id), ...watcher.curves.get(id) })), watcher.keep);
+        chart.show(shown.map((id) => ({ id, name: watcher.row(id).name, colour: watcher.colours.get(id), ...watcher.curve(id) })), watcher.keep);
       }
       tell();
     };
     const tell = () => studio.redraw(legend, ...visible().map((id) => {
-      const row = watcher.row(id), curve = watcher.curves.get(id);
+      const row = watcher.row(id), curve = watcher.curve(id);
       const at = pointed === null ? -1 : curve.steps.findLastIndex((step) => step <= pointed);
       const here = at < 0 ? null : fill(words.at_step, { step: count(curve.steps[at]), value: measure(curve.values[at]) });
       return el("li", { style: `--colour: var(${watcher.colours.get(id)})` }, el("span", { class: "swatch" }),

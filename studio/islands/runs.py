@@ -5,11 +5,14 @@ import gradio as gr
 from backend.runs.records import STATES
 from backend.spec.strategies import STRATEGY_NAMES
 from studio.i18n import Translate
+from studio.islands.data import bubble_words
 from studio.islands.island import island
 
-PHASES = ("loading", "training", "saving")
-METRICS = ("loss", "grad_norm", "epoch", "language_rate", "merger_rate", "vision_rate", "samples_per_second",
-           "tokens_per_second")  # fmt: skip # what the programs report; another one is shown by its own name
+PHASES = ("loading", "training", "evaluating", "saving")
+METRICS = (  # what the programs report; another one is shown by its own name
+    "loss", "eval_loss", "exact_match", "similarity", "box_iou", "grad_norm", "epoch", "language_rate", "merger_rate",
+    "vision_rate", "samples_per_second", "tokens_per_second",
+)  # fmt: skip
 _SCRIPT = "runs.js"
 
 
@@ -22,7 +25,10 @@ def run_list(t: Translate) -> gr.HTML:
 
 def run_tiles(t: Translate) -> gr.HTML:
     """The chosen run in numbers, and why it ended."""
-    words = {key: t(f"tile.{key}") for key in ("loss_now", "step", "speed", "samples_per_second", "time_left", "took")}
+    words = {
+        key: t(f"tile.{key}")
+        for key in ("loss_now", "exact_match", "step", "speed", "samples_per_second", "time_left", "took")
+    }
     return island("runTiles", _SCRIPT, words | _run_words(t), elem_id="run-tiles")
 
 
@@ -32,6 +38,14 @@ def run_chart(t: Translate) -> gr.HTML:
     words = {key: t(f"chart.{key}") for key in keys} | {"step": t("tile.step")}
     words |= {f"metric.{key}": t(f"metric.{key}") for key in METRICS}
     return island("runChart", _SCRIPT, words, elem_id="run-chart")
+
+
+def run_answers(t: Translate) -> gr.HTML:
+    """Answers of the chosen run to held-out rows; they are fetched by the browser."""
+    keys = ("title", "step", "at", "untrained", "which", "all", "wrong", "changed", "right", "not_right", "gold",
+            "given", "given_cut", "before", "none", "back", "next", "where")  # fmt: skip
+    words = {key: t(f"answers.{key}") for key in keys} | bubble_words(t)
+    return island("runAnswers", "answers.js", words, elem_id="run-answers")
 
 
 def run_log(t: Translate) -> gr.HTML:

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from backend.datasets.store import DatasetStore
-from backend.errors import NotFoundError, StudioError
-from backend.jsonl import strict_json
+from backend.errors import StudioError
+from studio.routes.replies import json_reply, refusal
 from studio.services import Services
 from studio.uploads.dataset_views import row_view
 
@@ -29,16 +29,16 @@ def router(services: Services) -> APIRouter:
     @routes.get("/{name}/rows")
     def rows(name: Name, start: Start = 0, count: Count = 12, search: Search = "", split: Side = "") -> Response:
         try:
-            return _json(_page(store, name, (start, count), search, split))
+            return json_reply(_page(store, name, (start, count), search, split))
         except StudioError as error:
-            return _refusal(error)
+            return refusal(error)
 
     @routes.get("/{name}/problems.csv")
     def problems(name: Name) -> Response:
         try:
             table = store.problems_csv(name)
         except StudioError as error:
-            return _refusal(error)
+            return refusal(error)
         headers = {
             "Content-Disposition": f'attachment; filename="{name}-problems.csv"'
         }  # the name was found: it is safe
@@ -50,12 +50,3 @@ def router(services: Services) -> APIRouter:
 def _page(store: DatasetStore, name: str, at: tuple[int, int], search: str, split: Side) -> dict[str, object]:
     page = store.page(name, start=at[0], count=at[1], search=search, split=split or None)
     return {"total": page.total, "start": at[0], "rows": [row_view(name, row) for row in page.rows]}
-
-
-def _json(content: object, status: int = 200) -> Response:
-    return Response(strict_json(content), status, media_type="application/json", headers={"Cache-Control": "no-store"})
-
-
-def _refusal(error: StudioError) -> Response:
-    status = 404 if isinstance(error, NotFoundError) else 400
-    return _json({"message": error.message, "hint": error.hint}, status)

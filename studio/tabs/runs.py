@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from backend.catalog.checkpoints import resumable_names
 from backend.errors import NotFoundError, StudioError
 from backend.ids import RunId
 from backend.runs.records import StopMode
@@ -14,7 +15,7 @@ from backend.store.runs import MAX_NAME, MAX_NOTES
 from backend.store.views import RunView
 from studio.i18n import Translate
 from studio.islands.headings import card_head, page_head
-from studio.islands.runs import run_chart, run_list, run_log, run_tiles
+from studio.islands.runs import run_answers, run_chart, run_list, run_log, run_tiles
 from studio.islands.train import settings_table
 from studio.planning.run_settings import settings_of
 from studio.services import Services
@@ -22,8 +23,8 @@ from studio.shared import Shared, Wish
 from studio.wiring import act, refresh
 
 VERBS = {
-    "stop_save": "secondary", "stop_now": "stop", "unqueue": "stop", "playground": "primary", "again": "secondary",
-    "delete": "stop",
+    "stop_save": "secondary", "stop_now": "stop", "unqueue": "stop", "playground": "primary", "resume": "secondary",
+    "again": "secondary", "delete": "stop",
 }  # fmt: skip
 ASK_AGAIN = "() => window.studio.watcher.soon()"  # the list shows at once what was done
 Choice = dict[str, Any]  # the value of the list: {id, state, has_model}
@@ -74,6 +75,7 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     _then_ask(act(buttons["unqueue"].click, partial(stop, page, "now"), runs, t=t))
     _then_ask(act(keep.click, partial(annotate, page), [runs, controls.name, controls.notes], t=t))
     act(buttons["playground"].click, partial(open_in_playground, page), runs, shared.checkpoint, t=t)
+    _then_ask(act(buttons["resume"].click, partial(resume, page), runs, shared.run_id, t=t))
     act(buttons["again"].click, partial(train_again, page), runs, shared.again, t=t)
     act(buttons["delete"].click, partial(ask_to_delete, page), runs, [sure.question, sure.box], t=t)
     refresh(sure.no.click, hide_question, None, sure.box)
@@ -106,6 +108,8 @@ def _chosen_run(t: Translate) -> tuple[Controls, gr.Button, Sure]:
         run_chart(t)
     with gr.Column(visible=False) as details:
         with gr.Column(elem_classes="card"):
+            run_answers(t)
+        with gr.Column(elem_classes="card"):
             run_log(t)
         with gr.Column(elem_classes="card"), gr.Accordion(t("run.settings"), open=False):
             settings = settings_table(t)
@@ -136,6 +140,7 @@ def show(page: Page, choice: Choice, shown: str) -> list[Any]:
         "stop_now": view.is_active,
         "unqueue": view.state == "queued",
         "playground": view.is_over and view.folder.has_final_model,
+        "resume": view.is_over and bool(resumable_names(view.folder)),
         "again": True,
         "delete": view.is_over,
     }
@@ -165,6 +170,11 @@ def annotate(page: Page, choice: Choice, name: str, notes: str) -> None:
 def open_in_playground(page: Page, choice: Choice) -> Wish:
     """Wish that Playground takes the run's final model."""
     return str(_chosen(page, choice).id), time.time()
+
+
+def resume(page: Page, choice: Choice) -> str:
+    """Go on from the newest checkpoint as a new run, and show that one. Raises StudioError where that cannot be."""
+    return str(page.services.launcher.resume(_chosen(page, choice).id))
 
 
 def train_again(page: Page, choice: Choice) -> Wish:
