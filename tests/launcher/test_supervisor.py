@@ -35,7 +35,7 @@ time.sleep(60)
 
 
 def test_p2_killing_the_process_that_started_a_run_does_not_touch_it(launch, workspace) -> None:
-    launcher = launch("--steps", "400", "--pause", "0.02")
+    launcher = launch("--steps", "3000", "--pause", "0.02")
     starter = subprocess.Popen(
         [sys.executable, "-c", SUBMIT_AND_WAIT, str(workspace.root), launcher._settings.model_dump_json()],
         stdout=subprocess.PIPE,
