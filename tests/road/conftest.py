@@ -23,7 +23,11 @@ class Road:
         """What a person's shell would have on a fresh machine."""
         bare = self.root / "bin"
         bare.mkdir(exist_ok=True)
-        kept = {name: os.environ[name] for name in ("HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+        kept = {
+            name: os.environ[name]
+            for name in ("HOME", "LANG", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
+            if name in os.environ
+        }
         return kept | {
             "PATH": str(bare),
             "STUDIO_WORKSPACE": str(self.root),
