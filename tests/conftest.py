@@ -11,30 +11,50 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # Two busy programs with two threads each on two cores wait for one another at every parallel loop.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+TOGETHER = (  # the longest first, so that no worker is left alone with it at the end
+    "tests/studio/",
+    "tests/launcher/test_chat.py",
+    "tests/road/test_command_line.py",
+    "tests/road/test_wrong_doors.py",
+    "tests/browser/test_journey.py",
+    "tests/browser/test_train_and_runs.py",
+    "tests/browser/test_look.py",
+    "tests/browser/test_data.py",
+    "tests/browser/test_playground.py",
+)
 GATE, FLOOR = Path(__file__), Path(__file__).with_name("serving.py")  # files that are there, only to be locked
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        group = shared_by(item)
-        if group and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (cost(item), shared_by(item) is None))
+    def cost(item: pytest.Item) -> int:
+        return 2 if item.get_closest_marker("browser") else 1 if item.get_closest_marker("torch") else 0
+
+    places = (*TOGETHER, None)
+    items.sort(key=lambda item: (cost(item), places.index(together(item.nodeid))))
 
 
-def cost(item: pytest.Item) -> int:
-    return 2 if item.get_closest_marker("browser") else 1 if item.get_closest_marker("torch") else 0
+def together(nodeid: str) -> str | None:
+    """The place of tests that share what is slow to make, so that one worker makes it once for all of them."""
+    return next((place for place in TOGETHER if nodeid.startswith(place)), None)
 
 
-def shared_by(item: pytest.Item) -> str | None:
-    """What is slow to make, and therefore made once: by one worker for all tests of its name."""
-    if cost(item):
-        return item.path.stem
-    return next((name for name in ("studio", "assembled") if name in getattr(item, "fixturenames", ())), None)
+class InOrder(LoadScopeScheduling):
+    """One test after the other to whoever is free; those that belong together to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return together(nodeid) or nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InOrder:
+    """Instead of xdist's `loadgroup`, whose groups pytest 9.2 does not see."""
+    return InOrder(config, log)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
