@@ -34,7 +34,7 @@ class Road:
             "TORCH_EXTENSIONS_DIR": str(self.root / "extensions"),
         }
 
-    def studio(self, *words: str, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
+    def studio(self, *words: str, timeout_s: float = 540) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
         argv = [sys.executable, "-m", "studio.cli", *words]
         return subprocess.run(
@@ -51,7 +51,7 @@ class Road:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    def wait_for_state(self, run_id: str, states: set[str], timeout_s: float = 90) -> dict:
+    def wait_for_state(self, run_id: str, states: set[str], timeout_s: float = 300) -> dict:
         """Look until the run is in one of `states`."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
