@@ -70,7 +70,7 @@ def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: 
     page.locator("#import").click()
     expect(page.locator("#import-report")).to_contain_text("1,200", timeout=60_000)
     expect(page.locator("#dataset-rows article").first).to_be_visible(timeout=20_000)
-    assert page.locator("#dataset-rows img").first.evaluate("image => image.complete && image.naturalWidth > 0")
+    page.wait_for_function("document.querySelector('#dataset-rows img')?.naturalWidth > 0", timeout=60_000)
     picture_both_ways(page, "data")
 
     page.locator("#train-on-this").click()
