@@ -1,10 +1,77 @@
-"""Quick tests first: then those that load the model, then those that drive a browser."""
+"""Quick tests first: then those that load the model, then those that drive a browser.
+
+Two workers share them out in that order, those that need the same slow thing together. A test marked `alone` measures
+time: none of the other worker's tests runs beside it, at the price of that worker's waiting.
+"""
+
+import fcntl
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+# Two busy programs with two threads each on two cores wait for one another at every parallel loop.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+TOGETHER = (  # the longest first, so that no worker is left alone with it at the end
+    "tests/studio/",
+    "tests/launcher/test_chat.py",
+    "tests/road/test_command_line.py",
+    "tests/road/test_wrong_doors.py",
+    "tests/browser/test_journey.py",
+    "tests/browser/test_train_and_runs.py",
+    "tests/browser/test_look.py",
+    "tests/browser/test_data.py",
+    "tests/browser/test_playground.py",
+)
+GATE, FLOOR = Path(__file__), Path(__file__).with_name("serving.py")  # files that are there, only to be locked
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def cost(item: pytest.Item) -> int:
         return 2 if item.get_closest_marker("browser") else 1 if item.get_closest_marker("torch") else 0
 
-    items.sort(key=cost)
+    places = (*TOGETHER, None)
+    items.sort(key=lambda item: (cost(item), places.index(together(item.nodeid))))
+
+
+def together(nodeid: str) -> str | None:
+    """The place of tests that share what is slow to make, so that one worker makes it once for all of them."""
+    return next((place for place in TOGETHER if nodeid.startswith(place)), None)
+
+
+class InOrder(LoadScopeScheduling):
+    """One test after the other to whoever is free; those that belong together to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return together(nodeid) or nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InOrder:
+    """Instead of xdist's `loadgroup`, whose groups pytest 9.2 does not see."""
+    return InOrder(config, log)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Hold the floor around the whole of a test, with others or alone; its time-out begins after the wait."""
+    with holding_the_floor(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+@contextmanager
+def holding_the_floor(*, alone: bool) -> Iterator[None]:
+    """Wait at the gate, so that who wants the floor alone is not overtaken for ever."""
+    with GATE.open() as gate, FLOOR.open() as floor:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(floor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            fcntl.flock(floor, fcntl.LOCK_UN)  # by name: a child that was forked meanwhile may hold a copy

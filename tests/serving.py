@@ -1,7 +1,9 @@
 """A real studio on a free loopback port, for tests that ask it from outside."""
 
 import os
+import random
 import re
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -16,6 +18,15 @@ SERVE = (
     "from backend.settings import Workspace; from studio.serving.server import serve; "
 )
 ROWS = 24  # of each dataset
+
+
+def free_port() -> int:
+    """A port that nobody listens on, below those that the kernel hands to connections: it stays free for a while."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
 
 
 @dataclass

@@ -37,7 +37,7 @@ def claim_next(connection: Connection, devices: tuple[str, ...], pick_port: Pick
         pick_port: returns a port that nobody listens on and that is not in the set it is given.
         now: seconds since the epoch.
     """
-    held = set(connection.execute(select(leases.c.device)).scalars())
+    held = set(connection.execute(select(leases.c.device)).scalars()) | _at_work(connection)
     waiting = connection.execute(
         select(runs.c.id, runs.c.spec_json).where(runs.c.state == "queued").order_by(runs.c.number)
     )
@@ -80,6 +80,12 @@ def _claim(connection: Connection, run_id: RunId, devices: tuple[str, ...], pick
     )
     hold(connection, run_id, devices, now)
     return Claim(run_id, devices, port)
+
+
+def _at_work(connection: Connection) -> set[str]:
+    """The devices of active runs. In a new index somebody else may have listed a run whose lease is not there yet."""
+    listed = connection.execute(select(runs.c.devices_json).where(runs.c.state.in_(ACTIVE))).scalars()
+    return {device for devices in listed for device in json.loads(devices)}
 
 
 def _named_devices(spec_json: str) -> tuple[str, ...]:

@@ -16,10 +16,12 @@ from browser_lab import (
     stop_serving,
     watch_over,
 )
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from backend.settings import Workspace
 from studio.serving.demo_preparation import PREPARED
+
+expect.set_options(timeout=30_000)  # nothing here is about speed, and a busy machine is slow
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -66,11 +66,11 @@ def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: 
     page = browser.new_page(viewport=WIDE)
     page.goto(fresh.address)
     page.locator("#upload-files input[type=file]").set_input_files(upload)
-    page.locator("#import").wait_for(timeout=30_000)
+    page.locator("#import").wait_for(timeout=60_000)
     page.locator("#import").click()
     expect(page.locator("#import-report")).to_contain_text("1,200", timeout=60_000)
     expect(page.locator("#dataset-rows article").first).to_be_visible(timeout=20_000)
-    assert page.locator("#dataset-rows img").first.evaluate("image => image.complete && image.naturalWidth > 0")
+    page.wait_for_function("document.querySelector('#dataset-rows img')?.naturalWidth > 0", timeout=60_000)
     picture_both_ways(page, "data")
 
     page.locator("#train-on-this").click()
@@ -90,7 +90,7 @@ def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: 
     try:
         page.goto(again.address)
         open_tab(page, "runs")
-        expect(page.locator(".run")).to_contain_text(re.compile("running|finished"), timeout=20_000)
+        expect(page.locator(".run")).to_contain_text(re.compile("running|finished"))
         assert json.loads(process.read_text()) == before, "the run was started anew"
         picture_both_ways(page, "runs")
         expect(page.locator(".run")).to_contain_text("finished", timeout=120_000)
@@ -106,16 +106,16 @@ def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: 
 
 def _wait_for_points(page: Page, least: int) -> None:
     """Until the chart's longest line has so many points."""
-    page.wait_for_function(f"() => {POINTS} >= {least}", timeout=90_000)
+    page.wait_for_function(f"() => {POINTS} >= {least}", timeout=120_000)
 
 
 def _talk(page: Page, picture: Path, question: str, right: str) -> None:
     """Ask the tuned model and the shipped one the same."""
-    expect(page.locator("#model-2 input")).to_have_value(re.compile("paint-shop"), timeout=20_000)
+    expect(page.locator("#model-2 input")).to_have_value(re.compile("paint-shop"))
     expect(page.locator("#model-1 input")).to_have_value(re.compile("Demo"))
     page.locator("#prompt input[type=file]").set_input_files(picture)
     page.locator("#prompt textarea").fill(question)
-    page.locator("#prompt img").first.wait_for(timeout=20_000)
+    page.locator("#prompt img").first.wait_for()
     page.locator("#prompt textarea").press("Enter")
 
     answers = [page.locator(f"#answers-{number}") for number in (1, 2)]

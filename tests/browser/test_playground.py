@@ -128,7 +128,7 @@ def test_what_runs_choose_opens_beside_the_model_it_was_trained_from(open_page: 
     assert RunId(BROKEN)
     open_tab(page, "runs")
     page.locator("#run-list .run", has_text="broken").locator(".open").click()
-    page.locator("#run-playground").click(timeout=15_000)
+    page.locator("#run-playground").click()
 
     expect(page.locator("#model-2 input")).to_have_value(re.compile("broken"))
     expect(page.locator("#model-1 input")).to_have_value("Demo (shapes)")

@@ -145,7 +145,7 @@ def test_u17_a_page_of_a_gigabyte_takes_the_time_of_a_page(tmp_path):
     for start in (0, 500, 997):
         started = time.monotonic()
         page = read_page(tmp_path, start, 3)
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 2  # reading all takes many seconds
         assert page.total == 1_000
         assert page.rows[0] == row
 

@@ -63,7 +63,7 @@ def test_u18_killed_at_any_moment_an_import_is_whole_or_absent(workspace, store,
         process.send_signal(signal.SIGKILL)
         ended(process)
 
-        swept_within(workspace, 5)
+        swept_within(workspace, 60)
         states.append(store.names())
         if store.names():
             found = tree(store.folder("shapes"))

@@ -153,7 +153,7 @@ def test_u12_a_line_of_two_hundred_megabytes_is_read_or_refused_quickly(tmp_path
     assert whole == ([], {("LINE_TOO_LONG", 1)})
     assert [record.place.line for record in lines[0]] == [1, 3]
     assert lines[1] == {("LINE_TOO_LONG", 2)}
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
 
 
 def test_u12_a_list_is_read_the_same_wherever_its_chunks_end(tmp_path, monkeypatch):

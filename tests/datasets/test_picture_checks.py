@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from dataset_lab import asked, codes, folder_of, picture
 from PIL import Image, ImageDraw
@@ -171,9 +173,9 @@ def test_u9_a_decoder_that_crashes_or_hangs_harms_only_its_own_picture(tmp_path)
     argv = (sys.executable, "-c", CRASHING)
     started = time.monotonic()
 
-    found = dict(PicturePool(tmp_path, timeout_s=0.5, argv=argv).prepare([tmp_path / name for name in names]))
+    found = dict(PicturePool(tmp_path, timeout_s=1.5, argv=argv).prepare([tmp_path / name for name in names]))
 
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 45  # three hang for a minute each
     by_kind = {path.name[:-5]: outcome.code for path, outcome in found.items()}
     assert by_kind == {"good": "", "abort": "IMG_CRASHED", "hang": "IMG_TIMEOUT", "babble": "IMG_CRASHED"}
     assert len(found) == 12
@@ -187,8 +189,11 @@ def test_workers_end_when_the_reader_stops(tmp_path):
     next(outcomes)
     outcomes.close()
 
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    assert not [pid for pid in children if b"picture_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    left = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):  # it went while it was looked at
+            left += [word for word in child.cmdline() if "picture_worker" in word]
+    assert left == []
 
 
 def test_u9_good_rows_are_imported_beside_bad_pictures(store, tmp_path):
@@ -382,6 +387,7 @@ def test_a_secret_of_the_person_does_not_reach_the_decoder(tmp_path, monkeypatch
     assert b"hf_secret" not in environment
 
 
+@pytest.mark.alone
 def test_two_hundred_little_pictures_take_less_than_three_seconds(tmp_path):
     files = {f"{n}.png": picture((64, 64), color=(n, 0, 0)) for n in range(200)}
     started = time.monotonic()

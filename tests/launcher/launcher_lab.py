@@ -7,8 +7,10 @@ from backend.spec.run import RunSpec
 from backend.store.views import RunView
 from launcher.supervisor import Launcher
 
+IMPATIENT = {"save_grace_s": 0.5, "now_grace_s": 0.3, "hang_s": 0.3}  # with programs that never obey
 
-def until(claim: Callable[[], object], timeout_s: float = 10.0) -> None:
+
+def until(claim: Callable[[], object], timeout_s: float = 60.0) -> None:
     """Wait until `claim()` is true."""
     deadline = time.monotonic() + timeout_s
     while not claim():

@@ -80,7 +80,7 @@ def test_leaving_an_answer_stops_it(pool, picture):
 
     begun = time.monotonic()
     list(pool.ask(question(picture, max_new_tokens=3)))
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 20
 
 
 def test_a_dead_program_is_started_anew(pool, picture):

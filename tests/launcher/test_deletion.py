@@ -5,9 +5,11 @@ import time
 from pathlib import Path
 
 import pytest
-from launcher_lab import a_run, until
+from launcher_lab import a_run
 
 from backend.errors import LaunchError
+from backend.runs.folder import RunFolder
+from backend.runs.records import ExitRecord
 from backend.spec.run import RunSpec
 from backend.store.views import RunView
 from launcher.deletion import delete_run, empty_trash
@@ -16,10 +18,18 @@ from launcher.supervisor import Launcher
 
 @pytest.fixture
 def over(launch) -> tuple[Launcher, RunView]:
-    launcher = launch("--steps", "1", "--pause", "0")
-    run = launcher.wait(a_run(launcher).id, poll_s=0.03)
-    until(lambda: not launcher.runs.holders())
-    return launcher, run
+    """A run that is over, as its folder tells."""
+    launcher = launch()
+    folder = RunFolder(launcher.workspace.output / "20260101-000000-over")
+    folder.path.mkdir()
+    ended = ExitRecord(
+        raw_status=0, exit_code=0, signal=None, duration_s=1.0, peak_memory_bytes=1, state="finished", reason="",
+        hint="", ended_at=9.0,
+    )  # fmt: skip
+    folder.exit.write_text(ended.model_dump_json())
+    folder.spec.write_text(RunSpec(name="over").model_dump_json())
+    launcher.reconcile()
+    return launcher, launcher.runs.get(folder.run_id)
 
 
 def test_c8_a_run_at_work_is_not_deleted(launch) -> None:

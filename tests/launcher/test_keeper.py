@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from launcher_lab import a_run, until
+from launcher_lab import IMPATIENT, a_run, until
 
 from backend.runs.folder import RunFolder
 from backend.runs.records import CommandRecord, ExitRecord, ProcessRecord, read_record
@@ -65,7 +65,7 @@ def test_p3_five_megabytes_of_output_need_no_reader(launch) -> None:
 
 
 def test_p14_a_program_that_hangs_after_its_end_has_finished_and_is_reaped(launch) -> None:
-    launcher = launch("--hang-after-end", "--steps", "1")
+    launcher = launch("--hang-after-end", "--steps", "1", **IMPATIENT)
 
     run = launcher.wait(a_run(launcher).id, poll_s=0.03)
 
@@ -96,7 +96,7 @@ def test_d3_a_log_that_grows_too_long_keeps_its_end(launch) -> None:
 
 
 def test_a_second_keeper_leaves_a_run_to_the_first(launch) -> None:
-    launcher = launch("--steps", "20", "--pause", "0.05")
+    launcher = launch("--steps", "1000", "--pause", "0.05")
     run = a_run(launcher)
     until(run.folder.process.exists)
     before = run.folder.process.read_bytes()
@@ -105,12 +105,13 @@ def test_a_second_keeper_leaves_a_run_to_the_first(launch) -> None:
 
     assert is_locked(run.folder)
     assert take_lock(run.folder) is None
-    assert launcher.wait(run.id, poll_s=0.03).state == "finished"
+    launcher.stop(run.id)
+    assert launcher.wait(run.id, poll_s=0.03).reason == "It was stopped on request, after saving"
     assert run.folder.process.read_bytes() == before
 
 
 def test_a_keeper_told_to_end_ends_its_run_in_order(launch) -> None:
-    launcher = launch("--steps", "1000", "--pause", "0.05", "--deaf")
+    launcher = launch("--steps", "1000", "--pause", "0.05", "--deaf", **IMPATIENT)
     run = a_run(launcher)
     until(run.folder.process.exists)
     process = read_record(run.folder.process, ProcessRecord)
@@ -125,7 +126,7 @@ def test_a_keeper_told_to_end_ends_its_run_in_order(launch) -> None:
 def test_p19_a_run_sees_no_secret_of_the_studio(launch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secretsecretsecret")
     monkeypatch.setenv("STUDIO_SECRET", "do not tell")
-    launcher = launch("--steps", "40", "--pause", "0.05")
+    launcher = launch("--steps", "1000", "--pause", "0.05")
     run = a_run(launcher)
     until(run.folder.process.exists)
     process = read_record(run.folder.process, ProcessRecord)

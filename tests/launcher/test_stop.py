@@ -3,22 +3,26 @@
 import time
 
 import pytest
-from launcher_lab import a_run, until
+from launcher_lab import IMPATIENT, a_run, until
 
 from launcher.processes import members
 
 
 @pytest.mark.parametrize("mode", ["save", "now"])
 def test_p4_stopping_removes_everybody_and_frees_the_device_after_that(launch, mode: str) -> None:
-    launcher = launch("--steps", "1000", "--pause", "0.05", "--deaf", "--children", "2", "--strays", "1")
+    behaviour = ("--steps", "1000", "--pause", "0.05", "--deaf", "--children", "2", "--strays", "1")
+    launcher = launch(*behaviour, **IMPATIENT)
     run = a_run(launcher)
     until(lambda: run.folder.events.exists() and len(members(run.folder)) == 4)
 
     launcher.stop(run.id, mode)
 
     assert launcher.runs.get(run.id).state == "stopping"
-    while not run.folder.exit.exists():
-        assert launcher.runs.holders() == {"cpu:0": run.id}
+    while True:
+        holders = launcher.runs.holders()
+        if run.folder.exit.exists():  # looked at after the holders: what was held before the end was held by this run
+            break
+        assert holders == {"cpu:0": run.id}
         time.sleep(0.05)
     ended = launcher.wait(run.id, poll_s=0.03)
     assert ended.state == "stopped"
@@ -36,7 +40,7 @@ def test_p4_what_a_finished_program_leaves_behind_is_removed_too(launch) -> None
 
 
 def test_p13_stopping_with_save_leaves_a_whole_final_model(launch) -> None:
-    launcher = launch("--steps", "1000", "--pause", "0.05", save_grace_s=10)
+    launcher = launch("--steps", "1000", "--pause", "0.05")
     run = a_run(launcher)
     until(run.folder.events.exists)
 
@@ -48,7 +52,7 @@ def test_p13_stopping_with_save_leaves_a_whole_final_model(launch) -> None:
 
 
 def test_stopping_at_once_may_follow_stopping_with_save(launch) -> None:
-    launcher = launch("--steps", "1000", "--pause", "0.05", "--deaf", save_grace_s=100)
+    launcher = launch("--steps", "1000", "--pause", "0.05", "--deaf", **IMPATIENT | {"save_grace_s": 100})
     run = a_run(launcher)
     until(run.folder.events.exists)
 

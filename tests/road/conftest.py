@@ -23,14 +23,18 @@ class Road:
         """What a person's shell would have on a fresh machine."""
         bare = self.root / "bin"
         bare.mkdir(exist_ok=True)
-        kept = {name: os.environ[name] for name in ("HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+        kept = {
+            name: os.environ[name]
+            for name in ("HOME", "LANG", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
+            if name in os.environ
+        }
         return kept | {
             "PATH": str(bare),
             "STUDIO_WORKSPACE": str(self.root),
             "TORCH_EXTENSIONS_DIR": str(self.root / "extensions"),
         }
 
-    def studio(self, *words: str, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
+    def studio(self, *words: str, timeout_s: float = 540) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
         argv = [sys.executable, "-m", "studio.cli", *words]
         return subprocess.run(
@@ -47,7 +51,7 @@ class Road:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    def wait_for_state(self, run_id: str, states: set[str], timeout_s: float = 90) -> dict:
+    def wait_for_state(self, run_id: str, states: set[str], timeout_s: float = 300) -> dict:
         """Look until the run is in one of `states`."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:

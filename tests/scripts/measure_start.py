@@ -59,6 +59,8 @@ def studio(root: Path, *words: str) -> str:
     (root / "bin").mkdir(exist_ok=True)
     environment = {"HOME": os.environ.get("HOME", str(root)), "PATH": str(root / "bin"), "STUDIO_WORKSPACE": str(root)}
     environment["TORCH_EXTENSIONS_DIR"] = str(root / "extensions")
+    if "OMP_NUM_THREADS" in os.environ:
+        environment["OMP_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"]
     argv = [sys.executable, "-m", "studio.cli", *words]
     return subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
 

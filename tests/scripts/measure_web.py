@@ -4,7 +4,6 @@ python -m tests.scripts.measure_web [--short] [--write]
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from backend.runs.events import EventWriter
 from backend.settings import ROOT, Workspace
 from studio.serving.demo_preparation import PREPARED
 from tests.scripts.readme import machine, write_section
-from tests.serving import SERVE, start_serving, stop_serving
+from tests.serving import SERVE, free_port, start_serving, stop_serving
 
 EMPTY = """
 import os, sys
@@ -36,7 +35,7 @@ STUDIO = f"{SERVE} serve(Workspace(Path(sys.argv[2])), port=int(sys.argv[1]))"
 
 def seconds_to_first_page(code: str, *arguments: str) -> float:
     """From the start of a process to its first whole page."""
-    port = 20_000 + os.getpid() % 10_000
+    port = free_port()
     begun = time.monotonic()
     process = subprocess.Popen([sys.executable, "-c", code, str(port), *arguments], cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
@@ -96,7 +95,7 @@ def memory_of(workspace: Workspace, points: int) -> tuple[float, float]:
         for step in range(points):
             events.write("metric", step, loss=1 / (step + 1))
         events.close()
-        for _ in range(20):
+        for _ in range(20 if points > 2_000 else 4):
             httpx.get(f"{served.address}/api/curves?runs={run.name}&key=loss", timeout=60)
             time.sleep(0.3)
         return idle, process.memory_info().rss / 1e6

@@ -102,3 +102,16 @@ def test_p17_runs_at_work_together_get_ports_of_their_own(store: RunStore) -> No
     assert ports == [29_501, 29_502, 29_503]
     assert store.get("two").devices == ("cuda:1",)
     assert store.get("two").started_at is not None
+
+
+def test_p15_a_run_at_work_keeps_its_devices_before_its_lease_is_found_again(store: RunStore) -> None:
+    for name in ("at-work", "waits"):
+        add_run(store, name)
+    store.claim_next(("cpu:0",), port)
+    store.release("at-work")  # type: ignore[arg-type]  # as in a new index, between its row and its lease
+
+    assert store.claim_next(("cpu:0",), port) is None
+    store.transition("at-work", "finished", ("starting",))
+    claim = store.claim_next(("cpu:0",), port)
+    assert claim is not None
+    assert claim.run_id == "waits"
