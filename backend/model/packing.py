@@ -1,12 +1,14 @@
 """Several samples in one row, without padding: each keeps its own positions, so none sees another."""
 
+import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from backend.model.encoder import IGNORED, Sample
 
-Batch = dict[str, torch.Tensor]
+Batch = dict[str, Any]  # tensors, and the two lengths as numbers
 
 
 def pack(samples: Sequence[Sample]) -> Batch:
@@ -19,19 +21,26 @@ def pack(samples: Sequence[Sample]) -> Batch:
     Returns:
         `input_ids` (1, S), `position_ids` (4, 1, S), `mm_token_type_ids` (1, S), `pixel_values` (P, 1176) and
         `image_grid_thw` (N, 3) where there are pictures, `logits_to_keep` (K,): the places whose next token is learned,
-        and `shift_labels` (K,): those next tokens.
+        and `shift_labels` (K,): those next tokens. `cu_seq_lens_q` and `cu_seq_lens_k` (samples + 1,) say where samples
+        begin, `max_length_q` and `max_length_k` how long the longest is: attention then asks no layer's positions.
     """
     starts = [torch.arange(sample.tokens) for sample in samples]
     text = torch.cat(starts)
     vision = torch.cat([sample.positions for sample in samples], dim=1)
     labels = torch.cat([_next_token(sample) for sample in samples])
     learned = (labels != IGNORED).nonzero()[:, 0]
+    lengths = [sample.tokens for sample in samples]
+    bounds = torch.tensor([0, *itertools.accumulate(lengths)], dtype=torch.int32)
     batch: Batch = {
         "input_ids": torch.cat([sample.input_ids for sample in samples])[None],
         "position_ids": torch.cat([text[None], vision])[:, None],
         "mm_token_type_ids": torch.cat([sample.token_types for sample in samples])[None],
         "logits_to_keep": learned,
         "shift_labels": labels[learned],
+        "cu_seq_lens_q": bounds,
+        "cu_seq_lens_k": bounds,
+        "max_length_q": max(lengths),
+        "max_length_k": max(lengths),
     }
     grids = torch.cat([sample.grids for sample in samples])
     if len(grids):
