@@ -11,7 +11,7 @@ from transformers import AutoProcessor
 
 from backend.conversation import Message, render
 from backend.errors import CheckpointError, DatasetError
-from backend.model.pictures import open_picture, sized_picture
+from backend.model.pictures import cut_patches, open_picture, sized_picture
 from backend.model.positions import rope_positions
 
 IGNORED = -100
@@ -125,8 +125,9 @@ class Encoder:
     def patches_of(self, picture: Image.Image) -> tuple[torch.Tensor, torch.Tensor]:
         """Patches (P, 1176) and grid (3,) of a decoded picture."""
         sized = sized_picture(picture, self.min_pixels, self.max_pixels)
-        made = self.processor.image_processor(images=[sized], do_resize=False, return_tensors="pt")
-        return made["pixel_values"], made["image_grid_thw"][0]
+        normal = self.processor.image_processor
+        patches, grid = cut_patches(sized, normal.image_mean, normal.image_std)
+        return torch.from_numpy(patches), torch.from_numpy(grid)
 
 
 def _single(tokenizer: Any, token: str) -> int:
