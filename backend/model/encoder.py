@@ -81,12 +81,12 @@ class Encoder:
         found = [self._patches(path, name) for path in pictures]
         ids, labels = self._expand(ids, labels, [grid for _, grid in found], name)
         types = (ids == self.image_id).astype(np.int64)
-        grids = torch.stack([grid for _, grid in found]) if found else torch.zeros((0, 3), dtype=torch.long)
-        patches = torch.cat([patch for patch, _ in found]) if found else torch.zeros((0, 1176))
-        positions = torch.from_numpy(rope_positions(types, grids.numpy()))
-        return Sample(
-            torch.from_numpy(ids), torch.from_numpy(labels), torch.from_numpy(types), positions, patches, grids
-        )
+        # numpy here: torch operations in a thread that prepares would take threads from the one that trains
+        grids = np.stack([grid.numpy() for _, grid in found]) if found else np.zeros((0, 3), dtype=np.int64)
+        patches = np.concatenate([patch.numpy() for patch, _ in found]) if found else np.zeros((0, 1176), np.float32)
+        positions = torch.from_numpy(rope_positions(types, grids))
+        tensors = (torch.from_numpy(made) for made in (ids, labels, types))
+        return Sample(*tensors, positions, torch.from_numpy(patches), torch.from_numpy(grids))
 
     def _expand(
         self, ids: np.ndarray, labels: np.ndarray, grids: list[torch.Tensor], name: str
