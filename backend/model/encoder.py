@@ -11,7 +11,7 @@ from transformers import AutoProcessor
 
 from backend.conversation import Message, render
 from backend.errors import CheckpointError, DatasetError
-from backend.model.pictures import open_picture, sized_picture
+from backend.model.pictures import cut_patches, open_picture, sized_picture
 from backend.model.positions import rope_positions
 
 IGNORED = -100
@@ -89,12 +89,12 @@ class Encoder:
         found = [self._patches(path, name, max_pixels or self.max_pixels) for path in pictures]
         ids, labels = self._expand(ids, labels, [grid for _, grid in found], name)
         types = (ids == self.image_id).astype(np.int64)
-        grids = torch.stack([grid for _, grid in found]) if found else torch.zeros((0, 3), dtype=torch.long)
-        patches = torch.cat([patch for patch, _ in found]) if found else torch.zeros((0, 1176))
-        positions = torch.from_numpy(rope_positions(types, grids.numpy()))
-        return Sample(
-            torch.from_numpy(ids), torch.from_numpy(labels), torch.from_numpy(types), positions, patches, grids
-        )
+        # numpy here: torch operations in a thread that prepares would take threads from the one that trains
+        grids = np.stack([grid.numpy() for _, grid in found]) if found else np.zeros((0, 3), dtype=np.int64)
+        patches = np.concatenate([patch.numpy() for patch, _ in found]) if found else np.zeros((0, 1176), np.float32)
+        positions = torch.from_numpy(rope_positions(types, grids))
+        tensors = (torch.from_numpy(made) for made in (ids, labels, types))
+        return Sample(*tensors, positions, torch.from_numpy(patches), torch.from_numpy(grids))
 
     def _expand(
         self, ids: np.ndarray, labels: np.ndarray, grids: list[torch.Tensor], name: str
@@ -149,8 +149,9 @@ class Encoder:
     def patches_of(self, picture: Image.Image, max_pixels: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Patches (P, 1176) and grid (3,) of a decoded picture."""
         sized = sized_picture(picture, self.min_pixels, max_pixels)
-        made = self.processor.image_processor(images=[sized], do_resize=False, return_tensors="pt")
-        return made["pixel_values"], made["image_grid_thw"][0]
+        normal = self.processor.image_processor
+        patches, grid = cut_patches(sized, normal.image_mean, normal.image_std)
+        return torch.from_numpy(patches), torch.from_numpy(grid)
 
 
 def _single(tokenizer: Any, token: str) -> int:

@@ -13,6 +13,7 @@ from transformers import BitsAndBytesConfig, Qwen2_5_VLForConditionalGeneration
 from backend.catalog.checkpoints import VISION_WEIGHTS, Checkpoint, read_record
 from backend.catalog.parameters import read_config
 from backend.errors import CheckpointError, SpecError
+from backend.model.attention import use_studio_attention
 
 # `["visual"]` would quantise the whole tower without a word: the names must be anchored like this.
 KEPT_WHOLE = ["model.visual", "lm_head"]
@@ -65,7 +66,7 @@ def load_base(folder: Path, precision: Precision, *, quantised: bool = False) ->
         llm_int8_skip_modules=KEPT_WHOLE,
     )
     try:
-        return Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        model = Qwen2_5_VLForConditionalGeneration.from_pretrained(
             folder,
             dtype=precision.dtype,
             attn_implementation="sdpa",
@@ -77,6 +78,8 @@ def load_base(folder: Path, precision: Precision, *, quantised: bool = False) ->
             f"`{folder.name}` cannot be loaded: {str(error).splitlines()[0][:200]}",
             hint="Take another checkpoint, or fetch the model again",
         ) from error
+    use_studio_attention(model)
+    return model
 
 
 def attach_adapter(model: nn.Module, checkpoint: Checkpoint, name: str) -> PeftModel:

@@ -1,13 +1,15 @@
 """Several samples in one forward pass: packed into a row without padding, or padded side by side."""
 
+import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from backend.model.encoder import IGNORED, Encoder, Sample
 
-Batch = dict[str, torch.Tensor]
+Batch = dict[str, Any]  # tensors, and the two lengths as numbers
 # What a batch holds for the loss and the tally; the rest is the model's input.
 NOT_FOR_THE_MODEL = ("shift_labels", "sources", "learned", "counts")
 
@@ -45,12 +47,16 @@ def pack(samples: Sequence[Sample]) -> Batch:
         `input_ids` (1, S), `position_ids` (4, 1, S), `mm_token_type_ids` (1, S), `pixel_values` (P, 1176) and
         `image_grid_thw` (N, 3) where there are pictures, `logits_to_keep` (K,): the places whose next token is learned,
         `shift_labels` (K,): those next tokens, and `sources` (K,): the dataset each belongs to.
+        `cu_seq_lens_q` and `cu_seq_lens_k` (samples + 1,) say where samples begin, `max_length_q` and `max_length_k` how
+        long the longest is: attention then asks no layer's positions.
     """
     text = torch.cat([torch.arange(sample.tokens) for sample in samples])
     vision = torch.cat([sample.positions for sample in samples], dim=1)
     labels = torch.cat([_next_token(sample) for sample in samples])
     sources = torch.cat([torch.full((sample.tokens,), sample.source) for sample in samples])
     learned = (labels != IGNORED).nonzero()[:, 0]
+    lengths = [sample.tokens for sample in samples]
+    bounds = torch.tensor([0, *itertools.accumulate(lengths)], dtype=torch.int32)
     return {
         "input_ids": torch.cat([sample.input_ids for sample in samples])[None],
         "position_ids": torch.cat([text[None], vision])[:, None],
@@ -58,6 +64,10 @@ def pack(samples: Sequence[Sample]) -> Batch:
         "logits_to_keep": learned,
         "shift_labels": labels[learned],
         "sources": sources[learned],
+        "cu_seq_lens_q": bounds,
+        "cu_seq_lens_k": bounds,
+        "max_length_q": max(lengths),
+        "max_length_k": max(lengths),
     } | _pictures(samples)
 
 

@@ -100,7 +100,7 @@ class Evaluator:
         for part in _batches(samples):
             batch = self._collator(part)
             device = next(model.parameters()).device
-            inputs: Batch = {name: value.to(device) for name, value in batch.items()}
+            inputs: Batch = {name: value.to(device) if torch.is_tensor(value) else value for name, value in batch.items()}
             losses = functional.cross_entropy(
                 learned_logits(model, inputs).float(), inputs["shift_labels"], reduction="sum"
             )
