@@ -47,8 +47,8 @@ def pack(samples: Sequence[Sample]) -> Batch:
         `input_ids` (1, S), `position_ids` (4, 1, S), `mm_token_type_ids` (1, S), `pixel_values` (P, 1176) and
         `image_grid_thw` (N, 3) where there are pictures, `logits_to_keep` (K,): the places whose next token is learned,
         `shift_labels` (K,): those next tokens, and `sources` (K,): the dataset each belongs to.
-        `cu_seq_lens_q` and `cu_seq_lens_k` (samples + 1,) say where samples begin, `max_length_q` and `max_length_k` how
-        long the longest is: attention then asks no layer's positions.
+        `cu_seq_lens_q` and `cu_seq_lens_k` (samples + 1,) say where samples begin, `max_length_q` and `max_length_k`
+        how long the longest is: attention then asks no layer's positions.
     """
     text = torch.cat([torch.arange(sample.tokens) for sample in samples])
     vision = torch.cat([sample.positions for sample in samples], dim=1)
@@ -101,6 +101,11 @@ def learned_logits(model: nn.Module, batch: Batch) -> torch.Tensor:
     inputs = {name: value for name, value in batch.items() if name not in NOT_FOR_THE_MODEL}
     logits = model(**inputs, use_cache=False).logits  # with a cache, packed samples would see each other
     return logits[batch["learned"]] if "learned" in batch else logits[0]
+
+
+def moved(batch: Batch, device: torch.device) -> Batch:
+    """The batch with its tensors on `device`."""
+    return {name: value.to(device) if torch.is_tensor(value) else value for name, value in batch.items()}
 
 
 def _pictures(samples: Sequence[Sample]) -> Batch:

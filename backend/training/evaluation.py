@@ -17,7 +17,7 @@ from backend.lengths import Fit, RowMeter, fit
 from backend.metrics.answers import scores_of
 from backend.model.encoder import IGNORED, Encoder, Sample
 from backend.model.generating import answer_batch
-from backend.model.packing import Batch, Collator, learned_logits
+from backend.model.packing import Collator, learned_logits, moved
 from backend.runs.predictions import Prediction
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
@@ -98,9 +98,7 @@ class Evaluator:
             for place, row in zip(places, share, strict=True)
         ]
         for part in _batches(samples):
-            batch = self._collator(part)
-            device = next(model.parameters()).device
-            inputs: Batch = {name: value.to(device) if torch.is_tensor(value) else value for name, value in batch.items()}
+            inputs = moved(self._collator(part), next(model.parameters()).device)
             losses = functional.cross_entropy(
                 learned_logits(model, inputs).float(), inputs["shift_labels"], reduction="sum"
             )
