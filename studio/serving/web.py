@@ -19,7 +19,7 @@ from studio.serving.upkeep import Upkeep
 from studio.theme import StudioTheme
 
 MAX_FILE_SIZE = "20gb"  # of one uploaded file; what it unpacks to has limits of its own
-STYLES = ("base", "data", "train", "runs", "playground")
+STYLES = ("base", "data", "train", "runs", "playground", "guide")
 
 
 def create_app(services: Services) -> FastAPI:

@@ -19,6 +19,7 @@ READY = {
     "train": "#plan table",
     "runs": "#run-list :is(.none, .run)",
     "playground": "#picture-strip button",
+    "guide": "#guide-text h2",
 }
 SCREENSHOTS = ROOT / "screenshots"
 
@@ -93,7 +94,7 @@ def test_arrow_keys_move_among_the_tabs(page: Page):
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("tab", name="Train")).to_have_attribute("aria-selected", "true")
     page.keyboard.press("End")
-    expect(page.get_by_role("tab", name="Playground")).to_be_focused()
+    expect(page.get_by_role("tab", name="Guide")).to_be_focused()
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("tab", name="Data")).to_have_attribute("aria-selected", "true")
 
@@ -102,5 +103,5 @@ def test_pictures_of_every_tab_were_taken():
     taken = {path.name for path in Path(SCREENSHOTS).glob("*.png")}
     wanted = {f"{tab}-{language}-{scheme}-{width}.png" for tab in READY for language in ("en", "zh")
               for scheme in ("light", "dark") for width in (390, 1440)}  # fmt: skip
-    assert len(wanted) == 32
+    assert len(wanted) == 40
     assert wanted <= taken

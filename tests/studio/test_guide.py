@@ -1,0 +1,175 @@
+"""The guides name only what exists, say the same in both languages, and are what the tab shows."""
+
+import re
+import shlex
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import pytest
+from typer.main import get_command
+
+from backend.catalog.models import CATALOGUE
+from backend.catalog.trained import memory_by_strategy
+from backend.spec.reading import KNOBS, apply_settings
+from backend.spec.run import RunSpec
+from backend.spec.strategies import STRATEGIES, STRATEGY_NAMES
+from backend.vision_tokens import tokens_for_picture
+from studio.cli.main import app
+from studio.guides import GUIDES, guides, parsed
+from studio.i18n import LANGUAGES, Language
+from studio.planning.plan import gigabytes
+from studio.tabs.guide import show
+
+FILES = sorted(GUIDES.glob("*/*.md"))
+NAMES = sorted({path.name for path in FILES})
+KNOB = re.compile(r"[a-z]+\.[a-z_]+")
+FILE_ENDINGS = ("json", "jsonl", "md", "yaml", "png", "csv", "zip")
+
+per_file = pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+
+
+def blocks(text: str) -> list[str]:
+    return re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def inline(text: str) -> list[str]:
+    return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def knobs_in(text: str) -> set[str]:
+    words = {word.partition("=")[0] for word in inline(text)}
+    return {word for word in words if KNOB.fullmatch(word) and not word.endswith(FILE_ENDINGS)}
+
+
+def commands_in(text: str) -> list[list[str]]:
+    lines = [line for block in blocks(text) for line in block.splitlines()] + inline(text)
+    return [shlex.split(line, comments=True) for line in lines if re.match(r"studio( |$)", line)]
+
+
+def parse(words: list[str]) -> dict[str, Any]:
+    """Read a command line as the studio would, without running it; an unknown command or option raises."""
+    command, (name, *rest) = get_command(app), words
+    while rest and (commands := getattr(command, "commands", None)):
+        assert rest[0] in commands, f"`{name}` has no command `{rest[0]}`"
+        command, (name, *rest) = commands[rest[0]], rest
+    return command.make_context(name, rest).params
+
+
+def table_below(text: str, first_cell: str) -> list[list[str]]:
+    """The cells of the table whose head starts with `first_cell`, without head and rule."""
+    lines = text[text.index(f"| {first_cell} |") :].split("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_there_are_guides_to_look_through():
+    assert [path.relative_to(GUIDES).as_posix() for path in FILES if path.stem == "sft"] == ["en/sft.md", "zh/sft.md"]
+    assert len(FILES) == len(LANGUAGES) * len(NAMES)
+
+
+@per_file
+def test_every_knob_in_a_guide_exists(path):
+    named = knobs_in(path.read_text(encoding="utf-8"))
+
+    assert len(named) >= 10
+    assert named - KNOBS.keys() == set()
+
+
+@per_file
+def test_every_command_in_a_guide_can_be_given(path):
+    commands = commands_in(path.read_text(encoding="utf-8"))
+
+    assert len(commands) >= 5
+    for words in commands:
+        given = parse(words)
+        apply_settings(RunSpec(), given.get("settings") or ())
+
+
+@pytest.mark.parametrize("wrong", ["studio trian lora", "studio train lora --dateset x", "studio runs mend x"])
+def test_a_command_that_does_not_exist_would_be_noticed(wrong: str):
+    with pytest.raises(Exception, match=r"trian|dateset|mend"):
+        parse(shlex.split(wrong))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_languages_have_the_same_sections_code_knobs_and_tables(name):
+    english, chinese = ((GUIDES / language / name).read_text(encoding="utf-8") for language in LANGUAGES)
+
+    def drawing(text: str) -> list[str]:
+        return re.findall(r"^#+ |^\|[-|]+\|$|^- |^\d\. ", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
+
+    assert len(parsed(name, english).sections) == len(parsed(name, chinese).sections)
+    assert drawing(english) == drawing(chinese)
+    assert blocks(english) == blocks(chinese)
+    assert knobs_in(english) == knobs_in(chinese)
+    assert commands_in(english) == commands_in(chinese)
+
+
+@per_file
+def test_a_guide_holds_no_html_and_nothing_from_elsewhere(path):
+    text = path.read_text(encoding="utf-8")
+
+    assert not re.search(r"<\w|https?:|!\[", text)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_numbers_of_the_sft_guide_are_those_of_the_code(language):
+    text = (GUIDES / language / "sft.md").read_text(encoding="utf-8")
+    first = {"en": ("strategy", "estimate, one GPU", "what learns"), "zh": ("策略", "单卡估算", "学习的部分")}[language]
+    words = {"frozen": ("frozen", "冻结"), "full": ("in full", "全量"), "lora": ("adapters", "适配器")}
+    strategies, memory, rates = (table_below(text, cell) for cell in first)
+
+    shown = {row[0].strip("`"): row[1:] for row in strategies}
+    assert shown.keys() == set(STRATEGY_NAMES)
+    for name, cells in shown.items():
+        for cell, part in zip(cells, ("vision", "merger", "language", "head"), strict=True):
+            assert cell.startswith(words[STRATEGIES[name].how(part)]), (name, part)
+
+    order = re.findall(r"`(\w+)`", text[text.index(f"| {first[1]} |") :].splitlines()[0])
+    models = {model.title: model for model in CATALOGUE.values()}
+    for title, *cells in memory:
+        estimated = memory_by_strategy(models[title].parts)
+        assert cells == [gigabytes(estimated[strategy]) for strategy in order]
+
+    released = models["Qwen2.5-VL 3B"].rates
+    starts = [float(row[2]) for row in rates]
+    assert starts == [released.language_full, released.language_lora, released.merger, released.vision]
+
+    bounds = RunSpec().model
+    assert f"{bounds.max_pixels:,}" in text
+    assert tokens_for_picture(3000, 4000, bounds.min_pixels, bounds.max_pixels) == 540
+    assert "540" in text
+
+
+def test_a_guide_without_its_title_is_refused():
+    assert parsed("x", "# Title\n\ntext\n\n```bash\n## no heading\n```\n\n## `One`\n").sections == ["One"]
+    for wrong in ("## Section\n", "# One\n\n# Two\n", "text\n"):
+        with pytest.raises(ValueError, match="`x` must start"):
+            parsed("x", wrong)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_tab_shows_the_guides(language: Language, ask: httpx.Client):
+    page = ask.get("/config" if language == "en" else "/zh/config").json()
+    shown = {each["props"].get("elem_id"): each["props"] for each in page["components"]}
+    written = guides(language)
+
+    assert written[0].name == "sft"
+    assert len(written) == len(NAMES)
+    assert shown["guide-contents"]["value"] == written[0].sections
+    assert written[0].text in shown["guide-text"]["value"]
+    assert shown["guide-choice"]["visible"] == (len(written) > 1)
+    assert shown["guide-choice"]["choices"] == [[guide.title, guide.name] for guide in written]
+
+
+def test_another_guide_is_shown_with_its_own_sections():
+    one, two = parsed("sft", "# One\n\n## A\n\na\n"), parsed("grpo", "# Two\n\n## B\n\nb\n")
+
+    assert show([one, two], "grpo") == (["B"], "# Two\n\n## B\n\nb")
+    assert show([one, two], "../../secret") == (["A"], "# One\n\n## A\n\na")
+
+
+def test_sections_come_in_the_order_of_the_text():
+    for guide in guides("en"):
+        places = [guide.text.replace("`", "").index(f"## {section}") for section in guide.sections]
+        assert all(earlier < later for earlier, later in pairwise(places))
