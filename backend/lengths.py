@@ -32,6 +32,7 @@ class Fit(NamedTuple):
     tokens: int
     max_pixels: int  # the run's own bound, or a lower one that lets this row fit
     is_shrunk: bool
+    pictures: tuple[tuple[int, int], ...] = ()  # (height, width) in px as stored
 
 
 class RowMeter:
@@ -60,7 +61,7 @@ def fit(size: RowSize, data: DataKnobs, model: ModelKnobs) -> Fit | None:
     """
     tokens = size.tokens(model.min_pixels, model.max_pixels)
     if tokens <= data.max_tokens:
-        return Fit(tokens, model.max_pixels, is_shrunk=False)
+        return Fit(tokens, model.max_pixels, is_shrunk=False, pictures=size.pictures)
     if data.too_long == "skip" or not size.pictures:
         return None
     words = size.text - len(size.pictures)
@@ -68,7 +69,7 @@ def fit(size: RowSize, data: DataKnobs, model: ModelKnobs) -> Fit | None:
     if bound < model.min_pixels:
         return None
     shrunk = size.tokens(model.min_pixels, bound)
-    return Fit(shrunk, bound, is_shrunk=True) if shrunk <= data.max_tokens else None
+    return Fit(shrunk, bound, is_shrunk=True, pictures=size.pictures) if shrunk <= data.max_tokens else None
 
 
 def _picture_size(path: Path, row_id: str) -> tuple[int, int]:

@@ -5,6 +5,7 @@ OTHER_VALUES: dict[str, object] = {
     "data.datasets": [{"name": "shapes", "weight": 2.0}, {"name": "charts", "weight": 0.5}],
     "data.max_tokens": 1024,
     "data.too_long": "shrink",
+    "data.boxes": "stored_pixels",
     "data.seed": 7,
     "model.base": "some/folder",
     "model.min_pixels": 784,

@@ -30,6 +30,9 @@ class DataKnobs(Part):
     too_long: Literal["skip", "shrink"] = knob(
         "skip", label="Longer samples", help="Are left out, or their pictures are scaled down until they fit; counted"
     )
+    boxes: Literal["as_written", "stored_pixels"] = knob(
+        "as_written", label="Boxes in answers", help="In pixels of the stored picture they are scaled as the picture is"
+    )
     seed: int = knob(
         42, label="Seed", help="Same seed, same order of samples and same starting adapters", ge=0, le=2**31
     )

@@ -21,6 +21,7 @@ from backend.model.packing import Collator, learned_logits, moved
 from backend.runs.predictions import Prediction
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
+from backend.training.rows import seen_messages
 
 ROWS_AT_ONCE = 16  # answered together
 
@@ -116,13 +117,14 @@ class Evaluator:
             questions = [self._encoded(share[place], for_answer=True) for place in places]
             answers = answer_batch(model, questions, self._encoder, longest)
             for place, (text, is_cut) in zip(places, answers, strict=True):
-                given[place] = _prediction(share[place], text, is_cut=is_cut)
+                gold = seen_messages(share[place].row, share[place].fit, self._spec)[-1].content
+                given[place] = _prediction(share[place], gold, text, is_cut=is_cut)
         mine = [given[place] for place in range(len(share))]
         return [answer for part in _collected(mine) for answer in part][: len(self._rows)]
 
     def _encoded(self, asked: HeldOutRow, *, for_answer: bool = False) -> Sample:
-        row = asked.row
-        messages = row.messages[:-1] if for_answer else row.messages
+        row, messages = asked.row, seen_messages(asked.row, asked.fit, self._spec)
+        messages = messages[:-1] if for_answer else messages
         pictures = [asked.folder / name for name in row.images]
         return self._encoder.encode(
             messages, pictures, for_answer=for_answer, name=f"{asked.folder.name}/{row.id}",
@@ -134,8 +136,8 @@ def _unlearned(sample: Sample) -> Sample:
     return replace(sample, labels=torch.full_like(sample.labels, IGNORED))
 
 
-def _prediction(asked: HeldOutRow, given: str, *, is_cut: bool) -> Prediction:
-    row, gold = asked.row, asked.row.messages[-1].content
+def _prediction(asked: HeldOutRow, gold: str, given: str, *, is_cut: bool) -> Prediction:
+    row = asked.row
     return Prediction(
         row=row.id,
         dataset=asked.folder.name,

@@ -13,6 +13,7 @@ from backend.runs.predictions import write_predictions
 from backend.runs.records import StopMode, StopRecord
 from backend.spec.run import RunSpec
 from backend.training.batches import RunBatches
+from backend.training.engine import forget_dry_step, tell_gradient_norm
 from backend.training.evaluation import Evaluator
 from backend.training.saving import Checkpoints
 from backend.training.sft import SftTrainer
@@ -45,8 +46,10 @@ class Reporter(TrainerCallback):
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Measure the model as it is, then start the clock."""
-        self._running.report_gradient_norm()
+        engine = self._running.model_wrapped
+        tell_gradient_norm(engine, self._spec.optimiser.max_grad_norm)
         if not self._spec.resumed_from:
+            forget_dry_step(engine)
             self.evaluate(state)
         self._ends.append((time.monotonic(), 0, 0))
         self._teller.say("progress", state.global_step, phase="training", total_steps=state.max_steps)

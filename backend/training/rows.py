@@ -7,7 +7,8 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from backend.conversation import Row
+from backend.boxes import scale_of, scaled_boxes
+from backend.conversation import Message, Row
 from backend.datasets.store import DatasetStore
 from backend.errors import DatasetError
 from backend.ids import DatasetName
@@ -90,9 +91,8 @@ class TrainingRows(Dataset[Sample]):
         """Encode one row. Raises DatasetError naming it."""
         row, folder, source, found = self._rows[index]
         pictures = [folder / name for name in row.images]
-        sample = self._encoder.encode(
-            row.messages, pictures, name=f"{folder.name}/{row.id}", max_pixels=found.max_pixels
-        )
+        messages = seen_messages(row, found, self._spec)
+        sample = self._encoder.encode(messages, pictures, name=f"{folder.name}/{row.id}", max_pixels=found.max_pixels)
         return replace(sample, source=source)
 
     def _take(self, store: DatasetStore, name: DatasetName) -> None:
@@ -114,6 +114,20 @@ class TrainingRows(Dataset[Sample]):
             f"{self.too_long.longest_tokens:,})",
             hint="Raise `data.max_tokens`, lower `model.max_pixels`, or set `data.too_long` to shrink",
         )
+
+
+def seen_messages(row: Row, found: Fit, spec: RunSpec) -> tuple[Message, ...]:
+    """A row's turns as the model sees its picture: where the spec says so, boxes in answers are scaled like it.
+
+    With several pictures nobody knows which one a box is on, so there they stay as written.
+    """
+    if spec.data.boxes == "as_written" or len(found.pictures) != 1:
+        return row.messages
+    scale = scale_of(*found.pictures[0], spec.model.min_pixels, found.max_pixels)
+    return tuple(
+        turn.model_copy(update={"content": scaled_boxes(turn.content, scale)}) if turn.role == "assistant" else turn
+        for turn in row.messages
+    )
 
 
 def order_of_pass(sources: list[Source], seed: int, epoch: int) -> list[int]:

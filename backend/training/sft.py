@@ -95,17 +95,3 @@ class SftTrainer(Trainer):
         self._save_rng_state(str(folder))
         if self.is_world_process_zero():
             self.state.save_to_json(str(folder / "trainer_state.json"))
-
-    def report_gradient_norm(self) -> None:
-        """Let DeepSpeed's engine tell the norm before clipping.
-
-        In fp32 without ZeRO its `clip_fp32_gradients` drops the norm that torch hands back, and the engine then has
-        none to tell. The method is exchanged on this one engine; with ZeRO or bf16 it is never called.
-        """
-        engine = self.model_wrapped
-
-        def clip() -> None:
-            clipped = engine.module.parameters()
-            engine._global_grad_norm = nn.utils.clip_grad_norm_(clipped, self._spec.optimiser.max_grad_norm)
-
-        engine.clip_fp32_gradients = clip

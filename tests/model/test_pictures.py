@@ -13,7 +13,7 @@ def test_patches_are_those_of_the_released_processor(encoder, pictures):
         picture = open_picture(path)
         sized = sized_picture(picture, encoder.min_pixels, encoder.max_pixels)
 
-        patches, grid = encoder.patches_of(picture)
+        patches, grid = encoder.patches_of(picture, encoder.max_pixels)
 
         expected = encoder.processor.image_processor(images=[sized], do_resize=False, return_tensors="pt")
         assert patches.dtype == torch.float32

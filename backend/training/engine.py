@@ -1,0 +1,29 @@
+"""Two habits of DeepSpeed's engine that are mended on the one engine of a run, before its first step."""
+
+from typing import Any
+
+from torch import nn
+
+
+def tell_gradient_norm(engine: Any, max_grad_norm: float) -> None:
+    """Let the engine tell the norm before clipping.
+
+    In fp32 without ZeRO its `clip_fp32_gradients` drops the norm that torch hands back, and the engine then has none to
+    tell. With ZeRO or bf16 the method is never called.
+    """
+
+    def clip() -> None:
+        engine._global_grad_norm = nn.utils.clip_grad_norm_(engine.module.parameters(), max_grad_norm)
+
+    engine.clip_fp32_gradients = clip
+
+
+def forget_dry_step(engine: Any) -> None:
+    """Let Adam count from one.
+
+    In bf16 and fp16 without ZeRO, DeepSpeed makes room for the optimizer's states by a step on gradients of zero. That
+    step is counted, so that the first real ones would be corrected for the wrong number of steps and come out smaller.
+    """
+    if hasattr(engine.optimizer, "fp32_groups"):
+        for state in engine.optimizer.optimizer.state.values():
+            state["step"].zero_()

@@ -1,0 +1,92 @@
+"""T10: with bf16 weights the fp32 master that DeepSpeed keeps follows an fp32 run; plain bf16 AdamW does not."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from backend.deepspeed_config import deepspeed_config
+from backend.settings import ROOT
+from backend.spec.run import RunSpec
+from launcher.ports import free_port
+
+pytestmark = pytest.mark.torch
+
+# One linear layer whose gradient is whatever we choose: the loss is the sum of weight times wish. The wishes and the
+# first weights are exact in bf16, so every way of optimising gets the same gradients and only its own rounding differs.
+PROGRAM = """
+import json, sys
+import deepspeed, torch
+from backend.model.parts import optimiser_groups
+from backend.training.distributed import join_group, leave_group
+from backend.training.engine import forget_dry_step
+from backend.training.sft import BETAS
+STEPS, RATE = 100, 1e-5
+config = json.loads(sys.argv[1])
+chance = torch.Generator().manual_seed(0)
+wishes = torch.randn(STEPS, 64, 64, generator=chance).bfloat16()
+start = (0.02 * torch.randn(64, 64, generator=chance)).bfloat16()
+
+def layer(dtype):
+    made = torch.nn.Linear(64, 64, bias=False).to(dtype)
+    made.weight.data.copy_(start)
+    return made
+
+def adamw(parameters):
+    return torch.optim.AdamW(parameters, lr=RATE, betas=BETAS, eps=1e-8, weight_decay=0.0, fused=True)
+
+def plain(dtype):
+    model = layer(dtype)
+    optimizer = adamw(model.parameters())
+    for wish in wishes:
+        (model.weight * wish.to(dtype)).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model.weight.detach().float()
+
+join_group()
+model = layer(torch.bfloat16)
+engine, *_ = deepspeed.initialize(model=model, optimizer=adamw(model.parameters()), config=config)
+forget_dry_step(engine)
+eye = torch.eye(64, dtype=torch.bfloat16)
+for wish in wishes:
+    out = engine(eye)  # the layer's weight, transposed
+    engine.backward((out * wish.T).sum())
+    engine.step()
+from deepspeed.utils import safe_get_full_fp32_param
+groups = getattr(engine.optimizer, "fp32_groups", None)  # without ZeRO; with it DeepSpeed's own function finds them
+master = groups[0][0] if groups else safe_get_full_fp32_param(next(engine.module.parameters()))
+assert master.dtype == torch.float32
+exact = plain(torch.float32)
+off = {"master": master, "plain": plain(torch.bfloat16), "moved": start.float()}
+print(json.dumps({name: float((weights.detach() - exact).abs().max()) for name, weights in off.items()}))
+leave_group()
+"""
+
+
+@pytest.mark.parametrize("stage", [0, 2])
+def test_t10_the_master_of_bf16_weights_follows_fp32_and_plain_bf16_does_not(stage):
+    spec = RunSpec().with_values(
+        {"model.precision": "bf16", "devices.zero_stage": stage, "optimiser.max_grad_norm": 1000.0}
+    )
+    config = deepspeed_config(spec) | {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 1}
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT), "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port(set())), "DS_ACCELERATOR": "cpu",
+    }  # fmt: skip
+
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(config)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    off = json.loads(done.stdout.splitlines()[-1])
+    assert off["moved"] > 1e-4
+    assert off["master"] < 1e-6
+    assert off["plain"] > 1e-5
