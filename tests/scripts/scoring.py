@@ -24,6 +24,11 @@ class Score(NamedTuple):
     pairs: list[tuple[str, str]]  # gold, given
 
     @property
+    def hits(self) -> list[float]:
+        """1 for each row that was answered word for word, else 0."""
+        return [float(gold.strip() == given.strip()) for gold, given in self.pairs]
+
+    @property
     def share(self) -> float:
         """Exact match, between 0 and 1."""
         return self.right / max(1, self.rows)

@@ -22,15 +22,15 @@ COLOURS = ("red", "green", "blue", "black", "white", "orange")
 SIZES = ((56, 56), (84, 112), (140, 56), (112, 112))
 
 
-def mixed_rows(pictures: int, texts: int) -> dict[str, object]:
-    """Files of an upload: questions about plain pictures of several sizes, and some without any picture."""
+def mixed_rows(pictures: int, texts: int, side: int = 0, answer: str = "") -> dict[str, object]:
+    """Files of an upload: questions about plain pictures of several sizes (or one), and some without any picture."""
     files: dict[str, object] = {}
     rows = []
     for number in range(pictures):
         colour, name = COLOURS[number % len(COLOURS)], f"{number}.png"
-        files[name] = picture(SIZES[number % len(SIZES)], colour)
-        answer = f"It is {colour}, number {number}."
-        rows.append({"image": name, "conversations": [_human("<image>\nWhat colour is it?"), _gpt(answer)]})
+        files[name] = picture((side, side) if side else SIZES[number % len(SIZES)], colour)
+        said = answer or f"It is {colour}, number {number}."
+        rows.append({"image": name, "conversations": [_human("<image>\nWhat colour is it?"), _gpt(said)]})
     for number in range(texts):
         turns = [_human(f"Say {number}."), _gpt(f"{number}, as you wish."), _human("Again."), _gpt(f"{number}!")]
         rows.append({"conversations": turns})
@@ -52,9 +52,11 @@ class Lab:
     workspace: Workspace
     base: Path
 
-    def dataset(self, name: str, *, pictures: int, texts: int = 0, heldout_share: float = 0.2) -> None:
+    def dataset(
+        self, name: str, *, pictures: int, texts: int = 0, heldout_share: float = 0.2, side: int = 0, answer: str = ""
+    ) -> None:
         """Import a dataset of plain pictures."""
-        upload = folder_of(self.workspace.root / f"upload-{name}", mixed_rows(pictures, texts))
+        upload = folder_of(self.workspace.root / f"upload-{name}", mixed_rows(pictures, texts, side, answer))
         options = ImportOptions(name=name, heldout_share=heldout_share)
         DatasetStore(self.workspace).import_dataset(upload, options)
 
