@@ -93,7 +93,7 @@ def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: 
         expect(page.locator(".run")).to_contain_text(re.compile("running|finished"))
         assert json.loads(process.read_text()) == before, "the run was started anew"
         picture_both_ways(page, "runs")
-        expect(page.locator(".run")).to_contain_text("finished", timeout=120_000)
+        expect(page.locator(".run")).to_contain_text("finished", timeout=300_000)
         _wait_for_points(page, 405)
         page.locator("#run-playground").click()
         _talk(page, *picture_and_question(tmp_path / "drawn"))
@@ -106,7 +106,7 @@ def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: 
 
 def _wait_for_points(page: Page, least: int) -> None:
     """Until the chart's longest line has so many points."""
-    page.wait_for_function(f"() => {POINTS} >= {least}", timeout=120_000)
+    page.wait_for_function(f"() => {POINTS} >= {least}", timeout=180_000)
 
 
 def _talk(page: Page, picture: Path, question: str, right: str) -> None:
@@ -120,6 +120,6 @@ def _talk(page: Page, picture: Path, question: str, right: str) -> None:
 
     answers = [page.locator(f"#answers-{number}") for number in (1, 2)]
     for answer in answers:
-        expect(answer).to_contain_text("tokens/s", timeout=120_000)
+        expect(answer).to_contain_text("tokens/s", timeout=180_000)
     expect(answers[1]).to_contain_text(right)
     expect(answers[0]).not_to_contain_text(right)
