@@ -85,8 +85,14 @@ class Encoder:
         grids = np.stack([grid.numpy() for _, grid in found]) if found else np.zeros((0, 3), dtype=np.int64)
         patches = np.concatenate([patch.numpy() for patch, _ in found]) if found else np.zeros((0, 1176), np.float32)
         positions = torch.from_numpy(rope_positions(types, grids))
-        tensors = (torch.from_numpy(made) for made in (ids, labels, types))
-        return Sample(*tensors, positions, torch.from_numpy(patches), torch.from_numpy(grids))
+        return Sample(
+            torch.from_numpy(ids),
+            torch.from_numpy(labels),
+            torch.from_numpy(types),
+            positions,
+            torch.from_numpy(patches),
+            torch.from_numpy(grids),
+        )
 
     def _expand(
         self, ids: np.ndarray, labels: np.ndarray, grids: list[torch.Tensor], name: str
