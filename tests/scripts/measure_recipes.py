@@ -32,11 +32,12 @@ def main() -> None:
         workspace = Workspace(Path(folder))
         names = ["lora"] if asked.short else asked.recipes
         rows = [line for name in names for line in measure(name, workspace, short=asked.short)]
-    head = "| recipe | demo dataset | held-out rows | shipped model | after training | gain, 95 % interval | steps | seconds |"
+    head = "| recipe | demo dataset | held-out rows | shipped model | after | gain, 95 % interval | steps | seconds |"
     table = "\n".join([head, "|---|---|---|---|---|---|---|---|", *rows])
     text = (
-        f"{table}\n\nExact match of greedy answers; gain in percentage points, row by row, with its bootstrap interval; "
-        f"seconds from the command to the final model, two evaluations of 64 rows included; `python -m tests.scripts.measure_recipes --write` on {machine()}."
+        f"{table}\n\nExact match of greedy answers; gain in percentage points, row by row, with its bootstrap "
+        "interval; seconds from the command to the final model, two evaluations of 64 rows included; "
+        f"`python -m tests.scripts.measure_recipes --write` on {machine()}."
     )
     print(text)
     if asked.write:
@@ -59,7 +60,8 @@ def measure(name: str, workspace: Workspace, *, short: bool) -> list[str]:
         limit = 8 if short else 1000
         before, after = (score(reference, dataset, workspace, limit) for reference in ("demo", run["run_id"]))
         gain = paired_interval(before.hits, after.hits)
-        shares = f"{before.share:.0%} | {after.share:.0%} | {100 * gain.value:+.0f} [{100 * gain.low:+.0f}, {100 * gain.high:+.0f}]"
+        points = [round(100 * share) for share in (gain.value, gain.low, gain.high)]
+        shares = f"{before.share:.0%} | {after.share:.0%} | {points[0]:+d} [{points[1]:+d}, {points[2]:+d}]"
         lines.append(f"| `{name}` | {dataset} | {after.rows} | {shares} | {run['step']} | {seconds:.0f} |")
         print(lines[-1], flush=True)
     return lines
