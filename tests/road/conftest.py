@@ -25,7 +25,7 @@ class Road:
         bare.mkdir(exist_ok=True)
         kept = {
             name: os.environ[name]
-            for name in ("HOME", "LANG", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
+            for name in ("HOME", "LANG", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "WANDB_API_KEY")
             if name in os.environ
         }
         return kept | {

@@ -1,6 +1,7 @@
 """Import, train, talk, all by command."""
 
 import json
+import os
 import time
 from contextlib import closing
 from pathlib import Path
@@ -25,14 +26,25 @@ def trained(road) -> dict:
 
 def test_training_ends_well_and_the_loss_falls(trained):
     events = read_all(Path(trained["folder"]) / "events.jsonl")
-    losses = [event.values["loss"] for event in events if event.kind == "metric"]
+    steps = [event.values for event in events if event.kind == "metric" and "loss" in event.values]
+    losses = [values["loss"] for values in steps]
 
     assert trained["state"] == "finished"
     assert events[-1].kind == "end"
     assert events[-1].values["outcome"] == "finished"
     assert len(losses) == trained["total_steps"] == 360
     assert sum(losses[-10:]) / 10 < 0.3 * sum(losses[:5]) / 5
-    assert all(event.values["grad_norm"] > 0 for event in events if event.kind == "metric")
+    assert all(values["grad_norm"] > 0 for values in steps)
+
+
+def test_a_run_says_what_it_gained_on_held_out_rows(trained):
+    events = read_all(Path(trained["folder"]) / "events.jsonl")
+    measured = {event.step: event.values for event in events if "exact_match" in event.values}
+
+    assert list(measured) == [0, 360]
+    assert measured[0]["exact_match"] < 0.1
+    assert measured[360]["exact_match"] > 0.6
+    assert measured[360]["eval_loss"] < measured[0]["eval_loss"]
 
 
 def test_the_first_step_comes_within_20_s_without_compiler_or_caches(trained, road):
@@ -48,7 +60,7 @@ def test_the_first_step_comes_within_20_s_without_compiler_or_caches(trained, ro
 
 def seconds_to_first_step(run: dict) -> float:
     events = read_all(Path(run["folder"]) / "events.jsonl")
-    return next(event for event in events if event.kind == "metric").time - run["begun"]
+    return next(event for event in events if "loss" in event.values).time - run["begun"]
 
 
 def test_the_tuned_model_answers_what_the_shipped_one_cannot(trained, road, drawn):
@@ -78,7 +90,7 @@ def test_the_tuned_model_answers_what_the_shipped_one_cannot(trained, road, draw
 def test_a_run_is_stopped_with_its_model_saved(road):
     run = road.told("train", "lora", "--dataset", "codes", "--set", "optimiser.epochs=200", "--detach")
     told = Path(run["folder"]) / "events.jsonl"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not any(event.kind == "metric" and event.step >= 3 for event in (read_all(told) if told.exists() else ())):
         assert time.monotonic() < deadline
         time.sleep(0.3)
@@ -89,6 +101,17 @@ def test_a_run_is_stopped_with_its_model_saved(road):
     ended = road.wait_for_state(run["run_id"], {"stopped", "finished", "failed", "lost"})
     assert ended["state"] == "stopped"
     assert ended["final_model"]
+    assert ended["checkpoints"] == [f"checkpoint-{ended['step']}"]  # from here it can go on
+
+    again = road.told("runs", "resume", run["run_id"], "--detach")
+    told = Path(again["folder"]) / "events.jsonl"
+    while not any("loss" in event.values for event in (read_all(told) if told.exists() else ())):
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    road.told("runs", "stop", again["run_id"], "--now")
+    first = next(event for event in read_all(told) if "loss" in event.values)
+    assert first.step == ended["step"] + 1
+    assert again["resumed_from"] == f"{run['run_id']}/checkpoint-{ended['step']}"
 
 
 def test_checkpoints_are_kept_to_the_number_asked_for(road):
@@ -118,7 +141,7 @@ def test_samples_that_are_too_long_are_left_out_and_counted(road):
     told = json.loads(run.stdout)
     notes = [event.values for event in read_all(Path(told["folder"]) / "events.jsonl") if event.kind == "note"]
     assert run.returncode == 0
-    assert any(note["level"] == "warning" and "left out as too long" in note["text"] for note in notes)
+    assert any(note["level"] == "warning" and "rows were left out: too long" in note["text"] for note in notes)
 
 
 def test_a_run_that_cannot_learn_fails_in_words(road):
@@ -132,3 +155,54 @@ def test_a_run_that_cannot_learn_fails_in_words(road):
     assert told["state"] == "failed"
     assert "longer than 64 tokens" in told["reason"]
     assert "max_tokens" in told["hint"]
+
+
+def test_the_plan_says_what_would_be_trained_before_anything_starts(road):
+    runs_before = len(road.told("runs"))
+
+    plan = road.told("train", "lora_llm_full_vit", "--dataset", "codes:0.5", "--plan", "--set", "data.max_tokens=64")
+
+    learning = {part["part"]: (part["how"], part["trained"] > 0) for part in plan["parts"]}
+    assert learning == {"vision": ("full", True), "merger": ("full", True), "language": ("lora", True)}
+    (dataset,) = plan["datasets"]
+    assert 0 < dataset["left_out"] < dataset["rows"] == 960
+    assert dataset["samples_in_pass"] == round((dataset["rows"] - dataset["left_out"]) / 2)
+    assert plan["deepspeed"]["zero_optimization"] == {"stage": 0}
+    assert len(road.told("runs")) == runs_before
+
+
+def test_an_exported_model_answers_like_its_adapter_and_loads_without_us(road, tmp_path):
+    sets = ("--set", "optimiser.max_steps=30", "--set", "evaluation.rows=0")
+    run = road.told("train", "lora_llm_full_vit", "--dataset", "codes", *sets)
+    target = tmp_path / "merged"
+
+    report = road.told("export", run["run_id"], "--to", str(target))
+
+    assert (report["same_answers"], report["questions"], report["is_merged"]) == (8, 8, True)
+    assert report["largest_difference"] < 1e-3
+    assert not (target / "adapter_config.json").exists()
+    assert json.loads((target / "config.json").read_text())["text_config"]["use_cache"] is True
+    again = road.studio("export", run["run_id"], "--to", str(target))
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+    asked = road.told("chat", str(target), "--image", str(picture_of(road)), "--prompt", "What is the paint code?")
+    assert asked["answers"][0]["answer"]
+
+
+def picture_of(road) -> Path:
+    return next((road.root / "data" / "codes" / "images").iterdir())
+
+
+def test_weights_and_biases_gets_numbers_offline_and_no_key_is_written_anywhere(road, monkeypatch):
+    secret = "0123456789abcdef0123456789abcdef01234567"
+    monkeypatch.setitem(os.environ, "WANDB_API_KEY", secret)
+    sets = ("--set", "optimiser.max_steps=2", "--set", "evaluation.rows=0", "--set", "reporting.wandb=offline")
+
+    run = road.told("train", "lora", "--dataset", "codes", *sets)
+
+    folder = Path(run["folder"])
+    (record,) = (folder / "wandb").glob("offline-run-*/*.wandb")
+    assert b"grad_norm" in record.read_bytes()
+    written = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(written) > 10
+    assert not [path for path in written if secret.encode() in path.read_bytes()]

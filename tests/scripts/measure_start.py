@@ -50,7 +50,7 @@ def measure(root: Path) -> tuple[float, float, float, float]:
     events = read_all(RunFolder(Path(told["folder"])).events)
     program = events[0].time
     loaded = next(event.time for event in events if event.values.get("phase") == "training")
-    stepped = next(event.time for event in events if event.kind == "metric")
+    stepped = next(event.time for event in events if "loss" in event.values)
     return program - begun, loaded - program, stepped - loaded, stepped - begun
 
 
