@@ -24,11 +24,11 @@ def spec_of(strategy: str, **changes: object) -> RunSpec:
     return RunSpec().with_values({"strategy.name": strategy} | rates | changes)
 
 
-def prepared(untrained, strategy: str, checkpointing: bool = False):
+def prepared(untrained, strategy: str, checkpointing: bool = False, **changes: object):
     from backend.model.loading import choose_precision, load_base
     from backend.model.parts import apply_strategy
 
-    spec = spec_of(strategy)
+    spec = spec_of(strategy, **changes)
     model = load_base(untrained, choose_precision("fp32"), quantised=spec.table.quantised)
     model = apply_strategy(model, spec).train()
     if checkpointing:
@@ -77,6 +77,32 @@ def test_t6_the_panel_counts_what_is_trained(strategy, untrained):
     expected += count_adapters(config, "language", spec.strategy.lora_rank) if spec.table.uses_lora else 0
 
     assert sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad) == expected
+
+
+@pytest.mark.parametrize("strategy", ["lora", "qlora"])
+@pytest.mark.parametrize("dora", [False, True])
+def test_t6_adapters_on_the_vision_tower_are_counted_and_learn(strategy, dora, untrained, encoder, pictures):
+    from backend.conversation import Message
+    from backend.model.packing import learned_logits, pack
+
+    model, spec = prepared(untrained, strategy, **{"strategy.lora_vision": True, "strategy.dora": dora})
+    config = read_config(untrained)
+    turns = (Message(role="user", content="<image>What?"), Message(role="assistant", content="A circle."))
+    batch = pack([encoder.encode(turns, pictures[:1])])
+
+    torch.nn.functional.cross_entropy(learned_logits(model, batch).float(), batch["shift_labels"]).backward()
+
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert all(".lora_" in name and parameter.grad is not None for name, parameter in trained.items())
+    for part in ("vision", "language"):
+        of_part = [parameter.numel() for name, parameter in trained.items() if part_of(plain(name)) == part]
+        assert sum(of_part) == count_adapters(config, part, spec.strategy.lora_rank, dora=dora)
+
+
+def plain(name: str) -> str:
+    from backend.model.parts import plain_name
+
+    return plain_name(name)
 
 
 def test_t6_quantisation_leaves_the_tower_and_the_head_whole(untrained):

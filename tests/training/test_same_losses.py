@@ -15,6 +15,10 @@ ALONE = {
     "checkpointing": {"batching.gradient_checkpointing": True},
     "ZeRO-2": {"devices.zero_stage": 2},
     "ZeRO-3": {"devices.zero_stage": 3},
+    "ZeRO-2 offloaded": {"devices.zero_stage": 2, "devices.offload_optimizer": True},
+    "ZeRO-3 offloaded": {
+        "devices.zero_stage": 3, "devices.offload_optimizer": True, "devices.offload_parameters": True,
+    },
     "interrupted": {"saving.every_steps": 3},
     "lora": {"strategy.name": "lora"},
     "lora 1x8 padded": {
