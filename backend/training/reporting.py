@@ -68,9 +68,9 @@ class Reporter(TrainerCallback):
         **_: Any,
     ) -> None:
         """Turn the Trainer's log of one step into a metric and a progress event; then do what is due after it."""
-        state.log_history.clear()  # events.jsonl is the history; this one would grow into every checkpoint
         if not logs or "loss" not in logs:
             return
+        state.log_history.clear()  # events.jsonl is the history; this one would grow into every checkpoint
         step = state.global_step
         sums = self._running.tally.take()
         seconds_per_step, speeds = self._speeds(step, sums.samples, sums.tokens)
