@@ -1,5 +1,7 @@
 """What to run, as plain data: no process is started here, so every command can be read and tested."""
 
+import base64
+import json
 import os
 import shlex
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 from backend.runs.folder import RunFolder
 from backend.runs.records import RUN_MARKER
 from backend.settings import ROOT, child_environment
+from launcher.ports import LOOPBACK
 from launcher.processes import FOLDER_MARKER
 from launcher.settings import KeeperSettings
 
@@ -35,7 +38,9 @@ class Command:
 def training_command(
     folder: RunFolder, devices: tuple[str, ...], master_port: int, *, threads: int = 0, processes: int = 1
 ) -> Command:
-    """Train the run in `folder` with DeepSpeed's own launcher; its folder is the program's only argument.
+    """Train the run in `folder` with DeepSpeed's launcher for one machine; its folder is the program's only argument.
+
+    What stands before it in DeepSpeed, the runner that finds machines, would load torch once more for nothing.
 
     Args:
         folder: the run's; everything else is in its spec.json.
@@ -45,10 +50,8 @@ def training_command(
         processes: how many on a CPU; on GPUs there is one for each.
     """
     launcher = [
-        sys.executable, "-m", "deepspeed.launcher.runner",
-        "--hostfile", os.devnull,  # else a machine with a /job/hostfile would start the run elsewhere
-        "--log_level", "error",
-        *_where(devices, processes), PORT_FLAG, str(master_port),
+        sys.executable, "-u", "-m", "deepspeed.launcher.launch", "--log_level", "error",
+        f"--world_info={_world(devices, processes)}", "--master_addr", LOOPBACK, PORT_FLAG, str(master_port),
     ]  # fmt: skip
     program = ["--no_local_rank", "--module", "backend.training", str(folder.path.resolve())]
     return Command((*launcher, *program), run_environment(folder, devices, threads=threads, processes=processes))
@@ -106,11 +109,10 @@ def _python_path() -> str:
     return os.pathsep.join(dict.fromkeys([str(ROOT), *(str(Path(place).resolve()) for place in inherited if place)]))
 
 
-def _where(devices: tuple[str, ...], processes: int) -> tuple[str, str]:
-    """Name the processors for DeepSpeed: GPUs by index; a CPU has no slots to include, only a number of processes."""
-    if devices == ("cpu:0",):
-        return ("--num_gpus", str(processes))
-    return ("--include", "localhost:" + ",".join(device.removeprefix("cuda:") for device in devices))
+def _world(devices: tuple[str, ...], processes: int) -> str:
+    """Name the processors as DeepSpeed reads them: GPUs by index; on a CPU a number for each process."""
+    places = range(processes) if devices == ("cpu:0",) else [int(device.removeprefix("cuda:")) for device in devices]
+    return base64.urlsafe_b64encode(json.dumps({"localhost": list(places)}).encode()).decode()
 
 
 def _cores_for(processes: int) -> int:

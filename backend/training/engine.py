@@ -11,9 +11,10 @@ def tell_gradient_norm(engine: Any, max_grad_norm: float) -> None:
     In fp32 without ZeRO its `clip_fp32_gradients` drops the norm that torch hands back, and the engine then has none to
     tell. With ZeRO or bf16 the method is never called.
     """
+    trained = [parameter for parameter in engine.module.parameters() if parameter.requires_grad]
 
     def clip() -> None:
-        engine._global_grad_norm = nn.utils.clip_grad_norm_(engine.module.parameters(), max_grad_norm)
+        engine._global_grad_norm = nn.utils.clip_grad_norm_(trained, max_grad_norm, foreach=True)
 
     engine.clip_fp32_gradients = clip
 

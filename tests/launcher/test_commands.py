@@ -1,5 +1,7 @@
 """P1, P19: the command is data, the run's folder its only argument of ours."""
 
+import base64
+import json
 import os
 import subprocess
 import sys
@@ -16,23 +18,28 @@ from launcher.commands import Command, training_command, with_port
 FOLDER = RunFolder(Path("/w/output/20260101-000000-a"))
 
 
+def world_of(command: Command) -> dict[str, list[int]]:
+    (said,) = [word.partition("=")[2] for word in command.argv if word.startswith("--world_info=")]
+    return json.loads(base64.urlsafe_b64decode(said))
+
+
 def test_on_a_cpu_the_command_names_a_number_of_processes() -> None:
     command = training_command(FOLDER, ("cpu:0",), 29501)
 
     assert command.argv == (
-        *(sys.executable, "-m", "deepspeed.launcher.runner", "--hostfile", "/dev/null", "--log_level", "error"),
-        *("--num_gpus", "1", "--master_port", "29501", "--no_local_rank", "--module", "backend.training"),
+        *(sys.executable, "-u", "-m", "deepspeed.launcher.launch", "--log_level", "error", command.argv[6]),
+        *("--master_addr", "127.0.0.1", "--master_port", "29501", "--no_local_rank", "--module", "backend.training"),
         str(FOLDER.path),
     )
+    assert world_of(command) == {"localhost": [0]}
+    assert world_of(training_command(FOLDER, ("cpu:0",), 29501, processes=3)) == {"localhost": [0, 1, 2]}
     assert command.env["DS_ACCELERATOR"] == "cpu"
 
 
 def test_on_gpus_the_command_names_each_of_them() -> None:
     command = training_command(FOLDER, ("cuda:0", "cuda:3"), 29501)
 
-    at = command.argv.index("--include")
-    assert command.argv[at + 1] == "localhost:0,3"
-    assert "--num_gpus" not in command.argv
+    assert world_of(command) == {"localhost": [0, 3]}
     assert "DS_ACCELERATOR" not in command.env
     assert command.env["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 
