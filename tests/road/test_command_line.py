@@ -182,7 +182,7 @@ def test_the_plan_says_what_would_be_trained_before_anything_starts(road):
     assert len(road.told("runs")) == runs_before
 
 
-def test_an_exported_model_answers_like_its_adapter_and_loads_without_us(road, tmp_path):
+def test_t7_an_exported_model_answers_like_its_adapter_and_loads_without_us(road, tmp_path):
     sets = ("--set", "optimiser.max_steps=30", "--set", "evaluation.rows=0")
     run = road.told("train", "lora_llm_full_vit", "--dataset", "codes", *sets)
     target = tmp_path / "merged"
