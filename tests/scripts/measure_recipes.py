@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--recipes", nargs="*", default=recipe_names())
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="measure-") as folder:
+    with tempfile.TemporaryDirectory(prefix="measure-", ignore_cleanup_errors=True) as folder:  # a keeper may linger
         workspace = Workspace(Path(folder))
         names = ["lora"] if asked.short else asked.recipes
         rows = [line for name in names for line in measure(name, workspace, short=asked.short)]

@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="one start")
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="measure-") as folder:
+    with tempfile.TemporaryDirectory(prefix="measure-", ignore_cleanup_errors=True) as folder:  # a keeper may linger
         root = Path(folder)
         studio(root, "dataset", "demo")
         starts = [measure(root) for _ in range(1 if asked.short else 5)]
