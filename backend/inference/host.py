@@ -11,6 +11,7 @@ from torch import nn
 from backend.catalog.checkpoints import Checkpoint, read_record
 from backend.model.encoder import Encoder
 from backend.model.loading import attach_adapter, choose_precision, load_base, vision_weights
+from backend.model.parts import plain_name
 
 DEFAULT_MIN_PIXELS = 4 * 28 * 28
 DEFAULT_MAX_PIXELS = 1280 * 28 * 28
@@ -45,8 +46,10 @@ class ModelHost:
             return SPEAKS_BASE
         if checkpoint.adapter not in self._names:
             name = f"adapter{len(self._names)}"
+            is_first = not isinstance(self._model, PeftModel)
             self._model = attach_adapter(self._model, checkpoint, name).eval()
-            self._speaking = name
+            if is_first:
+                self._speaking = name  # a later one only joins: whoever spoke goes on until `speak_as`
             self._vision[name] = vision_weights(checkpoint)
             self._names[checkpoint.adapter] = name
         return self._names[checkpoint.adapter]
@@ -68,7 +71,7 @@ class ModelHost:
         model = self.speak_as(name)
         trained = self._vision.get(name, {})
         base = model.get_base_model() if isinstance(model, PeftModel) else model
-        own = dict(base.named_parameters())
+        own = {plain_name(name): parameter for name, parameter in base.named_parameters()}
         kept = {key: own[key].data for key in trained}
         try:
             for key, weight in trained.items():

@@ -42,21 +42,22 @@ print(json.dumps(told | {"use_cache": model.config.get_text_config().use_cache})
 """
 
 
-def changed_model(untrained, strategy: str):
+def changed_model(untrained, strategy: str, seed: int = 5):
     """A model whose trained parts differ from the base, as after training."""
     from backend.model.loading import choose_precision, load_base
     from backend.model.parts import apply_strategy
 
     spec = RunSpec().with_values(
         {
-            "strategy.name": strategy,
+            "strategy.name": "lora" if strategy == "vision adapters" else strategy,
+            "strategy.lora_vision": strategy == "vision adapters",
             "model.base": str(untrained),
             "model.min_pixels": 4 * 784,
             "model.max_pixels": 64 * 784,
         }
     )
     model = apply_strategy(load_base(untrained, choose_precision("fp32")), spec)
-    torch.manual_seed(5)
+    torch.manual_seed(seed)
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data += 0.02 * torch.randn_like(parameter)
@@ -114,6 +115,29 @@ def test_t7_chat_gives_the_logits_that_training_left(strategy, untrained, encode
     assert (after - expected).abs().max() < 1e-4
     assert again.equal(before)
     assert not after.equal(before)
+
+
+@pytest.mark.parametrize("second", ["lora", "lora_llm_full_vit", "vision adapters"])
+def test_two_adapters_of_one_base_each_speak_for_themselves(second, untrained, encoder, pictures, tmp_path):
+    from transformers import DynamicCache
+
+    from backend.inference.host import ModelHost
+    from backend.model.answering import first_logits
+    from backend.model.checkpoint import save_checkpoint
+
+    sample = encoder.encode((Message(role="user", content="<image>What?"),), pictures[:1], for_answer=True)
+    expected = {}
+    for name, strategy, seed in (("one", "lora_llm_full_vit", 5), ("two", second, 6)):
+        model, spec = changed_model(untrained, strategy, seed)
+        save_checkpoint(model, encoder, spec, tmp_path / name, step=7)
+        expected[name] = first_logits(model, sample, DynamicCache())
+    assert not expected["one"].equal(expected["two"])
+    host = ModelHost(untrained)
+
+    for name in ("one", "two", "one", "two"):
+        checkpoint = resolve_checkpoint(str(tmp_path / name), Workspace(tmp_path))
+        with host.seeing_as(host.prepare(checkpoint)) as adapted:
+            assert (first_logits(adapted, sample, DynamicCache()) - expected[name]).abs().max() < 1e-4
 
 
 def test_a_cut_off_checkpoint_is_refused_by_the_file_that_lacks(untrained, encoder, tmp_path):

@@ -51,13 +51,13 @@ def test_a_run_says_what_it_gained_on_held_out_rows(trained):
 
 @pytest.mark.alone
 def test_the_first_step_comes_within_20_s_without_compiler_or_caches(trained, road):
-    waits = [seconds_to_first_step(trained)]
-    if waits[0] >= 20:  # where the machine was busy with something else, it may be so once
+    waits = [seconds_to_first_step(trained)]  # maybe beside another test
+    while min(waits) >= 20 and len(waits) < 3:
         begun = time.time()
         again = road.told("train", "full_finetune", "--dataset", "codes", "--set", "optimiser.max_steps=1")
         waits.append(seconds_to_first_step(again | {"begun": begun}))
 
-    assert min(waits) < (20 if waits[0] < 20 else max(20, 2.5 * seconds_to_import())), waits
+    assert min(waits) < 20 or min(waits) < 2.5 * seconds_to_import(), waits
     assert not list((road.root / "extensions").glob("*")), "something was compiled at run time"
 
 
