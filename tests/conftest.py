@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 TOGETHER = (  # the longest first, so that no worker is left alone with it at the end
     "tests/studio/",
     "tests/launcher/test_chat.py",
+    "tests/training/",
     "tests/road/test_command_line.py",
     "tests/road/test_wrong_doors.py",
     "tests/browser/test_journey.py",

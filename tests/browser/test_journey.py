@@ -75,7 +75,7 @@ def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: 
 
     page.locator("#train-on-this").click()
     page.get_by_role("radio", name=re.compile("^Full fine-tune")).check()
-    expect(page.locator("#plan pre")).to_contain_text("studio train full_finetune")
+    expect(page.locator("#plan .command pre")).to_contain_text("studio train full_finetune")
     picture_both_ways(page, "train")
     page.locator("#start").click()
 
