@@ -27,6 +27,11 @@ class Workspace:
         return self.data / ".staging"
 
     @property
+    def rewards(self) -> Path:
+        """Rewards that people wrote, one folder each."""
+        return self.root / "rewards"
+
+    @property
     def output(self) -> Path:
         """Runs, one folder each."""
         return self.root / "output"
@@ -53,7 +58,7 @@ class Workspace:
 
     def prepare(self) -> None:
         """Create the folders that must exist. Raises OSError where the disk refuses."""
-        for folder in (self.data, self.staging, self.output, self.trash, self.uploads, self.models):
+        for folder in (self.data, self.staging, self.rewards, self.output, self.trash, self.uploads, self.models):
             folder.mkdir(parents=True, exist_ok=True)
 
 

@@ -67,6 +67,21 @@ class RunFolder:
         """Program, rank 0 only: answers to held-out rows."""
         return self.path / "predictions"
 
+    @property
+    def completions(self) -> Path:
+        """Program, rank 0 only: answers drawn while learning from rewards."""
+        return self.path / "completions"
+
+    @property
+    def rewards(self) -> Path:
+        """Studio: the source of each reward as `<name>.py`, written once, before the run is queued."""
+        return self.path / "rewards"
+
+    @property
+    def check(self) -> Path:
+        """Program: what a dry run of rewards found."""
+        return self.path / "check.json"
+
     def checkpoints(self) -> list[Path]:
         """The complete checkpoints, by step; the final model is not one of them."""
         found = [path for path in self.path.glob("checkpoint-*") if (path / "complete.json").is_file()]

@@ -11,13 +11,17 @@ from backend.spec.keeping import EvaluationKnobs, ReportingKnobs, SavingKnobs
 from backend.spec.knobs import Part, knob
 from backend.spec.learning import BatchingKnobs, OptimiserKnobs, StrategyKnobs
 from backend.spec.machine import DeviceKnobs
+from backend.spec.rewarding import GrpoKnobs
 from backend.spec.strategies import STRATEGIES, Strategy
 
 
-class RunSpec(Part):
-    """One training run, complete: the only input of the training program."""
+RunKind = Literal["sft", "grpo", "reward_check"]  # answers shown, answers paid for, or only a look at what is paid
 
-    kind: Literal["sft"] = "sft"
+
+class RunSpec(Part):
+    """One run, complete: the only input of the training program."""
+
+    kind: RunKind = "sft"
     name: str = knob("", label="Run name", help="Shown in lists; may be changed later", advanced=False, max_length=120)
     recipe: str = ""
     resumed_from: str = ""  # run-id/checkpoint-N: goes on from there, with its optimizer
@@ -26,6 +30,7 @@ class RunSpec(Part):
     strategy: StrategyKnobs = StrategyKnobs()
     optimiser: OptimiserKnobs = OptimiserKnobs()
     batching: BatchingKnobs = BatchingKnobs()
+    grpo: GrpoKnobs = GrpoKnobs()
     evaluation: EvaluationKnobs = EvaluationKnobs()
     saving: SavingKnobs = SavingKnobs()
     reporting: ReportingKnobs = ReportingKnobs()

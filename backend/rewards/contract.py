@@ -1,0 +1,79 @@
+"""What goes to a reward and what comes back, as plain data; all of it survives JSON."""
+
+import hashlib
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from backend.conversation import Message
+
+Origin = Literal["library", "own"]
+FailureKind = Literal["error", "exit", "timeout", "died", "protocol"]
+
+
+class RewardSource(NamedTuple):
+    """One version of one reward."""
+
+    name: str
+    text: str  # Python that binds `reward` at top level
+    origin: Origin
+
+    @property
+    def sha256(self) -> str:
+        """The version: what a run records and a dry run vouches for."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class RewardBatch(_Plain):
+    """B answers to score. Every list has B entries; answers to the same question stand beside each other."""
+
+    prompts: tuple[tuple[Message, ...], ...]  # the conversation before each answer
+    completions: tuple[str, ...]  # each answer's text
+    completion_ids: tuple[tuple[int, ...], ...] = ()  # its tokens, where they are known
+    columns: dict[str, list[Any]] = {}  # what a row has beside: `answer`, `solution`, `id`, `dataset`, `images`, ...
+    step: int = 0  # of training, as `trainer_state.global_step`
+    total_steps: int = 0  # as `trainer_state.max_steps`
+
+
+class Failure(_Plain):
+    """Why a whole batch has no scores."""
+
+    kind: FailureKind
+    message: str  # one line: what happened, e.g. "ZeroDivisionError: division by zero"
+    traceback: str = ""  # the person's own frames only
+    line: int | None = None  # of the source, from 1
+
+
+class Scores(_Plain):
+    """What a reward said of B answers. A failure leaves every value None: it never turns into 0."""
+
+    values: tuple[float | None, ...]  # None: the reward does not apply, or `invalid` says why it was not taken
+    parts: dict[str, tuple[float | None, ...]] = {}  # the named parts where it returned dicts, `overall` apart
+    invalid: tuple[str, ...] = ()  # for each answer why its value was not taken, e.g. "nan is no number"; else ""
+    metrics: dict[str, float] = {}  # what it logged by `log_metric`, averaged over the batch
+    columns: dict[str, list[Any]] = {}  # what it logged by `log_extra`
+    printed: str = ""  # what it wrote to stdout and stderr, cut
+    seconds: float = 0.0
+    failure: Failure | None = None
+
+    @property
+    def errors(self) -> int:
+        """How many answers have no value by mistake rather than by the reward's own None."""
+        return len(self.values) if self.failure else sum(bool(why) for why in self.invalid)
+
+
+class Isolation(_Plain):
+    """What the worker on this machine is kept from; probed when it starts, and shown."""
+
+    limits: bool  # L0: memory, processor time, file sizes, secrets, own session
+    network: bool  # L1: network namespace: no address can be reached, not even this machine's own
+    files: bool  # L2: Landlock: reads only what Python and the pictures need, writes only its own folder
+
+    @property
+    def level(self) -> int:
+        """0 to 2: the highest layer below which none is missing."""
+        return (self.network + (self.network and self.files)) if self.limits else 0
