@@ -61,12 +61,20 @@ def train(
 ) -> None:
     """Start a run and watch it to its end. Ctrl-C stops watching, not the run."""
     spec = _spec(recipe, effort, dataset or [], model, name, settings or [])
-    _draw_demo_datasets(spec)
+    draw_demo_datasets(spec)
     resolved = resolve(spec, doors.workspace())
     if plan:
         show_plan(resolved, as_json=as_json)
         return
     follow(doors.launcher().submit(resolved), detach=detach, as_json=as_json)
+
+
+def draw_demo_datasets(spec: RunSpec) -> None:
+    """Draw the demo datasets where the spec names one that is not there yet."""
+    store = doors.dataset_store()
+    missing = {share.name for share in spec.data.datasets} - set(store.names())
+    if missing & {demo.name for demo in DEMO_DATASETS}:
+        prepare_demo_datasets(store)
 
 
 def _spec(recipe: str, effort: str, datasets: list[str], model: str, name: str, settings: list[str]) -> RunSpec:
@@ -95,11 +103,3 @@ def _share(text: str) -> DatasetShare:
         raise SpecError(
             f"`--dataset {text}` is not NAME or NAME:WEIGHT", hint="A weight is a number above 0 and at most 1000"
         ) from error
-
-
-def _draw_demo_datasets(spec: RunSpec) -> None:
-    """Draw the demo datasets where the spec names one that is not there yet."""
-    store = doors.dataset_store()
-    missing = {share.name for share in spec.data.datasets} - set(store.names())
-    if missing & {demo.name for demo in DEMO_DATASETS}:
-        prepare_demo_datasets(store)
