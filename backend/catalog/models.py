@@ -19,6 +19,7 @@ class Rates:
     language_lora: float
     merger: float
     vision: float
+    rewarded: float = 0.1  # share of a rate when learning from rewards: 1e-6 and 1e-5, as TRL and EasyR1 take them
 
     def suggested(self, part: PartName, how: How) -> float:
         """The rate for `part` when it is trained `how`."""

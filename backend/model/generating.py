@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from backend.model.encoder import Encoder, Sample
+from backend.model.features import Features, as_model_input
 
 
 @torch.no_grad()
@@ -27,7 +28,7 @@ def answer_batch(
     generator: Any = model
     ends = [encoder.end_id, encoder.tokenizer.pad_token_id]
     made = generator.generate(
-        **_left_padded(samples, encoder.tokenizer.pad_token_id, next(model.parameters()).device),
+        **left_padded(samples, encoder.tokenizer.pad_token_id, next(model.parameters()).device),
         max_new_tokens=max_new_tokens,
         do_sample=False,
         temperature=None,
@@ -45,19 +46,34 @@ def answer_batch(
     return answers
 
 
-def _left_padded(samples: Sequence[Sample], filler: int, device: torch.device) -> dict[str, torch.Tensor]:
-    """Fill up at the front, so that every answer begins at the same place; positions are made by transformers."""
+def left_padded(
+    samples: Sequence[Sample], filler: int, device: torch.device, features: Sequence[Features] | None = None
+) -> dict[str, Any]:
+    """Fill up at the front, so that every answer begins at the same place; positions are made by transformers.
+
+    Args:
+        samples: B questions.
+        filler: the token to fill up with.
+        device: where the model is.
+        features: of each question's pictures where they are known; else their patches are handed over.
+
+    Returns:
+        `input_ids`, `attention_mask` and `mm_token_type_ids` (B, longest), and the pictures in either form.
+    """
     longest = max(sample.tokens for sample in samples)
 
     def filled(row: torch.Tensor, value: int) -> torch.Tensor:
         return torch.cat([row.new_full((longest - len(row),), value), row])
 
-    inputs = {
+    inputs: dict[str, Any] = {
         "input_ids": torch.stack([filled(sample.input_ids, filler) for sample in samples]),
         "attention_mask": torch.stack([filled(torch.ones_like(sample.input_ids), 0) for sample in samples]),
         "mm_token_type_ids": torch.stack([filled(sample.token_types, 0) for sample in samples]),
     }
     grids = torch.cat([sample.grids for sample in samples])
     if len(grids):
-        inputs |= {"pixel_values": torch.cat([sample.patches for sample in samples]), "image_grid_thw": grids}
-    return {name: value.to(device) for name, value in inputs.items()}
+        inputs["image_grid_thw"] = grids
+    if len(grids) and features is None:
+        inputs["pixel_values"] = torch.cat([sample.patches for sample in samples])
+    moved = {name: value.to(device) for name, value in inputs.items()}
+    return moved | (as_model_input(features) if features is not None else {})
