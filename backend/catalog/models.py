@@ -47,7 +47,7 @@ class Model:
 
 
 _RELEASED = Rates(language_full=1e-5, language_lora=1e-4, merger=1e-5, vision=5e-6)
-_DEMO = Rates(language_full=1e-3, language_lora=3e-3, merger=1e-3, vision=1e-3)
+_DEMO = Rates(language_full=1e-3, language_lora=3e-3, merger=1e-3, vision=1e-3, rewarded=0.5)
 
 _HUB = "Qwen/Qwen2.5-VL-{}-Instruct"
 _RESEARCH = "Qwen Research License (non-commercial)"

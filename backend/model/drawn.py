@@ -64,7 +64,7 @@ def score_answers(
 def _learned_places(batch: dict[str, Any]) -> torch.Tensor:
     """Where the next token is learned, in the shape of `input_ids`."""
     if "learned" in batch:
-        return batch["learned"]  # type: ignore[no-any-return]
+        return batch["learned"]
     places = torch.zeros_like(batch["input_ids"], dtype=torch.bool)
     places[0, batch["logits_to_keep"]] = True
     return places

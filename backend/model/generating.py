@@ -1,4 +1,4 @@
-"""Answer many questions at once, greedily: what evaluations do, in training and after it."""
+"""Answer many questions at once: greedily, as evaluations do, or drawn, as rewards are tried on."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,19 +8,32 @@ from torch import nn
 
 from backend.model.encoder import Encoder, Sample
 from backend.model.features import Features, as_model_input
+from backend.spec.rewarding import GrpoKnobs
+
+GREEDY: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+
+
+def drawing(knobs: GrpoKnobs) -> dict[str, Any]:
+    """How answers are drawn while learning from rewards, in the words of `generate`."""
+    return {
+        "do_sample": True, "temperature": knobs.temperature, "top_p": knobs.top_p, "top_k": knobs.top_k,
+        "repetition_penalty": knobs.repetition_penalty,
+    }  # fmt: skip
 
 
 @torch.no_grad()
 def answer_batch(
-    model: nn.Module, samples: Sequence[Sample], encoder: Encoder, max_new_tokens: int
-) -> list[tuple[str, bool]]:
-    """Answer B questions, the likeliest token each time.
+    model: nn.Module, samples: Sequence[Sample], encoder: Encoder, max_new_tokens: int,
+    sampling: dict[str, Any] | None = None,
+) -> list[tuple[str, bool]]:  # fmt: skip
+    """Answer B questions together.
 
     Args:
         model: in eval mode, maybe wrapped by peft.
         samples: questions, encoded `for_answer`.
         encoder: of the same model.
         max_new_tokens: an answer that has not ended by then is cut.
+        sampling: as `drawing` says it; by default the likeliest token each time.
 
     Returns:
         For each question the answer's text, and whether it was cut.
@@ -29,13 +42,11 @@ def answer_batch(
     ends = [encoder.end_id, encoder.tokenizer.pad_token_id]
     made = generator.generate(
         **left_padded(samples, encoder.tokenizer.pad_token_id, next(model.parameters()).device),
+        **(sampling or GREEDY),
         max_new_tokens=max_new_tokens,
-        do_sample=False,
-        temperature=None,
-        top_p=None,
-        top_k=None,
         eos_token_id=ends,
         pad_token_id=encoder.tokenizer.pad_token_id,
+        suppress_tokens=[encoder.image_id],  # a picture's token that no picture belongs to
         use_cache=True,
     )
     longest = max(sample.tokens for sample in samples)

@@ -5,11 +5,11 @@ each picture goes through the vision tower once for its group instead of once fo
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from datasets import Dataset
-from torch import distributed, nn
+from torch import distributed
 from torch.utils.data import DataLoader
 from trl import GRPOTrainer
 from trl.models.utils import unwrap_model_for_generation
@@ -31,54 +31,60 @@ from backend.training.trainer import StudioTrainer
 
 # TRL's names of what is shown; rewards' own are added by their prefix
 SHOWN = (
-    "reward", "reward_std", "frac_reward_zero_std", "entropy", "kl", "completions/mean_length", "completions/max_length",
-    "completions/min_length", "completions/clipped_ratio", "clip_ratio/region_mean", "clip_ratio/low_mean",
+    "reward", "reward_std", "frac_reward_zero_std", "entropy", "kl", "completions/mean_length",
+    "completions/max_length", "completions/min_length", "completions/clipped_ratio", "clip_ratio/region_mean", "clip_ratio/low_mean",
     "clip_ratio/high_mean", "cispo_clip_ratio", "vespo/phi_seq_mean", "policy_loss", "entropy_coef",
 )  # fmt: skip
+
+
+class Asking(NamedTuple):
+    """What a run may ask."""
+
+    rows: TrainingRows
+    batches: GroupBatches  # which of them each drawing asks
+    encoder: Encoder
+    collator: Collator  # makes batches of answered questions
 
 
 class GrpoTrainer(StudioTrainer, GRPOTrainer):
     """A thin subclass: what is asked, how it is encoded, and what is kept of the answers."""
 
     def __init__(
-        self, spec: RunSpec, rows: TrainingRows, batches: GroupBatches, encoder: Encoder, rewards: list[PaidReward],
-        *, collator: Collator, keep: Callable[[int, Drawn], None], model: nn.Module, **arguments: Any,
+        self, spec: RunSpec, asking: Asking, rewards: list[PaidReward], keep: Callable[[int, Drawn], None],
+        **arguments: Any,
     ) -> None:  # fmt: skip
-        """Take the resolved spec, the plan and the rewards.
+        """Take the resolved spec and the plan.
 
         Args:
             spec: resolved.
-            rows: what may be asked.
-            batches: which of them each drawing asks.
-            encoder: of the model.
+            asking: what may be asked, in which order, and how it is encoded.
             rewards: what judges answers.
-            collator: makes batches of answered questions.
             keep: called with the step and this process' answers of each drawing.
-            model: that learns.
-            arguments: what `GRPOTrainer` takes besides.
+            arguments: `model`, `args` and what `GRPOTrainer` takes besides.
         """
-        self._spec, self._rows, self._batches, self._encoder = spec, rows, batches, encoder
-        self._paid, self._collator, self._keep = rewards, collator, keep
+        self._spec, self._paid, self._keep = spec, rewards, keep
+        self._rows, self._batches, self._encoder, self._collator = asking
         self._questions: list[Question] = []
         self._asked: list[Sample] = []  # the newest drawing's questions, one for each answer
         self._distinct: list[int] = []  # for each of them the first place of the same question
         self._features: dict[int, Features] = {}  # by such a place, while the tower is frozen
         self._scored: torch.Tensor = torch.empty(0)  # places in `_asked` of the answers a forward pass is about
         self._answers: list[str] = []  # to them
-        dtypes = {name: parameter.dtype for name, parameter in model.named_parameters()}
-        places = Dataset.from_dict({"place": list(range(len(rows)))})
+        dtypes = {name: parameter.dtype for name, parameter in arguments["model"].named_parameters()}
         super().__init__(
-            model=model, reward_funcs=list(rewards), train_dataset=places, processing_class=encoder.processor,
-            **arguments,
+            reward_funcs=list(rewards), processing_class=self._encoder.processor,
+            train_dataset=Dataset.from_dict({"place": list(range(len(self._rows)))}), **arguments,
         )  # fmt: skip
-        for name, parameter in model.named_parameters():  # TRL rounds the adapters of a 4-bit model to bf16
+        for name, parameter in arguments[
+            "model"
+        ].named_parameters():  # TRL rounds the adapters of a 4-bit model to bf16
             parameter.data = parameter.data.to(dtypes[name])
         self.beta = spec.grpo.beta  # told only now: TRL would load a second model, or copy the adapters, by itself
         self.tally = Tally([], self.args.device)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """This process' drawings, in the planned order."""
-        return DataLoader(range(len(self._rows)), batch_sampler=self._batches, collate_fn=list)  # type: ignore[arg-type]
+        return DataLoader(range(len(self._rows)), batch_sampler=self._batches, collate_fn=list)
 
     def begin(self, step: int) -> None:
         """Draw anew where a whole run would have: TRL counts passes from 0."""
@@ -118,7 +124,7 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
     ) -> tuple[list[list[int]], Any]:
         """Draw an answer to each question, its group's pictures having been looked at once."""
         if self.use_vllm:
-            return super()._generate_single_turn(prompt_ids, self._pictures(), {}, num_generations)  # type: ignore[no-any-return]
+            return super()._generate_single_turn(prompt_ids, self._pictures(), {}, num_generations)
         with (
             unwrap_model_for_generation(
                 self.model_wrapped, self.accelerator, generation_kwargs=self.generation_kwargs,
@@ -152,7 +158,7 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         """Remember which answers this pass is about: TRL has mixed the drawing before it cut it into passes."""
         self._scored = inputs["places"]
-        return super()._compute_loss(model, inputs)  # type: ignore[no-any-return]
+        return super()._compute_loss(model, inputs)
 
     def _get_per_token_logps_and_entropies(
         self, model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, logits_to_keep: int,
@@ -175,7 +181,7 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         )
 
     def _look(self, model: Any, places: Sequence[int], *, is_gathered: bool = False) -> list[Features] | None:
-        """Features of the pictures of so many answers, each picture looked at once; None where they cannot be shared."""
+        """Features of these answers' pictures, each looked at once; None where they cannot be shared."""
         if self._features:
             return [self._features[self._distinct[place]] for place in places]
         whole = self.accelerator.unwrap_model(model)

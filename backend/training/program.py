@@ -9,7 +9,7 @@ from transformers import set_seed
 from backend.catalog.checkpoints import STATE, resolve_checkpoint, resumable
 from backend.lengths import RowMeter
 from backend.model.encoder import Encoder
-from backend.model.loading import Precision, choose_precision
+from backend.model.loading import Base, Precision, choose_precision
 from backend.model.parts import whole_size
 from backend.runs.events import EventWriter
 from backend.runs.folder import RunFolder
@@ -46,7 +46,7 @@ def train(folder: RunFolder, events: EventWriter | None) -> None:
     base = resolve_checkpoint(spec.model.base, workspace).base_folder
     encoder, meter = Encoder(base, spec.model.min_pixels, spec.model.max_pixels), RowMeter(base)
     rows = TrainingRows(spec, workspace, encoder, meter)
-    maker = TrainerMaker(spec, folder, workspace, base, precision, encoder, rows)
+    maker = TrainerMaker(spec, folder, Base(base, precision), encoder, rows)
     evaluator = Evaluator(spec, heldout_questions(spec, workspace, meter), encoder, maker.collator)
     checkpoints = Checkpoints(spec, folder, encoder)
     reporter = Reporter(spec, folder, maker.batches, evaluator, checkpoints, teller)

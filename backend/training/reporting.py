@@ -13,6 +13,7 @@ from backend.runs.folder import RunFolder
 from backend.runs.predictions import write_predictions
 from backend.runs.records import StopMode, StopRecord
 from backend.spec.run import RunSpec
+from backend.training.alarms import Alarms
 from backend.training.batches import RunBatches
 from backend.training.engine import forget_dry_step, tell_gradient_norm
 from backend.training.evaluation import Evaluator
@@ -29,8 +30,8 @@ class Reporter(TrainerCallback):
     """Runs on every process; only the first one's teller says anything."""
 
     def __init__(
-        self, spec: RunSpec, folder: RunFolder, batches: RunBatches | GroupBatches, evaluator: Evaluator, checkpoints: Checkpoints,
-        teller: Teller,
+        self, spec: RunSpec, folder: RunFolder, batches: RunBatches | GroupBatches, evaluator: Evaluator,
+        checkpoints: Checkpoints, teller: Teller,
     ) -> None:  # fmt: skip
         """Take what it works with; `take` hands over the trainer once it exists."""
         self._spec, self._folder, self._batches = spec, folder, batches
@@ -38,6 +39,7 @@ class Reporter(TrainerCallback):
         self._rates: dict[str, float] = {}  # of the step under way; after it they are the next one's
         self._ends: deque[tuple[float, int, int]] = deque(maxlen=WINDOW_STEPS + 1)  # seconds, samples, tokens so far
         self._evaluated_at = -1
+        self._alarms = Alarms()
         self._trainer: StudioTrainer | None = None
         self.stop_mode: StopMode | None = None
         self.is_stopped_early = False
@@ -77,9 +79,10 @@ class Reporter(TrainerCallback):
         step = state.global_step
         sums = self._running.tally.take()
         seconds_per_step, speeds = self._speeds(step, sums.samples, sums.tokens)
-        values = {"loss": logs["loss"], "grad_norm": float(logs.get("grad_norm", 0.0))}
+        values: dict[str, float | None] = {"loss": logs["loss"], "grad_norm": float(logs.get("grad_norm", 0.0))}
         values |= {"epoch": self._batches.epoch_after(step)} | self._rates | speeds
         values |= self._running.step_metrics(logs, sums)
+        self._warn(step, self._alarms.look(step, values))
         left = (state.max_steps - step) * seconds_per_step
         self._teller.say("metric", step, **values)
         self._teller.say("progress", step, phase="training", total_steps=state.max_steps, seconds_left=round(left, 1))
@@ -97,6 +100,7 @@ class Reporter(TrainerCallback):
             write_predictions(self._folder.predictions, step, found.predictions)
         self._teller.say("metric", step, **found.metrics)
         self._teller.say("sample", step, rows=len(found.predictions))
+        self._warn(step, self._alarms.evaluated(step, found.metrics))
         self._forget_time(time.monotonic() - began)
         return self._checkpoints.judge(found.metrics)
 
@@ -135,6 +139,10 @@ class Reporter(TrainerCallback):
         self._save(state)
         hint = f"Correct the reward and dry-run it; `{self._checkpoints.written}` holds what was learned before"
         raise RewardError(self._running.gave_up, hint=hint)
+
+    def _warn(self, step: int, alarms: list[str]) -> None:
+        for text in alarms:
+            self._teller.say("note", step, level="warning", text=text)
 
     def _agreed_wish(self, args: TrainingArguments) -> int:
         """Let the first process look at `stop.json` and the clock, so that all do the same at the same step."""

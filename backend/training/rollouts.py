@@ -57,7 +57,7 @@ def drawn_answers(
         advantage = float(output["advantages"][number])
         is_cut = not own or own[-1] not in ends
         answer = RolloutAnswer(
-            text=text, reward=_total(list(values.values()), weights), values=values | parts, advantage=advantage,
+            text=text, reward=total_of(list(values.values()), weights), values=values | parts, advantage=advantage,
             tokens=len(own), is_cut=is_cut,
         )  # fmt: skip
         drawn.append((place, answer))
@@ -88,7 +88,8 @@ def _rollout(question: Question, spec: RunSpec, group: Drawn) -> Rollout:
     )  # fmt: skip
 
 
-def _total(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
+def total_of(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
+    """The weighted sum of what rewards paid; None where none of them applies."""
     known = [value * weight for value, weight in zip(values, weights, strict=True) if value is not None]
     return sum(known) if known else None
 

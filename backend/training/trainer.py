@@ -1,5 +1,6 @@
 """What the studio's trainers have in common, whatever they learn from."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ class StudioTrainer:
 
     _spec: RunSpec
     tally: Tally
+    model_wrapped: Any  # this and the next two are the Trainer's own
+    optimizer: Any
+    is_world_process_zero: Callable[[], bool]
     gave_up = ""  # why it cannot go on, in words; known to all processes at the same step
 
     def create_optimizer(self: Any, model: nn.Module | None = None) -> torch.optim.Optimizer:
@@ -25,11 +29,11 @@ class StudioTrainer:
         if getattr(self, "optimizer", None) is None:
             groups = optimiser_groups(model or self.model, self._spec)
             self.optimizer = torch.optim.AdamW(groups, betas=BETAS, eps=1e-8, fused=True)
-        return self.optimizer  # type: ignore[no-any-return]
+        return self.optimizer
 
     def unwrapped(self: Any) -> nn.Module:
         """The model without DeepSpeed's engine around it."""
-        return self.accelerator.unwrap_model(self.model_wrapped)  # type: ignore[no-any-return]
+        return self.accelerator.unwrap_model(self.model_wrapped)
 
     def save_state(self: Any, folder: Path) -> None:
         """Write what going on needs besides the weights' own files: optimizer, schedule, chance. Every process calls.

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from torch import distributed, nn
@@ -13,7 +12,7 @@ from trl.trainer.utils import add_fused_lm_head
 from backend.datasets.store import DatasetStore
 from backend.ids import DatasetName
 from backend.model.encoder import Encoder
-from backend.model.loading import Precision, load_base
+from backend.model.loading import Base, load_base
 from backend.model.packing import Collator
 from backend.model.parts import apply_strategy
 from backend.runs.folder import RunFolder
@@ -22,7 +21,7 @@ from backend.spec.run import RunSpec
 from backend.training.arguments import grpo_arguments, training_arguments
 from backend.training.batches import RunBatches
 from backend.training.groups import GroupBatches
-from backend.training.grpo import GrpoTrainer
+from backend.training.grpo import Asking, GrpoTrainer
 from backend.training.paying import paid_rewards
 from backend.training.rollouts import keeper_of_rollouts
 from backend.training.rows import TrainingRows
@@ -33,12 +32,10 @@ class TrainerMaker:
     """Holds what both kinds of trainer are made of."""
 
     def __init__(
-        self, spec: RunSpec, folder: RunFolder, workspace: Workspace, base: Path, precision: Precision,
-        encoder: Encoder, rows: TrainingRows,
+        self, spec: RunSpec, folder: RunFolder, base: Base, encoder: Encoder, rows: TrainingRows
     ) -> None:  # fmt: skip
         """Plan the run's passes; nothing heavy is loaded yet."""
-        self._spec, self._folder, self._workspace = spec, folder, workspace
-        self._base, self._precision, self._encoder, self._rows = base, precision, encoder, rows
+        self._spec, self._folder, self._base, self._encoder, self._rows = spec, folder, base, encoder, rows
         self.collator = Collator(encoder, packing=spec.batching.packing, needs_picture=_needs_picture(spec))
         world = (distributed.get_world_size(), distributed.get_rank())
         plan = GroupBatches if spec.kind == "grpo" else RunBatches
@@ -50,23 +47,25 @@ class TrainerMaker:
         if isinstance(self.batches, GroupBatches):
             yield from self._grpo(self.batches, reporter)
         else:
-            arguments = training_arguments(self._spec, self._folder, self._precision, self.batches.steps)
+            arguments = training_arguments(self._spec, self._folder, self._base.precision, self.batches.steps)
             yield SftTrainer(
                 self._spec, self._rows, self.batches, self.collator, model=self._model(), args=arguments,
                 callbacks=[reporter],
             )  # fmt: skip
 
     def _grpo(self, batches: GroupBatches, reporter: TrainerCallback) -> Iterator[GrpoTrainer]:
-        spec, store = self._spec, DatasetStore(self._workspace)
-        arguments = grpo_arguments(spec, self._folder, self._precision, batches.steps)
-        readable = [store.folder(DatasetName(share.name)) for share in spec.data.datasets]
-        rewards = paid_rewards(spec, self._folder, readable)
-        first = distributed.get_rank() == 0
-        keep = keeper_of_rollouts(self._folder, spec, self._rows.question, is_first=first)
+        spec, workspace = self._spec, Workspace(self._folder.path.parent.parent)
+        arguments = grpo_arguments(spec, self._folder, self._base.precision, batches.steps)
+        store = DatasetStore(workspace)
+        rewards = paid_rewards(
+            spec, self._folder, [store.folder(DatasetName(each.name)) for each in spec.data.datasets]
+        )
+        is_first = distributed.get_rank() == 0
+        keep = keeper_of_rollouts(self._folder, spec, self._rows.question, is_first=is_first)
+        asking = Asking(self._rows, batches, self._encoder, self.collator)
         try:
             trainer = GrpoTrainer(
-                spec, self._rows, batches, self._encoder, rewards, collator=self.collator, keep=keep,
-                model=self._model(), args=arguments, callbacks=[reporter],
+                spec, asking, rewards, keep, model=self._model(), args=arguments, callbacks=[reporter]
             )  # fmt: skip
             if spec.grpo.beta and spec.table.is_whole:
                 trainer.ref_model = self._reference(trainer)
@@ -78,7 +77,7 @@ class TrainerMaker:
     def _model(self) -> nn.Module:
         """The model that learns. The arguments stand before it: ZeRO-3 spreads its weights while they are loaded."""
         spec = self._spec
-        model = load_base(self._base, self._precision, quantised=spec.table.quantised)
+        model = load_base(*self._base, quantised=spec.table.quantised)
         model.config.use_cache = False
         model = apply_strategy(model, spec)
         if spec.batching.gradient_checkpointing and spec.table.uses_lora:
@@ -87,10 +86,10 @@ class TrainerMaker:
 
     def _reference(self, trainer: GrpoTrainer) -> nn.Module:
         """The model it started from, which KL compares with; with adapters the trainer switches those off instead."""
-        model = load_base(self._base, self._precision).requires_grad_(False).eval()
+        model = load_base(*self._base).requires_grad_(False).eval()
         add_fused_lm_head(model, temperature=trainer.temperature)
         if self._spec.devices.zero_stage == 3:
-            return prepare_deepspeed(model, trainer.accelerator)  # type: ignore[no-any-return]
+            return prepare_deepspeed(model, trainer.accelerator)
         return model.to(trainer.accelerator.device)
 
 
