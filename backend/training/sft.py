@@ -11,6 +11,7 @@ from transformers import Trainer
 
 from backend.model.packing import Batch, Collator, learned_logits
 from backend.spec.run import RunSpec
+from backend.training.ahead import LoaderAhead
 from backend.training.batches import RunBatches
 from backend.training.rows import TrainingRows
 from backend.training.tally import StepSums, Tally
@@ -35,7 +36,7 @@ class SftTrainer(StudioTrainer, Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The passes of this process, in the planned order; nothing else may shuffle or share them out again."""
-        return DataLoader(
+        return LoaderAhead(
             self.train_dataset,
             batch_sampler=self._batches,
             collate_fn=self.data_collator,
