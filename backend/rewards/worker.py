@@ -44,7 +44,9 @@ from typing import Any
 
 MAX_ANSWER_BYTES = 16 * 1024**2
 MAX_TEXT = 8 * 1024  # characters of a traceback, a message or a logged text
+MAX_LOGGED = 1e300  # beyond it, and where it is NaN, a logged number is kept as text
 HIGH = 100  # private files get numbers from here on, out of the way of foreign code that counts from 0
+OWN_PID = os.getpid()
 MODULE = "own_reward"  # the name under which the source sees itself
 
 
@@ -98,7 +100,6 @@ def main(channel_number: int) -> None:
     _open_streams(log)
     reward, failure = _attempt(lambda: _load(source["text"], file), file)
     _send(channel, {"failure": failure})
-    own = os.getpid()
     for line in requests:
         request = json.loads(line)
         walls.allow_processor_time(limits["seconds"])
@@ -106,15 +107,14 @@ def main(channel_number: int) -> None:
         answer = _score(reward, request["batch"], file, source["wants_text"])
         with suppress(Exception):
             sys.stdout.flush()
-        if os.getpid() != own:  # a child that the reward forked and forgot
-            os._exit(0)
         _send(channel, {"id": request["id"], **answer})
 
 
 def _walls() -> Any:
     """Load the file beside this one; isolated Python does not look there by itself."""
     spec = importlib.util.spec_from_file_location("walls", Path(__file__).with_name("walls.py"))
-    assert spec is not None and spec.loader is not None  # a plain file
+    assert spec is not None  # a plain file
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -124,10 +124,10 @@ def _open_streams(log: int) -> None:
     """Give prints their way out anew, whatever was done to it before."""
     for number_, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(log, number_)
-        stream = open(number_, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: PTH123, SIM115
+        stream = open(number_, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
-    faulthandler.enable(log)
-    faulthandler.register(signal.SIGUSR1, log)  # the parent asks where it hangs before it kills
+    faulthandler.enable(log, all_threads=False)
+    faulthandler.register(signal.SIGUSR1, log, all_threads=False)  # the parent asks where it hangs before it kills
 
 
 def _load(text: str, file: str) -> Callable[..., Any]:
@@ -135,7 +135,7 @@ def _load(text: str, file: str) -> Callable[..., Any]:
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     module = types.ModuleType(MODULE)
     sys.modules[MODULE] = module
-    exec(compile(text, file, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - what this process is for
+    exec(compile(text, file, "exec", dont_inherit=True), module.__dict__)  # what this process is for
     reward = getattr(module, "reward", None)
     if not callable(reward):
         raise WrongReturnError("The source does not define `reward`" if reward is None else "`reward` is no function")
@@ -224,7 +224,7 @@ def _kind(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     """Make a logged value JSON can hold."""
-    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+    if value is None or (isinstance(value, bool | int | float) and abs(value) <= MAX_LOGGED):
         return value
     return str(value)[:MAX_TEXT]
 
@@ -256,6 +256,8 @@ def _failure(error: BaseException, file: str) -> dict[str, Any]:
 
 
 def _send(channel: socket.socket, answer: dict[str, Any]) -> None:
+    if os.getpid() != OWN_PID:  # a child that the reward forked and forgot
+        os._exit(0)
     line = json.dumps(answer, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"
     if len(line) > MAX_ANSWER_BYTES:
         said = f"The answer has {len(line) >> 20} MiB of parts and logged columns; {MAX_ANSWER_BYTES >> 20} are allowed"
