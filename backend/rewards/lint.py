@@ -1,0 +1,2 @@
+def wants_text(text):
+    return False
