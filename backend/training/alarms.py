@@ -83,7 +83,7 @@ class Alarms:
     def _cut(self) -> Iterator[tuple[str, str]]:
         share = self._now("completions/clipped_ratio")
         if share is not None and share >= CUT:
-            yield "cut", f"{share:.0%} of the answers were cut and judged as they stood: raise Longest drawn answer"
+            yield "cut", f"{share:.0%} of the answers were cut, and judged as they stood: raise Longest drawn answer"
 
     def _certain(self) -> Iterator[tuple[str, str]]:
         now = self._now("entropy")

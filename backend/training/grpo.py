@@ -35,6 +35,7 @@ SHOWN = (
     "completions/max_length", "completions/min_length", "completions/clipped_ratio", "clip_ratio/region_mean", "clip_ratio/low_mean",
     "clip_ratio/high_mean", "cispo_clip_ratio", "vespo/phi_seq_mean", "policy_loss", "entropy_coef",
 )  # fmt: skip
+MOST_COMPLAINTS = 20  # of a run
 
 
 class Asking(NamedTuple):
@@ -70,6 +71,7 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         self._features: dict[int, Features] = {}  # by such a place, while the tower is frozen
         self._scored: torch.Tensor = torch.empty(0)  # places in `_asked` of the answers a forward pass is about
         self._answers: list[str] = []  # to them
+        self._complained: list[str] = []
         dtypes = {name: parameter.dtype for name, parameter in arguments["model"].named_parameters()}
         super().__init__(
             reward_funcs=list(rewards), processing_class=self._encoder.processor,
@@ -89,6 +91,13 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
     def begin(self, step: int) -> None:
         """Draw anew where a whole run would have: TRL counts passes from 0."""
         self._step = step * self.args.gradient_accumulation_steps
+
+    def complaints(self) -> list[str]:
+        """Each mistake of each reward, the first time it is made."""
+        said = [f"Reward `{reward.__name__}`: {reward.last_mistake}" for reward in self._paid if reward.last_mistake]
+        new = [text for text in said if text not in self._complained][: MOST_COMPLAINTS - len(self._complained)]
+        self._complained += new
+        return new
 
     def step_metrics(self, logs: dict[str, Any], sums: StepSums) -> dict[str, float | None]:
         """TRL's metrics of the step under TRL's names, and the seconds that one step took."""

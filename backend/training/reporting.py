@@ -83,7 +83,7 @@ class Reporter(TrainerCallback):
         values: dict[str, float | None] = {"loss": logs["loss"], "grad_norm": float(logs.get("grad_norm", 0.0))}
         values |= {"epoch": self._batches.epoch_after(step)} | self._rates | speeds
         values |= self._running.step_metrics(logs, sums)
-        self._warn(step, self._alarms.look(step, values))
+        self._warn(step, self._running.complaints() + self._alarms.look(step, values))
         left = (state.max_steps - step) * seconds_per_step
         self._teller.say("metric", step, **values)
         self._teller.say("progress", step, phase="training", total_steps=state.max_steps, seconds_left=round(left, 1))

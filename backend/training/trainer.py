@@ -53,6 +53,10 @@ class StudioTrainer:
     def begin(self, step: int) -> None:
         """Be told, before the first step, how many were done before."""
 
+    def complaints(self) -> list[str]:
+        """What went wrong since the last time this was asked, in words; on the first process only."""
+        return []
+
     def step_metrics(self, logs: dict[str, Any], sums: StepSums) -> dict[str, float | None]:
         """What one step adds to the metrics that every trainer reports."""
         raise NotImplementedError
