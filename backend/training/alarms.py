@@ -1,7 +1,7 @@
 """What can go wrong while learning from rewards, told in words while it happens: a curve alone says it too late."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from statistics import fmean
 
 WINDOW = 10  # steps that are compared
@@ -26,9 +26,10 @@ class Alarms:
         self._last: dict[str, deque[float]] = {}
         self._evaluated: list[tuple[float, float]] = []  # mean reward around it, exact match
         self._said: dict[str, int] = {}  # kind of alarm -> step
-        self._rules: tuple[Callable[[], Iterator[tuple[str, str]]], ...] = (
-            self._flat, self._cut, self._certain, self._longer, self._apart, self._mistaken,
-        )  # fmt: skip
+        self._rules: dict[str, Callable[[], str]] = {
+            "flat": self._flat, "cut": self._cut, "certain": self._certain, "longer": self._longer,
+            "apart": self._apart, "mistaken": self._mistaken,
+        }  # fmt: skip
 
     def look(self, step: int, values: Values) -> list[str]:
         """Take in one step's metrics; returns what a person should be told now."""
@@ -38,8 +39,8 @@ class Alarms:
                 if len(first) < WINDOW:
                     first.append(value)
                 self._last.setdefault(name, deque(maxlen=WINDOW)).append(value)
-        found = [alarm for rule in self._rules for alarm in rule()]
-        return [text for kind, text in found if self._is_news(kind, step)]
+        found = {kind: rule() for kind, rule in self._rules.items()}
+        return [text for kind, text in found.items() if text and self._is_news(kind, step)]
 
     def evaluated(self, step: int, values: Values) -> list[str]:
         """Take in one evaluation."""
@@ -69,58 +70,52 @@ class Alarms:
         self._said[kind] = step
         return True
 
-    def _flat(self) -> Iterator[tuple[str, str]]:
+    def _flat(self) -> str:
         share = self._now("frac_reward_zero_std")
-        if share is not None and share >= FLAT:
-            yield (
-                "flat",
-                (
-                    f"In {share:.0%} of the last groups every answer earned the same, and nothing is learned from those: "
-                    "take a reward with steps between, more answers per question, or rows the model is not sure of"
-                ),
-            )
+        if share is None or share < FLAT:
+            return ""
+        return (
+            f"In {share:.0%} of the last groups every answer earned the same, and nothing is learned from those: take "
+            "a reward with steps between, more answers per question, or rows the model is not sure of"
+        )
 
-    def _cut(self) -> Iterator[tuple[str, str]]:
+    def _cut(self) -> str:
         share = self._now("completions/clipped_ratio")
-        if share is not None and share >= CUT:
-            yield "cut", f"{share:.0%} of the answers were cut, and judged as they stood: raise Longest drawn answer"
+        if share is None or share < CUT:
+            return ""
+        return f"{share:.0%} of the answers were cut, and judged as they stood: raise Longest drawn answer"
 
-    def _certain(self) -> Iterator[tuple[str, str]]:
+    def _certain(self) -> str:
         now = self._now("entropy")
-        if now is not None and now < CERTAIN_NATS and now < self._then("entropy") / 10:
-            yield (
-                "certain",
-                (
-                    f"Answers have become nearly certain (entropy {self._then('entropy'):.2f} at first, {now:.3f} now): "
-                    "little is left to choose from; lower the learning rate or raise Temperature"
-                ),
-            )
+        if now is None or now >= CERTAIN_NATS or now >= self._then("entropy") / 10:
+            return ""
+        return (
+            f"Answers have become nearly certain (entropy {self._then('entropy'):.2f} at first, {now:.3f} now): little "
+            "is left to choose from; lower the learning rate or raise Temperature"
+        )
 
-    def _longer(self) -> Iterator[tuple[str, str]]:
+    def _longer(self) -> str:
         length, reward = self._now("completions/mean_length"), self._now("reward")
         if length is None or reward is None or reward < self._then("reward") + BETTER:
-            return
+            return ""
         then = self._then("completions/mean_length")
-        if length > LONGER * then:
-            yield (
-                "longer",
-                (
-                    f"The reward rises while answers grow from {then:.0f} to {length:.0f} tokens: read the roll-outs, "
-                    "length alone may be what is paid"
-                ),
-            )
+        if length <= LONGER * then:
+            return ""
+        return (
+            f"The reward rises while answers grow from {then:.0f} to {length:.0f} tokens: read the roll-outs, length "
+            "alone may be what is paid"
+        )
 
-    def _apart(self) -> Iterator[tuple[str, str]]:
+    def _apart(self) -> str:
         now = self._now("kl")
-        if now is not None and now > APART and now > 10 * self._then("kl"):
-            yield (
-                "apart",
-                f"The model runs away from where it started (KL {now:.1f}): lower the rate or raise KL weight",
-            )
+        if now is None or now <= APART or now <= 10 * self._then("kl"):
+            return ""
+        return f"The model runs away from where it started (KL {now:.1f}): lower the learning rate or raise KL weight"
 
-    def _mistaken(self) -> Iterator[tuple[str, str]]:
-        for name in self._last:
-            share = self._now(name) if name.endswith("/error_rate") else None
-            if share is not None and share >= MISTAKEN:
-                reward = name.removeprefix("rewards/").removesuffix("/error_rate")
-                yield name, f"Reward `{reward}` gives no value for {share:.0%} of the answers, by mistake"
+    def _mistaken(self) -> str:
+        rates = {name: self._now(name) or 0.0 for name in self._last if name.endswith("/error_rate")}
+        worst = max(rates, key=lambda name: rates[name], default="")
+        if not worst or rates[worst] < MISTAKEN:
+            return ""
+        reward = worst.removeprefix("rewards/").removesuffix("/error_rate")
+        return f"Reward `{reward}` gives no value for {rates[worst]:.0%} of the answers, by mistake"

@@ -32,8 +32,9 @@ from backend.training.trainer import StudioTrainer
 # TRL's names of what is shown; rewards' own are added by their prefix
 SHOWN = (
     "reward", "reward_std", "frac_reward_zero_std", "entropy", "kl", "completions/mean_length",
-    "completions/max_length", "completions/min_length", "completions/clipped_ratio", "clip_ratio/region_mean", "clip_ratio/low_mean",
-    "clip_ratio/high_mean", "cispo_clip_ratio", "vespo/phi_seq_mean", "policy_loss", "entropy_coef",
+    "completions/min_length", "completions/max_length", "completions/clipped_ratio", "clip_ratio/region_mean",
+    "clip_ratio/low_mean", "clip_ratio/high_mean", "cispo_clip_ratio", "vespo/phi_seq_mean", "policy_loss",
+    "entropy_coef",
 )  # fmt: skip
 MOST_COMPLAINTS = 20  # of a run
 

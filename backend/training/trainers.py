@@ -87,7 +87,7 @@ class TrainerMaker:
     def _reference(self, trainer: GrpoTrainer) -> nn.Module:
         """The model it started from, which KL compares with; with adapters the trainer switches those off instead."""
         model = load_base(*self._base).requires_grad_(False).eval()
-        add_fused_lm_head(model, temperature=trainer.temperature)
+        add_fused_lm_head(model, temperature=trainer.temperature, outputs=("log_probs", "entropy"))
         if self._spec.devices.zero_stage == 3:
             return prepare_deepspeed(model, trainer.accelerator)
         return model.to(trainer.accelerator.device)
