@@ -1,4 +1,4 @@
-"""One running worker, seen from outside: lines to and fro under a deadline, its prints, and its end with all it started.
+"""One running worker, seen from outside: lines to and fro in time, its prints, its end with all that it started.
 
 Nothing it does is trusted: it may hang, die, flood, lie, or leave children in sessions of their own.
 """
@@ -120,8 +120,8 @@ class WorkerProcess:
 
     def note_network(self) -> None:
         """Remember the worker's own network, so that children without the mark are found by it. Before foreign code."""
-        network = _network(self._process.pid)
-        self._network = network if network != _network(os.getpid()) else ""
+        network = _network(_PROC / str(self._process.pid))
+        self._network = network if network != _network(_PROC / "self") else ""
 
     def take_printed(self) -> Printed:
         """What it printed since the last call."""
@@ -143,7 +143,9 @@ class WorkerProcess:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         for _ in range(SWEEPS):
-            descendants = [pid for pid in map(int, filter(str.isdigit, os.listdir(_PROC))) if self._is_ours(pid)]
+            descendants = [
+                int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit() and self._is_ours(entry)
+            ]
             for pid in descendants:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
@@ -216,14 +218,13 @@ class WorkerProcess:
             return f"The worker was killed by {signal.Signals(-code).name}{why}"
         return "The worker closed its connection"
 
-    def _is_ours(self, pid: int) -> bool:
-        if pid == self._process.pid:
-            return False  # reaped below; its environment was not chosen by it
+    def _is_ours(self, process: Path) -> bool:
+        """Whether that folder of /proc belongs to a living process which carries the mark or uses our network."""
         try:
-            variables = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+            variables = (process / "environ").read_bytes().split(b"\0")
         except OSError:
             return False
-        return self._mark.encode() in variables or (self._network != "" and _network(pid) == self._network)
+        return self._mark.encode() in variables or (self._network != "" and _network(process) == self._network)
 
     def _forget(self) -> None:
         self._channel.close()
@@ -231,8 +232,8 @@ class WorkerProcess:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _network(pid: int) -> str:
+def _network(process: Path) -> str:
     try:
-        return str((_PROC / str(pid) / "ns/net").readlink())
+        return str((process / "ns/net").readlink())
     except OSError:
         return ""
