@@ -1,0 +1,204 @@
+"""A workspace's own rewards, every version kept by its content; the ready ones of the library beside them by name.
+
+`rewards/<name>/<sha256>.py` never changes; `reward.json`, written last, says which is current. What is torn or foreign
+is as good as not there.
+"""
+
+import hashlib
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from backend.errors import NotFoundError
+from backend.ids import is_safe_name
+from backend.jsonl import write_atomically
+from backend.rewards.composer import Part, refuse_bad
+from backend.rewards.contract import RewardSource
+from backend.rewards.library import library_names, library_source, nearest
+from backend.rewards.refusals import refuse_bad_name, refuse_bad_text, refuse_ready
+from backend.rewards.vouchers import CheckRecord, read_check, write_check
+from backend.settings import Workspace
+
+RECORD = "reward.json"
+_VERSION = re.compile(r"[0-9a-f]{64}\.py")
+_LEAVING = ".deleted-"  # folders on their way out
+
+
+class RewardVersion(NamedTuple):
+    """One text that a reward had or has."""
+
+    sha256: str
+    saved_at: float
+    is_current: bool
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    current: str  # sha256 of the text
+    created: float
+    saved: float
+    parts: tuple[Part, ...] | None  # what the composer made it from; None where it was written by hand
+
+
+class RewardStore:
+    """Everything that pages, commands and programs may do with rewards. Holds no state of its own: the disk is it."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._root = workspace.rewards
+        self._vouchers = workspace.rewards / ".checks"
+
+    def names(self) -> list[str]:
+        """The workspace's own rewards that are whole, sorted; the library's are `library_names()`."""
+        if not self._root.is_dir():
+            return []
+        return sorted(path.name for path in self._root.iterdir() if is_safe_name(path.name) and self._own(path.name))
+
+    def get(self, name: str) -> RewardSource:
+        """Read a reward as it is now, ready or own.
+
+        Raises:
+            NotFoundError: none has that name, or its files were changed by hand; the hint names the nearest.
+        """
+        if name in library_names():
+            return library_source(name)
+        own = self._own(name)
+        if own is None:
+            raise NotFoundError(
+                f"No reward is called `{name[:80]}`", hint=nearest(name, [*library_names(), *self.names()])
+            )
+        return own
+
+    def version(self, name: str, sha256: str) -> RewardSource:
+        """Read a reward as it was. At least eight characters of the hash will do.
+
+        Raises:
+            NotFoundError: there is no such reward, or no such version of it.
+        """
+        versions = self.versions(name)
+        found = [each.sha256 for each in versions if len(sha256) >= 8 and each.sha256.startswith(sha256)]
+        source = self.get(name)
+        text = source.text if source.origin == "library" else self._text(name, found[0] if len(found) == 1 else "")
+        if len(found) != 1 or text is None:
+            known = ", ".join(f"`{each.sha256[:12]}`" for each in versions[:5])
+            raise NotFoundError(f"`{name}` has no version `{sha256[:64]}`", hint=f"The newest are {known}")
+        return source._replace(text=text)
+
+    def versions(self, name: str) -> list[RewardVersion]:
+        """Every version of a reward, newest first. Raises NotFoundError."""
+        current = self.get(name)
+        if current.origin == "library":
+            return [RewardVersion(current.sha256, 0.0, is_current=True)]
+        paths = [path for path in (self._root / name).iterdir() if _VERSION.fullmatch(path.name)]
+        found = [
+            RewardVersion(path.stem, path.stat().st_mtime, path.stem == current.sha256)
+            for path in paths
+            if self._text(name, path.stem) is not None
+        ]
+        return sorted(found, key=lambda each: (each.saved_at, each.is_current), reverse=True)
+
+    def save(self, name: str, text: str, parts: Sequence[Part] | None = None) -> RewardSource:
+        """Make `text` what the reward is from now on; earlier versions stay. The text that it has is no new version.
+
+        Args:
+            name: a new one, or an own reward's.
+            text: Python that binds `reward`; looked at, never run.
+            parts: what the composer made it from.
+
+        Raises:
+            SpecError: an unsafe or a ready reward's name, a text that is too large or has errors (each with its line),
+                parts that cannot be composed.
+            OSError: the disk refuses; the reward is as it was.
+        """
+        refuse_bad_name(name)
+        refuse_bad_text(name, text)
+        if parts is not None:
+            refuse_bad(parts)
+        source, known = RewardSource(name, text, "own"), self._record(name)
+        kept = tuple(parts) if parts is not None else None
+        if known and self._own(name) == source and kept in (None, known.parts):
+            return source
+        folder, now = self._root / name, time.time()
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._text(name, source.sha256) is None:
+            write_atomically(folder / f"{source.sha256}.py", text.encode())
+        record = _Record(current=source.sha256, created=known.created if known else now, saved=now, parts=kept)
+        write_atomically(folder / RECORD, record.model_dump_json().encode())
+        return source
+
+    def delete(self, name: str) -> None:
+        """Make an own reward disappear at once, with all versions; runs keep their copies.
+
+        Raises:
+            SpecError: it is a ready one.
+            NotFoundError: there is none of that name.
+            OSError: the disk refuses; the reward is still there.
+        """
+        refuse_ready(name)
+        folder = self._root / name
+        if not is_safe_name(name) or not folder.is_dir():
+            self.get(name)  # says what there is
+        folder.rename(self._root / f"{_LEAVING}{uuid.uuid4().hex}")
+        for leaving in self._root.glob(f"{_LEAVING}*"):  # also what a cut-off left
+            leaving.unlink() if leaving.is_symlink() else shutil.rmtree(leaving, ignore_errors=True)
+
+    def parts_of(self, name: str) -> tuple[Part, ...] | None:
+        """What the composer made the reward from; None where it was written by hand. Raises NotFoundError."""
+        self.get(name)
+        record = self._record(name)
+        return record.parts if record and name not in library_names() else None
+
+    def record_check(self, source_sha256: str, run_id: str, passed: bool, warnings: int) -> None:
+        """Keep what a dry run found of one version; the latest counts. Raises OSError."""
+        record = CheckRecord(
+            source_sha256=source_sha256, run_id=run_id, passed=passed, warnings=warnings, checked_at=time.time()
+        )
+        write_check(self._vouchers, record)
+
+    def check_of(self, sha256: str) -> CheckRecord | None:
+        """What the last dry run of that version found; None without one."""
+        return read_check(self._vouchers, sha256)
+
+    def is_checked(self, source: RewardSource) -> bool:
+        """Whether a dry run of exactly this text passed; ready rewards need none."""
+        if source.origin == "library":
+            return True
+        found = self.check_of(source.sha256)
+        return found is not None and found.passed
+
+    def _own(self, name: str) -> RewardSource | None:
+        record = self._record(name) if name not in library_names() else None
+        text = self._text(name, record.current) if record else None
+        return None if text is None else RewardSource(name, text, "own")
+
+    def _record(self, name: str) -> _Record | None:
+        content = _content(self._root / name / RECORD) if is_safe_name(name) else None
+        try:
+            return None if content is None else _Record.model_validate_json(content)
+        except ValidationError:
+            return None
+
+    def _text(self, name: str, sha256: str) -> str | None:
+        """One version's text, where it is what its name says."""
+        file = f"{sha256}.py"
+        content = _content(self._root / name / file) if _VERSION.fullmatch(file) else None
+        if content is None or hashlib.sha256(content).hexdigest() != sha256:
+            return None
+        try:
+            return content.decode()
+        except UnicodeDecodeError:
+            return None
+
+
+def _content(path: Path) -> bytes | None:
+    """A file's bytes; None where there is no such file, or it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
