@@ -1,7 +1,9 @@
+import ctypes
 import os
 import shutil
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -221,6 +223,18 @@ def test_r6_a_file_cannot_grow_for_ever(tmp_path):
     assert 0 < written <= MAX_FILE_BYTES
 
 
+def test_r6_processor_time_ends_in_whatever_outlives_the_deadline():
+    text = (
+        "import resource\ndef reward(completions, **kwargs):\n"
+        "    return [resource.getrlimit(resource.RLIMIT_CPU)[0], resource.getrlimit(resource.RLIMIT_CORE)[0]]\n"
+    )
+
+    seconds, core = scored(text, limits=WorkerLimits(seconds=2.0)).values
+
+    assert 2 * 10 + 60 <= seconds <= 2 * 10 + 60 + 5
+    assert core == 0
+
+
 def test_r6_limits_cannot_be_lifted(isolation):
     needs_network_wall(isolation)  # as root, only the user namespace takes the right to do so
     code = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (1 << 40, 1 << 40))"
@@ -352,13 +366,12 @@ def test_r11_what_is_achieved_is_said():
     assert "not a wall" in STATEMENT
 
 
-def test_r12_this_kind_of_machine_grants_every_wall(isolation):
-    """So that the skips above cannot take over unseen where the kernel is recent."""
-    if not Path("/proc/self/ns/user").exists() or tuple(map(int, os.uname().release.split(".")[:2])) < (5, 13):
-        pytest.skip("the kernel is older than Landlock, or has no user namespaces")
+def test_r12_what_the_kernel_grants_is_used(isolation):
+    """So that the skips above cannot take over unseen: the kernel is asked here by other means."""
+    has_namespaces = subprocess.run(("unshare", "--user", "--net", "true"), stderr=subprocess.DEVNULL).returncode == 0
+    has_landlock = ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1) >= 1
 
-    assert isolation.limits
-    assert isolation.files or isolation.network or os.environ.get("CONTAINER")
+    assert isolation == Isolation(limits=True, network=has_namespaces, files=has_landlock)
 
 
 def test_r12_a_required_sandbox_that_is_not_granted_refuses_to_start(monkeypatch, tmp_path):
