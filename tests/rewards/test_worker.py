@@ -182,6 +182,20 @@ def test_r5_closing_ends_what_still_runs():
     assert sleepers() == []
 
 
+def test_r5_one_workers_end_is_no_others():
+    text = "import os\ndef reward(completions, **kwargs):\n    return [os.getpid()]"
+    with worker(text) as one, worker(text) as other:
+        (pid,), stays = one.score(batch("a")).values, other.score(batch("a")).values
+        os.kill(int(pid), signal.SIGKILL)
+        time.sleep(0.2)
+        with worker(text) as late:  # made while the first is dead and not yet cleared away
+            remains = late.score(batch("a")).values
+            one.close()
+
+            assert other.score(batch("a")).values == stays
+            assert late.score(batch("a")).values == remains
+
+
 def sleepers() -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if "297" in _argv(process)]
 
@@ -387,8 +401,10 @@ def test_r12_a_required_sandbox_that_is_not_granted_refuses_to_start(monkeypatch
     monkeypatch.setenv("STUDIO_REQUIRE_SANDBOX", "1")
     with pytest.raises(SpecError, match="files: not protected on this host"):
         weak.score(batch())
-    with pytest.raises(SpecError, match="files: not protected"):
-        RewardWorker(source(""), QUICK, program=tmp_path / "worker.py").isolation  # noqa: B018
+    other = RewardWorker(source(""), QUICK, program=tmp_path / "worker.py")
+    for _ in range(2):
+        with pytest.raises(SpecError, match="files: not protected"):
+            other.isolation  # noqa: B018
 
 
 def test_r12_a_sandbox_that_is_granted_starts(monkeypatch, isolation):
