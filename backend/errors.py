@@ -5,7 +5,8 @@
   x SpecError        a setting is unknown, out of range, or contradicts another
   x LaunchError      a process could not be started, stopped or reached
   x CheckpointError  a model or checkpoint is missing, partial or of another architecture
-  x NotFoundError    no dataset, run, recipe or model has that name
+  x RewardError      a reward keeps failing, or may not run
+  x NotFoundError    no dataset, run, recipe, reward or model has that name
 
 Everything else that is raised is a bug and keeps its traceback.
 """
@@ -34,6 +35,10 @@ class LaunchError(StudioError):
 
 class CheckpointError(StudioError):
     """A model or checkpoint is missing, partial or of another architecture."""
+
+
+class RewardError(StudioError):
+    """A reward keeps failing, or may not run."""
 
 
 class NotFoundError(StudioError):

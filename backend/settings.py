@@ -75,6 +75,11 @@ def hub_endpoint() -> str | None:
     return os.environ.get("HF_ENDPOINT") or None
 
 
+def requires_sandbox() -> bool:
+    """`STUDIO_REQUIRE_SANDBOX`: whether rewards may only run where files and network are closed to them."""
+    return os.environ.get("STUDIO_REQUIRE_SANDBOX", "") not in ("", "0")
+
+
 def child_environment() -> dict[str, str]:
     """The environment a program may see: what it needs to run, none of the studio's or the person's secrets."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_VISIBLE_DEVICES",

@@ -15,9 +15,10 @@ from typing import Self
 
 from backend.catalog.checkpoints import newest_resumable, resumable
 from backend.deepspeed_config import deepspeed_config
-from backend.errors import LaunchError
+from backend.errors import LaunchError, StudioError
 from backend.ids import RunId, new_run_id
 from backend.jsonl import write_atomically
+from backend.rewards.sources import put_sources
 from backend.runs.events import Event, read_events
 from backend.runs.folder import RunFolder
 from backend.runs.records import CommandRecord, ExitRecord, StopMode, StopRecord, read_record
@@ -214,8 +215,9 @@ class Launcher:
                 folder = RunFolder(self.workspace.output / f"{run_id}-{number}")
         try:
             write_atomically(folder.deepspeed, json.dumps(deepspeed_config(spec), indent=2).encode())
+            put_sources(spec, folder, self.workspace)
             write_atomically(folder.spec, spec.model_dump_json(indent=2).encode())
-        except OSError:
+        except (OSError, StudioError):
             shutil.rmtree(folder.path, ignore_errors=True)
             raise
         return folder

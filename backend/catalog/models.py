@@ -19,6 +19,7 @@ class Rates:
     language_lora: float
     merger: float
     vision: float
+    rewarded: float = 0.1  # share of a rate when learning from rewards: 1e-6 and 1e-5, as TRL and EasyR1 take them
 
     def suggested(self, part: PartName, how: How) -> float:
         """The rate for `part` when it is trained `how`."""
@@ -46,7 +47,7 @@ class Model:
 
 
 _RELEASED = Rates(language_full=1e-5, language_lora=1e-4, merger=1e-5, vision=5e-6)
-_DEMO = Rates(language_full=1e-3, language_lora=3e-3, merger=1e-3, vision=1e-3)
+_DEMO = Rates(language_full=1e-3, language_lora=3e-3, merger=1e-3, vision=1e-3, rewarded=0.5)
 
 _HUB = "Qwen/Qwen2.5-VL-{}-Instruct"
 _RESEARCH = "Qwen Research License (non-commercial)"

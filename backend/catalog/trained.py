@@ -45,7 +45,10 @@ def rate_of(spec: RunSpec, part: PartName) -> float | None:
         return None
     own = {"vision": spec.optimiser.vision_rate, "merger": spec.optimiser.merger_rate}
     chosen = own.get(part, spec.optimiser.language_rate)
-    return chosen if chosen is not None else rates_for(spec.model.base).suggested(part, how)
+    if chosen is not None:
+        return chosen
+    rates = rates_for(spec.model.base)
+    return rates.suggested(part, how) * (1.0 if spec.kind == "sft" else rates.rewarded)
 
 
 def estimated_memory_bytes(rows: list[TrainedPart], *, quantised: bool) -> int:

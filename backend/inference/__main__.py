@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from backend.chat_protocol import Ask, Failure, Line, Piece, Ready, Stop
 from backend.errors import StudioError
 from backend.inference.answers import pieces
-from backend.inference.host import ModelHost
+from backend.model.host import ModelHost
 
 _QUESTIONS: TypeAdapter[Ask | Stop] = TypeAdapter(Ask | Stop)
 

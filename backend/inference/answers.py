@@ -10,8 +10,8 @@ from transformers import DynamicCache
 
 from backend.catalog.checkpoints import resolve_checkpoint
 from backend.chat_protocol import Ask, Piece
-from backend.inference.host import ModelHost
 from backend.model.answering import Sampling, choose, first_logits, next_logits
+from backend.model.host import ModelHost
 from backend.settings import Workspace
 
 HALF_A_CHARACTER = "\ufffd"  # a token may end in the middle of a UTF-8 character

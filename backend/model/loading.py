@@ -26,6 +26,13 @@ class Precision(NamedTuple):
     because: str
 
 
+class Base(NamedTuple):
+    """A whole model to start from, and in what it computes."""
+
+    folder: Path
+    precision: Precision
+
+
 def choose_precision(wish: Literal["auto", "bf16", "fp16", "fp32"]) -> Precision:
     """Decide the dtype. On a CPU bf16 arithmetic is slower than fp32, so `auto` takes fp32 there.
 

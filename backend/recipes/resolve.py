@@ -6,8 +6,10 @@ from backend.catalog.checkpoints import resolve_checkpoint
 from backend.catalog.trained import rate_of
 from backend.datasets.store import DatasetStore
 from backend.errors import SpecError, StudioError
+from backend.recipes.rewards import resolve_rewards
 from backend.settings import Workspace
 from backend.spec.inputs import DatasetShare
+from backend.spec.rewarding import RewardShare
 from backend.spec.run import RunSpec
 
 
@@ -22,9 +24,10 @@ def resolve(spec: RunSpec, workspace: Workspace) -> RunSpec:
     """
     problems: list[StudioError] = []
     shares = _versions(spec, workspace, problems)
+    rewards = resolve_rewards(spec, workspace, problems) if spec.kind != "sft" else list(spec.grpo.rewards)
     try:
         checkpoint = resolve_checkpoint(spec.model.base, workspace)
-        if checkpoint.adapter is not None:
+        if checkpoint.adapter is not None and spec.kind != "reward_check":
             raise SpecError(
                 f"`{spec.model.base}` is an adapter, not a whole model",
                 hint=f"Start from `{checkpoint.base_folder.name}`, or from a run that trained the whole model",
@@ -34,7 +37,7 @@ def resolve(spec: RunSpec, workspace: Workspace) -> RunSpec:
     if problems:
         message = "; ".join(problem.message for problem in problems)
         raise SpecError(message, hint=" / ".join(dict.fromkeys(problem.hint for problem in problems)))
-    return _filled(spec, shares)
+    return _filled(spec, shares, rewards)
 
 
 def _versions(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) -> list[DatasetShare]:
@@ -56,15 +59,24 @@ def _versions(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) 
     return shares
 
 
-def _filled(spec: RunSpec, shares: list[DatasetShare]) -> RunSpec:
+def _filled(spec: RunSpec, shares: list[DatasetShare], rewards: list[RewardShare]) -> RunSpec:
     changes: dict[str, Any] = {
         "data.datasets": [share.model_dump() for share in shares],
-        "name": spec.name.strip() or f"{spec.strategy.name} {' + '.join(share.name for share in shares)}"[:120],
+        "grpo.rewards": [share.model_dump() for share in rewards],
+        "name": spec.name.strip() or _usual_name(spec)[:120],
     }
     rates = {
         "language_rate": rate_of(spec, "language"),
         "merger_rate": rate_of(spec, "merger"),
         "vision_rate": rate_of(spec, "vision"),
     }
+    if spec.kind == "reward_check":
+        return spec.with_values(changes)  # nothing learns
     changes |= {f"optimiser.{knob}": rate for knob, rate in rates.items() if rate is not None}
     return spec.with_values(changes)
+
+
+def _usual_name(spec: RunSpec) -> str:
+    kinds = {"sft": spec.strategy.name, "grpo": f"grpo {spec.strategy.name}", "reward_check": "dry run"}
+    named = spec.data.datasets if spec.kind != "reward_check" else spec.grpo.rewards
+    return f"{kinds[spec.kind]} {' + '.join(share.name for share in named)}"

@@ -24,14 +24,18 @@ OWNED = {
 
 def clashes(spec: "RunSpec") -> list[str]:
     """Every reason why the settings of `spec` contradict each other, in words; empty where they do not."""
-    return [*_twice(spec), *_adapters(spec), *_zero(spec), *_batches(spec), *_evaluation(spec), *_overrides(spec)]
+    return [
+        *_twice(spec), *_adapters(spec), *_zero(spec), *_batches(spec), *_evaluation(spec), *_overrides(spec),
+        *(_groups(spec) if spec.kind == "grpo" else ()),
+    ]  # fmt: skip
 
 
 def _twice(spec: "RunSpec") -> Iterator[str]:
-    names = [share.name for share in spec.data.datasets]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        yield f"`data.datasets` names {', '.join(f'`{name}`' for name in twice)} twice; give one weight"
+    for knob, shares in (("data.datasets", spec.data.datasets), ("grpo.rewards", spec.grpo.rewards)):
+        names = [share.name for share in shares]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            yield f"`{knob}` names {', '.join(f'`{name}`' for name in twice)} twice; give one weight"
 
 
 def _adapters(spec: "RunSpec") -> Iterator[str]:
@@ -73,6 +77,22 @@ def _batches(spec: "RunSpec") -> Iterator[str]:
             f"`batching.max_tokens` is {budget:,}, but a sample may have `data.max_tokens` of "
             f"{spec.data.max_tokens:,}; raise the one or lower the other"
         )
+
+
+def _groups(spec: "RunSpec") -> Iterator[str]:
+    """Groups of answers must come out even, and GRPO's passes go by answers."""
+    knobs, drawn = spec.grpo, spec.samples_per_step * spec.grpo.reuse
+    if drawn % knobs.generations:
+        yield (
+            f"{drawn} answers are drawn at a time (batch size x accumulation x processes x `grpo.reuse`), which is no "
+            f"multiple of `grpo.generations`, {knobs.generations}"
+        )
+    if spec.batching.max_tokens:
+        yield "`batching.max_tokens` cannot be set: learning from rewards goes by `batching.batch_size` answers a pass"
+    if all(share.weight == 0 for share in knobs.rewards) and knobs.rewards:
+        yield "Every weight in `grpo.rewards` is 0: nothing is paid for"
+    if knobs.vllm != "off" and not spec.devices.gpus:
+        yield "`grpo.vllm` needs a GPU: name some in `devices.gpus`"
 
 
 def _evaluation(spec: "RunSpec") -> Iterator[str]:

@@ -14,7 +14,6 @@ from backend.spec.machine import DeviceKnobs
 from backend.spec.rewarding import GrpoKnobs
 from backend.spec.strategies import STRATEGIES, Strategy
 
-
 RunKind = Literal["sft", "grpo", "reward_check"]  # answers shown, answers paid for, or only a look at what is paid
 
 

@@ -1,4 +1,4 @@
-"""Train one run: `python -m backend.training RUN_DIR`, started by the launcher on every rank."""
+"""Train one run, or try its rewards: `python -m backend.training RUN_DIR`, started by the launcher on every rank."""
 
 import sys
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 from backend.errors import StudioError
 from backend.runs.events import EventWriter
 from backend.runs.folder import RunFolder
+from backend.spec.reading import read_spec
 from backend.training.distributed import join_group, leave_group
 from backend.training.program import train
+from backend.training.reward_check import check_rewards
 
 STUDIO_ERROR_CODE = 3
 
@@ -18,7 +20,7 @@ def main() -> int:
     rank = join_group()
     events = EventWriter(folder.events) if rank == 0 else None
     try:
-        train(folder, events)
+        check_rewards(folder, events) if read_spec(folder.path).kind == "reward_check" else train(folder, events)
     except StudioError as error:
         if events is not None:
             events.write("note", 0, level="error", text=error.message, hint=error.hint)

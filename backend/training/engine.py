@@ -1,4 +1,4 @@
-"""Two habits of DeepSpeed's engine that are mended on the one engine of a run, before its first step."""
+"""Habits of DeepSpeed's engine that are mended on the one engine of a run, before its first step."""
 
 from typing import Any
 
@@ -28,3 +28,9 @@ def forget_dry_step(engine: Any) -> None:
     if hasattr(engine.optimizer, "fp32_groups"):
         for state in engine.optimizer.optimizer.state.values():
             state["step"].zero_()
+
+
+def keep_to_itself(engine: Any) -> None:
+    """Let a single process without ZeRO not exchange gradients with itself: copying them there and back takes time."""
+    if engine.dp_world_size == 1 and engine.zero_optimization_stage() == 0:
+        engine.enable_backward_allreduce = False

@@ -1,38 +1,22 @@
 """Measure the model on held-out rows while it learns: its loss, and the answers that it really gives."""
 
-import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import distributed, nn
 from torch.nn import functional
 
-from backend.conversation import Row
-from backend.datasets.store import DatasetStore
-from backend.ids import DatasetName
-from backend.lengths import Fit, RowMeter, fit
 from backend.metrics.answers import scores_of
 from backend.model.encoder import IGNORED, Encoder, Sample
 from backend.model.generating import answer_batch
 from backend.model.packing import Collator, learned_logits, moved
 from backend.runs.predictions import Prediction
-from backend.settings import Workspace
 from backend.spec.run import RunSpec
-from backend.training.rows import seen_messages
+from backend.training.asking import Question
 
 ROWS_AT_ONCE = 16  # answered together
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOutRow:
-    """One row to ask: everything up to its last answer, which is the gold one."""
-
-    row: Row
-    folder: Path
-    fit: Fit
 
 
 class Evaluation(NamedTuple):
@@ -42,24 +26,10 @@ class Evaluation(NamedTuple):
     predictions: list[Prediction]
 
 
-def heldout_rows(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> list[HeldOutRow]:
-    """Choose `evaluation.rows` held-out rows of the run's datasets by its seed; too long ones are not asked."""
-    store, found = DatasetStore(workspace), []
-    for share in spec.data.datasets if spec.evaluation.rows else ():
-        folder = store.folder(DatasetName(share.name))
-        for row in store.rows(share.name, split="heldout"):
-            fitted = fit(meter.size(row, folder), spec.data, spec.model)
-            if fitted is not None and row.messages[-1].role == "assistant":
-                found.append(HeldOutRow(row, folder, fitted))
-    chance = random.Random(f"{spec.data.seed}/heldout")
-    chosen = sorted(chance.sample(range(len(found)), min(spec.evaluation.rows, len(found))))
-    return [found[place] for place in chosen]
-
-
 class Evaluator:
     """Asks the same rows each time. Every process takes its share of them and knows the whole result."""
 
-    def __init__(self, spec: RunSpec, rows: Sequence[HeldOutRow], encoder: Encoder, collator: Collator) -> None:
+    def __init__(self, spec: RunSpec, rows: Sequence[Question], encoder: Encoder, collator: Collator) -> None:
         """Take the chosen rows; none means that there is nothing to evaluate."""
         self._spec, self._rows, self._encoder, self._collator = spec, list(rows), encoder, collator
 
@@ -82,7 +52,7 @@ class Evaluator:
         metrics = {"eval_loss": loss} | {name: sum(scores) / len(scores) for name, scores in means.items()}
         return Evaluation(metrics, predictions)
 
-    def _share(self) -> list[HeldOutRow]:
+    def _share(self) -> list[Question]:
         """This process' rows; all have equally many, so that none waits for another, some of them asked twice."""
         processes, rank = _world()
         each = -(-len(self._rows) // processes)
@@ -95,7 +65,9 @@ class Evaluator:
         share, (_, rank) = self._share(), _world()
         places = range(rank * len(share), (rank + 1) * len(share))
         samples = [
-            self._encoded(row) if place < len(self._rows) else _unlearned(self._encoded(row))
+            row.encoded(self._spec, self._encoder)
+            if place < len(self._rows)
+            else _unlearned(row.encoded(self._spec, self._encoder))
             for place, row in zip(places, share, strict=True)
         ]
         for part in _batches(samples):
@@ -114,29 +86,20 @@ class Evaluator:
         given: dict[int, Prediction] = {}
         longest = self._spec.evaluation.max_new_tokens
         for places in _batches(order):
-            questions = [self._encoded(share[place], for_answer=True) for place in places]
+            questions = [share[place].encoded(self._spec, self._encoder, for_answer=True) for place in places]
             answers = answer_batch(model, questions, self._encoder, longest)
             for place, (text, is_cut) in zip(places, answers, strict=True):
-                gold = seen_messages(share[place].row, share[place].fit, self._spec)[-1].content
+                gold = share[place].turns(self._spec)[-1].content
                 given[place] = _prediction(share[place], gold, text, is_cut=is_cut)
         mine = [given[place] for place in range(len(share))]
         return [answer for part in _collected(mine) for answer in part][: len(self._rows)]
-
-    def _encoded(self, asked: HeldOutRow, *, for_answer: bool = False) -> Sample:
-        row, messages = asked.row, seen_messages(asked.row, asked.fit, self._spec)
-        messages = messages[:-1] if for_answer else messages
-        pictures = [asked.folder / name for name in row.images]
-        return self._encoder.encode(
-            messages, pictures, for_answer=for_answer, name=f"{asked.folder.name}/{row.id}",
-            max_pixels=asked.fit.max_pixels,
-        )  # fmt: skip
 
 
 def _unlearned(sample: Sample) -> Sample:
     return replace(sample, labels=torch.full_like(sample.labels, IGNORED))
 
 
-def _prediction(asked: HeldOutRow, gold: str, given: str, *, is_cut: bool) -> Prediction:
+def _prediction(asked: Question, gold: str, given: str, *, is_cut: bool) -> Prediction:
     row = asked.row
     return Prediction(
         row=row.id,

@@ -1,28 +1,28 @@
 """The road of one training run, from its spec to `final_model` and the `end` event."""
 
+from typing import Any
+
 import torch
-from torch import distributed, nn
+from torch import nn
 from transformers import set_seed
 
 from backend.catalog.checkpoints import STATE, resolve_checkpoint, resumable
 from backend.lengths import RowMeter
 from backend.model.encoder import Encoder
-from backend.model.loading import Precision, choose_precision, load_base
-from backend.model.packing import Collator
-from backend.model.parts import apply_strategy, whole_size
+from backend.model.loading import Base, Precision, choose_precision
+from backend.model.parts import whole_size
 from backend.runs.events import EventWriter
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from backend.spec.reading import read_spec
 from backend.spec.run import RunSpec
-from backend.training.arguments import training_arguments
-from backend.training.batches import RunBatches
-from backend.training.evaluation import Evaluator, heldout_rows
+from backend.training.asking import heldout_questions
+from backend.training.evaluation import Evaluator
 from backend.training.reporting import Reporter
 from backend.training.rows import TrainingRows
 from backend.training.saving import Checkpoints
-from backend.training.sft import SftTrainer
 from backend.training.telling import Teller, mirror_for
+from backend.training.trainers import TrainerMaker
 
 
 def train(folder: RunFolder, events: EventWriter | None) -> None:
@@ -46,32 +46,15 @@ def train(folder: RunFolder, events: EventWriter | None) -> None:
     base = resolve_checkpoint(spec.model.base, workspace).base_folder
     encoder, meter = Encoder(base, spec.model.min_pixels, spec.model.max_pixels), RowMeter(base)
     rows = TrainingRows(spec, workspace, encoder, meter)
-    batches = RunBatches(spec, rows, distributed.get_world_size(), distributed.get_rank())
-    arguments = training_arguments(spec, folder, precision, batches.steps)  # before the model, which ZeRO-3 spreads
-    model = prepared(load_base(base, precision, quantised=spec.table.quantised), spec)
-    collator = Collator(encoder, packing=spec.batching.packing, needs_picture=_needs_picture(spec))
-    evaluator = Evaluator(spec, heldout_rows(spec, workspace, meter), encoder, collator)
+    maker = TrainerMaker(spec, folder, Base(base, precision), encoder, rows)
+    evaluator = Evaluator(spec, heldout_questions(spec, workspace, meter), encoder, maker.collator)
     checkpoints = Checkpoints(spec, folder, encoder)
-    reporter = Reporter(spec, folder, batches, evaluator, checkpoints, teller)
-    trainer = SftTrainer(spec, rows, batches, collator, model=model, args=arguments, callbacks=[reporter])
-    reporter.take(trainer)
-    _say_what(teller, spec, rows, model, precision)
-    trainer.train(resume_from_checkpoint=_state_of(spec, workspace))
-    _finish(trainer, reporter, checkpoints, teller)
-
-
-def prepared(model: nn.Module, spec: RunSpec) -> nn.Module:
-    """Freeze and adapt; with checkpointing, the frozen embeddings must still let gradients start behind them."""
-    model.config.use_cache = False
-    model = apply_strategy(model, spec)
-    if spec.batching.gradient_checkpointing and spec.table.uses_lora:
-        model.enable_input_require_grads()
-    return model
-
-
-def _needs_picture(spec: RunSpec) -> bool:
-    """Whether processes would wait for each other in the vision tower: for its weights, or for its gradients."""
-    return distributed.get_world_size() > 1 and (spec.devices.zero_stage == 3 or spec.table.vision != "frozen")
+    reporter = Reporter(spec, folder, maker.batches, evaluator, checkpoints, teller)
+    with maker.made(reporter) as trainer:
+        reporter.take(trainer)
+        _say_what(teller, spec, rows, trainer.model, precision)
+        trainer.train(resume_from_checkpoint=_state_of(spec, workspace))
+        _finish(trainer, reporter, checkpoints, teller)
 
 
 def _state_of(spec: RunSpec, workspace: Workspace) -> str | None:
@@ -79,7 +62,7 @@ def _state_of(spec: RunSpec, workspace: Workspace) -> str | None:
     return str(resumable(spec.resumed_from, workspace) / STATE) if spec.resumed_from else None
 
 
-def _finish(trainer: SftTrainer, reporter: Reporter, checkpoints: Checkpoints, teller: Teller) -> None:
+def _finish(trainer: Any, reporter: Reporter, checkpoints: Checkpoints, teller: Teller) -> None:
     """Measure and save the final model unless the studio asked otherwise, and say how it ended."""
     step = trainer.state.global_step
     if reporter.is_stopped_early:

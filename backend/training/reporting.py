@@ -8,16 +8,19 @@ import torch
 from torch import distributed
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from backend.errors import RewardError
 from backend.runs.folder import RunFolder
 from backend.runs.predictions import write_predictions
 from backend.runs.records import StopMode, StopRecord
 from backend.spec.run import RunSpec
+from backend.training.alarms import Alarms
 from backend.training.batches import RunBatches
-from backend.training.engine import forget_dry_step, tell_gradient_norm
+from backend.training.engine import forget_dry_step, keep_to_itself, tell_gradient_norm
 from backend.training.evaluation import Evaluator
+from backend.training.groups import GroupBatches
 from backend.training.saving import Checkpoints
-from backend.training.sft import SftTrainer
 from backend.training.telling import Teller
+from backend.training.trainer import StudioTrainer
 
 WINDOW_STEPS = 20  # speed and time left are means over the last steps
 _NOTHING, _SAVE, _NOW, _CHECKPOINT = range(4)  # what the first process tells the others after each step
@@ -27,8 +30,8 @@ class Reporter(TrainerCallback):
     """Runs on every process; only the first one's teller says anything."""
 
     def __init__(
-        self, spec: RunSpec, folder: RunFolder, batches: RunBatches, evaluator: Evaluator, checkpoints: Checkpoints,
-        teller: Teller,
+        self, spec: RunSpec, folder: RunFolder, batches: RunBatches | GroupBatches, evaluator: Evaluator,
+        checkpoints: Checkpoints, teller: Teller,
     ) -> None:  # fmt: skip
         """Take what it works with; `take` hands over the trainer once it exists."""
         self._spec, self._folder, self._batches = spec, folder, batches
@@ -36,11 +39,12 @@ class Reporter(TrainerCallback):
         self._rates: dict[str, float] = {}  # of the step under way; after it they are the next one's
         self._ends: deque[tuple[float, int, int]] = deque(maxlen=WINDOW_STEPS + 1)  # seconds, samples, tokens so far
         self._evaluated_at = -1
-        self._trainer: SftTrainer | None = None
+        self._alarms = Alarms()
+        self._trainer: StudioTrainer | None = None
         self.stop_mode: StopMode | None = None
         self.is_stopped_early = False
 
-    def take(self, trainer: SftTrainer) -> None:
+    def take(self, trainer: StudioTrainer) -> None:
         """Learn of the trainer, which is made after its callbacks."""
         self._trainer = self._checkpoints.trainer = trainer
 
@@ -48,6 +52,8 @@ class Reporter(TrainerCallback):
         """Measure the model as it is, then start the clock."""
         engine = self._running.model_wrapped
         tell_gradient_norm(engine, self._spec.optimiser.max_grad_norm)
+        keep_to_itself(engine)
+        self._running.begin(state.global_step)
         if not self._spec.resumed_from:
             forget_dry_step(engine)
             self.evaluate(state)
@@ -74,10 +80,10 @@ class Reporter(TrainerCallback):
         step = state.global_step
         sums = self._running.tally.take()
         seconds_per_step, speeds = self._speeds(step, sums.samples, sums.tokens)
-        values = {"loss": logs["loss"], "grad_norm": float(logs.get("grad_norm", 0.0))}
+        values: dict[str, float | None] = {"loss": logs["loss"], "grad_norm": float(logs.get("grad_norm", 0.0))}
         values |= {"epoch": self._batches.epoch_after(step)} | self._rates | speeds
-        if len(self._spec.data.datasets) > 1:
-            values |= {f"loss/{name}": loss for name, loss in sums.losses.items()}
+        values |= self._running.step_metrics(logs, sums)
+        self._warn(step, self._running.complaints() + self._alarms.look(step, values))
         left = (state.max_steps - step) * seconds_per_step
         self._teller.say("metric", step, **values)
         self._teller.say("progress", step, phase="training", total_steps=state.max_steps, seconds_left=round(left, 1))
@@ -95,11 +101,12 @@ class Reporter(TrainerCallback):
             write_predictions(self._folder.predictions, step, found.predictions)
         self._teller.say("metric", step, **found.metrics)
         self._teller.say("sample", step, rows=len(found.predictions))
+        self._warn(step, self._alarms.evaluated(step, found.metrics))
         self._forget_time(time.monotonic() - began)
         return self._checkpoints.judge(found.metrics)
 
     @property
-    def _running(self) -> SftTrainer:
+    def _running(self) -> StudioTrainer:
         if self._trainer is None:
             raise RuntimeError("the trainer is not there yet")
         return self._trainer
@@ -111,17 +118,32 @@ class Reporter(TrainerCallback):
         is_best = bool(every) and step % every == 0 and self.evaluate(state)
         is_last = step >= state.max_steps
         if is_best or wish in (_SAVE, _CHECKPOINT) or (self._checkpoints.is_due(step) and not is_last):
-            began = time.monotonic()
-            self._teller.say("progress", step, phase="saving", total_steps=state.max_steps)
-            name = self._checkpoints.write(step, is_best=is_best)
-            self._teller.say("checkpoint", step, name=name, is_best=is_best)
-            self._forget_time(time.monotonic() - began)
+            self._save(state, is_best=is_best)
+        if self._running.gave_up:
+            self._give_up(state)
         modes: dict[int, StopMode] = {_SAVE: "save", _NOW: "now"}
         self.stop_mode = modes.get(wish)
         patience = self._spec.evaluation.patience
         self.is_stopped_early = bool(patience) and self._checkpoints.since_best >= patience and not is_last
         if self.stop_mode is not None or self.is_stopped_early:
             control.should_training_stop = True
+
+    def _save(self, state: TrainerState, *, is_best: bool = False) -> None:
+        began, step = time.monotonic(), state.global_step
+        self._teller.say("progress", step, phase="saving", total_steps=state.max_steps)
+        name = self._checkpoints.write(step, is_best=is_best)
+        self._teller.say("checkpoint", step, name=name, is_best=is_best)
+        self._forget_time(time.monotonic() - began)
+
+    def _give_up(self, state: TrainerState) -> None:
+        """End the run with a checkpoint and the reason, rather than learn from noise for the rest of the night."""
+        self._save(state)
+        hint = f"Correct the reward and dry-run it; `{self._checkpoints.written}` holds what was learned before"
+        raise RewardError(self._running.gave_up, hint=hint)
+
+    def _warn(self, step: int, alarms: list[str]) -> None:
+        for text in alarms:
+            self._teller.say("note", step, level="warning", text=text)
 
     def _agreed_wish(self, args: TrainingArguments) -> int:
         """Let the first process look at `stop.json` and the clock, so that all do the same at the same step."""

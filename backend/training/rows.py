@@ -3,12 +3,9 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from backend.boxes import scale_of, scaled_boxes
-from backend.conversation import Message, Row
 from backend.datasets.store import DatasetStore
 from backend.errors import DatasetError
 from backend.ids import DatasetName
@@ -17,6 +14,7 @@ from backend.model.encoder import Encoder, Sample
 from backend.settings import Workspace
 from backend.spec.length import samples_in_pass
 from backend.spec.run import RunSpec
+from backend.training.asking import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class TrainingRows(Dataset[Sample]):
             DatasetError: a dataset has changed since the run was created, or nothing is left to learn from.
         """
         self._spec, self._encoder, self._meter = spec, encoder, meter
-        self._rows: list[tuple[Row, Path, int, Fit]] = []  # row, its dataset's folder, its source's place, how it fits
+        self._rows: list[tuple[Question, int]] = []  # and the place of its source
         self.sources: list[Source] = []
         self.too_long = TooLong()
         store = DatasetStore(workspace)
@@ -81,7 +79,7 @@ class TrainingRows(Dataset[Sample]):
     @property
     def lengths(self) -> list[int]:
         """Tokens of each row."""
-        return [found.tokens for *_, found in self._rows]
+        return [question.fit.tokens for question, _ in self._rows]
 
     def __len__(self) -> int:
         """Rows, each counted once."""
@@ -89,20 +87,23 @@ class TrainingRows(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         """Encode one row. Raises DatasetError naming it."""
-        row, folder, source, found = self._rows[index]
-        pictures = [folder / name for name in row.images]
-        messages = seen_messages(row, found, self._spec)
-        sample = self._encoder.encode(messages, pictures, name=f"{folder.name}/{row.id}", max_pixels=found.max_pixels)
-        return replace(sample, source=source)
+        question, source = self._rows[index]
+        return replace(question.encoded(self._spec, self._encoder), source=source)
+
+    def question(self, index: int) -> Question:
+        """One row, to be asked."""
+        return self._rows[index][0]
 
     def _take(self, store: DatasetStore, name: DatasetName) -> None:
         folder, place = store.folder(name), len(self.sources)
         for row in store.rows(name, split="train"):
+            if self._spec.kind != "sft" and row.messages[-1].role != "assistant":
+                continue  # nothing to compare an answer with
             size = self._meter.size(row, folder)
             found = fit(size, self._spec.data, self._spec.model)
             self.too_long.note(size.tokens(self._spec.model.min_pixels, self._spec.model.max_pixels), found)
             if found is not None:
-                self._rows.append((row, folder, place, found))
+                self._rows.append((Question(row, folder, found), place))
 
     def _refuse_nothing(self) -> None:
         if self._rows:
@@ -114,20 +115,6 @@ class TrainingRows(Dataset[Sample]):
             f"{self.too_long.longest_tokens:,})",
             hint="Raise `data.max_tokens`, lower `model.max_pixels`, or set `data.too_long` to shrink",
         )
-
-
-def seen_messages(row: Row, found: Fit, spec: RunSpec) -> tuple[Message, ...]:
-    """A row's turns as the model sees its picture: where the spec says so, boxes in answers are scaled like it.
-
-    With several pictures nobody knows which one a box is on, so there they stay as written.
-    """
-    if spec.data.boxes == "as_written" or len(found.pictures) != 1:
-        return row.messages
-    scale = scale_of(*found.pictures[0], spec.model.min_pixels, found.max_pixels)
-    return tuple(
-        turn.model_copy(update={"content": scaled_boxes(turn.content, scale)}) if turn.role == "assistant" else turn
-        for turn in row.messages
-    )
 
 
 def order_of_pass(sources: list[Source], seed: int, epoch: int) -> list[int]:

@@ -20,7 +20,7 @@ from backend.model.encoder import Encoder
 from backend.model.whole_weights import Weights, gathered, is_spread
 from backend.runs.folder import RunFolder
 from backend.spec.run import RunSpec
-from backend.training.sft import SftTrainer
+from backend.training.trainer import StudioTrainer
 
 LOWER_IS_BETTER = frozenset({"loss"})
 
@@ -32,7 +32,7 @@ class Checkpoints:
         """Start the clock of `saving.every_minutes`."""
         self._spec, self._folder, self._encoder = spec, folder, encoder
         self._last_at = time.monotonic()
-        self.trainer: SftTrainer | None = None
+        self.trainer: StudioTrainer | None = None
         self.written: str = ""  # name of the newest one
         self.best: str = ""  # name of the one with the best evaluation
         self.best_score: float | None = None
@@ -91,7 +91,7 @@ class Checkpoints:
         _meet()
 
     @property
-    def _trainer(self) -> SftTrainer:
+    def _trainer(self) -> StudioTrainer:
         if self.trainer is None:
             raise RuntimeError("the trainer is not there yet")
         return self.trainer

@@ -1,7 +1,6 @@
 """Supervised fine-tuning: `transformers.Trainer` with planned passes, our own loss, and a rate for each part."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,16 +10,15 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from backend.model.packing import Batch, Collator, learned_logits
-from backend.model.parts import optimiser_groups
 from backend.spec.run import RunSpec
+from backend.training.ahead import LoaderAhead
 from backend.training.batches import RunBatches
 from backend.training.rows import TrainingRows
-from backend.training.tally import Tally
+from backend.training.tally import StepSums, Tally
+from backend.training.trainer import StudioTrainer
 
-BETAS = (0.9, 0.999)
 
-
-class SftTrainer(Trainer):
+class SftTrainer(StudioTrainer, Trainer):
     """A thin subclass: what a pass is, what the loss is, which rates apply.
 
     The Trainer sees one single epoch, the whole run: its passes are planned ahead, so that going on from a checkpoint
@@ -38,7 +36,7 @@ class SftTrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The passes of this process, in the planned order; nothing else may shuffle or share them out again."""
-        return DataLoader(
+        return LoaderAhead(
             self.train_dataset,
             batch_sampler=self._batches,
             collate_fn=self.data_collator,
@@ -74,24 +72,6 @@ class SftTrainer(Trainer):
         loss = losses.sum() / learned * self.args.world_size
         return (loss, {"logits": logits}) if return_outputs else loss
 
-    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """AdamW over the groups of the module table."""
-        if getattr(self, "optimizer", None) is None:
-            groups = optimiser_groups(model or self.model, self._spec)
-            self.optimizer = torch.optim.AdamW(groups, betas=BETAS, eps=1e-8, fused=True)
-        return self.optimizer
-
-    def unwrapped(self) -> nn.Module:
-        """The model without DeepSpeed's engine around it."""
-        return self.accelerator.unwrap_model(self.model_wrapped)
-
-    def save_state(self, folder: Path) -> None:
-        """Write what going on needs besides the weights' own files: optimizer, schedule, chance. Every process calls.
-
-        Raises:
-            OSError: the disk refuses.
-        """
-        self._save_optimizer_and_scheduler(str(folder))
-        self._save_rng_state(str(folder))
-        if self.is_world_process_zero():
-            self.state.save_to_json(str(folder / "trainer_state.json"))
+    def step_metrics(self, logs: dict[str, Any], sums: StepSums) -> dict[str, float | None]:
+        """Of several datasets each one's loss."""
+        return {f"loss/{name}": loss for name, loss in sums.losses.items()} if len(self._spec.data.datasets) > 1 else {}

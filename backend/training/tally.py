@@ -31,6 +31,10 @@ class Tally:
         self._learned.index_add_(0, sources, torch.ones_like(losses, dtype=torch.float64))
         self._counts += counts
 
+    def count(self, samples: int, tokens: int) -> None:
+        """Take in samples that have no loss of their own."""
+        self._counts += torch.tensor([samples, tokens], dtype=torch.float64, device=self._counts.device)
+
     def take(self) -> StepSums:
         """Give the sums over all processes, and start again. Every process must ask."""
         everything = torch.cat([self._losses, self._learned, self._counts])

@@ -5,12 +5,12 @@ import itertools
 import math
 
 import pytest
-from reward_lab import loaded, paid, paid_by
 
 from backend.errors import SpecError
 from backend.rewards.composer import Part, compose, payment, sentence
 from backend.rewards.library import library_names, library_source
 from backend.rewards.lint import lint, wants_text
+from tests.rewards.paid_lab import loaded, paid, paid_by
 
 ANSWERS = [
     "B", "(B) because", "42", "41", "[0, 0, 10, 10]", "[0, 0, 5, 10]", '{"a": 1}', '{"a": 1, "b": 3}', "",

@@ -3,11 +3,11 @@
 import ast
 
 import pytest
-from reward_lab import paid
 
 from backend.errors import NotFoundError
 from backend.metrics.answers import exact_match
 from backend.rewards.library import FOLDER, about, library_names, library_source
+from tests.rewards.paid_lab import paid
 
 NAMES = [
     "box_iou", "exact_match", "format_tags", "json_fields", "length", "multiple_choice", "number_within_tolerance",

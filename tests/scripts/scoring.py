@@ -9,7 +9,7 @@ from transformers import DynamicCache
 from backend.catalog.checkpoints import Checkpoint, resolve_checkpoint
 from backend.datasets.store import DatasetStore
 from backend.ids import DatasetName
-from backend.inference.host import ModelHost
+from backend.model.host import ModelHost
 from backend.model.answering import Sampling, choose, first_logits, next_logits
 from backend.settings import Workspace
 

@@ -104,9 +104,9 @@ def batch(lab: Lab, spec: RunSpec) -> Any:
 
 def asked(lab: Lab, spec: RunSpec) -> Any:
     from backend.lengths import RowMeter
-    from backend.training.evaluation import heldout_rows
+    from backend.training.asking import heldout_questions
 
-    return [each.row.id for each in heldout_rows(spec, lab.workspace, RowMeter(lab.base))]
+    return [each.row.id for each in heldout_questions(spec, lab.workspace, RowMeter(lab.base))]
 
 
 class StandingStill:

@@ -21,6 +21,22 @@ from tests.datasets.dataset_lab import folder_of, picture
 COLOURS = ("red", "green", "blue", "black", "white", "orange")
 SIZES = ((56, 56), (84, 112), (140, 56), (112, 112))
 
+# an untrained model answers with rubbish, of which some has more of this letter and some less
+SOURCES = {
+    "letters": """def reward(completions: list[str], **columns):
+    return [float(text.count("e")) for text in completions]
+""",
+    "parts": """def reward(completions: list[str], answer: list[str], id: list[str], images, image_sizes, **columns):
+    assert len(completions) == len(answer) == len(id) == len(images) == len(image_sizes)
+    return [None if "," in text else {"overall": 1.0 * len(text), "short": float(len(text) < 9)} for text in completions]
+""",
+    "state": """def reward(completions, trainer_state, log_metric, log_extra, **columns):
+    log_metric("mine", trainer_state.global_step)
+    log_extra("first", [one[0]["content"][:1] for one in completions])
+    return [float(trainer_state.max_steps)] * len(completions)
+""",
+}
+
 
 def mixed_rows(pictures: int, texts: int, side: int = 0, answer: str = "") -> dict[str, object]:
     """Files of an upload: questions about plain pictures of several sizes (or one), and some without any picture."""
@@ -70,12 +86,23 @@ class Lab:
         }  # fmt: skip
         return RunSpec().with_values(plain | dict(changes))
 
+    def rewarded(self, changes: Mapping[str, object]) -> RunSpec:
+        """The same, learning from the one reward of `SOURCES` that `grpo.rewards` names, by default letters."""
+        plain = {
+            "kind": "grpo", "grpo.rewards": [{"name": "letters"}], "grpo.generations": 4, "batching.batch_size": 16,
+            "grpo.max_completion_tokens": 6, "optimiser.max_steps": 3,
+        }  # fmt: skip
+        return self.spec(plain | dict(changes))
+
     def folder(self, name: str, spec: RunSpec) -> RunFolder:
         """Write a run's folder, as the launcher does."""
         folder = RunFolder(self.workspace.output / slug(name, fallback="run"))
         folder.path.mkdir(parents=True)
         folder.deepspeed.write_text(json.dumps(deepspeed_config(spec)))
         folder.spec.write_text(spec.model_dump_json())
+        folder.rewards.mkdir()
+        for share in spec.grpo.rewards:
+            (folder.rewards / f"{share.name}.py").write_text(SOURCES[share.name])
         return folder
 
     def train(self, specs: Mapping[str, RunSpec], processes: int = 1) -> dict[str, RunFolder]:

@@ -1,0 +1,81 @@
+"""A dataset's row as a question: what stands before its last answer, and that answer as the gold one."""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.boxes import scale_of, scaled_boxes
+from backend.conversation import Message, Row
+from backend.datasets.store import DatasetStore
+from backend.ids import DatasetName
+from backend.lengths import Fit, RowMeter, fit
+from backend.model.encoder import Encoder, Sample
+from backend.settings import Workspace
+from backend.spec.run import RunSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One row whose last turn is an answer, and how it fits into the run's bounds."""
+
+    row: Row
+    folder: Path  # of its dataset
+    fit: Fit
+
+    @property
+    def name(self) -> str:
+        """How errors call it."""
+        return f"{self.folder.name}/{self.row.id}"
+
+    @property
+    def pictures(self) -> list[Path]:
+        """Its pictures' files."""
+        return [self.folder / name for name in self.row.images]
+
+    def turns(self, spec: RunSpec) -> tuple[Message, ...]:
+        """All turns as the model sees them, the gold answer last."""
+        return seen_messages(self.row, self.fit, spec)
+
+    def encoded(self, spec: RunSpec, encoder: Encoder, *, for_answer: bool = False) -> Sample:
+        """The whole row, or all but its gold answer with an open turn. Raises DatasetError naming it."""
+        turns = self.turns(spec)
+        return encoder.encode(
+            turns[:-1] if for_answer else turns, self.pictures, for_answer=for_answer, name=self.name,
+            max_pixels=self.fit.max_pixels,
+        )  # fmt: skip
+
+
+def questions_of(spec: RunSpec, workspace: Workspace, meter: RowMeter, split: str) -> list[Question]:
+    """The rows of one split of the run's datasets that end with an answer and are not too long, in order."""
+    store, found = DatasetStore(workspace), []
+    for share in spec.data.datasets:
+        folder = store.folder(DatasetName(share.name))
+        for row in store.rows(share.name, split="heldout" if split == "heldout" else "train"):
+            fitted = fit(meter.size(row, folder), spec.data, spec.model)
+            if fitted is not None and row.messages[-1].role == "assistant":
+                found.append(Question(row, folder, fitted))
+    return found
+
+
+def heldout_questions(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> list[Question]:
+    """Choose `evaluation.rows` held-out questions of the run's datasets by its seed."""
+    if not spec.evaluation.rows:
+        return []
+    found = questions_of(spec, workspace, meter, "heldout")
+    chance = random.Random(f"{spec.data.seed}/heldout")
+    chosen = sorted(chance.sample(range(len(found)), min(spec.evaluation.rows, len(found))))
+    return [found[place] for place in chosen]
+
+
+def seen_messages(row: Row, found: Fit, spec: RunSpec) -> tuple[Message, ...]:
+    """A row's turns as the model sees its picture: where the spec says so, boxes in answers are scaled like it.
+
+    With several pictures nobody knows which one a box is on, so there they stay as written.
+    """
+    if spec.data.boxes == "as_written" or len(found.pictures) != 1:
+        return row.messages
+    scale = scale_of(*found.pictures[0], spec.model.min_pixels, found.max_pixels)
+    return tuple(
+        turn.model_copy(update={"content": scaled_boxes(turn.content, scale)}) if turn.role == "assistant" else turn
+        for turn in row.messages
+    )

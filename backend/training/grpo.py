@@ -1,0 +1,220 @@
+"""Group relative policy optimization: TRL's trainer, with our questions, our renderer and our rewards.
+
+TRL draws, judges and learns; what it asks is encoded here as everywhere in the studio, answers are scored packed, and
+each picture goes through the vision tower once for its group instead of once for each answer.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from datasets import Dataset
+from torch import distributed
+from torch.utils.data import DataLoader
+from trl import GRPOTrainer
+from trl.models.utils import unwrap_model_for_generation
+
+from backend.model.drawn import score_answers
+from backend.model.encoder import Encoder, Sample
+from backend.model.features import Features, features_of, may_share, tower_is_frozen
+from backend.model.generating import left_padded
+from backend.model.packing import Collator
+from backend.model.pictures import open_picture, sized_picture
+from backend.spec.run import RunSpec
+from backend.training.asking import Question
+from backend.training.groups import GroupBatches
+from backend.training.paying import PaidReward
+from backend.training.rollouts import Drawn, columns_of, drawn_answers
+from backend.training.rows import TrainingRows
+from backend.training.tally import StepSums, Tally
+from backend.training.trainer import StudioTrainer
+
+# TRL's names of what is shown; rewards' own are added by their prefix
+SHOWN = (
+    "reward", "reward_std", "frac_reward_zero_std", "entropy", "kl", "completions/mean_length",
+    "completions/min_length", "completions/max_length", "completions/clipped_ratio", "clip_ratio/region_mean",
+    "clip_ratio/low_mean", "clip_ratio/high_mean", "cispo_clip_ratio", "vespo/phi_seq_mean", "policy_loss",
+    "entropy_coef",
+)  # fmt: skip
+MOST_COMPLAINTS = 20  # of a run
+
+
+class Asking(NamedTuple):
+    """What a run may ask."""
+
+    rows: TrainingRows
+    batches: GroupBatches  # which of them each drawing asks
+    encoder: Encoder
+    collator: Collator  # makes batches of answered questions
+
+
+class GrpoTrainer(StudioTrainer, GRPOTrainer):
+    """A thin subclass: what is asked, how it is encoded, and what is kept of the answers."""
+
+    def __init__(
+        self, spec: RunSpec, asking: Asking, rewards: list[PaidReward], keep: Callable[[int, Drawn], None],
+        **arguments: Any,
+    ) -> None:  # fmt: skip
+        """Take the resolved spec and the plan.
+
+        Args:
+            spec: resolved.
+            asking: what may be asked, in which order, and how it is encoded.
+            rewards: what judges answers.
+            keep: called with the step and this process' answers of each drawing.
+            arguments: `model`, `args` and what `GRPOTrainer` takes besides.
+        """
+        self._spec, self._paid, self._keep = spec, rewards, keep
+        self._rows, self._batches, self._encoder, self._collator = asking
+        self._questions: list[Question] = []
+        self._asked: list[Sample] = []  # the newest drawing's questions, one for each answer
+        self._distinct: list[int] = []  # for each of them the first place of the same question
+        self._features: dict[int, Features] = {}  # by such a place, while the tower is frozen
+        self._scored: torch.Tensor = torch.empty(0)  # places in `_asked` of the answers a forward pass is about
+        self._answers: list[str] = []  # to them
+        self._complained: list[str] = []
+        dtypes = {name: parameter.dtype for name, parameter in arguments["model"].named_parameters()}
+        super().__init__(
+            reward_funcs=list(rewards), processing_class=self._encoder.processor,
+            train_dataset=Dataset.from_dict({"place": list(range(len(self._rows)))}), **arguments,
+        )  # fmt: skip
+        for name, parameter in arguments[
+            "model"
+        ].named_parameters():  # TRL rounds the adapters of a 4-bit model to bf16
+            parameter.data = parameter.data.to(dtypes[name])
+        self.beta = spec.grpo.beta  # told only now: TRL would load a second model, or copy the adapters, by itself
+        self.tally = Tally([], self.args.device)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """This process' drawings, in the planned order."""
+        return DataLoader(range(len(self._rows)), batch_sampler=self._batches, collate_fn=list)
+
+    def begin(self, step: int) -> None:
+        """Draw anew where a whole run would have: TRL counts passes from 0."""
+        self._step = step * self.args.gradient_accumulation_steps
+
+    def complaints(self) -> list[str]:
+        """Each mistake of each reward, the first time it is made."""
+        said = [f"Reward `{reward.__name__}`: {reward.last_mistake}" for reward in self._paid if reward.last_mistake]
+        new = [text for text in said if text not in self._complained][: MOST_COMPLAINTS - len(self._complained)]
+        self._complained += new
+        return new
+
+    def step_metrics(self, logs: dict[str, Any], sums: StepSums) -> dict[str, float | None]:
+        """TRL's metrics of the step under TRL's names, and the seconds that one step took."""
+        return {name: value for name, value in logs.items() if name in SHOWN or name.startswith("rewards/")}
+
+    def _generate_and_score_completions(self, inputs: list[int]) -> dict[str, Any]:
+        """Ask the questions of one drawing, let the rewards judge, and keep what was answered."""
+        questions = [self._rows.question(place) for place in inputs]
+        first = {place: number for number, place in reversed(list(enumerate(inputs)))}
+        encoded = {place: questions[number].encoded(self._spec, self._encoder, for_answer=True)
+                   for place, number in first.items()}  # fmt: skip
+        self._questions = questions
+        self._asked, self._distinct = [encoded[place] for place in inputs], [first[place] for place in inputs]
+        self._features, self._scored = {}, torch.arange(len(inputs))
+        output: dict[str, Any] = super()._generate_and_score_completions(
+            [columns_of(question, self._spec) for question in questions]
+        )
+        output["places"] = torch.arange(len(inputs))
+        self._count(output)
+        weights = [share.weight for share in self._spec.grpo.rewards]
+        self._keep(
+            self.state.global_step,
+            drawn_answers(inputs, output, self._paid, weights, self._answers, self.eos_token_ids),
+        )
+        return output
+
+    def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, Any]]:
+        """Our renderer's tokens; pictures are not TRL's business."""
+        return [sample.input_ids.tolist() for sample in self._asked], None, {}
+
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, num_generations: int, *_: Any, **__: Any
+    ) -> tuple[list[list[int]], Any]:
+        """Draw an answer to each question, its group's pictures having been looked at once."""
+        if self.use_vllm:
+            return super()._generate_single_turn(prompt_ids, self._pictures(), {}, num_generations)
+        with (
+            unwrap_model_for_generation(
+                self.model_wrapped, self.accelerator, generation_kwargs=self.generation_kwargs,
+                gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
+            ) as model,
+            torch.no_grad(),
+        ):  # fmt: skip
+            features = self._look(model, range(len(self._asked)), is_gathered=True)
+            if features is not None and tower_is_frozen(model):
+                self._features = dict(zip(self._distinct, features, strict=True))
+            filler, device = self._encoder.tokenizer.pad_token_id, self.accelerator.device
+            made = model.generate(
+                **left_padded(self._asked, filler, device, features), generation_config=self.generation_config
+            )
+        longest = max(sample.tokens for sample in self._asked)
+        return [self._until_end(tokens) for tokens in made[:, longest:].tolist()], None
+
+    def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
+        """As TRL does; then let all processes know alike whether a reward keeps failing."""
+        self._answers = [completion[0]["content"] for completion in completions]
+        paid: torch.Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        streaks = torch.tensor([reward.failed_in_a_row for reward in self._paid], device=self.accelerator.device)
+        if self.args.world_size > 1:
+            distributed.all_reduce(streaks, op=distributed.ReduceOp.MAX)
+        for reward, streak in zip(self._paid, streaks.tolist(), strict=True):
+            if streak >= self._spec.grpo.failed_batches:
+                said = reward.last_mistake or "see the log of the process that reports it"
+                self.gave_up = f"Reward `{reward.__name__}` failed {streak} batches in a row: {said}"
+        return paid
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """Remember which answers this pass is about: TRL has mixed the drawing before it cut it into passes."""
+        self._scored = inputs["places"]
+        return super()._compute_loss(model, inputs)
+
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, logits_to_keep: int,
+        batch_size: int | None = None, **_: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor, None]:  # fmt: skip
+        """Log-probabilities and entropies (B, C) of the answers, `batch_size` of them a pass."""
+        answers, mask = input_ids[:, -logits_to_keep:], attention_mask[:, -logits_to_keep:]
+        found = []
+        for begin in range(0, len(answers), batch_size or len(answers)):
+            part = slice(begin, begin + (batch_size or len(answers)))
+            places = self._scored[part].tolist()
+            questions = [self._asked[place] for place in places]
+            with self.accelerator.autocast():
+                features = self._look(model, places)
+                found.append(score_answers(model, questions, answers[part], mask[part], self._collator, features))
+        return (
+            torch.cat([each.log_probabilities for each in found]),
+            torch.cat([each.entropies for each in found]),
+            None,
+        )
+
+    def _look(self, model: Any, places: Sequence[int], *, is_gathered: bool = False) -> list[Features] | None:
+        """Features of these answers' pictures, each looked at once; None where they cannot be shared."""
+        if self._features:
+            return [self._features[self._distinct[place]] for place in places]
+        whole = self.accelerator.unwrap_model(model)
+        if not may_share(whole, is_gathered=is_gathered) or not any(len(self._asked[place].grids) for place in places):
+            return None
+        distinct = sorted({self._distinct[place] for place in places})
+        made = dict(zip(distinct, features_of(whole, [self._asked[place] for place in distinct]), strict=True))
+        return [made[self._distinct[place]] for place in places]
+
+    def _pictures(self) -> list[list[Any] | None]:
+        """The pictures of each question at the size the model sees them, for vLLM, which encodes them itself."""
+        bounds = self._spec.model.min_pixels
+        return [
+            [sized_picture(open_picture(path), bounds, question.fit.max_pixels) for path in question.pictures] or None
+            for question in self._questions
+        ]
+
+    def _until_end(self, tokens: list[int]) -> list[int]:
+        """An answer's tokens up to and with its first end."""
+        end = next((place for place, token in enumerate(tokens) if token in self.eos_token_ids), len(tokens))
+        return tokens[: end + 1]
+
+    def _count(self, output: dict[str, Any]) -> None:
+        """Add the answers of a drawing to what the next step is said to have seen."""
+        tokens = sum(sample.tokens for sample in self._asked) + int(output["completion_mask"].sum())
+        self.tally.count(len(self._asked), tokens)

@@ -1,0 +1,109 @@
+"""Rewards as TRL calls them, each answered by its own limited worker; how often they fail."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from backend.conversation import Message
+from backend.errors import SpecError
+from backend.rewards.client import RewardWorker, WorkerLimits
+from backend.rewards.contract import RewardBatch, RewardSource, Scores
+from backend.runs.folder import RunFolder
+from backend.spec.run import RunSpec
+
+GIB = 1 << 30
+PICTURES = "picture_paths"  # rewards know them as `images`, a name by which TRL would take and encode them itself
+
+
+class PaidReward:
+    """One reward. TRL calls it like a function; it never raises for what the person's code does."""
+
+    def __init__(self, source: RewardSource, limits: WorkerLimits) -> None:
+        """Take the source; its worker starts with the first batch."""
+        self.__name__ = source.name
+        self._worker = RewardWorker(source, limits)
+        self.last: Scores = Scores(values=())  # what it said of this process' newest answers
+        self.failed_in_a_row = 0  # batches of which no answer got a value, by mistake
+        self.last_mistake = ""
+
+    @property
+    def worker(self) -> RewardWorker:
+        """What it runs in."""
+        return self._worker
+
+    def __call__(
+        self,
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        completion_ids: Sequence[Sequence[int]] = (),
+        trainer_state: Any = None,
+        log_metric: Callable[[str, float], None] | None = None,
+        **columns: Any,
+    ) -> list[float | None]:
+        """Score B answers in TRL's conversational form. Returns B values; None where there is none."""
+        columns = {("images" if name == PICTURES else name): values for name, values in columns.items()}
+        columns.pop("log_extra", None)
+        batch = RewardBatch(
+            prompts=tuple(tuple(Message(**turn) for turn in prompt) for prompt in prompts),
+            completions=tuple(completion[0]["content"] for completion in completions),
+            completion_ids=tuple(tuple(ids) for ids in completion_ids),
+            columns=columns,
+            step=getattr(trainer_state, "global_step", 0),
+            total_steps=max(0, getattr(trainer_state, "max_steps", 0)),
+        )
+        self.last = scores = self._worker.score(batch)
+        self._count(scores)
+        if log_metric is not None:
+            self._log(scores, log_metric)
+        return list(scores.values)
+
+    def close(self) -> None:
+        """End its worker."""
+        self._worker.close()
+
+    def _count(self, scores: Scores) -> None:
+        self.failed_in_a_row = self.failed_in_a_row + 1 if scores.errors == len(scores.values) else 0
+        if scores.failure is not None:
+            place = f" (line {scores.failure.line})" if scores.failure.line else ""
+            self.last_mistake = f"{scores.failure.message}{place}"
+        elif scores.errors:
+            self.last_mistake = next(why for why in scores.invalid if why)
+
+    def _log(self, scores: Scores, log_metric: Callable[[str, float], None]) -> None:
+        name = self.__name__
+        log_metric(f"rewards/{name}/error_rate", scores.errors / max(1, len(scores.values)))
+        log_metric(f"rewards/{name}/seconds", scores.seconds)
+        for part, values in scores.parts.items():
+            known = [value for value in values if value is not None]
+            if known:
+                log_metric(f"rewards/{name}/{part}/mean", sum(known) / len(known))
+        for metric, value in scores.metrics.items():
+            log_metric(metric, value)
+
+
+def paid_rewards(spec: RunSpec, folder: RunFolder, datasets: Sequence[Path]) -> list[PaidReward]:
+    """The run's rewards, from the sources that lie in its own folder.
+
+    Args:
+        spec: names them.
+        folder: of the run.
+        datasets: folders whose pictures a reward may read.
+
+    Raises:
+        SpecError: a source is missing, or is not the one that the spec names.
+    """
+    knobs = spec.grpo
+    limits = WorkerLimits(
+        seconds=knobs.reward_seconds, memory_bytes=int(knobs.reward_memory_gb * GIB), readable=tuple(datasets)
+    )
+    return [PaidReward(_source(folder, share.name, share.sha256), limits) for share in knobs.rewards]
+
+
+def _source(folder: RunFolder, name: str, sha256: str) -> RewardSource:
+    path = folder.rewards / f"{name}.py"
+    if not path.is_file():
+        raise SpecError(f"The run's folder holds no reward `{name}`", hint="Start the run again")
+    source = RewardSource(name, path.read_text(encoding="utf-8"), "own")
+    if sha256 and source.sha256 != sha256:
+        raise SpecError(f"Reward `{name}` in the run's folder was changed", hint="Start the run again")
+    return source

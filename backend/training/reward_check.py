@@ -1,0 +1,158 @@
+"""A dry run: score real rows before anything is trained. Gold answers, the model's own, and ones not worth a penny."""
+
+import random
+from collections.abc import Sequence
+from statistics import pstdev
+from typing import Any
+
+import torch
+from transformers import set_seed
+
+from backend.catalog.checkpoints import resolve_checkpoint
+from backend.conversation import Message
+from backend.datasets.store import DatasetStore
+from backend.errors import DatasetError
+from backend.ids import DatasetName
+from backend.lengths import RowMeter
+from backend.model.encoder import Encoder
+from backend.model.generating import answer_batch, drawing
+from backend.model.host import ModelHost
+from backend.rewards.adversaries import adversaries
+from backend.rewards.contract import RewardBatch, Scores
+from backend.rewards.judging import no_spread_share, warnings_of
+from backend.rewards.report import AnswerKind, CheckedReward, CheckedRow, CheckReport, ScoredAnswer, write_report
+from backend.rewards.store import RewardStore
+from backend.runs.events import EventWriter
+from backend.runs.folder import RunFolder
+from backend.settings import Workspace
+from backend.spec.reading import read_spec
+from backend.spec.run import RunSpec
+from backend.training.asking import Question, questions_of
+from backend.training.paying import PICTURES, PaidReward, paid_rewards
+from backend.training.rollouts import columns_of, total_of
+
+SHOWN_CHARACTERS = 2000  # of an answer in the report
+ANSWERS_AT_ONCE = 32
+
+
+def check_rewards(folder: RunFolder, events: EventWriter | None) -> None:
+    """Score rows as the spec of `folder` says, write `check.json`, and vouch for the sources that passed.
+
+    Args:
+        folder: of the run.
+        events: the writer on rank 0, None on the others, which have nothing to do here.
+
+    Raises:
+        StudioError: the model, the rows or a source are not there.
+    """
+    if events is None:
+        return
+    spec, workspace = read_spec(folder.path), Workspace(folder.path.parent.parent)
+    events.write("progress", 0, phase="loading")
+    if spec.devices.threads:
+        torch.set_num_threads(spec.devices.threads)
+    set_seed(spec.data.seed)
+    store = DatasetStore(workspace)
+    rewards = paid_rewards(spec, folder, [store.folder(DatasetName(share.name)) for share in spec.data.datasets])
+    try:
+        report = _report(spec, workspace, rewards, events)
+    finally:
+        for reward in rewards:
+            reward.close()
+    write_report(folder.check, report)
+    for found in report.warnings:
+        events.write("note", 0, level="warning", text=found.text)
+    own = RewardStore(workspace)
+    for checked in report.rewards:
+        own.record_check(checked.sha256, folder.run_id, passed=report.passed, warnings=len(report.warnings))
+    events.write("end", len(report.rows), outcome="finished", saved=True)
+
+
+def _report(spec: RunSpec, workspace: Workspace, rewards: Sequence[PaidReward], events: EventWriter) -> CheckReport:
+    checkpoint = resolve_checkpoint(spec.model.base, workspace)
+    questions = _chosen(spec, workspace, RowMeter(checkpoint.base_folder))
+    host = ModelHost(checkpoint.base_folder)
+    encoder = Encoder(checkpoint.base_folder, spec.model.min_pixels, spec.model.max_pixels)
+    rows = []
+    with host.seeing_as(host.prepare(checkpoint)) as model:
+        for number, question in enumerate(questions):
+            events.write("progress", number, phase="checking", total_steps=len(questions))
+            samples = _drawn(model, question, spec, encoder)
+            rows.append(_checked(question, samples, spec, rewards))
+    checked = tuple(
+        CheckedReward(name=share.name, weight=share.weight, sha256=share.sha256) for share in spec.grpo.rewards
+    )
+    warnings = warnings_of(checked, rows)
+    return CheckReport(
+        rewards=checked, checkpoint=spec.model.base, rows=tuple(rows), no_spread_share=no_spread_share(rows),
+        warnings=tuple(warnings), isolation=rewards[0].worker.isolation,
+        passed=not any(found.code in ("fails", "never_applies") for found in warnings),
+    )  # fmt: skip
+
+
+def _chosen(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> list[Question]:
+    """`grpo.check_rows` training rows by the run's seed."""
+    found = questions_of(spec, workspace, meter, "train")
+    if not found:
+        raise DatasetError("The chosen datasets have no rows that end with an answer", hint="Choose another dataset")
+    chance = random.Random(f"{spec.data.seed}/check")
+    return chance.sample(found, min(spec.grpo.check_rows, len(found)))
+
+
+def _drawn(model: Any, question: Question, spec: RunSpec, encoder: Encoder) -> list[str]:
+    """G answers of the model, drawn as training would draw them."""
+    asked = question.encoded(spec, encoder, for_answer=True)
+    answers: list[str] = []
+    while len(answers) < spec.grpo.generations:
+        copies = [asked] * min(ANSWERS_AT_ONCE, spec.grpo.generations - len(answers))
+        longest = spec.grpo.max_completion_tokens
+        answers += [text for text, _ in answer_batch(model, copies, encoder, longest, drawing(spec.grpo))]
+    return answers
+
+
+def _checked(question: Question, samples: list[str], spec: RunSpec, rewards: Sequence[PaidReward]) -> CheckedRow:
+    columns = columns_of(question, spec)
+    gold = str(columns["answer"])
+    kinds: list[tuple[AnswerKind, str]] = [("gold", gold), *adversaries(gold).items()]
+    answers = [answer for kind, text in kinds for answer in _scored(kind, [text], columns, spec, rewards)]
+    drawn = _scored("sample", samples, columns, spec, rewards)  # together: a reward may compare them
+    totals = [answer.total for answer in drawn if answer.total is not None]
+    return CheckedRow(
+        row=question.row.id, dataset=question.folder.name, images=question.row.images,
+        asked=question.turns(spec)[:-1], gold=gold, answers=(*answers, *drawn),
+        spread=pstdev(totals) if totals else None,
+    )  # fmt: skip
+
+
+def _scored(
+    kind: AnswerKind, texts: list[str], columns: dict[str, Any], spec: RunSpec, rewards: Sequence[PaidReward]
+) -> list[ScoredAnswer]:
+    """Let every reward score answers to one question."""
+    repeated = {("images" if name == PICTURES else name): [value] * len(texts)
+                for name, value in columns.items() if name != "prompt"}  # fmt: skip
+    batch = RewardBatch(
+        prompts=(tuple(Message(**turn) for turn in columns["prompt"]),) * len(texts), completions=tuple(texts),
+        columns=repeated,
+    )  # fmt: skip
+    said = {reward.__name__: reward.worker.score(batch) for reward in rewards}
+    weights = [share.weight for share in spec.grpo.rewards]
+    return [_answer(kind, text, number, said, weights) for number, text in enumerate(texts)]
+
+
+def _answer(
+    kind: AnswerKind, text: str, number: int, said: dict[str, Scores], weights: Sequence[float]
+) -> ScoredAnswer:
+    values = {name: scores.values[number] for name, scores in said.items()}
+    parts = {f"{name}/{part}": found[number] for name, scores in said.items() for part, found in scores.parts.items()}
+    failed = {name: scores.failure for name, scores in said.items() if scores.failure}
+    wrong = {name: scores.invalid[number] for name, scores in said.items() if scores.invalid and not scores.failure}
+    problems = [f"{name}: {failure.message}{f' (line {failure.line})' if failure.line else ''}"
+                for name, failure in failed.items()]  # fmt: skip
+    problems += [f"{name}: {why}" for name, why in wrong.items() if why]
+    share = max(1, len(next(iter(said.values())).values))
+    return ScoredAnswer(
+        kind=kind, text=text[:SHOWN_CHARACTERS], total=total_of(list(values.values()), weights), values=values,
+        parts=parts, seconds=sum(scores.seconds for scores in said.values()) / share,
+        printed="".join(scores.printed for scores in said.values()) if number == 0 else "",
+        problem="; ".join(problems), traceback="\n".join(failure.traceback for failure in failed.values()),
+    )  # fmt: skip

@@ -1,0 +1,102 @@
+"""What one drawing was about: the columns that rewards see, and the answers kept for people to read."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import distributed
+
+from backend.runs.folder import RunFolder
+from backend.runs.rollouts import Rollout, RolloutAnswer, write_rollouts
+from backend.spec.run import RunSpec
+from backend.training.asking import Question
+from backend.training.paying import PICTURES, PaidReward
+from backend.vision_tokens import resized
+
+Drawn = list[tuple[int, RolloutAnswer]]  # the question's place among the run's rows, and one answer to it
+
+
+def columns_of(question: Question, spec: RunSpec) -> dict[str, Any]:
+    """One row as TRL takes it: the conversation before the answer, and what rewards may ask for by name.
+
+    `answer` and `solution` are the gold answer, boxes in pixels of the picture as the model sees it, whose sizes
+    `image_sizes` gives as [width, height]; `images` are paths.
+    """
+    turns, bounds = question.turns(spec), (spec.model.min_pixels, question.fit.max_pixels)
+    sizes = [resized(height, width, *bounds) for height, width in question.fit.pictures]
+    return {
+        "prompt": [turn.model_dump() for turn in turns[:-1]],
+        "answer": turns[-1].content,
+        "solution": turns[-1].content,
+        "id": question.row.id,
+        "dataset": question.folder.name,
+        PICTURES: [str(path) for path in question.pictures],
+        "image_sizes": [[width, height] for height, width in sizes],
+    }
+
+
+def drawn_answers(
+    places: Sequence[int], output: dict[str, Any], rewards: Sequence[PaidReward], weights: Sequence[float],
+    texts: Sequence[str], ends: Sequence[int],
+) -> Drawn:  # fmt: skip
+    """This process' answers of one drawing.
+
+    Args:
+        places: of each answer's question.
+        output: what TRL made of the drawing, in the same order.
+        rewards: as they were called last.
+        weights: of each reward.
+        texts: the answers.
+        ends: tokens of which an answer ends with one, unless it was cut.
+    """
+    drawn: Drawn = []
+    for number, (place, text) in enumerate(zip(places, texts, strict=True)):
+        own = output["completion_ids"][number][output["completion_mask"][number].bool()].tolist()
+        values = {reward.__name__: reward.last.values[number] for reward in rewards}
+        parts = {f"{reward.__name__}/{part}": found[number]
+                 for reward in rewards for part, found in reward.last.parts.items()}  # fmt: skip
+        advantage = float(output["advantages"][number])
+        is_cut = not own or own[-1] not in ends
+        answer = RolloutAnswer(
+            text=text, reward=total_of(list(values.values()), weights), values=values | parts, advantage=advantage,
+            tokens=len(own), is_cut=is_cut,
+        )  # fmt: skip
+        drawn.append((place, answer))
+    return drawn
+
+
+def keeper_of_rollouts(
+    folder: RunFolder, spec: RunSpec, question: Callable[[int], Question], *, is_first: bool
+) -> Callable[[int, Drawn], None]:
+    """What brings the answers of all processes together and writes them; every process must call it."""
+
+    def keep(step: int, drawn: Drawn) -> None:
+        together = _collected(drawn)
+        if not is_first:
+            return
+        size = spec.grpo.generations
+        groups = [together[begin : begin + size] for begin in range(0, len(together), size)]
+        write_rollouts(folder.completions, step, [_rollout(question(group[0][0]), spec, group) for group in groups])
+
+    return keep
+
+
+def _rollout(question: Question, spec: RunSpec, group: Drawn) -> Rollout:
+    turns = question.turns(spec)
+    return Rollout(
+        row=question.row.id, dataset=question.folder.name, images=question.row.images, asked=turns[:-1],
+        gold=turns[-1].content, answers=tuple(answer for _, answer in group),
+    )  # fmt: skip
+
+
+def total_of(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
+    """The weighted sum of what rewards paid; None where none of them applies."""
+    known = [value * weight for value, weight in zip(values, weights, strict=True) if value is not None]
+    return sum(known) if known else None
+
+
+def _collected(mine: Drawn) -> Drawn:
+    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+        return mine
+    parts: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(parts, mine)
+    return [each for part in parts for each in part]

@@ -1,0 +1,26 @@
+"""Call rewards in the test's own process; the studio never does."""
+
+from collections.abc import Callable
+from typing import Any
+
+from backend.rewards.library import library_source
+
+
+def loaded(text: str) -> Callable[..., list[Any]]:
+    """The `reward` that a source binds."""
+    names: dict[str, Any] = {"__name__": "tried"}
+    exec(compile(text, "reward.py", "exec"), names)
+    return names["reward"]
+
+
+def paid(name: str, gold: str, *answers: str) -> list[Any]:
+    """What a ready reward pays for answers to one question."""
+    return paid_by(library_source(name).text, gold, *answers)
+
+
+def paid_by(text: str, gold: str, *answers: str) -> list[Any]:
+    """What any source pays for answers to one question."""
+    golds = [gold] * len(answers)
+    return loaded(text)(
+        prompts=[[]] * len(answers), completions=list(answers), answer=golds, solution=golds, id=["1"] * len(answers)
+    )
