@@ -153,8 +153,8 @@ def test_the_numbers_of_the_sft_guide_are_those_of_the_code(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_numbers_of_the_grpo_guide_are_those_of_the_code(language):
     text = (GUIDES / language / "grpo.md").read_text(encoding="utf-8")
-    first = {"en": ("reward", "setting", "what learns", "loss"), "zh": ("奖励", "设置项", "学习的部分", "损失")}[language]
-    ready, settings, rates, losses = (table_below(text, cell) for cell in first)
+    heads = {"en": ("reward", "setting", "what learns", "loss"), "zh": ("奖励", "设置项", "学习的部分", "损失")}
+    ready, settings, rates, losses = (table_below(text, cell) for cell in heads[language])
 
     assert {row[0].strip("`") for row in ready} == set(library_names())
     assert len(settings) >= 10
