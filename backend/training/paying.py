@@ -80,7 +80,7 @@ class PaidReward:
             if known:
                 log_metric(f"rewards/{name}/{part}/mean", sum(known) / len(known))
         for metric, value in scores.metrics.items():
-            log_metric(metric, value)
+            log_metric(f"rewards/{name}/{metric}", value)
 
 
 def paid_rewards(spec: RunSpec, folder: RunFolder, datasets: Sequence[Path]) -> list[PaidReward]:

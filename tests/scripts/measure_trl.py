@@ -46,8 +46,8 @@ def main() -> None:
     text = "\n".join(["| | the studio, steps/s | plain TRL, steps/s | ratio |", "|---|---|---|---|", *lines])
     text += (
         f"\n\nMedian [least, most] of {times}, taking turns: the demo model, `{DATASET}`, 128 answers a step (16 "
-        f"questions, 8 answers each, at most 32 tokens), fp32, steps {WARM + 1} to {STEPS}; TRL pads its rows and looks "
-        "at a picture once for each answer. `python -m tests.scripts.measure_trl --write` on " + machine() + "."
+        f"questions, 8 answers each, at most 32 tokens), fp32, steps {WARM + 1} to {STEPS}; TRL pads its rows and "
+        "looks at a picture once for each answer. `python -m tests.scripts.measure_trl --write` on " + machine() + "."
     )
     print(text)
     if asked.write:

@@ -37,8 +37,8 @@ def main() -> None:
     asked = json.loads(Path(sys.argv[1]).read_text())
     processor = AutoProcessor.from_pretrained(asked["model"], padding_side="left")
     rows = [
-        {"prompt": [{"role": "user", "content": row["question"]}], "images": [Image.open(row["picture"]).convert("RGB")],
-         "answer": row["answer"]}
+        {"prompt": [{"role": "user", "content": row["question"]}], "answer": row["answer"],
+         "images": [Image.open(row["picture"]).convert("RGB")]}
         for row in asked["rows"]
     ]  # fmt: skip
     names: dict[str, Any] = {}
@@ -56,7 +56,7 @@ def main() -> None:
         max_steps=spec.optimiser.max_steps,
         num_generations=spec.grpo.generations, max_completion_length=spec.grpo.max_completion_tokens,
         learning_rate=spec.optimiser.language_rate, lr_scheduler_type="constant", use_cpu=True, report_to=[],
-        save_strategy="no", gradient_checkpointing=False, bf16=False, disable_tqdm=True, logging_steps=1, temperature=1.0,
+        save_strategy="no", gradient_checkpointing=False, bf16=False, disable_tqdm=True, logging_steps=1,
     )  # fmt: skip
     model = apply_strategy(load_base(Path(asked["model"]), choose_precision("fp32")), spec)
     GRPOTrainer(
