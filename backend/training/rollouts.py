@@ -55,6 +55,7 @@ def drawn_answers(
         parts = {f"{reward.__name__}/{part}": found[number]
                  for reward in rewards for part, found in reward.last.parts.items()}  # fmt: skip
         advantage = float(output["advantages"][number])
+        noted = {column: found[number] for reward in rewards for column, found in reward.last.columns.items()}
         is_cut = not own or own[-1] not in ends
         answer = RolloutAnswer(
             text=text, reward=total_of(list(values.values()), weights), values=values | parts, advantage=advantage,
