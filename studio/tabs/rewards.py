@@ -24,6 +24,7 @@ from studio.rewarding.shelf import (
     NEW,
     findings_view,
     head_view,
+    is_same,
     key_of,
     list_view,
     name_of,
@@ -85,7 +86,7 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
             drawn, restore_button, walls = _editor(t)
             asked, run, train, report = _dry_run(t)
     editor = Editor(*(rewards, gr.State(Held()), *drawn, report))
-    wanted = gr.State("")
+    wanted = gr.Textbox("", visible="hidden")  # opened once it is known what there is
     typed = [editor.held, editor.name, editor.code, editor.composer]
 
     refresh(rewards.shown, partial(load, page), [rewards, asked[0], asked[3]], [rewards, wanted, *asked[::3], walls])
@@ -231,7 +232,7 @@ def tell_result(page: Page, held: Held) -> tuple[Value, Value]:
 def train_with(page: Page, held: Held, code: str | None, dataset: str | None) -> tuple[Wish, Any]:
     """Wish that Train takes this reward and the dataset. Raises StudioError for what a run would refuse."""
     name = name_of(held.key)
-    if not name or (code or "") != saved_text(page.store, held.key):
+    if not name or not is_same(code or "", saved_text(page.store, held.key)):
         raise SpecError(page.t("rewards.save_first"), hint=page.t("rewards.save_first.hint"))
     if not page.store.is_checked(page.store.get(name)):
         raise RewardError(page.t("rewards.check_first", name=name), hint=page.t("rewards.check_first.hint"))
@@ -264,7 +265,7 @@ def _shown(
         composer_view(parts, t) if parts else {},
         {"said": sentence(parts, t)} if parts else {},
         gr.Code(value=text, interactive=not is_ready and not parts),
-        findings_view(text, saved) | {"is_quiet": is_ready},
+        findings_view(text, saved) | {"is_quiet": is_ready or parts is not None},
         gr.Textbox(value=name, visible=saved is None),
         gr.Button(visible=not is_ready),
         gr.Button(visible=saved is not None),
