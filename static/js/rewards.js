@@ -181,11 +181,12 @@
       host.querySelector(".more")?.addEventListener("click", () => { areAllShown = true; drawReport(report); });
     };
     const drawProgress = (view) => {
-      const { phase, step, total_steps: total } = view;
-      const said = phase === "checking" && total ? fill(words.checking, { step: count(Math.min(step + 1, total)), total: count(total) }) : phase === "loading" ? words.loading : words.waiting;
+      const { phase, step, state, total_steps: total } = view;
+      const said = state === "queued" ? words.queued : phase === "checking" && total ? fill(words.checking, { step: count(Math.min(step + 1, total)), total: count(total) }) : phase === "loading" ? words.loading : words.waiting;
       const percent = phase === "checking" && total ? Math.round((100 * step) / total) : 0;
       studio.redraw(host, el("div", { class: "importing", role: "progressbar", "aria-valuenow": percent, "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": said },
-        el("span", {}, `${said} …`), el("div", { class: "meter" }, el("i", { style: `width:${percent}%` }))));
+        el("span", {}, `${said} …`), el("div", { class: "meter" }, el("i", { style: `width:${percent}%` }))),
+        el("p", { class: "by" }, words.under_runs));
     };
     const draw = (view) => {
       if (view.report) return drawReport(view.report);

@@ -113,7 +113,7 @@ def _editor(t: Translate) -> tuple[list[Any], gr.Button, gr.Markdown]:
         with gr.Row(equal_height=False, elem_classes="writing"):
             with gr.Column(scale=7, min_width=280):
                 code = gr.Code(language="python", label=t("rewards.code"), lines=14, max_lines=26, interactive=True,
-                               elem_id="reward-code")  # fmt: skip
+                               wrap_lines=True, elem_id="reward-code")  # fmt: skip
             with gr.Column(scale=3, min_width=220):
                 findings = islands.reward_findings(t)
         name = gr.Textbox(label=t("rewards.name"), info=t("rewards.name.help"), max_lines=1, max_length=80,

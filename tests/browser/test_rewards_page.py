@@ -1,4 +1,4 @@
-"""A person writes a reward on the real page, is warned by a dry run of what it pays for, mends it and trains with it."""
+"""A person writes a reward on the real page, is warned by a dry run of what it pays for, mends it, trains with it."""
 
 import re
 from collections.abc import Callable

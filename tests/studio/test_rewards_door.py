@@ -1,4 +1,4 @@
-"""Rewards are code that a visitor writes: nobody but this machine's own page may send any, and no address invites more."""
+"""Rewards are code that a visitor writes: only this machine's own page may send it, and none is public."""
 
 import json
 from pathlib import Path
