@@ -139,20 +139,22 @@ class RewardWorker:
             "readable": [str(folder) for folder in self._limits.readable], "writable": str(process.folder),
         }  # fmt: skip
         try:
-            self._isolation = _parsed(Isolation, process.exchange(_line(limits), START_S))
+            isolation = _parsed(Isolation, process.exchange(_line(limits), START_S))
         except WorkerLostError as lost:
             said = process.take_printed().text
             self.close()
             raise LaunchError(
                 f"The reward worker does not start: {lost.message}", hint=said.strip()[-500:] or "Run `studio doctor`"
             ) from lost
-        process.note_network()
-        if requires_sandbox() and self._isolation.level < 2:
+        if isolation.network:
+            process.note_network()
+        if requires_sandbox() and isolation.level < 2:
             self.close()
             raise SpecError(
-                f"Rewards may not run here: {describe(self._isolation)}",
+                f"Rewards may not run here: {describe(isolation)}",
                 hint="Allow user namespaces and Landlock on this host, or unset `STUDIO_REQUIRE_SANDBOX`",
             )
+        self._isolation = isolation
         return process
 
     def _load(self, process: WorkerProcess) -> Failure | None:

@@ -29,7 +29,7 @@ _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _FIRST_RIGHTS, _REFER, _TRUNCATE, _IOCTL_DEVICE = (1 << 13) - 1, 1 << 13, 1 << 14, 1 << 15
 _TCP = 0b11  # bind, connect
 _SCOPES = 0b11  # abstract unix sockets and signals stay inside
-_READ = _EXECUTE | _READ_FILE | _READ_DIR
+_READ = _READ_FILE | _READ_DIR
 _ON_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEVICE  # the rights a rule for a file may name
 
 SYSTEM = (
@@ -113,9 +113,11 @@ def _close_files(readable: Iterable[str], writable: str) -> bool:
     if ruleset < 0:
         return False
     try:
-        for path in (*SYSTEM, *_python_folders(), *readable):
+        for path in (*SYSTEM, *_python_folders()):
+            _allow(ruleset, path, _READ | _EXECUTE)
+        for path in readable:
             _allow(ruleset, path, _READ)
-        _allow(ruleset, "/dev/null", _READ | _WRITE_FILE)
+        _allow(ruleset, "/dev/null", _READ_FILE | _WRITE_FILE)
         _allow(ruleset, writable, rights & ~_EXECUTE & ~_IOCTL_DEVICE)
         is_sealed = (
             ctypes.CDLL(None).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0 and call(_RESTRICT_SELF, ruleset, 0) == 0

@@ -244,7 +244,8 @@ def _failure(error: BaseException, file: str) -> dict[str, Any]:
         line = error.lineno
     with suppress(Exception):  # an exception whose text cannot be made
         told = traceback.format_exception_only(error)
-        message = str(error) if isinstance(error, WrongReturnError) else told[-1].strip()
+        headline = next(text for text in told if not text.startswith(" ")).splitlines()[0]
+        message = str(error) if isinstance(error, WrongReturnError) else headline
         shown = (
             [] if isinstance(error, WrongReturnError) else [*traceback.StackSummary.from_list(frames).format(), *told]
         )

@@ -70,7 +70,7 @@ class WorkerProcess:
     def __init__(self, program: Path, marks: Mapping[str, str]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="studio-reward-")).resolve()
         self._mark = f"{MARKER}={uuid.uuid4().hex}"
-        self._network = ""  # of its own, once known; whoever is in it descends from the worker
+        self._network: int | None = None  # its own, held open so that no other gets its number
         self._printed, self._printed_bytes = bytearray(), 0
         self._window, self._dump = b"", b""  # the end of what was printed, and the crash or hang that was dumped there
         self._log, log = os.pipe()
@@ -120,8 +120,12 @@ class WorkerProcess:
 
     def note_network(self) -> None:
         """Remember the worker's own network, so that children without the mark are found by it. Before foreign code."""
-        network = _network(_PROC / str(self._process.pid))
-        self._network = network if network != _network(_PROC / "self") else ""
+        with suppress(OSError):
+            network = os.open(_PROC / str(self._process.pid) / "ns/net", os.O_RDONLY)
+            if os.path.samestat(os.fstat(network), (_PROC / "self/ns/net").stat()):
+                os.close(network)
+            else:
+                self._network = network
 
     def take_printed(self) -> Printed:
         """What it printed since the last call."""
@@ -221,19 +225,16 @@ class WorkerProcess:
     def _is_ours(self, process: Path) -> bool:
         """Whether that folder of /proc belongs to a living process which carries the mark or uses our network."""
         try:
-            variables = (process / "environ").read_bytes().split(b"\0")
+            if self._mark.encode() in (process / "environ").read_bytes().split(b"\0"):
+                return True
+            network = (process / "ns/net").stat()
         except OSError:
             return False
-        return self._mark.encode() in variables or (self._network != "" and _network(process) == self._network)
+        return self._network is not None and os.path.samestat(os.fstat(self._network), network)
 
     def _forget(self) -> None:
         self._channel.close()
         os.close(self._log)
+        if self._network is not None:
+            os.close(self._network)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _network(process: Path) -> str:
-    try:
-        return str((process / "ns/net").readlink())
-    except OSError:
-        return ""

@@ -4,6 +4,7 @@ from functools import cache
 
 from backend.datasets.store import DatasetStore
 from backend.errors import StudioError
+from backend.rewards.store import RewardStore
 from backend.settings import Workspace, default_workspace
 from backend.store.runs import RunStore
 from launcher.supervisor import Launcher
@@ -27,6 +28,12 @@ def workspace() -> Workspace:
 def dataset_store() -> DatasetStore:
     """The datasets."""
     return DatasetStore(workspace())
+
+
+@cache
+def reward_store() -> RewardStore:
+    """The rewards."""
+    return RewardStore(workspace())
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from backend.settings import default_workspace
-from studio.cli import chatting, datasets, exporting, machine, models, runs, training
+from studio.cli import chatting, datasets, exporting, machine, models, rewards, runs, training
 from studio.cli.output import explained
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(datasets.app, name="dataset")
+app.add_typer(rewards.app, name="reward")
 app.add_typer(models.app, name="models")
 app.add_typer(runs.app, name="runs")
 app.command("recipes")(training.recipes)

@@ -14,6 +14,7 @@ def entry():
     """Score one entry, in one worker for all of them: the reward evaluates what the answer says."""
     text = LIBRARY + "def reward(completions: list[str], **kwargs):\n    return [eval(c) for c in completions]\n"
     with worker(text) as started:
+        assert started.isolation  # so that it is started here, and not in the folder of the first test
         yield lambda expression: started.score(batch(expression, "1.5"))
 
 

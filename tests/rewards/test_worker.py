@@ -1,7 +1,9 @@
+import ctypes
 import os
 import shutil
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -180,6 +182,20 @@ def test_r5_closing_ends_what_still_runs():
     assert sleepers() == []
 
 
+def test_r5_one_workers_end_is_no_others():
+    text = "import os\ndef reward(completions, **kwargs):\n    return [os.getpid()]"
+    with worker(text) as one, worker(text) as other:
+        (pid,), stays = one.score(batch("a")).values, other.score(batch("a")).values
+        os.kill(int(pid), signal.SIGKILL)
+        time.sleep(0.2)
+        with worker(text) as late:  # made while the first is dead and not yet cleared away
+            remains = late.score(batch("a")).values
+            one.close()
+
+            assert other.score(batch("a")).values == stays
+            assert late.score(batch("a")).values == remains
+
+
 def sleepers() -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if "297" in _argv(process)]
 
@@ -219,6 +235,18 @@ def test_r6_a_file_cannot_grow_for_ever(tmp_path):
     assert failure
     assert failure.message == "OSError: [Errno 27] File too large"
     assert 0 < written <= MAX_FILE_BYTES
+
+
+def test_r6_processor_time_ends_in_whatever_outlives_the_deadline():
+    text = (
+        "import resource\ndef reward(completions, **kwargs):\n"
+        "    return [resource.getrlimit(resource.RLIMIT_CPU)[0], resource.getrlimit(resource.RLIMIT_CORE)[0]]\n"
+    )
+
+    seconds, core = scored(text, limits=WorkerLimits(seconds=2.0)).values
+
+    assert 2 * 10 + 60 <= seconds <= 2 * 10 + 60 + 5
+    assert core == 0
 
 
 def test_r6_limits_cannot_be_lifted(isolation):
@@ -352,13 +380,12 @@ def test_r11_what_is_achieved_is_said():
     assert "not a wall" in STATEMENT
 
 
-def test_r12_this_kind_of_machine_grants_every_wall(isolation):
-    """So that the skips above cannot take over unseen where the kernel is recent."""
-    if not Path("/proc/self/ns/user").exists() or tuple(map(int, os.uname().release.split(".")[:2])) < (5, 13):
-        pytest.skip("the kernel is older than Landlock, or has no user namespaces")
+def test_r12_what_the_kernel_grants_is_used(isolation):
+    """So that the skips above cannot take over unseen: the kernel is asked here by other means."""
+    has_namespaces = subprocess.run(("unshare", "--user", "--net", "true"), stderr=subprocess.DEVNULL).returncode == 0
+    has_landlock = ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1) >= 1
 
-    assert isolation.limits
-    assert isolation.files or isolation.network or os.environ.get("CONTAINER")
+    assert isolation == Isolation(limits=True, network=has_namespaces, files=has_landlock)
 
 
 def test_r12_a_required_sandbox_that_is_not_granted_refuses_to_start(monkeypatch, tmp_path):
@@ -374,8 +401,10 @@ def test_r12_a_required_sandbox_that_is_not_granted_refuses_to_start(monkeypatch
     monkeypatch.setenv("STUDIO_REQUIRE_SANDBOX", "1")
     with pytest.raises(SpecError, match="files: not protected on this host"):
         weak.score(batch())
-    with pytest.raises(SpecError, match="files: not protected"):
-        RewardWorker(source(""), QUICK, program=tmp_path / "worker.py").isolation  # noqa: B018
+    other = RewardWorker(source(""), QUICK, program=tmp_path / "worker.py")
+    for _ in range(2):
+        with pytest.raises(SpecError, match="files: not protected"):
+            other.isolation  # noqa: B018
 
 
 def test_r12_a_sandbox_that_is_granted_starts(monkeypatch, isolation):

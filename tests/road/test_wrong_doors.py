@@ -16,7 +16,7 @@ pytestmark = pytest.mark.torch
 def command(road, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
     """The command line in this process: a refusal needs no fresh one, and those take seconds each."""
     monkeypatch.setenv("STUDIO_WORKSPACE", str(road.root))
-    opened = (doors.workspace, doors.dataset_store, doors.run_store, doors.launcher)
+    opened = (doors.workspace, doors.dataset_store, doors.reward_store, doors.run_store, doors.launcher)
     for door in opened:
         door.cache_clear()
     yield lambda *words: CliRunner().invoke(app, words)

@@ -13,7 +13,7 @@ MOST_NUMBERS = 8  # an answer with more of them, and more than the gold answer h
 NUMBER = re.compile(
     r"(?<![A-Za-z0-9_])(?<!\d\.)(?P<sign>[-+−]?)"  # not the 2 of H2O; not a minus in 10-20
     r"(?:(?P<grouped>[1-9]\d{0,2}(?:[,'\u00a0\u202f]\d{3})+(?!\d)(?:\.\d+)?)|(?P<plain>\d+(?:[.,]\d+)?|(?<!\.)\.\d+))"
-    r"(?:[eE](?P<power>[-+]?\d{1,3})(?!\w))?\s?(?P<percent>%?)"
+    r"(?:[eE](?P<power>[-+]?\d{1,3})(?!\w))?\s?(?P<percent>[%％]?)"
 )
 
 
