@@ -100,9 +100,11 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     act(restore_button.click, partial(restore, page), [editor.held, editor.versions], editor.all, t=t)
     act(run.click, partial(dry_run, page), [*typed, *asked], editor.all, t=t)
     refresh(report.done, partial(tell_result, page), editor.held, [rewards, editor.head])
-    handed = act(train.click, partial(train_with, page), [editor.held, editor.code, asked[0]],
-                 [shared.reward, shared.dataset], t=t)  # fmt: skip
-    refresh(handed.success, partial(opened, "train"), None, shared.tabs)
+    handed = act(train.click, partial(train_with, page), [editor.held, editor.code], shared.reward, t=t)
+    followed = refresh(
+        handed.success, send_dataset, asked[0], shared.dataset
+    )  # after the reward: its recipe has others
+    refresh(followed.then, partial(opened, "train"), None, shared.tabs)
 
 
 def _editor(t: Translate) -> tuple[list[Any], gr.Button, gr.Markdown]:
@@ -229,15 +231,19 @@ def tell_result(page: Page, held: Held) -> tuple[Value, Value]:
     return list_view(page.store, held.key, page.t), head_view(page.store, held.key, page.t)
 
 
-def train_with(page: Page, held: Held, code: str | None, dataset: str | None) -> tuple[Wish, Any]:
-    """Wish that Train takes this reward and the dataset. Raises StudioError for what a run would refuse."""
+def train_with(page: Page, held: Held, code: str | None) -> Wish:
+    """Wish that Train takes this reward. Raises StudioError for one that a run would refuse."""
     name = name_of(held.key)
     if not name or not is_same(code or "", saved_text(page.store, held.key)):
         raise SpecError(page.t("rewards.save_first"), hint=page.t("rewards.save_first.hint"))
     if not page.store.is_checked(page.store.get(name)):
         raise RewardError(page.t("rewards.check_first", name=name), hint=page.t("rewards.check_first.hint"))
-    now = time.time()
-    return (name, now), (dataset, now) if dataset else gr.skip()
+    return name, time.time()
+
+
+def send_dataset(dataset: str | None) -> Any:
+    """Wish that Train takes the dataset that the reward was looked at with."""
+    return (dataset, time.time()) if dataset else gr.skip()
 
 
 def _shown(

@@ -93,6 +93,7 @@ def test_a_reward_that_pays_for_nothing_is_found_out_mended_and_trained_with(pag
     page.locator("#train-with-it").click()
 
     expect(page.locator("#nav [role=tab][data-tab-id=train]")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#datasets [data-name=shapes]")).to_be_checked()
 
 
 def test_what_a_dry_run_found_is_there_after_a_reload_with_the_line_that_failed(page: Page):
