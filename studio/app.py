@@ -11,10 +11,12 @@ from launcher.devices import CPU, describe
 from studio.i18n import Language, Translate, translator
 from studio.services import Services
 from studio.shared import Shared, states
-from studio.tabs import data, guide, playground, runs, train
+from studio.tabs import data, guide, playground, rewards, runs, train
 from studio.wiring import refresh
 
-TABS: dict[str, ModuleType] = {"data": data, "train": train, "runs": runs, "playground": playground, "guide": guide}
+TABS: dict[str, ModuleType] = {
+    "data": data, "train": train, "rewards": rewards, "runs": runs, "playground": playground, "guide": guide,
+}  # fmt: skip
 TEMP_FILES_S = (3600, 86_400)  # how often Gradio's copies are looked through, and how old they may grow
 
 

@@ -6,6 +6,8 @@ from functools import cache
 from typing import Literal, get_args
 
 from backend.datasets.codes import CODES
+from backend.rewards.client import STATEMENT
+from backend.rewards.library import about, library_names
 from backend.settings import STATIC
 from backend.spec.knobs import knobs_of
 from backend.spec.run import RunSpec
@@ -17,12 +19,12 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 @cache
 def catalogue(language: Language) -> dict[str, str]:
-    """All keys of one language. English takes knobs' texts and problems' hints from where they are written.
+    """All keys of one language. English takes texts of knobs, hints and ready rewards from where they are written.
 
     Raises:
         ValueError: two files spell the same key.
     """
-    found: dict[str, str] = _knob_strings() | _hint_strings() if language == "en" else {}
+    found: dict[str, str] = _knob_strings() | _hint_strings() | _reward_strings() if language == "en" else {}
     for path in sorted((STATIC / "locales" / language).glob("*.json")):
         strings = json.loads(path.read_text(encoding="utf-8"))
         twice = found.keys() & strings.keys()
@@ -54,4 +56,11 @@ def _knob_strings() -> dict[str, str]:
         strings[f"knob.{knob.path}.help"] = knob.help
         if knob.unit:
             strings[f"unit.{knob.unit}"] = knob.unit
+    return strings
+
+
+def _reward_strings() -> dict[str, str]:
+    strings = {"rewards.statement": STATEMENT}
+    for said in map(about, library_names()):
+        strings |= {f"reward.{said.name}.about": said.text, f"reward.{said.name}.what": said.what}
     return strings

@@ -12,8 +12,9 @@ Wish = tuple[str, float]  # what is wished, and when: the same wish twice is two
 class Shared:
     """One visitor's cross-tab states."""
 
-    tabs: gr.Tabs  # opened with `opened(...)`: "data", "train", "runs" or "playground"
+    tabs: gr.Tabs  # opened with `opened(...)`: "data", "train", "rewards", "runs" or "playground"
     dataset: gr.State  # Wish of Data to Train: this dataset
+    reward: gr.State  # Wish of Rewards to Train: learn from this reward
     again: gr.State  # Wish of Runs to Train: the settings of this run
     run_id: gr.State  # the run that Runs shows
     checkpoint: gr.State  # Wish of Runs to Playground: this model, as `resolve_checkpoint` takes it
@@ -21,7 +22,8 @@ class Shared:
 
 def states() -> dict[str, gr.State]:
     """Make the states of a page, outside its `gr.Tabs`: in there Gradio would count each as a tab."""
-    return {"dataset": gr.State(None), "again": gr.State(None), "run_id": gr.State(""), "checkpoint": gr.State(None)}
+    wishes = ("dataset", "reward", "again", "checkpoint")
+    return {"run_id": gr.State(""), **{wish: gr.State(None) for wish in wishes}}
 
 
 def opened(tab: str) -> Any:

@@ -25,6 +25,17 @@ def catalogue_choices(t: Translate) -> Choices:
     return [_absent(model, t) for model in CATALOGUE.values()]
 
 
+def present_choices(services: Services, t: Translate) -> Choices:
+    """What can answer now: models on this machine, then runs and their checkpoints by the names people gave them."""
+    names = {str(view.id): view.name for view in services.runs.views()}
+    offered = []
+    for choice in services.chats.choices():
+        run_id, _, checkpoint = choice.reference.partition("/")
+        kind = checkpoint or t("play.final")
+        offered.append((f"{names[run_id]} · {kind}" if run_id in names else choice.label, choice.reference))
+    return offered
+
+
 def is_offered(base: str, services: Services) -> bool:
     """Whether a page may start from `base`: a path that a browser made up may not reach a loader."""
     runs = {str(view.id) for view in _whole_models(services)}

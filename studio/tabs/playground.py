@@ -17,6 +17,7 @@ from launcher.chat import Question
 from studio.i18n import Translate
 from studio.islands.headings import card_head, page_head
 from studio.islands.playground import answers, picture_strip
+from studio.planning.model_choices import present_choices
 from studio.services import Services
 from studio.shared import Shared, Wish, opened
 from studio.talks import Talk
@@ -107,7 +108,7 @@ def _sampling_knobs(t: Translate) -> list[Any]:
 
 def load(page: Page, *shown: str | None) -> list[Any]:
     """Offer what is there now; at first the newest run beside the first model."""
-    offered = _offered(page)
+    offered = present_choices(page.services, page.t)
     references = [reference for _, reference in offered]
     models, dataset = shown[:COLUMNS], shown[COLUMNS]
     if not any(models):
@@ -123,7 +124,7 @@ def choose(page: Page, wish: Wish | None) -> list[Any]:
     """Put what another tab chose beside the model that it was trained from."""
     if not wish:
         return [gr.skip()] * COLUMNS
-    reference, offered = wish[0], _offered(page)
+    reference, offered = wish[0], present_choices(page.services, page.t)
     run_id = reference.partition("/")[0]
     try:
         base = page.services.runs.get(run_id).spec.model.base
@@ -231,17 +232,6 @@ def clear_all() -> list[Any]:
 
 def _rested() -> list[Any]:
     return [gr.MultimodalTextbox(interactive=True), gr.Button(visible=False)]
-
-
-def _offered(page: Page) -> list[tuple[str, str]]:
-    """What can be talked to: (label, reference); runs by the names people gave them."""
-    names = {str(view.id): view.name for view in page.services.runs.views()}
-    offered = []
-    for choice in page.services.chats.choices():
-        run_id, _, checkpoint = choice.reference.partition("/")
-        kind = checkpoint or page.t("play.final")
-        offered.append((f"{names[run_id]} · {kind}" if run_id in names else choice.label, choice.reference))
-    return offered
 
 
 def _models(page: Page, offered: list[tuple[str, str]], wanted: str | None) -> Any:

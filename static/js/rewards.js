@@ -1,0 +1,228 @@
+// The Rewards page's own components: the list, the composer, what stands out in a text, and the report of a dry run.
+(() => {
+  "use strict";
+  const studio = window.studio, { el, fill, count, measure } = studio;
+  const CHOSEN = "studio.reward"; // in sessionStorage: a page that is loaded again shows the same reward
+  const ASK_MS = 1000, FAILED_MS = 4000;
+  const SHOWN_ROWS = 8, SHOWN_CHARACTERS = 220;
+
+  const remembered = () => {
+    try { return sessionStorage.getItem(CHOSEN) || ""; } catch { return ""; }
+  };
+  const remember = (key) => {
+    try { if (key.startsWith("of:")) sessionStorage.setItem(CHOSEN, key); } catch { /* then it begins with the first */ }
+  };
+  const badge = (said, tone) => (said ? el("span", { class: `bdg ${tone}` }, said) : null);
+
+  /** Two ways to begin, then the rewards there are. Value: {chosen, own, ready}; tells `input` and `shown`. */
+  studio.rewardList = (host, props, watch, tell) => {
+    const words = props.words;
+    const card = (chosen, { key, name, said, badge: told, tone }) =>
+      el("li", {}, el("button", { type: "button", "data-key": key, "aria-pressed": String(key === chosen) },
+        el("span", { class: "named" }, el("b", {}, name), badge(told, tone)), el("small", {}, said)));
+    const begin = (chosen, key) => card(chosen, { key, name: words[key], said: words[`${key}.help`] });
+    const draw = () => {
+      const { chosen = "", own = null, ready = [] } = props.value || {};
+      if (!own) return;
+      remember(chosen);
+      studio.redraw(host, el("ul", { class: "begin" }, begin(chosen, "new"), begin(chosen, "compose")),
+        el("h3", {}, words.own), own.length ? el("ul", { class: "own" }, ...own.map((each) => card(chosen, each))) : el("p", { class: "blank" }, words["own.none"]),
+        el("h3", {}, words.ready_ones), el("ul", { class: "ready" }, ...ready.map((each) => card(chosen, each))));
+    };
+    host.addEventListener("click", ({ target }) => {
+      const key = target.closest("[data-key]")?.dataset.key;
+      if (!key) return;
+      props.value = { ...props.value, chosen: key };
+      draw();
+      host.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+      tell.input();
+    });
+    watch("value", draw);
+    if (!props.value?.chosen) props.value = { ...props.value, chosen: remembered() };
+    studio.onOpened(host, tell.shown);
+  };
+
+  /** Name, badge and a sentence. */
+  studio.rewardHead = (host, props, watch) => {
+    const draw = () => {
+      const { title = "", said = "", badge: told = "", tone = "" } = props.value || {};
+      studio.redraw(host, title ? el("div", { class: "named" }, el("h2", {}, title), badge(told, tone)) : null, said ? el("p", {}, said) : null);
+    };
+    watch("value", draw);
+    draw();
+  };
+
+  /** Parts with a box and a weight. Value: {parts: [{name, said, weight, chosen}]}; tells `input`. */
+  studio.rewardComposer = (host, props, watch, tell) => {
+    const words = props.words;
+    const draw = () => {
+      const { parts = [] } = props.value || {};
+      studio.redraw(host, parts.length ? el("div", { role: "group", "aria-label": words.label }, ...parts.map((part) =>
+        el("div", { class: `part${part.chosen ? " chosen" : ""}` },
+          el("label", {}, el("input", { type: "checkbox", "data-name": part.name, checked: part.chosen }),
+            el("span", {}, el("b", {}, part.name), el("small", {}, part.said))),
+          part.chosen ? el("span", { class: "weight" }, "×", el("input", { type: "number", min: "-1000", max: "1000", step: "any", value: part.weight ?? "", "data-weight": part.name, "aria-label": fill(words.weight, { name: part.name }) })) : null))) : null);
+    };
+    const change = (name, changes) => {
+      props.value = { ...props.value, parts: props.value.parts.map((part) => (part.name === name ? { ...part, ...changes } : part)) };
+      tell.input();
+    };
+    host.addEventListener("change", ({ target }) => {
+      const name = target.dataset.name;
+      if (!name) return;
+      change(name, { chosen: target.checked });
+      draw();
+      host.querySelector(`[data-name="${CSS.escape(name)}"]`)?.focus();
+    });
+    host.addEventListener("input", ({ target }) => {
+      if (target.dataset.weight) change(target.dataset.weight, { weight: target.value === "" ? null : Number(target.value) });
+    });
+    watch("value", () => {
+      if (!host.contains(document.activeElement) || document.activeElement.type !== "number") draw(); // typing goes on
+    });
+    draw();
+  };
+
+  /** What the parts pay. Value: {said} or {problem, hint}. */
+  studio.paySentence = (host, props, watch) => {
+    const words = props.words;
+    const draw = () => {
+      const { said = "", problem = "", hint = "" } = props.value || {};
+      studio.redraw(host,
+        said ? el("div", { class: "pays", role: "status" }, el("small", {}, words.title), el("p", {}, said)) : null,
+        problem ? el("div", { class: "pays bad", role: "status" }, el("p", {}, ...studio.prose(problem)), el("p", {}, ...studio.prose(hint))) : null);
+    };
+    watch("value", draw);
+    draw();
+  };
+
+  /** What stands out in the text. Value: {is_saved, is_quiet, findings: [{line, level, message, hint}]}. */
+  studio.rewardFindings = (host, props, watch) => {
+    const words = props.words;
+    const item = ({ line, level, message, hint }) => el("li", { class: level },
+      el("span", { class: "where" }, el("b", {}, fill(words.line, { line })), el("small", {}, words[level])),
+      el("p", { lang: "en" }, ...studio.prose(message)), el("p", { class: "way-out", lang: "en" }, ...studio.prose(hint)));
+    const draw = () => {
+      const { findings = null, is_saved: isSaved = true, is_quiet: isQuiet = false } = props.value || {};
+      if (!findings) return;
+      studio.redraw(host,
+        el("div", { class: "named" }, el("h3", {}, words.title), isQuiet ? null : badge(isSaved ? words.saved : words.unsaved, isSaved ? "good" : "ended")),
+        findings.length ? el("ul", { role: "status" }, ...findings.map(item)) : el("p", { class: "blank", role: "status" }, words.none));
+    };
+    watch("value", draw);
+    draw();
+  };
+
+  /** Long texts stand folded: their beginning, and all of it on demand. */
+  const folded = (text, words) => {
+    if (!text) return el("span", { class: "blank" }, words.blank);
+    if (text.length <= SHOWN_CHARACTERS) return el("span", { class: "said" }, text);
+    return el("details", { class: "long" }, el("summary", {}, el("span", { class: "said" }, `${text.slice(0, SHOWN_CHARACTERS)} …`), el("em", {}, words.whole)), el("span", { class: "said" }, text));
+  };
+
+  const warningText = (found, words) => {
+    const template = words[`warn.${found.code}`];
+    if (!template) return found.text;
+    return fill(template, {
+      value: measure(found.value), seconds: measure(found.value), share: studio.percent(found.value), reward: found.reward, problem: found.problem,
+      paid: words[`paid.${found.kind}`] || "", beside: found.gold === null ? "" : fill(words.gold_side, { gold: measure(found.gold) }),
+    });
+  };
+
+  /** One row: what was asked, and a table of answers from the best paid to the worst. */
+  const rowCard = (row, report, words) => {
+    const rewards = report.rewards.length > 1 ? report.rewards : [];
+    const columns = [words.kind, words.answer, words.total, ...rewards, ...report.parts.map((part) => (rewards.length ? part : part.split("/").slice(1).join("/"))), words.ms];
+    const number = (value) => el("td", { class: "number" }, measure(value));
+    const block = (summary, text) => (text ? el("details", {}, el("summary", {}, summary), el("pre", { tabindex: "0", "aria-label": summary }, text)) : null);
+    const lines = (answer) => [
+      el("tr", { class: answer.kind },
+        el("td", {}, el("span", { class: `bdg ${answer.kind}` }, words[`kind.${answer.kind}`])), el("td", { class: "given" }, folded(answer.text, words)),
+        el("td", { class: "number earns" }, measure(answer.total)), ...rewards.map((name) => number(answer.values[name])),
+        ...report.parts.map((part) => number(answer.parts[part])), number(Number(answer.ms.toFixed(answer.ms < 10 ? 1 : 0)))),
+      answer.problem || answer.printed || answer.traceback
+        ? el("tr", { class: "beneath" }, el("td", { colspan: columns.length }, answer.problem ? el("p", { class: "problem" }, answer.problem) : null,
+            block(words.traceback, answer.traceback), block(words.printed, answer.printed)))
+        : null,
+    ].filter(Boolean);
+    return el("article", {},
+      el("header", {}, el("small", {}, `${row.dataset} · ${row.row}`), row.is_flat ? badge(words.flat_row, "ended") : null),
+      el("div", { class: "asked" }, ...row.turns.map((turn) => studio.bubble(turn, words)),
+        el("p", { class: "gold" }, el("small", {}, words.gold_answer), folded(row.gold, words))),
+      el("div", { class: "cells", tabindex: "0", role: "region", "aria-label": words.table }, el("table", {},
+        el("thead", {}, el("tr", {}, ...columns.map((name, place) => el("th", { scope: "col", class: place > 1 ? "number" : false }, name)))),
+        el("tbody", {}, ...row.answers.flatMap(lines)))));
+  };
+
+  /** A dry run as it goes, then what it found. Value: {run_id}; tells `done` when it has just ended. */
+  studio.dryRunReport = (host, props, watch, tell) => {
+    const words = props.words;
+    let run = null, timer = 0, turn = 0, wasUnderWay = false, areAllShown = false;
+    const none = () => studio.redraw(host, el("div", { class: "none" }, el("b", {}, words.none), el("p", {}, words.none_help)));
+    const verdict = (report) => {
+      const [said, tone] = !report.passed ? [words.not_passed, "bad"] : report.warnings.length ? [words.passed_warned, "warned"] : [words.passed, "good"];
+      const { groups, flat } = report;
+      const spread = !groups ? null : !flat ? words.flat_none : groups === 1 ? words.flat_one : fill(words.flat, { flat: count(flat), groups: count(groups) });
+      return [
+        el("div", { class: `verdict ${tone}`, role: "status" }, el("b", {}, said)),
+        report.warnings.length ? el("div", { class: "problems" }, el("h3", {}, words.warnings), el("ul", {}, ...report.warnings.map((found) => el("li", { "data-code": found.code }, ...studio.prose(warningText(found, words)))))) : null,
+        spread ? el("p", { class: "spread" }, spread) : null,
+        report.checkpoint ? el("p", { class: "by" }, fill(words.by, { model: report.checkpoint })) : null,
+      ];
+    };
+    const drawReport = (report) => {
+      const rows = areAllShown ? report.rows : report.rows.slice(0, SHOWN_ROWS);
+      const more = el("button", { type: "button", class: "quiet more" }, fill(words.more, { count: count(report.rows.length) }));
+      studio.redraw(host, ...verdict(report), el("div", { class: "checked" }, ...rows.map((row) => rowCard(row, report, words))), rows.length < report.rows.length ? more : null);
+      host.querySelector(".more")?.addEventListener("click", () => { areAllShown = true; drawReport(report); });
+    };
+    const drawProgress = (view) => {
+      const { phase, step, total_steps: total } = view;
+      const said = phase === "checking" && total ? fill(words.checking, { step: count(Math.min(step + 1, total)), total: count(total) }) : phase === "loading" ? words.loading : words.waiting;
+      const percent = phase === "checking" && total ? Math.round((100 * step) / total) : 0;
+      studio.redraw(host, el("div", { class: "importing", role: "progressbar", "aria-valuenow": percent, "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": said },
+        el("span", {}, `${said} …`), el("div", { class: "meter" }, el("i", { style: `width:${percent}%` }))));
+    };
+    const draw = (view) => {
+      if (view.report) return drawReport(view.report);
+      if (!view.is_over) return drawProgress(view);
+      studio.redraw(host, el("div", { class: "report bad", role: "alert" }, el("b", {}, view.state === "finished" ? words.no_report : `${words.failed} (${words[`state.${view.state}`]})`),
+        view.reason ? el("p", { lang: "en" }, view.reason) : null, view.hint ? el("p", { lang: "en" }, view.hint) : null));
+    };
+    const ask = async () => {
+      clearTimeout(timer);
+      const mine = turn;
+      if (!run) return;
+      if (!studio.isSeen(host)) return void (timer = setTimeout(ask, ASK_MS));
+      let wait = ASK_MS;
+      try {
+        const answer = await fetch(`${studio.root()}/api/runs/${encodeURIComponent(run)}/check`, { credentials: "same-origin" });
+        const view = await answer.json();
+        if (mine !== turn) return;
+        if (!answer.ok) return none();
+        draw(view);
+        if (view.is_over) {
+          if (wasUnderWay) tell.done();
+          return;
+        }
+        wasUnderWay = true;
+      } catch {
+        if (mine !== turn) return;
+        studio.redraw(host, el("p", { class: "none" }, words.unreached));
+        wait = FAILED_MS;
+      }
+      timer = setTimeout(ask, wait);
+    };
+    const changed = () => {
+      const { run_id: wanted = "" } = props.value || {};
+      if (wanted === run) return;
+      [run, wasUnderWay, areAllShown] = [wanted, false, false];
+      turn += 1;
+      if (run) studio.redraw(host);
+      else none();
+      ask();
+    };
+    watch("value", changed);
+    changed();
+  };
+})();

@@ -1,0 +1,58 @@
+"""What the editor holds of one visitor, and how it becomes a reward's newest version."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from backend.errors import SpecError
+from backend.ids import is_safe_name, slug
+from backend.rewards.composer import compose
+from backend.rewards.contract import RewardSource
+from backend.rewards.store import RewardStore
+from studio.i18n import Translate
+from studio.rewarding.composing import parts_of
+from studio.rewarding.shelf import name_of, saved_text
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the editor holds, and the texts that were typed but not saved, by key."""
+
+    key: str = ""
+    is_composed: bool = False
+    drafts: dict[str, str] = field(default_factory=dict)
+
+    def with_draft(self, store: RewardStore, text: str) -> dict[str, str]:
+        """The drafts, with what is in the editor now where it is not saved."""
+        if self.is_composed or not self.key or text == saved_text(store, self.key):
+            return self.drafts
+        return self.drafts | {self.key: text}
+
+    def without_draft(self) -> dict[str, str]:
+        """The drafts, but for what is in the editor now."""
+        return {key: text for key, text in self.drafts.items() if key != self.key}
+
+
+def keep(store: RewardStore, held: Held, name: str, code: str, composer: dict[str, Any], t: Translate) -> RewardSource:
+    """Save what the editor holds; a ready reward stays as it is. Raises SpecError where it cannot be a reward."""
+    known = name_of(held.key)
+    if known and known not in store.names():
+        return store.get(known)
+    wanted = known or tidy(name)
+    if not wanted:
+        raise SpecError(t("rewards.no_name"), hint=t("rewards.name.help"))
+    if not known and wanted in store.names():
+        raise SpecError(t("rewards.taken", name=wanted), hint=t("rewards.taken.hint"))
+    parts = parts_of(composer, t) if held.is_composed else None
+    return store.save(wanted, code if parts is None else compose(parts), parts)
+
+
+def copy_name(store: RewardStore, name: str) -> str:
+    """A name for a copy that no reward has."""
+    base, known = f"{name}-copy", store.names()
+    return next(each for each in (base, *(f"{base}-{n}" for n in range(2, len(known) + 3))) if each not in known)
+
+
+def tidy(name: str) -> str:
+    """What a person typed, as a name may be written; empty where nothing is left of it."""
+    name = (name or "").strip()
+    return name if is_safe_name(name) else slug(name, fallback="")
