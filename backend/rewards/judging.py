@@ -49,7 +49,7 @@ def _failures(rewards: Sequence[CheckedReward], answers: Sequence[ScoredAnswer])
 
 
 def _paid_adversaries(rewards: Sequence[CheckedReward], answers: Sequence[ScoredAnswer]) -> Iterator[CheckWarning]:
-    """What all rewards together pay: a part that pays for brevity alone is no mistake beside one that asks for truth."""
+    """What all together pay: a part that pays for brevity alone is no mistake beside one that asks for truth."""
     gold, name = _mean(answers, "gold"), rewards[0].name if len(rewards) == 1 else ""
     for kind in ADVERSARIES:
         paid = _mean(answers, kind)

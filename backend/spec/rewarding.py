@@ -77,7 +77,7 @@ class GrpoKnobs(Part):
         8.0, label="Reward memory", help="Address space of the process that runs rewards", unit="GB", ge=0.5, le=256
     )
     failed_batches: int = knob(
-        5, label="Failures allowed", help="Batches in a row that a reward may fail before the run stops", unit="batches",
+        5, label="Failures allowed", help="Batches in a row that a reward may fail before a run stops", unit="batches",
         ge=1, le=1000,
     )  # fmt: skip
     check_rows: int = knob(8, label="Rows of a dry run", help="Rows whose answers are scored before", unit="rows",

@@ -9,14 +9,12 @@ from backend.errors import SpecError
 from backend.ids import slug
 from backend.recipes.resolve import resolve
 from backend.rewards.library import library_names
-from backend.rewards.report import CheckReport, read_report
 from backend.spec.inputs import ModelKnobs
 from backend.spec.reading import apply_settings, spec_from
 from backend.spec.rewarding import GrpoKnobs
-from backend.spec.run import RunSpec
 from studio.cli import doors
-from studio.cli.following import POLL_S, described
-from studio.cli.output import JSON_OPTION, RUN_FAILED, explained, print_json, say, warn
+from studio.cli.dry_runs import tried
+from studio.cli.output import JSON_OPTION, RUN_FAILED, explained, print_json
 from studio.cli.reward_files import looked_at, read_text
 from studio.cli.reward_report import print_report
 from studio.cli.training import draw_demo_datasets
@@ -48,7 +46,7 @@ def check(
     }
     spec = apply_settings(spec_from(content, source="reward check"), settings or [])
     draw_demo_datasets(spec)
-    report = _tried(resolve(spec, doors.workspace()), as_json=as_json)
+    report = tried(resolve(spec, doors.workspace()), as_json=as_json)
     print_json(report.model_dump(mode="json")) if as_json else print_report(report)
     if not report.passed:
         raise typer.Exit(RUN_FAILED)
@@ -76,19 +74,3 @@ def _is_file(text: str) -> bool:
 
 def _twice(names: list[str]) -> list[str]:
     return [name for name in dict.fromkeys(names) if names.count(name) > 1]
-
-
-def _tried(spec: RunSpec, *, as_json: bool) -> CheckReport:
-    """Run it to its end. A run that has nothing to report is exit code 1."""
-    run_id = doors.launcher().submit(spec)
-    if not as_json:
-        say(f"Run {run_id}: {spec.grpo.check_rows} rows, {spec.grpo.generations} answers of {spec.model.base} to each")
-    view = doors.launcher().wait(run_id, poll_s=POLL_S)
-    report = read_report(view.folder.check)
-    if view.state == "finished" and report is not None:
-        return report
-    if as_json:
-        print_json(described(view))
-    else:
-        warn(f"Run {run_id} {view.state}: {view.reason}\nhint: {view.hint}")
-    raise typer.Exit(RUN_FAILED)

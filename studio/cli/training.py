@@ -12,13 +12,18 @@ from backend.recipes.library import load_recipe, recipe_names, recipe_text
 from backend.recipes.resolve import resolve
 from backend.spec.inputs import DatasetShare
 from backend.spec.reading import apply_settings, spec_from_yaml
+from backend.spec.rewarding import RewardShare
 from backend.spec.run import RunSpec
 from studio.cli import doors
+from studio.cli.dry_runs import dry_run
 from studio.cli.following import follow
 from studio.cli.output import JSON_OPTION, explained, print_json, print_table, say
 from studio.cli.planning import show_plan
 
 DATASET = Annotated[list[str] | None, typer.Option("--dataset", help="NAME or NAME:WEIGHT; may be repeated.")]
+REWARD = Annotated[
+    list[str] | None, typer.Option("--reward", help="For recipe grpo: NAME or NAME:WEIGHT; may be repeated.")
+]
 SET = Annotated[list[str] | None, typer.Option("--set", help="knob=value; may be repeated.")]
 
 
@@ -50,6 +55,7 @@ def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name, or a YAML file.")],
     dataset: DATASET = None,
     model: Annotated[str, typer.Option(help="A catalogue name, a folder, or a run that trained the whole model.")] = "",
+    reward: REWARD = None,
     settings: SET = None,
     name: Annotated[str, typer.Option(help="Shown in lists.")] = "",
     effort: Annotated[str, typer.Option(help="quick, balanced or best")] = "balanced",
@@ -60,8 +66,10 @@ def train(
     as_json: JSON_OPTION = False,
 ) -> None:
     """Start a run and watch it to its end. Ctrl-C stops watching, not the run."""
-    spec = _spec(recipe, effort, dataset or [], model, name, settings or [])
+    spec = _spec(recipe, effort, {"dataset": dataset, "reward": reward, "model": model, "name": name}, settings or [])
     draw_demo_datasets(spec)
+    if spec.kind == "grpo" and not plan:
+        dry_run(spec, as_json=as_json)
     resolved = resolve(spec, doors.workspace())
     if plan:
         show_plan(resolved, as_json=as_json)
@@ -77,7 +85,7 @@ def draw_demo_datasets(spec: RunSpec) -> None:
         prepare_demo_datasets(store)
 
 
-def _spec(recipe: str, effort: str, datasets: list[str], model: str, name: str, settings: list[str]) -> RunSpec:
+def _spec(recipe: str, effort: str, asked: dict[str, Any], settings: list[str]) -> RunSpec:
     if recipe.endswith((".yaml", ".yml")) and Path(recipe).is_file():
         spec = spec_from_yaml(Path(recipe).read_text(encoding="utf-8"), source=recipe)
     else:
@@ -85,21 +93,22 @@ def _spec(recipe: str, effort: str, datasets: list[str], model: str, name: str, 
     chosen = [each for each in EFFORTS if each == effort]
     if not chosen:
         raise SpecError(f"`{effort}` is no effort", hint=f"Choose one of {', '.join(EFFORTS)}")
-    changes: dict[str, Any] = {}
-    if datasets:
-        changes["data.datasets"] = [_share(text).model_dump() for text in datasets]
-    if model:
-        changes["model.base"] = model
-    if name:
-        changes["name"] = name
-    return apply_settings(with_effort(spec, chosen[0]), settings, others=changes)
+    if asked["reward"] and spec.kind == "sft":
+        raise SpecError(f"`{recipe}` learns from answers, not from rewards", hint="Take the recipe `grpo`")
+    changes: dict[str, Any] = {
+        knob: [_share(kind, text, option) for text in asked[option] or ()]
+        for knob, kind, option in (("data.datasets", DatasetShare, "dataset"), ("grpo.rewards", RewardShare, "reward"))
+    }
+    changes |= {"model.base": asked["model"], "name": asked["name"]}
+    given = {path: value for path, value in changes.items() if value}
+    return apply_settings(with_effort(spec, chosen[0]), settings, others=given)
 
 
-def _share(text: str) -> DatasetShare:
+def _share(kind: type[DatasetShare | RewardShare], text: str, option: str) -> dict[str, Any]:
     name, sign, weight = text.partition(":")
     try:
-        return DatasetShare(name=name, weight=float(weight) if sign else 1.0)
+        return kind(name=name, weight=float(weight) if sign else 1.0).model_dump()
     except ValueError as error:
         raise SpecError(
-            f"`--dataset {text}` is not NAME or NAME:WEIGHT", hint="A weight is a number above 0 and at most 1000"
+            f"`--{option} {text}` is not NAME or NAME:WEIGHT", hint="A weight is a number of at most 1000"
         ) from error

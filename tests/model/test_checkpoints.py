@@ -94,9 +94,9 @@ def test_t7_a_saved_checkpoint_gives_the_same_logits_in_a_fresh_process(
 def test_t7_chat_gives_the_logits_that_training_left(strategy, untrained, encoder, pictures, tmp_path):
     from transformers import DynamicCache
 
-    from backend.model.host import ModelHost
     from backend.model.answering import first_logits
     from backend.model.checkpoint import save_checkpoint
+    from backend.model.host import ModelHost
 
     model, spec = changed_model(untrained, strategy)
     save_checkpoint(model, encoder, spec, tmp_path / "final_model", step=7)
@@ -121,9 +121,9 @@ def test_t7_chat_gives_the_logits_that_training_left(strategy, untrained, encode
 def test_two_adapters_of_one_base_each_speak_for_themselves(second, untrained, encoder, pictures, tmp_path):
     from transformers import DynamicCache
 
-    from backend.model.host import ModelHost
     from backend.model.answering import first_logits
     from backend.model.checkpoint import save_checkpoint
+    from backend.model.host import ModelHost
 
     sample = encoder.encode((Message(role="user", content="<image>What?"),), pictures[:1], for_answer=True)
     expected = {}

@@ -34,8 +34,7 @@ def test_a_mistake_is_raised_behind_the_batches_before_it():
     seen = []
 
     with pytest.raises(ValueError, match="row 7"):
-        for batch in LoaderAhead(Numbers(wrong=7), batch_size=2, collate_fn=list):
-            seen.append(batch)
+        seen.extend(LoaderAhead(Numbers(wrong=7), batch_size=2, collate_fn=list))
 
     assert seen == [[0, 1], [2, 3], [4, 5]]
 

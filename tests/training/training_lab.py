@@ -28,7 +28,7 @@ SOURCES = {
 """,
     "parts": """def reward(completions: list[str], answer: list[str], id: list[str], images, image_sizes, **columns):
     assert len(completions) == len(answer) == len(id) == len(images) == len(image_sizes)
-    return [None if "," in text else {"overall": 1.0 * len(text), "short": float(len(text) < 9)} for text in completions]
+    return [None if "," in t else {"overall": 1.0 * len(t), "short": float(len(t) < 9)} for t in completions]
 """,
     "state": """def reward(completions, trainer_state, log_metric, log_extra, **columns):
     log_metric("mine", trainer_state.global_step)
