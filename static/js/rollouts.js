@@ -27,8 +27,8 @@
     const head = (key, help) => el("th", { scope: "col", class: key === "answer" ? false : "number", title: help }, words[key]);
     return el("article", { "data-place": String(row.place) },
       el("header", {}, el("small", {}, `${row.dataset} · ${row.id}`), row.is_flat ? el("span", { class: "bdg ended" }, words.flat) : null),
-      ...row.turns.map((turn) => studio.bubble(turn, words)),
-      el("p", { class: "gold" }, el("small", {}, words.gold), el("span", {}, row.gold || words.blank)),
+      el("div", { class: "asked" }, ...row.turns.map((turn) => studio.bubble(turn, words)),
+        el("p", { class: "gold" }, el("small", {}, words.gold), el("span", {}, row.gold || words.blank))),
       el("div", { class: "ranked", tabindex: "0", role: "region", "aria-label": label },
         el("table", {}, el("caption", {}, words.table),
           el("thead", {}, el("tr", {}, head("reward"), head("advantage", words.advantage_help), head("answer"), head("tokens"))),
