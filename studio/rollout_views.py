@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from backend.conversation import PLACEHOLDER
 from backend.runs.folder import RunFolder
 from backend.runs.rollouts import Rollout, RolloutAnswer, read_rollouts, rollout_steps
 from studio.uploads.dataset_views import turns_view
@@ -81,7 +82,7 @@ def _texts(group: Rollout) -> Iterator[_Text]:
         yield _Text("answer", answer.text)
     yield _Text("gold", group.gold)
     for turn in group.asked:
-        yield _Text("question", turn.content)
+        yield _Text("question", turn.content.replace(PLACEHOLDER, ""))
 
 
 def _row_view(place: int, group: Rollout) -> dict[str, Any]:
