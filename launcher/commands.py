@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.runs.folder import RunFolder
-from backend.runs.records import RUN_MARKER
+from backend.runs.records import FOLDER_MARKER, RUN_MARKER
 from backend.settings import ROOT, child_environment
 from launcher.ports import LOOPBACK
-from launcher.processes import FOLDER_MARKER
 from launcher.settings import KeeperSettings
 
 PORT_FLAG = "--master_port"

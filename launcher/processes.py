@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from backend.runs.folder import RunFolder
-from backend.runs.records import RUN_MARKER, ProcessRecord
+from backend.runs.records import FOLDER_MARKER, RUN_MARKER, ProcessRecord
 
-FOLDER_MARKER = "STUDIO_RUN_DIR"  # beside RUN_MARKER: two workspaces may hold runs of one name
 LARGEST_PID = 2**22  # the kernel's own limit on 64-bit machines
 _PROC = Path("/proc")
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h

@@ -36,7 +36,7 @@ def test_every_measured_section_is_filled():
 
 def test_the_tree_has_the_folders_of_the_drawing():
     drawn = set(re.findall(r"^(\w+)/ ", TEXT, re.MULTILINE))
-    assert drawn == {"studio", "launcher", "backend", "static", "tests", "data", "output"}
+    assert drawn == {"studio", "launcher", "backend", "static", "tests", "data", "rewards", "output"}
     allowed = drawn | {"README.md", "LICENSE", "CHANGELOG.md", "pyproject.toml", "screenshots"}
     present = {path.name for path in ROOT.iterdir() if not path.name.startswith(".") and path.name != "__pycache__"}
     assert present <= allowed

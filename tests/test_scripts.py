@@ -10,7 +10,9 @@ from backend.settings import ROOT
 
 pytestmark = pytest.mark.torch
 
-SCRIPTS = ("make_demo_model", "measure_demo", "measure_recipes", "measure_start", "measure_web")
+SCRIPTS = (
+    "make_demo_model", "measure_demo", "measure_grpo", "measure_recipes", "measure_start", "measure_trl", "measure_web",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

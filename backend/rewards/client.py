@@ -89,6 +89,11 @@ class RewardWorker:
         self.close()
 
     @property
+    def limits(self) -> WorkerLimits:
+        """What it may use."""
+        return self._limits
+
+    @property
     def isolation(self) -> Isolation:
         """What the process is kept from on this machine; starts it, without running the source.
 

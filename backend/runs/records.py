@@ -13,6 +13,7 @@ STATES: tuple[RunState, ...] = get_args(RunState)
 TERMINAL: tuple[TerminalState, ...] = get_args(TerminalState)
 ACTIVE: tuple[RunState, ...] = ("starting", "running", "stopping")
 RUN_MARKER = "STUDIO_RUN_ID"  # in the environment of every process of a run
+FOLDER_MARKER = "STUDIO_RUN_DIR"  # beside it: two workspaces may hold runs of one name
 
 
 class Record(BaseModel):

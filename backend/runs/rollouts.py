@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,6 +23,7 @@ class RolloutAnswer(BaseModel):
     advantage: float  # how much better than the group, as the loss sees it
     tokens: int
     is_cut: bool  # it did not end within the longest answer allowed
+    noted: dict[str, Any] = {}  # what rewards logged of it by `log_extra`
 
 
 class Rollout(BaseModel):

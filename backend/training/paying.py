@@ -9,6 +9,7 @@ from backend.errors import SpecError
 from backend.rewards.client import RewardWorker, WorkerLimits
 from backend.rewards.contract import RewardBatch, RewardSource, Scores
 from backend.runs.folder import RunFolder
+from backend.runs.records import FOLDER_MARKER, RUN_MARKER
 from backend.spec.run import RunSpec
 
 GIB = 1 << 30
@@ -18,10 +19,11 @@ PICTURES = "picture_paths"  # rewards know them as `images`, a name by which TRL
 class PaidReward:
     """One reward. TRL calls it like a function; it never raises for what the person's code does."""
 
-    def __init__(self, source: RewardSource, limits: WorkerLimits) -> None:
-        """Take the source; its worker starts with the first batch."""
+    def __init__(self, source: RewardSource, limits: WorkerLimits, folder: RunFolder) -> None:
+        """Take the source; its worker starts with the first batch, marked as a process of the run in `folder`."""
         self.__name__ = source.name
-        self._worker = RewardWorker(source, limits)
+        marker = {RUN_MARKER: folder.run_id, FOLDER_MARKER: str(folder.path.resolve())}
+        self._worker = RewardWorker(source, limits, marker=marker)
         self.last: Scores = Scores(values=())  # what it said of this process' newest answers
         self.failed_in_a_row = 0  # batches of which no answer got a value, by mistake
         self.last_mistake = ""
@@ -78,7 +80,7 @@ class PaidReward:
             if known:
                 log_metric(f"rewards/{name}/{part}/mean", sum(known) / len(known))
         for metric, value in scores.metrics.items():
-            log_metric(metric, value)
+            log_metric(f"rewards/{name}/{metric}", value)
 
 
 def paid_rewards(spec: RunSpec, folder: RunFolder, datasets: Sequence[Path]) -> list[PaidReward]:
@@ -96,7 +98,7 @@ def paid_rewards(spec: RunSpec, folder: RunFolder, datasets: Sequence[Path]) -> 
     limits = WorkerLimits(
         seconds=knobs.reward_seconds, memory_bytes=int(knobs.reward_memory_gb * GIB), readable=tuple(datasets)
     )
-    return [PaidReward(_source(folder, share.name, share.sha256), limits) for share in knobs.rewards]
+    return [PaidReward(_source(folder, share.name, share.sha256), limits, folder) for share in knobs.rewards]
 
 
 def _source(folder: RunFolder, name: str, sha256: str) -> RewardSource:

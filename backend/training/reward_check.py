@@ -70,7 +70,7 @@ def check_rewards(folder: RunFolder, events: EventWriter | None) -> None:
 
 def _report(spec: RunSpec, workspace: Workspace, rewards: Sequence[PaidReward], events: EventWriter) -> CheckReport:
     checkpoint = resolve_checkpoint(spec.model.base, workspace)
-    questions = _chosen(spec, workspace, RowMeter(checkpoint.base_folder))
+    questions = chosen_questions(spec, workspace, RowMeter(checkpoint.base_folder))
     host = ModelHost(checkpoint.base_folder)
     encoder = Encoder(checkpoint.base_folder, spec.model.min_pixels, spec.model.max_pixels)
     rows = []
@@ -90,7 +90,7 @@ def _report(spec: RunSpec, workspace: Workspace, rewards: Sequence[PaidReward], 
     )  # fmt: skip
 
 
-def _chosen(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> list[Question]:
+def chosen_questions(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> list[Question]:
     """`grpo.check_rows` training rows by the run's seed."""
     found = questions_of(spec, workspace, meter, "train")
     if not found:

@@ -58,7 +58,7 @@ def drawn_answers(
         is_cut = not own or own[-1] not in ends
         answer = RolloutAnswer(
             text=text, reward=total_of(list(values.values()), weights), values=values | parts, advantage=advantage,
-            tokens=len(own), is_cut=is_cut,
+            tokens=len(own), is_cut=is_cut, noted=noted,
         )  # fmt: skip
         drawn.append((place, answer))
     return drawn

@@ -62,6 +62,9 @@ def _watched(run_id: str) -> RunView:
             elif event.kind == "metric":
                 told.update(_in_words(event.values))
                 progress.update(task, told=" · ".join(told.values()))
+            elif event.kind == "note" and event.values.get("level") == "warning":
+                warning = f"step {event.step}: {event.values.get('text', '')}"
+                progress.console.print(warning, markup=False, soft_wrap=True)
 
         view = doors.launcher().wait(run_id, on_event=show, poll_s=POLL_S)
     if view.state in ("finished", "stopped"):
@@ -73,7 +76,9 @@ def _watched(run_id: str) -> RunView:
 def _in_words(values: dict[str, Any]) -> dict[str, str]:
     """The numbers of a metric event that a person follows."""
     found = {}
-    if values.get("loss") is not None:
+    if values.get("reward") is not None:
+        found["reward"] = f"reward {values['reward']:.2f}"
+    elif values.get("loss") is not None:
         found["loss"] = f"loss {values['loss']:.3f}"
     if values.get("exact_match") is not None:
         found["exact_match"] = f"held-out exact match {values['exact_match']:.0%}"

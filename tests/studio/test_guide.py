@@ -1,9 +1,10 @@
 """The guides name only what exists, say the same in both languages, and are what the tab shows."""
 
+import math
 import re
 import shlex
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -11,9 +12,17 @@ from typer.main import get_command
 
 from backend.catalog.models import CATALOGUE
 from backend.catalog.trained import memory_by_strategy
+from backend.demo.datasets import DEMO_DATASETS
+from backend.recipes.library import load_recipe
+from backend.rewards.client import STATEMENT
+from backend.rewards.judging import FLAT_SHARE
+from backend.rewards.library import library_names
+from backend.rewards.lint import lint, wants_text
 from backend.spec.reading import KNOBS, apply_settings
+from backend.spec.rewarding import GrpoKnobs
 from backend.spec.run import RunSpec
 from backend.spec.strategies import STRATEGIES, STRATEGY_NAMES
+from backend.training import alarms
 from backend.vision_tokens import tokens_for_picture
 from studio.cli.main import app
 from studio.guides import GUIDES, guides, parsed
@@ -139,6 +148,81 @@ def test_the_numbers_of_the_sft_guide_are_those_of_the_code(language):
     assert f"{bounds.max_pixels:,}" in text
     assert tokens_for_picture(3000, 4000, bounds.min_pixels, bounds.max_pixels) == 540
     assert "540" in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_numbers_of_the_grpo_guide_are_those_of_the_code(language):
+    text = (GUIDES / language / "grpo.md").read_text(encoding="utf-8")
+    heads = {"en": ("reward", "setting", "what learns", "loss"), "zh": ("奖励", "设置项", "学习的部分", "损失")}
+    ready, settings, rates, losses = (table_below(text, cell) for cell in heads[language])
+
+    assert {row[0].strip("`") for row in ready} == set(library_names())
+    assert len(settings) >= 10
+    for name, default, _ in settings:
+        knob = name.strip("`").removeprefix("grpo.")
+        assert default == str(getattr(GrpoKnobs(), knob)), knob
+
+    released = CATALOGUE["Qwen/Qwen2.5-VL-3B-Instruct"].rates
+    taken = [released.language_full * released.rewarded, released.language_lora * released.rewarded]
+    assert [float(row[2]) for row in rates] == pytest.approx(taken)
+
+    named = GrpoKnobs.model_fields["loss"].annotation
+    assert [row[0].strip("`") for row in losses] == list(get_args(named))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_batch_of_the_grpo_guide_is_the_recipe_s(language):
+    text = (GUIDES / language / "grpo.md").read_text(encoding="utf-8")
+    spec = load_recipe("grpo").spec
+    size, passes, group = spec.batching.batch_size, spec.batching.accumulation_steps, spec.grpo.generations
+    demo = next(each for each in DEMO_DATASETS if each.name == "night-shapes")
+    rows, questions = round(demo.rows * (1 - demo.heldout_share)), spec.samples_per_step // group
+    steps = math.ceil(rows * spec.optimiser.epochs / questions)
+
+    assert f"{size} × {passes} × 1 = {spec.samples_per_step} " in text
+    assert re.search(rf"{rows} \S+ × {spec.optimiser.epochs:g} \S+ / {questions} \D+{steps} ", text)
+    assert len(re.findall(rf"\b{steps} (?:steps|步)", text)) == 2
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_thresholds_of_the_grpo_guide_are_those_of_the_code(language):
+    text = (GUIDES / language / "grpo.md").read_text(encoding="utf-8")
+    told = table_below(text, {"en": "alarm", "zh": "警报"}[language])
+    limits = (f"{alarms.FLAT:.0%}", f"{alarms.CUT:.0%}", f"{alarms.CERTAIN_NATS}", f"{alarms.LONGER}",
+              f" {alarms.APART:.0f}", f"{alarms.MISTAKEN:.0%}", "")  # fmt: skip
+
+    assert len(told) == len(limits)
+    for (name, when, _), limit in zip(told, limits, strict=True):
+        assert limit in when, name
+    assert re.search(rf"\b{alarms.WINDOW} (?:steps|步)", text)
+    assert f"{FLAT_SHARE:.0%}" in text
+
+    group = GrpoKnobs().generations
+    for share, often in ((0.5, 99), (0.02, 15), (0.98, 15)):
+        assert round(100 * (1 - share**group - (1 - share) ** group)) == often
+        assert re.search(rf"\b{often}\b", text)
+
+
+def test_the_grpo_guide_says_of_reward_code_what_the_studio_says():
+    assert STATEMENT in (GUIDES / "en" / "grpo.md").read_text(encoding="utf-8")
+
+
+def test_the_reward_in_the_grpo_guide_works():
+    text = (GUIDES / "en" / "grpo.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    space: dict[str, Any] = {}
+    exec(source, space)  # as the worker would
+    logged: dict[str, float] = {}
+    answers = ["It is BK-40.", "RX-15", "BK-40 BK-40", "", "blue"]
+
+    paid = space["reward"](
+        completions=answers, answer=["BK-40"] * 4 + ["2"], log_metric=logged.__setitem__, id=["a"] * len(answers)
+    )
+
+    assert lint(source) == []
+    assert wants_text(source)
+    assert [each and each["overall"] for each in paid] == [1.1, 0.1, 0.0, 0.0, None]
+    assert logged == {"rewards/codes_named": 0.8}
 
 
 def test_a_guide_without_its_title_is_refused():

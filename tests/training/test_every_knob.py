@@ -225,7 +225,7 @@ def more(lab: Lab) -> Lab:
 
 
 def test_every_knob_has_its_witness():
-    assert set(WITNESSES) | IN_A_RUN == set(KNOBS)
+    assert set(WITNESSES) | IN_A_RUN == {path for path in KNOBS if not path.startswith("grpo.")}  # test_grpo_knobs
     assert not set(WITNESSES) & IN_A_RUN
 
 

@@ -119,7 +119,12 @@ def test_kl_is_measured_against_the_model_it_started_from(runs):
 
 
 def test_a_reward_is_told_where_training_stands_and_may_log(runs):
-    assert metrics(runs["state"], "reward") == {1: 3.0, 2: 3.0, 3: 3.0}
+    folder = runs["state"]
+
+    assert metrics(folder, "reward") == {1: 3.0, 2: 3.0, 3: 3.0}
+    assert metrics(folder, "rewards/state/mine") == {1: 0.0, 2: 1.0, 3: 2.0}
+    answers = [answer for group in read_rollouts(folder.completions, 1) for answer in group.answers]
+    assert [answer.noted for answer in answers] == [{"first": answer.text[:1]} for answer in answers]
 
 
 def test_a_drawing_serves_as_many_steps_as_the_spec_says(runs):
