@@ -23,9 +23,10 @@
     const begin = (chosen, key) => card(chosen, { key, name: words[key], said: words[`${key}.help`] });
     const draw = () => {
       const { chosen = "", own = null, ready = [] } = props.value || {};
-      if (!own) return;
+      const ways = el("ul", { class: "begin" }, begin(chosen, "new"), begin(chosen, "compose"));
+      if (!own) return studio.redraw(host, ways);
       remember(chosen);
-      studio.redraw(host, el("ul", { class: "begin" }, begin(chosen, "new"), begin(chosen, "compose")),
+      studio.redraw(host, ways,
         el("h3", {}, words.own), own.length ? el("ul", { class: "own" }, ...own.map((each) => card(chosen, each))) : el("p", { class: "blank" }, words["own.none"]),
         el("h3", {}, words.ready_ones), el("ul", { class: "ready" }, ...ready.map((each) => card(chosen, each))));
     };
@@ -39,6 +40,7 @@
     });
     watch("value", draw);
     if (!props.value?.chosen) props.value = { ...props.value, chosen: remembered() };
+    draw();
     studio.onOpened(host, tell.shown);
   };
 
@@ -104,9 +106,9 @@
       el("p", { lang: "en" }, ...studio.prose(message)), el("p", { class: "way-out", lang: "en" }, ...studio.prose(hint)));
     const draw = () => {
       const { findings = null, is_saved: isSaved = true, is_quiet: isQuiet = false } = props.value || {};
-      if (!findings) return;
+      if (!findings || isQuiet) return studio.redraw(host); // a ready reward is not being written
       studio.redraw(host,
-        el("div", { class: "named" }, el("h3", {}, words.title), isQuiet ? null : badge(isSaved ? words.saved : words.unsaved, isSaved ? "good" : "ended")),
+        el("div", { class: "named" }, el("h3", {}, words.title), badge(isSaved ? words.saved : words.unsaved, isSaved ? "good" : "ended")),
         findings.length ? el("ul", { role: "status" }, ...findings.map(item)) : el("p", { class: "blank", role: "status" }, words.none));
     };
     watch("value", draw);
@@ -132,13 +134,13 @@
   /** One row: what was asked, and a table of answers from the best paid to the worst. */
   const rowCard = (row, report, words) => {
     const rewards = report.rewards.length > 1 ? report.rewards : [];
-    const columns = [words.kind, words.answer, words.total, ...rewards, ...report.parts.map((part) => (rewards.length ? part : part.split("/").slice(1).join("/"))), words.ms];
+    const columns = [words.kind, words.total, words.answer, ...rewards, ...report.parts.map((part) => (rewards.length ? part : part.split("/").slice(1).join("/"))), words.ms];
     const number = (value) => el("td", { class: "number" }, measure(value));
     const block = (summary, text) => (text ? el("details", {}, el("summary", {}, summary), el("pre", { tabindex: "0", "aria-label": summary }, text)) : null);
     const lines = (answer) => [
       el("tr", { class: answer.kind },
-        el("td", {}, el("span", { class: `bdg ${answer.kind}` }, words[`kind.${answer.kind}`])), el("td", { class: "given" }, folded(answer.text, words)),
-        el("td", { class: "number earns" }, measure(answer.total)), ...rewards.map((name) => number(answer.values[name])),
+        el("td", {}, el("span", { class: `bdg ${answer.kind}` }, words[`kind.${answer.kind}`])), el("td", { class: "number earns" }, measure(answer.total)),
+        el("td", { class: "given" }, folded(answer.text, words)), ...rewards.map((name) => number(answer.values[name])),
         ...report.parts.map((part) => number(answer.parts[part])), number(Number(answer.ms.toFixed(answer.ms < 10 ? 1 : 0)))),
       answer.problem || answer.printed || answer.traceback
         ? el("tr", { class: "beneath" }, el("td", { colspan: columns.length }, answer.problem ? el("p", { class: "problem" }, answer.problem) : null,
@@ -150,7 +152,7 @@
       el("div", { class: "asked" }, ...row.turns.map((turn) => studio.bubble(turn, words)),
         el("p", { class: "gold" }, el("small", {}, words.gold_answer), folded(row.gold, words))),
       el("div", { class: "cells", tabindex: "0", role: "region", "aria-label": words.table }, el("table", {},
-        el("thead", {}, el("tr", {}, ...columns.map((name, place) => el("th", { scope: "col", class: place > 1 ? "number" : false }, name)))),
+        el("thead", {}, el("tr", {}, ...columns.map((name, place) => el("th", { scope: "col", class: place === 1 || place > 2 ? "number" : false }, name)))),
         el("tbody", {}, ...row.answers.flatMap(lines)))));
   };
 
@@ -163,10 +165,12 @@
       const [said, tone] = !report.passed ? [words.not_passed, "bad"] : report.warnings.length ? [words.passed_warned, "warned"] : [words.passed, "good"];
       const { groups, flat } = report;
       const spread = !groups ? null : !flat ? words.flat_none : groups === 1 ? words.flat_one : fill(words.flat, { flat: count(flat), groups: count(groups) });
+      const isWarnedOf = report.warnings.some((found) => found.code === "no_spread");
+      const saidOf = (found) => (found.code === "no_spread" && spread ? spread : warningText(found, words));
       return [
         el("div", { class: `verdict ${tone}`, role: "status" }, el("b", {}, said)),
-        report.warnings.length ? el("div", { class: "problems" }, el("h3", {}, words.warnings), el("ul", {}, ...report.warnings.map((found) => el("li", { "data-code": found.code }, ...studio.prose(warningText(found, words)))))) : null,
-        spread ? el("p", { class: "spread" }, spread) : null,
+        report.warnings.length ? el("div", { class: "problems" }, el("h3", {}, words.warnings), el("ul", {}, ...report.warnings.map((found) => el("li", { "data-code": found.code }, ...studio.prose(saidOf(found)))))) : null,
+        spread && !isWarnedOf ? el("p", { class: "spread" }, spread) : null,
         report.checkpoint ? el("p", { class: "by" }, fill(words.by, { model: report.checkpoint })) : null,
       ];
     };
@@ -177,11 +181,12 @@
       host.querySelector(".more")?.addEventListener("click", () => { areAllShown = true; drawReport(report); });
     };
     const drawProgress = (view) => {
-      const { phase, step, total_steps: total } = view;
-      const said = phase === "checking" && total ? fill(words.checking, { step: count(Math.min(step + 1, total)), total: count(total) }) : phase === "loading" ? words.loading : words.waiting;
+      const { phase, step, state, total_steps: total } = view;
+      const said = state === "queued" ? words.queued : phase === "checking" && total ? fill(words.checking, { step: count(Math.min(step + 1, total)), total: count(total) }) : phase === "loading" ? words.loading : words.waiting;
       const percent = phase === "checking" && total ? Math.round((100 * step) / total) : 0;
       studio.redraw(host, el("div", { class: "importing", role: "progressbar", "aria-valuenow": percent, "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": said },
-        el("span", {}, `${said} …`), el("div", { class: "meter" }, el("i", { style: `width:${percent}%` }))));
+        el("span", {}, `${said} …`), el("div", { class: "meter" }, el("i", { style: `width:${percent}%` }))),
+        el("p", { class: "by" }, words.under_runs));
     };
     const draw = (view) => {
       if (view.report) return drawReport(view.report);

@@ -45,10 +45,10 @@ def reward_findings(t: Translate) -> gr.HTML:
 
 def dry_run_report(t: Translate) -> gr.HTML:
     """A dry run as it goes, then what it found; it fetches that itself. Value: {run_id}."""
-    keys = ("none", "none_help", "waiting", "loading", "checking", "unreached", "failed", "no_report", "passed",
-            "passed_warned", "not_passed", "flat", "flat_none", "flat_one", "warnings", "gold_answer", "kind", "answer",
-            "total", "parts", "ms", "table", "printed", "traceback", "whole", "more", "by", "flat_row",
-            "gold_side")  # fmt: skip
+    keys = ("none", "none_help", "queued", "waiting", "under_runs", "loading", "checking", "unreached", "failed",
+            "no_report", "passed", "passed_warned", "not_passed", "flat", "flat_none", "flat_one", "flat_row",
+            "warnings", "gold_answer", "gold_side", "kind", "answer", "total", "ms", "table", "printed", "traceback",
+            "whole", "more", "by")  # fmt: skip
     words = {key: t(f"check.{key}") for key in keys} | bubble_words(t)
     words |= {f"kind.{kind}": t(f"check.kind.{kind}") for kind in get_args(AnswerKind)}
     words |= {f"paid.{kind}": t(f"check.paid.{kind}") for kind in get_args(AnswerKind)}

@@ -37,7 +37,7 @@ def dry_run_spec(source: RewardSource, asked: Asked, t: Translate) -> RunSpec:
     for label, value, least, most in (
         ("check.rows", asked.rows, 1, MOST_ROWS), ("check.answers", asked.answers, 2, MOST_ANSWERS),
     ):  # fmt: skip
-        if not isinstance(value, int | float) or value != int(value) or not least <= value <= most:
+        if not isinstance(value, int | float) or not least <= value <= most or value != int(value):
             raise SpecError(
                 t("check.bad_number", label=t(label), value=str(value)),
                 hint=t("check.bad_number.hint", least=least, most=most),

@@ -10,7 +10,7 @@ from backend.rewards.contract import RewardSource
 from backend.rewards.store import RewardStore
 from studio.i18n import Translate
 from studio.rewarding.composing import parts_of
-from studio.rewarding.shelf import name_of, saved_text
+from studio.rewarding.shelf import is_same, name_of, saved_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Held:
 
     def with_draft(self, store: RewardStore, text: str) -> dict[str, str]:
         """The drafts, with what is in the editor now where it is not saved."""
-        if self.is_composed or not self.key or text == saved_text(store, self.key):
+        if self.is_composed or not self.key or is_same(text, saved_text(store, self.key)):
             return self.drafts
         return self.drafts | {self.key: text}
 
@@ -42,8 +42,12 @@ def keep(store: RewardStore, held: Held, name: str, code: str, composer: dict[st
         raise SpecError(t("rewards.no_name"), hint=t("rewards.name.help"))
     if not known and wanted in store.names():
         raise SpecError(t("rewards.taken", name=wanted), hint=t("rewards.taken.hint"))
-    parts = parts_of(composer, t) if held.is_composed else None
-    return store.save(wanted, code if parts is None else compose(parts), parts)
+    if held.is_composed:
+        parts = parts_of(composer, t)
+        return store.save(wanted, compose(parts), parts)
+    if is_same(code, saved_text(store, held.key)):
+        return store.get(known)
+    return store.save(wanted, code.strip() + "\n")
 
 
 def copy_name(store: RewardStore, name: str) -> str:

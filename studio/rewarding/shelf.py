@@ -85,9 +85,17 @@ def version_choices(store: RewardStore, name: str, t: Translate) -> list[tuple[s
 
 
 def findings_view(text: str, saved: str | None) -> View:
-    """What stands out in a text; nothing of it runs. `saved` is the text as it is kept, None where it is not."""
-    found = lint(text)[:MOST_FINDINGS]
-    return {"is_saved": text == saved, "findings": [finding._asdict() for finding in found]}
+    """What stands out in a text, each line's mistakes once; nothing of it runs. `saved` is the text as it is kept."""
+    found = {(each.line, each.message): each for each in reversed(lint(text))}
+    return {
+        "is_saved": is_same(text, saved),
+        "findings": [each._asdict() for each in reversed(found.values())][:MOST_FINDINGS],
+    }
+
+
+def is_same(text: str, saved: str | None) -> bool:
+    """Whether a text is the saved one; the editor takes away what is blank at both ends."""
+    return saved is not None and text.strip() == saved.strip()
 
 
 @cache
@@ -126,5 +134,8 @@ def _own_card(store: RewardStore, name: str, t: Translate) -> View:
 
 
 def _vouched(store: RewardStore, source: RewardSource, t: Translate) -> tuple[str, str]:
-    is_checked = store.is_checked(source)
-    return t("rewards.passed" if is_checked else "rewards.unchecked"), "good" if is_checked else "ended"
+    """What a dry run says of a version, and how that is coloured."""
+    checked = store.check_of(source.sha256)
+    if checked is None:
+        return t("rewards.unchecked"), "ended"
+    return (t("rewards.passed"), "good") if checked.passed else (t("rewards.not_passed"), "bad")

@@ -24,6 +24,7 @@ from studio.rewarding.shelf import (
     NEW,
     findings_view,
     head_view,
+    is_same,
     key_of,
     list_view,
     name_of,
@@ -85,7 +86,7 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
             drawn, restore_button, walls = _editor(t)
             asked, run, train, report = _dry_run(t)
     editor = Editor(*(rewards, gr.State(Held()), *drawn, report))
-    wanted = gr.State("")
+    wanted = gr.Textbox("", visible="hidden")  # opened once it is known what there is
     typed = [editor.held, editor.name, editor.code, editor.composer]
 
     refresh(rewards.shown, partial(load, page), [rewards, asked[0], asked[3]], [rewards, wanted, *asked[::3], walls])
@@ -99,9 +100,11 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     act(restore_button.click, partial(restore, page), [editor.held, editor.versions], editor.all, t=t)
     act(run.click, partial(dry_run, page), [*typed, *asked], editor.all, t=t)
     refresh(report.done, partial(tell_result, page), editor.held, [rewards, editor.head])
-    handed = act(train.click, partial(train_with, page), [editor.held, editor.code, asked[0]],
-                 [shared.reward, shared.dataset], t=t)  # fmt: skip
-    refresh(handed.success, partial(opened, "train"), None, shared.tabs)
+    handed = act(train.click, partial(train_with, page), [editor.held, editor.code], shared.reward, t=t)
+    followed = refresh(
+        handed.success, send_dataset, asked[0], shared.dataset
+    )  # after the reward: its recipe has others
+    refresh(followed.then, partial(opened, "train"), None, shared.tabs)
 
 
 def _editor(t: Translate) -> tuple[list[Any], gr.Button, gr.Markdown]:
@@ -112,7 +115,7 @@ def _editor(t: Translate) -> tuple[list[Any], gr.Button, gr.Markdown]:
         with gr.Row(equal_height=False, elem_classes="writing"):
             with gr.Column(scale=7, min_width=280):
                 code = gr.Code(language="python", label=t("rewards.code"), lines=14, max_lines=26, interactive=True,
-                               elem_id="reward-code")  # fmt: skip
+                               wrap_lines=True, elem_id="reward-code")  # fmt: skip
             with gr.Column(scale=3, min_width=220):
                 findings = islands.reward_findings(t)
         name = gr.Textbox(label=t("rewards.name"), info=t("rewards.name.help"), max_lines=1, max_length=80,
@@ -228,15 +231,19 @@ def tell_result(page: Page, held: Held) -> tuple[Value, Value]:
     return list_view(page.store, held.key, page.t), head_view(page.store, held.key, page.t)
 
 
-def train_with(page: Page, held: Held, code: str | None, dataset: str | None) -> tuple[Wish, Any]:
-    """Wish that Train takes this reward and the dataset. Raises StudioError for what a run would refuse."""
+def train_with(page: Page, held: Held, code: str | None) -> Wish:
+    """Wish that Train takes this reward. Raises StudioError for one that a run would refuse."""
     name = name_of(held.key)
-    if not name or (code or "") != saved_text(page.store, held.key):
+    if not name or not is_same(code or "", saved_text(page.store, held.key)):
         raise SpecError(page.t("rewards.save_first"), hint=page.t("rewards.save_first.hint"))
     if not page.store.is_checked(page.store.get(name)):
         raise RewardError(page.t("rewards.check_first", name=name), hint=page.t("rewards.check_first.hint"))
-    now = time.time()
-    return (name, now), (dataset, now) if dataset else gr.skip()
+    return name, time.time()
+
+
+def send_dataset(dataset: str | None) -> Any:
+    """Wish that Train takes the dataset that the reward was looked at with."""
+    return (dataset, time.time()) if dataset else gr.skip()
 
 
 def _shown(
@@ -264,7 +271,7 @@ def _shown(
         composer_view(parts, t) if parts else {},
         {"said": sentence(parts, t)} if parts else {},
         gr.Code(value=text, interactive=not is_ready and not parts),
-        findings_view(text, saved) | {"is_quiet": is_ready},
+        findings_view(text, saved) | {"is_quiet": is_ready or parts is not None},
         gr.Textbox(value=name, visible=saved is None),
         gr.Button(visible=not is_ready),
         gr.Button(visible=saved is not None),

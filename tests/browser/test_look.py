@@ -17,6 +17,7 @@ NARROW = {"width": 390, "height": 844}
 READY = {
     "data": "#dataset-rows article",
     "train": "#plan table",
+    "rewards": "#reward-head h2",
     "runs": "#run-list :is(.none, .run)",
     "playground": "#picture-strip button",
     "guide": "#guide-text h2",

@@ -1,0 +1,169 @@
+"""Rewards in words: the composer's sentence, what stands out in a text, what is saved, and a dry run's report."""
+
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from backend.errors import SpecError
+from backend.rewards.composer import Part
+from backend.rewards.composer import sentence as english_sentence
+from backend.rewards.contract import Isolation
+from backend.rewards.library import library_names
+from backend.rewards.lint import lint
+from backend.rewards.report import CheckedReward, CheckedRow, CheckReport, CheckWarning, ScoredAnswer, write_report
+from backend.rewards.store import RewardStore
+from backend.settings import Workspace
+from backend.store.runs import RunStore
+from studio.i18n import LANGUAGES, translator
+from studio.rewarding.composing import composer_view, parts_of, sentence
+from studio.rewarding.dry_runs import Asked, check_view, dry_run_spec, last_dry_run
+from studio.rewarding.keeping import Held, copy_name, keep
+from studio.rewarding.shelf import COMPOSE, FIRST, NEW, findings_view, key_of, list_view, template
+
+EN, ZH = translator("en"), translator("zh")
+WEIGHTS = ((1.0,), (-2.5,), (1.0, 0.2), (1.0, -0.5), (-1.0, -1.0), (0.5, -0.25, 3.0))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    workspace = Workspace(tmp_path)
+    workspace.prepare()
+    return workspace
+
+
+@pytest.fixture
+def store(workspace: Workspace) -> RewardStore:
+    return RewardStore(workspace)
+
+
+@pytest.mark.parametrize("weights", WEIGHTS, ids=str)
+def test_the_page_says_in_english_what_the_composer_says(weights: tuple[float, ...]):
+    for names in combinations(library_names(), len(weights)):
+        parts = [Part(name, weight) for name, weight in zip(names, weights, strict=True)]
+
+        assert sentence(parts, EN) == english_sentence(parts)
+        assert all(ZH(f"reward.{name}.what") in sentence(parts, ZH) for name in names)
+
+
+@pytest.mark.parametrize("weight", [0, None, "1", True, float("nan"), float("inf"), 1001])
+def test_a_weight_that_is_none_is_refused_by_the_part_s_name(weight: object):
+    view = composer_view([Part("length", 1.0)], EN)
+    for part in view["parts"]:
+        part["weight"] = weight if part["name"] == "length" else 1.0
+
+    with pytest.raises(SpecError, match="length"):
+        parts_of(view, EN)
+
+
+@pytest.mark.parametrize("view", [None, [], {"parts": None}, {"parts": [1]}, {}])
+def test_what_a_browser_makes_up_chooses_no_part(view: object):
+    assert parts_of(view, EN) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_template_can_be_saved_as_it_is(language):
+    text = template(translator(language))
+
+    assert lint(text) == []
+    assert findings_view(text, None) == {"is_saved": False, "findings": []}
+
+
+def test_one_mistake_of_a_line_is_told_once():
+    paid = "float(given in gold or gold in given) for given, gold in zip(completions, answer)"
+    text = f"def reward(completions, answer, **all):\n    return [{paid}]\n"
+
+    found = findings_view(text, f"\n{text}\n")
+
+    assert (found["is_saved"], [each["line"] for each in found["findings"]]) == (True, [2])
+
+
+def test_blank_ends_that_the_editor_takes_away_make_no_new_version(store: RewardStore):
+    source = store.save("mine", f"\n\n{template(EN)}\n\n")
+
+    kept = keep(store, Held(key_of("mine")), "", source.text.strip(), {}, EN)
+
+    assert kept == source
+    assert len(store.versions("mine")) == 1
+
+
+def test_a_new_reward_takes_a_tidy_name_and_no_other_s(store: RewardStore):
+    kept = keep(store, Held(NEW), "My Größe 2!", template(EN), {}, EN)
+
+    assert kept.name == "my-groe-2"
+    with pytest.raises(SpecError, match="already"):
+        keep(store, Held(NEW), kept.name, template(EN), {}, EN)
+    with pytest.raises(SpecError, match="no name"):
+        keep(store, Held(NEW), " 奖励 ", template(EN), {}, EN)
+    with pytest.raises(SpecError, match="ready"):
+        keep(store, Held(NEW), "length", template(EN), {}, EN)
+    assert copy_name(store, "my-groe-2") == "my-groe-2-copy"
+
+
+def test_a_ready_reward_stays_as_it_is(store: RewardStore):
+    kept = keep(store, Held(FIRST), "", "def reward(completions): return []", {}, EN)
+
+    assert kept == store.get("exact_match")
+    assert store.names() == []
+
+
+def test_a_composition_is_saved_with_its_parts(store: RewardStore):
+    parts = [Part("exact_match", 1.0), Part("length", 0.2)]
+
+    kept = keep(store, Held(COMPOSE, is_composed=True), "both", "ignored", composer_view(parts, EN), EN)
+
+    assert store.parts_of("both") == tuple(parts)
+    assert "length_reward" in kept.text
+
+
+def test_the_list_gives_way_to_the_first_for_a_name_that_is_gone(store: RewardStore):
+    assert list_view(store, key_of("gone"), EN)["chosen"] == FIRST
+    assert list_view(store, COMPOSE, EN)["chosen"] == COMPOSE
+
+
+@pytest.mark.parametrize(
+    ("rows", "answers"), [(0, 4), (201, 4), (8, 1), (8, 129), (None, 4), (1.5, 4), (8, float("inf"))]
+)
+def test_numbers_out_of_range_start_no_dry_run(store: RewardStore, rows, answers):
+    with pytest.raises(SpecError, match="cannot be"):
+        dry_run_spec(store.get("exact_match"), Asked("shapes", rows, answers, "demo"), EN)
+
+
+def test_a_dry_run_is_found_by_its_version_and_its_report_is_ranked(workspace: Workspace, store: RewardStore):
+    runs, source = RunStore(workspace), store.save("mine", template(EN))
+    spec = dry_run_spec(source, Asked("shapes", 2, 2, "demo"), EN)
+    folder = workspace.output / "20260101-000000-dry"
+    folder.mkdir()
+    assert last_dry_run(runs, store, source) == ""
+    runs.add(folder.name, spec, 0.0)
+
+    assert last_dry_run(runs, store, source) == folder.name
+    assert last_dry_run(runs, store, store.get("exact_match")) == ""
+    assert check_view(runs.get(folder.name))["report"] is None
+
+    runs.transition(folder.name, "finished", ("queued",))
+    write_report(folder / "check.json", report())
+    shown = check_view(runs.get(folder.name))["report"]
+
+    assert [answer["kind"] for answer in shown["rows"][0]["answers"]] == ["gold", "sample", "empty", "tags"]
+    assert (shown["flat"], shown["groups"], shown["parts"]) == (1, 1, ["mine/same"])
+    assert shown["rows"][0]["turns"][0]["parts"][0] == {"picture": {"of": "dataset/shapes", "name": "a.png"}}
+    assert (shown["warnings"][0]["gold"], shown["warnings"][0]["problem"]) == (1.0, "ValueError: x")
+
+
+def report() -> CheckReport:
+    answers = (
+        ScoredAnswer(kind="empty", text="", total=0.5, values={"mine": 0.5}),
+        ScoredAnswer(kind="tags", text="<a>", total=None, values={"mine": None}, problem="mine: ValueError: x"),
+        ScoredAnswer(kind="gold", text="red", total=1.0, values={"mine": 1.0}, parts={"mine/same": 1.0}),
+        ScoredAnswer(kind="sample", text="red", total=1.0, values={"mine": 1.0}, parts={"mine/same": 1.0}),
+    )
+    row = CheckedRow(
+        row="1", dataset="shapes", images=("images/a.png",), asked=({"role": "user", "content": "<image>What?"},),
+        gold="red", answers=answers, spread=0.0,
+    )  # fmt: skip
+    return CheckReport(
+        rewards=(CheckedReward(name="mine", weight=1.0, sha256="0" * 64),), checkpoint="demo", rows=(row,),
+        no_spread_share=1.0, warnings=(CheckWarning(code="fails", reward="mine", text="it fails", value=0.25),),
+        isolation=Isolation(limits=True, network=True, files=True), passed=False,
+    )  # fmt: skip
