@@ -1,5 +1,6 @@
 """The answers that a run drew while it learned from rewards, as its page shows them: ranked by what they earned."""
 
+import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ PAGE = 4  # questions in one answer
 OFFERED = 200  # steps to choose from; a longer run's are thinned
 SEARCHED = 200  # newest steps that a search reads
 MOST_HITS = 50
+NOTED = 300  # characters shown of what a reward logged
 AROUND = 60  # characters shown on either side of what was found
 _NOTHING: dict[str, Any] = {"steps": [], "step": 0, "older": None, "newer": None, "latest": 0, "start": 0, "total": 0,
                             "rows": []}  # fmt: skip
@@ -97,7 +99,14 @@ def _row_view(place: int, group: Rollout) -> dict[str, Any]:
 
 def _answer_view(answer: RolloutAnswer) -> dict[str, Any]:
     paid = [{"name": name, "is_part": "/" in name, "value": value} for name, value in answer.values.items()]
-    return answer.model_dump(exclude={"values"}) | {"values": paid}
+    noted = [{"name": name, "text": _as_text(value)} for name, value in answer.noted.items()]
+    return answer.model_dump(exclude={"values", "noted"}) | {"values": paid, "noted": noted}
+
+
+def _as_text(value: Any) -> str:
+    """What a reward logged of an answer, whatever it is, as a line to show."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= NOTED else f"{text[:NOTED]}…"
 
 
 def _thinned(steps: list[int], chosen: int) -> list[int]:

@@ -10,11 +10,12 @@
   const signed = (number) => (number > 0 ? `+${measure(number)}` : measure(number).replace("-", "−"));
   const tone = (number) => (number > 0 ? "up" : number < 0 ? "down" : "even");
 
-  /** What each reward, and each part of one, paid; nothing where that is what stands there already. */
+  /** What each reward, and each part of one, paid and logged; nothing where that is what stands there already. */
   const values = (answer, words) => {
-    if (answer.values.length < 2 && answer.values[0]?.value === answer.reward) return null;
+    if (answer.values.length < 2 && answer.values[0]?.value === answer.reward && !answer.noted.length) return null;
     const pay = ({ name, is_part: isPart, value }) => el("div", { class: isPart ? "part" : false }, el("dt", {}, name), el("dd", {}, value === null ? words.no_reward : measure(value)));
-    return el("details", {}, el("summary", {}, words.values), el("dl", {}, ...answer.values.map(pay)));
+    const said = ({ name, text }) => el("div", { class: "noted" }, el("dt", {}, name), el("dd", {}, text));
+    return el("details", {}, el("summary", {}, words.values), el("dl", {}, ...answer.values.map(pay), ...answer.noted.map(said)));
   };
 
   const answerRow = (answer, words) => el("tr", {},

@@ -67,7 +67,7 @@ def _moves(page: Page, controls: Controls, shared: Shared) -> list[Any]:
     )
     advanced = list(controls.advanced.values())
     wanted = [controls.kind, strategy, controls.effort]
-    moved = [controls.base, datasets, *advanced]
+    moved = [controls.base, datasets, rewards, *advanced]
     shown = [*moved, *controls.of_rewards]
     typing = [each.input for each in (datasets, rewards, model, controls.plain["name"], *advanced)]
     choosing = [each.input for each in wanted]
@@ -77,13 +77,13 @@ def _moves(page: Page, controls: Controls, shared: Shared) -> list[Any]:
     done = [
         rebased,
         refresh(controls.reset.click, partial(reset_advanced, page), wanted, advanced),
-        refresh(datasets.shown, partial(load, page), [datasets, rewards, model, *wanted], [datasets, rewards, model]),
+        refresh(datasets.shown, partial(load, page), [datasets, model, *wanted], [datasets, model]),
         refresh(rewards.shown, partial(load_rewards, page), rewards, rewards),
-    ]
+        refresh(shared.reward.change, partial(choose_reward, page), [shared.reward, *wanted[1:], *moved],
+                [controls.kind, *shown]),  # the Rewards page sends a dataset after it, then opens this one
+    ]  # fmt: skip
     sent = [
         refresh(shared.dataset.change, partial(choose_dataset, page), [shared.dataset, datasets], datasets),
-        refresh(shared.reward.change, partial(choose_reward, page), [shared.reward, rewards, *wanted[1:], *moved],
-                [controls.kind, rewards, *shown]),
         refresh(shared.again.change, partial(restore, page), shared.again,
                 [controls.kind, controls.effort, controls.base, *controls.of_rewards, *page.form.inputs]),
     ]  # fmt: skip
@@ -92,13 +92,12 @@ def _moves(page: Page, controls: Controls, shared: Shared) -> list[Any]:
     return [partial(gr.on, typing), *(each.then for each in (*done, *sent))]
 
 
-def load(page: Page, datasets: Shares, rewards: Shares, model: str, *wanted: str) -> tuple[Shares, Shares, Any]:
+def load(page: Page, datasets: Shares, model: str, *wanted: str) -> tuple[Shares, Any]:
     """List what is there now; with nothing chosen yet, choose the recipe's own datasets."""
     listed = listed_datasets(page.services, datasets)
     if not chosen_names(listed):
         listed = choose(listed, demo_datasets(Base(*wanted)))
-    models = gr.Dropdown(choices=model_choices(page.services, page.t), value=model)
-    return listed, load_rewards(page, rewards), models
+    return listed, gr.Dropdown(choices=model_choices(page.services, page.t), value=model)
 
 
 def load_rewards(page: Page, rewards: Shares) -> Shares:
@@ -110,16 +109,21 @@ def load_rewards(page: Page, rewards: Shares) -> Shares:
     return choose(listed, [share.name for share in recipe.grpo.rewards])
 
 
-def change_base(page: Page, kind: str, strategy: str, effort: str, base: Sequence[str], datasets: Shares,
-                *advanced: Any) -> list[Any]:  # fmt: skip
-    """Follow another recipe: what the person has set stays, everything else takes the new recipe's values."""
+def change_base(page: Page, kind: str, strategy: str, effort: str, *moved: Any) -> list[Any]:
+    """Follow another recipe: what the person has set stays, everything else takes the new recipe's values.
+
+    `moved` are the choices that the form showed so far, the datasets, the rewards, then the values in the fold.
+    """
+    base, datasets, rewards, *advanced = moved
     was, now = Base(*base), Base(kind, strategy, effort)
     before, after = base_spec(was), base_spec(now)
     if chosen_names(datasets) == set(demo_datasets(was)):
         datasets = choose(datasets, demo_datasets(now))
+    if kind == "grpo":
+        rewards = load_rewards(page, rewards)
     shown = zip(page.form.shown(before), page.form.shown(after), advanced, strict=True)
     values = [new if raw == old else raw for old, new, raw in shown]
-    return [now, datasets, *_updates(after, values), *_of_rewards(kind)]
+    return [now, datasets, rewards, *_updates(after, values), *_of_rewards(kind)]
 
 
 def show_vision_rate(strategy: str, lora_vision: bool) -> Any:
@@ -139,10 +143,12 @@ def choose_dataset(page: Page, wish: Wish | None, shares: Shares) -> Shares:
     return choose(listed_datasets(page.services, shares), [wish[0]] if wish else [])
 
 
-def choose_reward(page: Page, wish: Wish | None, rewards: Shares, strategy: str, effort: str, *moved: Any) -> list[Any]:
-    """Learn from the one reward that another tab sent here, with everything else as it was."""
+def choose_reward(page: Page, wish: Wish | None, strategy: str, effort: str, *moved: Any) -> list[Any]:
+    """Learn from the one reward that another tab sent here; which datasets from is left to the wish that follows."""
+    base, datasets, rewards, *advanced = moved
     listed = choose(listed_rewards(page.services, rewards, page.t), [wish[0]] if wish else [])
-    return ["grpo", listed, *change_base(page, "grpo", strategy, effort, *moved)]
+    now, _, *rest = change_base(page, "grpo", strategy, effort, base, datasets, listed, *advanced)
+    return ["grpo", now, gr.skip(), *rest]
 
 
 def preview(page: Page, kind: str, effort: str, *values: Any) -> tuple[dict[str, Any], Any, Any]:

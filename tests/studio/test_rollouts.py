@@ -68,7 +68,7 @@ def test_a_group_is_ranked_by_reward_with_what_no_reward_applied_to_last(folder:
     assert [each["text"] for each in row["answers"]] == ["square", "circle", "?"]
     assert row["answers"][0] == {
         "text": "square", "reward": 1.0, "advantage": 1.5, "tokens": 6, "is_cut": False,
-        "values": [{"name": "exact_match", "is_part": False, "value": 1.0}],
+        "values": [{"name": "exact_match", "is_part": False, "value": 1.0}], "noted": [],
     }  # fmt: skip
     assert row["turns"][0]["parts"] == [
         {"picture": {"of": "dataset/night", "name": "a.png"}}, {"text": "What is green?"}
@@ -85,6 +85,18 @@ def test_parts_of_rewards_are_told_from_rewards(folder: RunFolder):
         {"name": "mine", "is_part": False, "value": 1.0}, {"name": "mine/form", "is_part": True, "value": None}
     ]  # fmt: skip
     assert row["is_flat"]
+
+
+def test_what_a_reward_logged_of_an_answer_is_a_line_each(folder: RunFolder):
+    logged = answer("a", 1.0).model_copy(update={"noted": {"found": [1, 2], "said": HOSTILE, "long": "x" * 999}})
+    write_rollouts(folder.completions, 0, [group("r0", logged)])
+
+    (row,) = rollouts_page(folder, 0, 0)["rows"]
+
+    assert row["answers"][0]["noted"] == [
+        {"name": "found", "text": "[1, 2]"}, {"name": "said", "text": HOSTILE},
+        {"name": "long", "text": "x" * 300 + "…"},
+    ]  # fmt: skip
 
 
 def test_the_newest_drawing_is_shown_unless_another_is_asked_for(folder: RunFolder, client: TestClient):
