@@ -8,7 +8,7 @@ import yaml
 
 from backend.errors import NotFoundError
 from backend.spec.reading import spec_from
-from backend.spec.run import RunSpec
+from backend.spec.run import RunKind, RunSpec
 from backend.spec.strategies import StrategyName
 
 FOLDER = Path(__file__).parent
@@ -20,6 +20,7 @@ RECIPE_OF: dict[StrategyName, str] = {
     "llm_only": "llm_only",
     "lora_llm_full_vit": "lora_llm_full_vit",
 }
+GRPO = "grpo"  # the recipe of learning from rewards, whatever the strategy
 
 
 class Recipe(NamedTuple):
@@ -36,6 +37,11 @@ def recipe_names() -> list[str]:
     found = {path.stem for path in FOLDER.glob("*.yaml")}
     first = [name for name in RECIPE_OF.values() if name in found]
     return first + sorted(found - set(first))
+
+
+def recipe_for(kind: RunKind, strategy: StrategyName) -> str:
+    """The recipe that a form starts from."""
+    return RECIPE_OF[strategy] if kind == "sft" else GRPO
 
 
 def load_recipe(name: str) -> Recipe:

@@ -13,7 +13,7 @@
     rows: [], // as /api/runs lists them, newest first
     chosen: "", // whose tiles, log and notes are shown
     compared: new Set(), // whose curves are drawn beside the chosen one's
-    key: "loss",
+    key: "loss", // what the chart shows
     keys: ["loss"],
     keep: 0.6, // how much of the past the smoothed line keeps
     curves: new Map(), // run id -> {steps, values}
@@ -24,6 +24,7 @@
     colours: new Map(), // run id -> CSS variable
   };
   let cursor = "", seen = "", offset = -1, timer = 0, turn = 0;
+  const keyOf = { sft: "loss", grpo: "reward" }; // the metric that was last looked at, by what the chosen run learns from
 
   watcher.row = (id) => watcher.rows.find((row) => row.id === id);
   /** A run and those it went on from, newest first, each with the last step that counts of it. */
@@ -64,6 +65,7 @@
     if (id === watcher.chosen) return;
     Object.assign(watcher, { chosen: id, log: "", notes: [] });
     offset = -1;
+    followKind();
     watcher.redraw();
     watcher.soon();
   };
@@ -76,10 +78,18 @@
   };
 
   watcher.measure = (key) => {
-    watcher.key = key;
+    watcher.key = keyOf[watcher.row(watcher.chosen)?.kind || "sft"] = key;
     watcher.curves.clear();
     watcher.soon();
   };
+
+  /** Show what a run of that kind is judged by, unless the visitor looked at another metric of one. */
+  function followKind() {
+    const key = keyOf[watcher.row(watcher.chosen)?.kind] || watcher.key;
+    if (key === watcher.key) return;
+    watcher.key = key;
+    watcher.curves.clear();
+  }
 
   watcher.smooth = (keep) => {
     watcher.keep = keep;
@@ -105,13 +115,14 @@
       try {
         const answer = await ask();
         if (mine !== turn) return; // another choice was made meanwhile; its own tick is under way
-        take(answer);
         watcher.isReached = true;
+        take(answer);
       } catch {
         if (mine !== turn) return;
         watcher.isReached = false;
       }
       watcher.redraw();
+      if (mine !== turn) return; // what was told made another choice; its own tick is under way
     }
     const isBusy = watcher.rows.some(watcher.isActive);
     timer = setTimeout(tick, !watcher.isReached ? FAILED_MS : isBusy || !isSeen ? BUSY_MS : IDLE_MS);
@@ -127,6 +138,7 @@
   }
 
   function take({ list, curves, chosen }) {
+    const asked = watcher.key;
     if (list) {
       seen = list.version;
       watcher.rows = list.runs;
@@ -134,8 +146,10 @@
         if (!watcher.colours.has(row.id)) watcher.colours.set(row.id, `--st-run-${watcher.colours.size % COLOURS}`);
       }
       if (!watcher.row(watcher.chosen)) chooseFirst();
+      followKind(); // a run that another tab chose was not in the list yet
     }
-    takeCurves(curves);
+    if (watcher.key === asked) takeCurves(curves);
+    else watcher.soon();
     if (!chosen) return;
     watcher.notes = chosen.notes;
     offset = chosen.log.end;
@@ -170,14 +184,16 @@
   const badge = (row, words) => el("span", { class: `bdg ${STATE_CLASS[row.state] || ""}` }, words[`state.${row.state}`] || row.state);
   const share = (row) => (row.state === "finished" ? 1 : row.total_steps ? Math.min(1, row.step / row.total_steps) : 0);
   const took = (row) => (row.ended_at && row.started_at ? row.ended_at - row.started_at : null);
+  Object.assign(studio, { runBadge: badge, runTook: took }); // the tiles show the same
 
   function subtitle(row, words) {
-    const steps = row.total_steps ? fill(words.step_of, { step: count(row.step), total: count(row.total_steps) }) : null;
+    const kind = words[`kind.${row.kind}`], of = row.kind === "reward_check" ? words.row_of : words.step_of;
+    const steps = row.total_steps ? fill(of, { step: count(row.step), total: count(row.total_steps) }) : null;
     const waiting = words[`phase.${row.phase}`] || null;
-    if (row.state === "queued") return words.waiting;
-    if (!watcher.isActive(row)) return [steps, took(row) === null ? null : duration(took(row), words)].filter(Boolean).join(" · ");
+    if (row.state === "queued") return [kind, words.waiting].filter(Boolean).join(" · ");
+    if (!watcher.isActive(row)) return [kind, steps, took(row) === null ? null : duration(took(row), words)].filter(Boolean).join(" · ");
     const left = row.seconds_left === null ? null : fill(words.left, { time: duration(row.seconds_left, words) });
-    return [row.phase === "training" ? null : waiting, steps, left].filter(Boolean).join(" · ") || words["phase.loading"];
+    return [kind, ["training", "checking"].includes(row.phase) ? null : waiting || words["phase.loading"], steps, left].filter(Boolean).join(" · ");
   }
 
   /** The list: a button chooses a run, a box beside it draws its curve too. */
@@ -224,29 +240,6 @@
     watcher.attach(host, draw);
   };
 
-  /** The chosen run: its name, why it ended, and four numbers. */
-  studio.runTiles = (host, props) => {
-    const words = props.words;
-    const tile = (label, value, unit = "") => el("div", { class: "kpi" }, el("small", {}, label), el("strong", {}, value), unit ? el("span", {}, unit) : null);
-    watcher.attach(host, () => {
-      const row = watcher.row(watcher.chosen);
-      if (!row) return studio.redraw(host);
-      const isOver = !watcher.isActive(row);
-      const reason = row.reason ? el("div", { class: `why ${row.state}`, role: "status" }, el("b", {}, ...studio.prose(row.reason)), row.hint ? el("p", {}, ...studio.prose(row.hint)) : null) : null;
-      const time = isOver ? took(row) : row.seconds_left;
-      studio.redraw(host,
-        el("div", { class: "head" }, el("h2", {}, row.name), badge(row, words),
-          el("small", {}, [words[`strategy.${row.strategy}`], row.datasets.join(" + ")].filter(Boolean).join(" · "))),
-        reason,
-        el("div", { class: "kpis" },
-          tile(words.loss_now, measure(row.loss)),
-          row.exact_match === null ? null : tile(words.exact_match, studio.percent(row.exact_match)),
-          tile(words.step, count(row.step), row.total_steps ? `/ ${count(row.total_steps)}` : ""),
-          tile(words.speed, measure(row.samples_per_second), words.samples_per_second),
-          tile(isOver ? words.took : words.time_left, duration(time, words))));
-    });
-  };
-
   /** What happened to a metric, as a sentence. */
   function story(row, curve, words, label) {
     const finite = curve.values.filter((value) => value !== null);
@@ -260,21 +253,26 @@
     const words = props.words;
     const select = el("select"), range = el("input", { type: "range", min: 0, max: 0.98, step: 0.02, value: watcher.keep });
     const reset = el("button", { type: "button", class: "quiet" }, words.reset);
-    const host = el("div", { class: "chart", "aria-hidden": "true" }), blank = el("p", { class: "blank" }, words.blank), legend = el("ul", { class: "legend" });
+    const host = el("div", { class: "chart", "aria-hidden": "true" }), blank = el("p", { class: "blank" }), legend = el("ul", { class: "legend" });
     element.append(
       el("div", { class: "chart-bar" }, el("h2", { class: "ct" }, words.title), el("label", {}, words.metric, select), el("label", {}, words.smoothing, range), reset),
       el("div", { class: "stage" }, host, blank), legend);
-    const labelOf = (key) => words[`metric.${key}`] || key;
-    let chart = null, pointed = null, isReady = false;
+    const labelOf = (key) => words[`metric.${key}`] || ofReward(key) || key;
+    const ofReward = (key) => {
+      const [, name, end] = /^rewards\/(.+)\/(\w+)$/.exec(key) || [];
+      return name && words[`metric.of.${end}`] && fill(words[`metric.of.${end}`], { name });
+    };
+    let chart = null, pointed = null, isReady = false, isFailed = false;
     const visible = () => watcher.shown().filter((id) => watcher.curves.has(id)).reverse();
     const point = (step) => {
       pointed = step;
       tell();
     };
     const draw = () => {
-      studio.redraw(select, ...watcher.keys.map((key) => el("option", { value: key, selected: key === watcher.key }, labelOf(key))));
+      studio.redraw(select, ...[...new Set([...watcher.keys, watcher.key])].map((key) => el("option", { value: key, selected: key === watcher.key }, labelOf(key))));
       const shown = visible();
       blank.hidden = shown.some((id) => watcher.curve(id).steps.length);
+      blank.textContent = watcher.row(watcher.chosen)?.kind === "reward_check" ? words.blank_check : isFailed ? words.no_chart : words.blank;
       if (!chart && isReady && blank.hidden && studio.isSeen(host)) chart = studio.makeChart(host, { xLabel: words.step, onPoint: point });
       if (chart && studio.isSeen(host)) {
         chart.show(shown.map((id) => ({ id, name: watcher.row(id).name, colour: watcher.colours.get(id), ...watcher.curve(id) })), watcher.keep);
@@ -295,7 +293,10 @@
     Promise.all(CHART_SCRIPTS.map(studio.script)).then(() => {
       isReady = true;
       draw();
-    }, () => { blank.textContent = words.no_chart; });
+    }, () => {
+      isFailed = true;
+      draw();
+    });
   };
 
   /** Notes and log of the chosen run. The log follows its end, unless the reader has scrolled up. */

@@ -8,17 +8,21 @@ from studio.i18n import Translate
 from studio.islands.data import bubble_words
 from studio.islands.island import island
 
-PHASES = ("loading", "training", "evaluating", "saving")
+PHASES = ("loading", "training", "evaluating", "saving", "checking")
 METRICS = (  # what the programs report; another one is shown by its own name
     "loss", "eval_loss", "exact_match", "similarity", "box_iou", "grad_norm", "epoch", "language_rate", "merger_rate",
-    "vision_rate", "samples_per_second", "tokens_per_second",
+    "vision_rate", "samples_per_second", "tokens_per_second", "reward", "reward_std", "frac_reward_zero_std", "entropy",
+    "kl", "completions/mean_length", "completions/min_length", "completions/max_length", "completions/clipped_ratio",
+    "clip_ratio/region_mean", "clip_ratio/low_mean", "clip_ratio/high_mean", "cispo_clip_ratio", "vespo/phi_seq_mean",
+    "policy_loss", "entropy_coef",
 )  # fmt: skip
+OF_A_REWARD = ("mean", "std", "error_rate", "seconds")  # ends of metrics that each reward, or part of one, brings
 _SCRIPT = "runs.js"
 
 
 def run_list(t: Translate) -> gr.HTML:
     """List the runs and choose among them. Value: {id, state, has_model} of the chosen one."""
-    keys = ("compare", "compare_run", "unreached", "waiting", "step_of", "left", "none", "none_help")
+    keys = ("compare", "compare_run", "unreached", "waiting", "step_of", "row_of", "left", "none", "none_help")
     words = {key: t(f"runs.{key}") for key in keys} | _run_words(t)
     return island("runList", _SCRIPT, words, value={}, elem_id="run-list")
 
@@ -27,16 +31,38 @@ def run_tiles(t: Translate) -> gr.HTML:
     """The chosen run in numbers, and why it ended."""
     words = {
         key: t(f"tile.{key}")
-        for key in ("loss_now", "exact_match", "step", "speed", "samples_per_second", "time_left", "took")
+        for key in (
+            "loss_now",
+            "reward_now",
+            "flat",
+            "rows",
+            "exact_match",
+            "step",
+            "speed",
+            "samples_per_second",
+            "time_left",
+            "took",
+        )
     }
-    return island("runTiles", _SCRIPT, words | _run_words(t), elem_id="run-tiles")
+    return island("runTiles", "tiles.js", words | _run_words(t), elem_id="run-tiles")
 
 
 def run_chart(t: Translate) -> gr.HTML:
     """Curves of one metric, with a sentence for each."""
-    keys = ("title", "metric", "smoothing", "reset", "blank", "no_chart", "story", "story_none", "at_step")
+    keys = (
+        "title",
+        "metric",
+        "smoothing",
+        "reset",
+        "blank",
+        "blank_check",
+        "no_chart",
+        "story",
+        "story_none",
+        "at_step",
+    )
     words = {key: t(f"chart.{key}") for key in keys} | {"step": t("tile.step")}
-    words |= {f"metric.{key}": t(f"metric.{key}") for key in METRICS}
+    words |= {f"metric.{key}": t(f"metric.{key}") for key in (*METRICS, *(f"of.{end}" for end in OF_A_REWARD))}
     return island("runChart", _SCRIPT, words, elem_id="run-chart")
 
 
@@ -48,6 +74,15 @@ def run_answers(t: Translate) -> gr.HTML:
     return island("runAnswers", "answers.js", words, elem_id="run-answers")
 
 
+def run_rollouts(t: Translate) -> gr.HTML:
+    """Answers that the chosen run drew while it learned from rewards; they are fetched by the browser."""
+    keys = ("title", "step", "at", "untrained", "older", "newer", "newest", "search", "clear", "found", "found_more",
+            "found_none", "in.question", "in.gold", "in.answer", "gold", "reward", "advantage", "advantage_help",
+            "answer", "tokens", "cut", "no_reward", "flat", "values", "table", "back", "next", "where")  # fmt: skip
+    words = {key: t(f"rollouts.{key}") for key in keys} | bubble_words(t)
+    return island("runRollouts", "rollouts.js", words, elem_id="run-rollouts")
+
+
 def run_log(t: Translate) -> gr.HTML:
     """What the chosen run's program noted, and its log as it grows."""
     return island("runLog", _SCRIPT, {"title": t("run.log"), "log_empty": t("run.log_empty")}, elem_id="run-log")
@@ -56,5 +91,6 @@ def run_log(t: Translate) -> gr.HTML:
 def _run_words(t: Translate) -> dict[str, str]:
     words = {name: t(f"time.{name}") for name in ("seconds", "minutes", "hours", "days")}
     words |= {f"state.{state}": t(f"state.{state}") for state in STATES}
+    words |= {f"kind.{kind}": t(f"kind.{kind}") for kind in ("grpo", "reward_check")}
     words |= {f"phase.{phase}": t(f"phase.{phase}") for phase in PHASES}
     return words | {f"strategy.{name}": t(f"strategy.{name}.title") for name in STRATEGY_NAMES}

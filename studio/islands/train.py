@@ -18,6 +18,13 @@ def dataset_picker(t: Translate) -> gr.HTML:
     return island("datasetPicker", "train.js", words, tells, value=[], elem_id="datasets")
 
 
+def reward_picker(t: Translate) -> gr.HTML:
+    """Choose rewards and weights. Value: a list of {name, said, is_own, is_checked, weight, chosen}."""
+    words = {key: t(f"train.reward.{key}") for key in ("weight", "unchecked", "check", "more")}
+    words["label"] = t("train.rewards")
+    return island("rewardPicker", "reward_picker.js", words, ("input", "shown"), value=[], elem_id="rewards")
+
+
 def plan_panel(t: Translate) -> gr.HTML:
     """Show what pressing Start would do. Value: a plan as `studio.planning.plan` makes it."""
     keys = ("title", "part", "how", "trained", "rate", "command", "copy", "copied", "deepspeed", "problems")

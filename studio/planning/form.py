@@ -15,12 +15,20 @@ from pydantic_core import ErrorDetails
 from backend.errors import SpecError
 from backend.spec.knobs import Knob
 from backend.spec.reading import KNOBS
-from backend.spec.run import RunSpec
+from backend.spec.run import RunKind, RunSpec
 from backend.spec.strategies import Strategy
 from studio.i18n import Translate
 from studio.planning.preview import value_at
 
 ADVANCED = tuple(path for path, knob in KNOBS.items() if knob.advanced)
+PICKED = frozenset({"data.datasets", "grpo.rewards"})  # chosen from a list, each with a weight
+_OF_ADAPTERS = frozenset(path for path in KNOBS if path.startswith("strategy.") and path != "strategy.name")
+_OF_ANSWERS = frozenset({"batching.max_tokens"})  # only a run that is shown answers reads these
+_OF_DRY_RUNS = frozenset({"grpo.check_rows"})
+_DRY_RUN_READS = _OF_DRY_RUNS | {
+    "grpo.rewards", "grpo.generations", "grpo.temperature", "grpo.top_p", "grpo.top_k", "grpo.repetition_penalty",
+    "grpo.max_completion_tokens", "grpo.reward_seconds", "grpo.reward_memory_gb", "devices.gpus", "devices.threads",
+}  # fmt: skip
 _EMPTY = frozenset({"int_type", "float_type", "missing"})
 _NOT_A_NUMBER = frozenset({"int_parsing", "float_parsing"})
 
@@ -59,11 +67,11 @@ class Form:
         return list(self.components.values())
 
     def read(self, base: RunSpec, values: Sequence[Any]) -> Reading:
-        """Lay the values of `inputs` over `base`; knobs that the chosen strategy does not use keep the base's value."""
+        """Lay the values of `inputs` over `base`; knobs that such a run does not use keep the base's."""
         said = {path: from_component(KNOBS[path], raw) for path, raw in zip(self.components, values, strict=True)}
         try:
             table = self._table(base, said)
-            said = {path: value for path, value in said.items() if is_used(path, table)}
+            said = {path: value for path, value in said.items() if is_used(path, table, base.kind)}
             return Reading(base.with_values(said), ())
         except ValidationError as error:
             return Reading(None, tuple(problems_in_words(error, self.t)))
@@ -113,9 +121,14 @@ def draw(path: str, base: RunSpec, t: Translate, **shown: Any) -> Any:
     return gr.Textbox(max_lines=1, placeholder=t("form.automatic") if optional else None, **look)
 
 
-def is_used(path: str, table: Strategy) -> bool:
-    """Whether a strategy reads this knob: adapters' knobs without adapters, or a frozen part's rate, mean nothing."""
-    if path.startswith("strategy.") and path != "strategy.name":
+def is_used(path: str, table: Strategy, kind: RunKind = "sft") -> bool:
+    """Whether such a run reads this knob: without adapters theirs mean nothing, nor does a frozen part's rate."""
+    group = path.partition(".")[0]
+    if kind == "reward_check":
+        return path in _DRY_RUN_READS or group in ("name", "data", "model")
+    if path in _OF_DRY_RUNS or (group == "grpo" if kind == "sft" else path in _OF_ANSWERS):
+        return False
+    if path in _OF_ADAPTERS:
         return table.uses_lora
     part = {"optimiser.language_rate": "language", "optimiser.merger_rate": "merger", "optimiser.vision_rate": "vision"}
     return path not in part or table.how(part[path]) != "frozen"  # type: ignore[arg-type]
@@ -123,7 +136,7 @@ def is_used(path: str, table: Strategy) -> bool:
 
 def to_component(knob: Knob, value: Any) -> Any:
     """Turn a knob's value into what its component shows."""
-    if knob.path == "data.datasets":
+    if knob.path in PICKED:
         return [{"name": share.name, "weight": share.weight, "chosen": True} for share in value]
     if _kind(knob)[1]:  # a number that may be left out: Gradio's number field would turn nothing into 0
         return "" if value is None else f"{value:g}"
@@ -134,7 +147,7 @@ def to_component(knob: Knob, value: Any) -> Any:
 
 def from_component(knob: Knob, raw: Any) -> Any:
     """Turn what a component holds into the knob's value; nonsense is passed on, for the spec to refuse."""
-    if knob.path == "data.datasets":
+    if knob.path in PICKED:
         return _shares(raw)
     kind, optional = _kind(knob)
     if optional:
@@ -213,7 +226,7 @@ def _step(knob: Knob) -> float:
 
 
 def _shares(raw: Any) -> Any:
-    """The chosen rows of the dataset picker, each with its weight; anything else is passed on to be refused."""
+    """The chosen rows of a picker, each with its weight; anything else is passed on to be refused."""
     if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
         return raw
     return [{"name": row.get("name"), "weight": row.get("weight")} for row in raw if row.get("chosen")]

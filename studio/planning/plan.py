@@ -11,9 +11,10 @@ from backend.deepspeed_config import deepspeed_config
 from backend.errors import StudioError
 from backend.ids import slug
 from backend.recipes.efforts import Effort
-from backend.recipes.library import RECIPE_OF
+from backend.recipes.library import recipe_for
 from backend.recipes.resolve import resolve
 from backend.settings import Workspace
+from backend.spec.length import questions_per_drawing, steps_per_drawing
 from backend.spec.run import RunSpec
 from backend.spec.strategies import PARTS
 from studio.i18n import Translate
@@ -31,6 +32,7 @@ class Plan(NamedTuple):
     parts: list[dict[str, str]]  # part, way (frozen, full, lora), how in words, count, rate
     bar: str
     share: float  # of all parameters, 0 to 1
+    drawing: str  # questions and answers of one drawing, where it learns from rewards
     steps: str
     memory: str
     notes: list[str]  # what is worth knowing before it starts, e.g. rows that are too long
@@ -52,11 +54,12 @@ def plan_of(
     except StudioError:
         fitted = []  # what is missing is said among the problems
     total, trained = sum(row.total for row in rows), sum(row.trained for row in rows)
-    words = command_words(spec, RECIPE_OF[spec.strategy.name], effort)
+    words = command_words(spec, recipe_for(spec.kind, spec.strategy.name), effort)
     return Plan(
         parts=_parts(spec, rows, t),
         bar=t("plan.bar", trained=short(trained), total=short(total), share=percent(trained, total)) if total else "",
         share=min(1.0, trained / total) if total else 0.0,
+        drawing=_drawing(spec, t) if spec.kind == "grpo" else "",
         steps=_steps(spec, train_rows, fitted, t),
         memory=_memory(spec, rows, t),
         notes=_notes(spec, fitted, t),
@@ -68,12 +71,12 @@ def plan_of(
 
 def refused(problems: Sequence[Problem]) -> dict[str, Any]:
     """The plan of a form that makes no spec: only what to mend."""
-    return Plan([], "", 0.0, "", "", [], "", "", [problem.sentence for problem in problems])._asdict()
+    return Plan([], "", 0.0, "", "", "", [], "", "", [problem.sentence for problem in problems])._asdict()
 
 
 def suggested_name(spec: RunSpec) -> str:
-    """A name from what is learned and how: `receipts-lora`."""
-    names = [share.name for share in spec.data.datasets]
+    """A name from what is learned and how: `receipts-lora`, `receipts-grpo-lora`."""
+    names = [share.name for share in spec.data.datasets] + (["grpo"] if spec.kind == "grpo" else [])
     return slug("-".join([*names, spec.strategy.name.replace("_", "-")]), fallback="run")[:MAX_SUGGESTION]
 
 
@@ -132,8 +135,22 @@ def _steps(spec: RunSpec, train_rows: Mapping[str, int], fitted: Sequence[Fittin
     if not steps.samples:
         return ""
     passes = t("plan.pass") if steps.passes == 1 else t("plan.passes", passes=f"{steps.passes:g}")
-    numbers = {"samples": f"{steps.samples:,}", "passes": passes, "batch": f"{steps.samples_per_step:,}"}
-    return t("plan.steps.fixed" if steps.is_fixed else "plan.steps", steps=f"{steps.steps:,}", **numbers)
+    in_step = questions_per_drawing(spec) if spec.kind == "grpo" else steps.samples_per_step
+    numbers = {"samples": f"{steps.samples:,}", "passes": passes, "batch": f"{in_step:,}", "steps": f"{steps.steps:,}"}
+    if spec.kind == "grpo":
+        often = steps_per_drawing(spec)
+        numbers["often"] = t("plan.grpo.often", often=often) if often > 1 else ""
+    return t(f"plan{'.grpo' if spec.kind == 'grpo' else ''}.steps{'.fixed' if steps.is_fixed else ''}", **numbers)
+
+
+def _drawing(spec: RunSpec, t: Translate) -> str:
+    """How many answers a step learns from, and to how many questions."""
+    knobs, often = spec.grpo, steps_per_drawing(spec)
+    numbers = {"questions": f"{questions_per_drawing(spec):,}", "each": knobs.generations}
+    if often == 1:
+        return t("plan.grpo.step", answers=f"{spec.samples_per_step:,}", **numbers)
+    answers = spec.samples_per_step * knobs.reuse
+    return t("plan.grpo.drawing", answers=f"{answers:,}", often=often, step=f"{spec.samples_per_step:,}", **numbers)
 
 
 def _memory(spec: RunSpec, rows: list[TrainedPart], t: Translate) -> str:
@@ -152,6 +169,7 @@ def gigabytes(size: int) -> str:
 
 def _problems(spec: RunSpec, workspace: Workspace, t: Translate) -> list[str]:
     said = [] if spec.data.datasets else [t("problem.no_dataset")]
+    said += [t("problem.no_reward")] if spec.kind == "grpo" and not spec.grpo.rewards else []
     model = CATALOGUE.get(spec.model.base)
     if model is not None and model.download_bytes and model_folder(model.name, workspace) is None:
         wanted = {"title": model.title, "size": gigabytes(model.download_bytes), "licence": model.licence}

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 import yaml
 
 from backend.recipes.efforts import EFFORTS, Effort, with_effort
-from backend.recipes.library import RECIPE_OF, load_recipe, recipe_names
+from backend.recipes.library import load_recipe, recipe_for, recipe_names
+from backend.spec.inputs import DatasetShare
 from backend.spec.length import optimizer_steps, samples_in_pass, samples_per_step
 from backend.spec.reading import KNOBS
+from backend.spec.rewarding import GrpoKnobs, RewardShare
 from backend.spec.run import RunSpec
 
-OPTIONS = frozenset({"name", "data.datasets", "model.base"})  # knobs with an option of their own
+OPTIONS = frozenset({"name", "data.datasets", "model.base", "grpo.rewards"})  # knobs with an option of their own
 NORMAL_EFFORT: Effort = "balanced"  # what the command line takes when none is named
 
 
@@ -42,8 +44,10 @@ def command_words(spec: RunSpec, recipe: str, effort: Effort) -> list[str]:
     words = ["studio", "train", recipe]
     if effort != NORMAL_EFFORT:
         words += ["--effort", effort]
-    for share in spec.data.datasets:
-        words += ["--dataset", share.name if share.weight == 1 else f"{share.name}:{_as_text(share.weight)}"]
+    for reward in spec.grpo.rewards if spec.kind == "grpo" else ():
+        words += ["--reward", _weighted(reward)]
+    for dataset in spec.data.datasets:
+        words += ["--dataset", _weighted(dataset)]
     if spec.model.base != base.model.base:
         words += ["--model", spec.model.base]
     if spec.name:
@@ -56,6 +60,8 @@ def command_words(spec: RunSpec, recipe: str, effort: Effort) -> list[str]:
 
 def command_of_run(spec: RunSpec) -> list[str]:
     """The shortest command that starts a run like this one."""
+    if spec.kind == "reward_check":
+        return _check_words(spec)
     return command_words(spec, recipe_of(spec), effort_of(spec))
 
 
@@ -103,7 +109,25 @@ def value_at(spec: RunSpec, path: str) -> Any:
 
 def recipe_of(spec: RunSpec) -> str:
     """The recipe a spec names, or its strategy's where that one no longer ships."""
-    return spec.recipe if spec.recipe in recipe_names() else RECIPE_OF[spec.strategy.name]
+    return spec.recipe if spec.recipe in recipe_names() else recipe_for(spec.kind, spec.strategy.name)
+
+
+def _check_words(spec: RunSpec) -> list[str]:
+    """The words of a dry run; its command knows no weights, as it looks at rewards one by one."""
+    words, usual = ["studio", "reward", "check", *(share.name for share in spec.grpo.rewards)], GrpoKnobs()
+    for share in spec.data.datasets:
+        words += ["--dataset", share.name]
+    words += ["--checkpoint", spec.model.base]
+    for option, count, default in (
+        ("--limit", spec.grpo.check_rows, usual.check_rows), ("--samples", spec.grpo.generations, usual.generations),
+    ):  # fmt: skip
+        words += [option, str(count)] if count != default else []
+    return words
+
+
+def _weighted(share: DatasetShare | RewardShare) -> str:
+    """NAME, or NAME:WEIGHT."""
+    return share.name if share.weight == 1 else f"{share.name}:{_as_text(share.weight)}"
 
 
 def _as_text(value: Any) -> str:

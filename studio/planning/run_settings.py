@@ -7,32 +7,34 @@ from backend.recipes.efforts import with_effort
 from backend.recipes.library import load_recipe
 from backend.spec.inputs import DatasetShare
 from backend.spec.reading import KNOBS
+from backend.spec.rewarding import RewardShare
 from backend.spec.run import RunSpec
 from studio.i18n import Translate
-from studio.planning.form import is_used
+from studio.planning.form import PICKED, is_used
 from studio.planning.preview import command_of_run, effort_of, in_lines, recipe_of, value_at
 
-_OWN = frozenset({"name", "data.datasets"})  # every run has its own; a recipe says nothing about them
+_OWN = frozenset({"name"}) | PICKED  # every run has its own; a recipe says nothing about them
 
 
 def settings_of(spec: RunSpec, t: Translate) -> dict[str, Any]:
     """The knobs that mattered to a run, whether each differs from the recipe, and the command to repeat it."""
+    own = KNOBS if spec.kind == "reward_check" else _OWN  # a dry run follows no recipe
     base = with_effort(load_recipe(recipe_of(spec)).spec, effort_of(spec))
     rows = [
         {
             "label": t(f"knob.{path}.label"),
             "value": _shown(path, value_at(spec, path), t),
-            "is_changed": path not in _OWN and value_at(spec, path) != value_at(base, path),
+            "is_changed": path not in own and value_at(spec, path) != value_at(base, path),
         }
         for path in KNOBS
-        if path != "name" and is_used(path, spec.table)
+        if path != "name" and is_used(path, spec.table, spec.kind)
     ]
     return {"rows": rows, "command": in_lines(command_of_run(spec))}
 
 
 def _shown(path: str, value: Any, t: Translate) -> str:
     unit = KNOBS[path].unit
-    if path == "data.datasets":
+    if path in PICKED:
         return ", ".join(map(_share, value))
     if path == "strategy.name":
         return t(f"strategy.{value}.title")
@@ -50,6 +52,6 @@ def _shown(path: str, value: Any, t: Translate) -> str:
     return f"{text} {t(f'unit.{unit}')}" if unit else text
 
 
-def _share(share: DatasetShare) -> str:
+def _share(share: DatasetShare | RewardShare) -> str:
     version = f" @{share.sha256[:8]}" if share.sha256 else ""
     return f"{share.name}{version}" + (f" × {share.weight:g}" if share.weight != 1 else "")

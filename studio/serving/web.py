@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 
 from backend.settings import STATIC
 from studio.app import build
-from studio.routes import answers, datasets, media, metrics, rewards
+from studio.routes import answers, datasets, media, metrics, rewards, rollouts
 from studio.services import Services
 from studio.serving.guard import Guard
 from studio.serving.page_opening import PageOpening
@@ -44,7 +44,7 @@ def create_app(services: Services) -> FastAPI:
     async def without_slash() -> RedirectResponse:
         return RedirectResponse("zh/")
 
-    for routes in (metrics, answers, rewards, datasets, media):
+    for routes in (metrics, answers, rewards, datasets, media, rollouts):
         app.include_router(routes.router(services))
         app.include_router(routes.router(services), prefix="/zh")
     app = gr.mount_gradio_app(app, build(services, "zh"), path="/zh", **_mounting())

@@ -15,7 +15,7 @@ from backend.store.runs import MAX_NAME, MAX_NOTES
 from backend.store.views import RunView
 from studio.i18n import Translate
 from studio.islands.headings import card_head, page_head
-from studio.islands.runs import run_answers, run_chart, run_list, run_log, run_tiles
+from studio.islands.runs import run_answers, run_chart, run_list, run_log, run_rollouts, run_tiles
 from studio.islands.train import settings_table
 from studio.planning.run_settings import settings_of
 from studio.services import Services
@@ -108,6 +108,8 @@ def _chosen_run(t: Translate) -> tuple[Controls, gr.Button, Sure]:
         run_chart(t)
     with gr.Column(visible=False) as details:
         with gr.Column(elem_classes="card"):
+            run_rollouts(t)
+        with gr.Column(elem_classes="card"):
             run_answers(t)
         with gr.Column(elem_classes="card"):
             run_log(t)
@@ -141,7 +143,7 @@ def show(page: Page, choice: Choice, shown: str) -> list[Any]:
         "unqueue": view.state == "queued",
         "playground": view.is_over and view.folder.has_final_model,
         "resume": view.is_over and bool(resumable_names(view.folder)),
-        "again": True,
+        "again": view.spec.kind != "reward_check",  # the Rewards page begins dry runs
         "delete": view.is_over,
     }
     return [view.id, *texts, settings, *(gr.Button(visible=possible[verb]) for verb in VERBS), gr.Column(visible=True)]

@@ -7,14 +7,21 @@ import pytest
 from backend.errors import SpecError
 from backend.recipes.library import load_recipe
 from backend.spec.reading import KNOBS
-from backend.spec.run import RunSpec
+from backend.spec.run import RunKind, RunSpec
 from backend.spec.strategies import STRATEGIES, STRATEGY_NAMES
 from studio.i18n import LANGUAGES, catalogue, translator
-from studio.planning.form import ADVANCED, Form, draw, from_component, is_used, to_component
+from studio.planning.form import ADVANCED, PICKED, Form, draw, from_component, is_used, to_component
 from studio.planning.preview import value_at
 from tests.knob_values import NEEDED, OTHER_VALUES
 
 BASE = load_recipe("lora_llm_full_vit").spec  # every part is trained, so every knob is in use
+PAID = load_recipe("grpo").spec.with_values({"strategy.name": "lora_llm_full_vit"})
+OF_DRY_RUNS = {"grpo.check_rows"}
+
+
+def base_for(path: str) -> RunSpec:
+    """A run that reads this knob."""
+    return (PAID if path.startswith("grpo.") else BASE).with_values(NEEDED.get(path, {}))
 
 
 def drawn(base: RunSpec = BASE, language: str = "en") -> Form:
@@ -45,9 +52,9 @@ def test_a_knob_survives_the_way_to_its_component_and_back(path):
     assert spec != base
 
 
-@pytest.mark.parametrize("path", ADVANCED)
+@pytest.mark.parametrize("path", sorted(set(ADVANCED) - OF_DRY_RUNS))
 def test_the_drawn_form_reads_back_what_it_shows(path):
-    base = BASE.with_values(NEEDED.get(path, {}))
+    base = base_for(path)
     form = drawn(base)
     spec = base.with_values({path: OTHER_VALUES[path]})
 
@@ -114,14 +121,33 @@ def test_a_rate_is_offered_exactly_where_its_part_is_trained(name):
     assert is_used("strategy.lora_rank", table) == table.uses_lora
 
 
+@pytest.mark.parametrize("path", sorted(PICKED))
 @pytest.mark.parametrize("hostile", [None, 5, "x", {"name": 1}, [[1]], ["shapes"], [{"chosen": True}]])
-def test_w7_a_made_up_dataset_choice_is_refused_in_words_and_never_crashes(hostile):
-    form = Form({"data.datasets": None}, translator("en"))
+def test_w7_a_made_up_choice_is_refused_in_words_and_never_crashes(hostile, path):
+    form = Form({path: None}, translator("en"))
 
-    reading = form.read(BASE, [hostile])
+    reading = form.read(PAID, [hostile])
 
     assert reading.spec is None
-    assert reading.problems[0].path == "data.datasets"
+    assert reading.problems[0].path == path
+
+
+def test_a_knob_of_another_kind_of_learning_cannot_change_the_run():
+    shown, paid = drawn(), drawn(PAID)
+    values = dict(zip(ADVANCED, typed(shown, BASE), strict=True)) | {"grpo.generations": 3, "grpo.beta": -1}
+    more = dict(zip(ADVANCED, typed(paid, PAID), strict=True)) | {"batching.max_tokens": 4096, "grpo.check_rows": 3}
+
+    assert shown.read(BASE, list(values.values())).spec == BASE
+    assert paid.read(PAID, list(more.values())).spec == PAID
+
+
+def test_what_each_kind_of_run_reads():
+    read = {kind: {path for path in KNOBS if is_used(path, PAID.table, kind)} for kind in get_args(RunKind)}
+
+    assert not [path for path in read["sft"] if path.startswith("grpo.")]
+    assert set(KNOBS) - read["grpo"] == {"batching.max_tokens", "grpo.check_rows"}
+    assert {"grpo.check_rows", "grpo.rewards", "model.base"} <= read["reward_check"]
+    assert not [path for path in read["reward_check"] if path.startswith(("optimiser.", "strategy.", "saving."))]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

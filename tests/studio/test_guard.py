@@ -184,7 +184,8 @@ def test_w6_every_route_is_open_by_choice_or_closed(assembled: dict[str, list[st
     opened = {path for path in paths if GRADIO_PATHS.fullmatch(path) or STUDIO_PATHS.fullmatch(path)}
 
     assert opened == GRADIO_NEEDED | {f"/zh{path}" for path in GRADIO_NEEDED} | {
-        "/healthz", "/zh", "/api/curves", "/api/runs", "/api/runs/x/log", "/api/runs/x/answers", "/api/runs/x/check",
+        "/healthz", "/zh", "/api/curves", "/api/runs", "/api/runs/x/log", "/api/runs/x/answers", "/api/runs/x/rollouts",
+            "/api/runs/x/check",
             "/api/watch",
             "/api/datasets/x/rows",
         "/api/datasets/x/problems.csv", "/media/asked/x", "/media/dataset/x/x", "/ui-vendor/bokeh.min.js",

@@ -268,3 +268,25 @@ def test_the_chart_script_comes_from_the_installed_package_which_is_not_imported
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
 
     assert ran.stdout.splitlines() == ["200 True text/javascript; charset=utf-8", "False"]
+
+
+def test_each_kind_of_run_tells_what_it_is_and_what_it_is_judged_by(services, client):
+    folder, events = a_run(services, "run-a")
+    learn(services, folder, events, range(1, 3))
+    for run_id, kind in (("run-b", "grpo"), ("run-c", "reward_check")):
+        folder = RunFolder(services.workspace.output / run_id)
+        folder.path.mkdir()
+        spec = load_recipe("grpo").spec.with_values({"kind": kind, "data.datasets": [{"name": "shapes"}]})
+        services.runs.add(RunId(run_id), spec, 1_795_000_000.0)
+    events = EventWriter(services.workspace.output / "run-b" / "events.jsonl")
+    events.write("metric", 1, loss=0.1, reward=0.25, frac_reward_zero_std=0.75)
+    services.runs.ingest(RunFolder(services.workspace.output / "run-b"))
+
+    rows = {row["id"]: row for row in strict(client.get("/api/runs"))["runs"]}
+
+    told = {run_id: (row["kind"], row["rewards"], row["reward"], row["flat_share"]) for run_id, row in rows.items()}
+    assert told == {
+        "run-a": ("sft", [], None, None),
+        "run-b": ("grpo", ["exact_match"], 0.25, 0.75),
+        "run-c": ("reward_check", ["exact_match"], None, None),
+    }

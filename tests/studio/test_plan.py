@@ -7,6 +7,7 @@ import pytest
 from backend.catalog.models import CATALOGUE
 from backend.catalog.trained import trained_table
 from backend.recipes.library import RECIPE_OF, load_recipe
+from backend.rewards.store import RewardStore
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from studio.i18n import translator
@@ -46,6 +47,47 @@ def test_the_table_shows_what_the_module_table_trains(services, strategy):
     assert [part["rate"] != "–" for part in plan["parts"]] == [row.how != "frozen" for row in rows]
     assert plan["steps"] == "480 samples × 3 passes ÷ 8 a step ≈ 180 steps"
     assert plan["command"].startswith(f"studio train {RECIPE_OF[strategy]} \\\n  --dataset shapes")
+
+
+def paid(**changes: object) -> RunSpec:
+    named = {"data.datasets": [{"name": "shapes"}], "name": "receipts"}
+    return load_recipe("grpo").spec.with_values(named | changes)
+
+
+def test_learning_from_rewards_says_answers_questions_and_steps(services):
+    plan = plan_of(paid(), "balanced", ROWS, services.workspace, T)
+
+    assert plan["drawing"] == "128 answers a step: 16 questions, 8 answers to each"
+    assert plan["steps"] == "480 questions × 1.5 passes ÷ 16 a drawing ≈ 45 steps"
+    assert plan["command"].startswith("studio train grpo \\\n  --reward exact_match \\\n  --dataset shapes")
+
+
+def test_a_drawing_that_serves_several_steps_says_so(services):
+    plan = plan_of(paid(**{"grpo.reuse": 2, "grpo.iterations": 2}), "balanced", ROWS, services.workspace, T)
+
+    assert plan["drawing"] == (
+        "256 answers a drawing: 32 questions, 8 answers to each; 4 steps learn from them, 128 answers a step"
+    )
+    assert plan["steps"] == "480 questions × 1.5 passes ÷ 32 a drawing × 4 steps ≈ 92 steps"
+
+
+def test_no_reward_is_said_in_the_visitors_language(services):
+    plan = plan_of(paid(**{"grpo.rewards": []}), "balanced", ROWS, services.workspace, translator("zh"))
+
+    assert plan["problems"] == ["请至少选择一个奖励"]
+
+
+def test_a_reward_that_was_never_dry_run_stands_in_the_way_beside_everything_else(services):
+    RewardStore(services.workspace).save(
+        "mine", "def reward(completions, **columns):\n    return [1.0] * len(completions)\n"
+    )
+
+    problems = plan_of(paid(**{"grpo.rewards": [{"name": "mine"}]}), "balanced", ROWS, services.workspace, T)[
+        "problems"
+    ]
+
+    assert "`shapes`" in problems[0]
+    assert "`mine` was not dry-run" in problems[0]
 
 
 def test_a_model_that_is_not_here_says_its_size_its_licence_and_how_to_get_it(services):
@@ -95,6 +137,7 @@ def test_models_that_can_be_trained_now_stand_first(services):
 
 def test_a_suggested_name_tells_data_and_strategy():
     assert suggested_name(spec_of("lora_llm_full_vit")) == "shapes-lora-llm-full-vit"
+    assert suggested_name(paid()) == "shapes-grpo-lora"
 
 
 @pytest.mark.parametrize(("number", "said"), [(0, "0"), (999, "999"), (1_263_680, "1.26 M"), (3_754_622_976, "3.75 B")])
@@ -122,3 +165,12 @@ def test_a_runs_settings_are_its_own_and_mark_what_the_recipe_did_not_say():
     assert changed == {"LoRA rank": "64", "Learning rate, language": "0.0001"}
     assert "--set strategy.lora_rank=64" in table["command"]
     assert "Learning rate, vision" not in {row["label"] for row in table["rows"]}  # frozen in this strategy
+
+
+def test_a_dry_runs_settings_are_those_it_reads_and_follow_no_recipe():
+    table = settings_of(paid(kind="reward_check", **{"grpo.check_rows": 3}), T)
+
+    labels = {row["label"] for row in table["rows"]}
+    assert {"Rewards", "Rows of a dry run", "Model"} <= labels
+    assert not {"Epochs", "LoRA rank", "Loss"} & labels
+    assert not [row for row in table["rows"] if row["is_changed"]]

@@ -13,7 +13,7 @@ from backend.spec.run import RunSpec
 from studio.planning.preview import command_of_run, command_words, in_lines, planned_steps, studio_command
 from tests.knob_values import NEEDED, OTHER_VALUES
 
-OWN = {"name", "data.datasets", "model.base", "strategy.name"}  # knobs with an option of their own
+OWN = {"name", "data.datasets", "model.base", "strategy.name", "grpo.rewards"}  # knobs with an option of their own
 
 
 def spec_of(words: list[str]) -> RunSpec:
@@ -24,6 +24,9 @@ def spec_of(words: list[str]) -> RunSpec:
     spec = with_effort(load_recipe(words[2]).spec, given.get("--effort", "balanced"))
     shares = [value.partition(":") for name, value in options if name == "--dataset"]
     changes = {"data.datasets": [{"name": name, "weight": float(weight or 1)} for name, _, weight in shares]}
+    rewards = [value.partition(":") for name, value in options if name == "--reward"]
+    if rewards:
+        changes["grpo.rewards"] = [{"name": name, "weight": float(weight or 1)} for name, _, weight in rewards]
     if "--model" in given:
         changes["model.base"] = given["--model"]
     if "--name" in given:
@@ -43,9 +46,10 @@ def test_a_recipe_as_it_is_needs_no_set(recipe, effort):
 @pytest.mark.parametrize("path", sorted(set(OTHER_VALUES) - OWN))
 def test_a_changed_knob_travels_through_the_command(path):
     others = {knob: value for knob, value in NEEDED.get(path, {}).items() if knob != "strategy.name"}
-    spec = load_recipe("lora").spec.with_values(others | {path: OTHER_VALUES[path]})
+    recipe = "grpo" if path.startswith("grpo.") else "lora"
+    spec = load_recipe(recipe).spec.with_values(others | {path: OTHER_VALUES[path]})
 
-    words = shlex.split(studio_command(spec, "lora", "balanced"))
+    words = shlex.split(studio_command(spec, recipe, "balanced"))
 
     assert spec_of(words) == spec
     assert words.count("--set") == 1 + len(others)
@@ -85,6 +89,30 @@ def test_the_command_of_a_run_without_a_recipe_takes_the_recipe_of_its_strategy(
     spec = load_recipe("vit_only").spec.with_values({"recipe": ""})
 
     assert command_of_run(spec)[:3] == ["studio", "train", "vit_only"]
+
+
+def test_a_run_that_learns_from_rewards_names_them_with_their_weights():
+    spec = load_recipe("grpo").spec.with_values(
+        {"grpo.rewards": OTHER_VALUES["grpo.rewards"], "strategy.name": "full", "optimiser.epochs": 3.0}
+    )
+
+    words = command_of_run(spec)
+
+    assert words == [
+        "studio", "train", "grpo", "--effort", "best", "--reward", "box_iou:2", "--reward", "length:-0.5",
+        "--set", "strategy.name=full",
+    ]  # fmt: skip
+    assert spec_of(words) == spec
+
+
+def test_the_command_of_a_dry_run_is_the_one_that_looks_at_rewards():
+    spec = load_recipe("grpo").spec.with_values(
+        {"kind": "reward_check", "data.datasets": [{"name": "shapes"}], "grpo.check_rows": 3}
+    )
+
+    assert in_lines(command_of_run(spec)) == (
+        "studio reward check exact_match \\\n  --dataset shapes \\\n  --checkpoint demo \\\n  --limit 3"
+    )
 
 
 def test_steps_are_samples_times_passes_over_samples_a_step():
