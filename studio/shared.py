@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 Wish = tuple[str, float]  # what is wished, and when: the same wish twice is two wishes
+RewardWish = tuple[str, float, str]  # with the dataset to learn from; empty leaves that to the tab
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class Shared:
 
     tabs: gr.Tabs  # opened with `opened(...)`: "data", "train", "rewards", "runs" or "playground"
     dataset: gr.State  # Wish of Data to Train: this dataset
-    reward: gr.State  # Wish of Rewards to Train: learn from this reward
+    reward: gr.State  # RewardWish of Rewards to Train: learn from this reward, on this dataset
     again: gr.State  # Wish of Runs to Train: the settings of this run
     run_id: gr.State  # the run that Runs shows
     checkpoint: gr.State  # Wish of Runs to Playground: this model, as `resolve_checkpoint` takes it

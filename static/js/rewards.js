@@ -25,7 +25,7 @@
       const { chosen = "", own = null, ready = [] } = props.value || {};
       const ways = el("ul", { class: "begin" }, begin(chosen, "new"), begin(chosen, "compose"));
       if (!own) return studio.redraw(host, ways);
-      remember(chosen);
+      if (chosen) remember(chosen);
       studio.redraw(host, ways,
         el("h3", {}, words.own), own.length ? el("ul", { class: "own" }, ...own.map((each) => card(chosen, each))) : el("p", { class: "blank" }, words["own.none"]),
         el("h3", {}, words.ready_ones), el("ul", { class: "ready" }, ...ready.map((each) => card(chosen, each))));
@@ -38,8 +38,19 @@
       host.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
       tell.input();
     });
-    watch("value", draw);
-    if (!props.value?.chosen) props.value = { ...props.value, chosen: remembered() };
+    let isOpened = false;
+    const open = () => { // the first list says whether what was shown before is still there
+      const { own = null, ready = [], chosen = "", first = "" } = props.value || {};
+      if (isOpened || !own) return;
+      isOpened = true;
+      const wanted = chosen || remembered();
+      props.value = { ...props.value, chosen: [...own, ...ready].some(({ key }) => key === wanted) ? wanted : first };
+      tell.input();
+    };
+    watch("value", () => {
+      open();
+      draw();
+    });
     draw();
     studio.onOpened(host, tell.shown);
   };

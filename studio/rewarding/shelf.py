@@ -46,11 +46,12 @@ def template(t: Translate) -> str:
 
 
 def list_view(store: RewardStore, chosen: str, t: Translate) -> View:
-    """Everything to choose from. A key that names nothing any more gives way to the first."""
+    """Everything to choose from. A key that names nothing any more gives way to the first; no key leaves it open."""
     own = store.names()
     known = [NEW, COMPOSE, *map(key_of, (*library_names(), *own))]
     return {
-        "chosen": chosen if chosen in known else FIRST,
+        "chosen": chosen if chosen in known or not chosen else FIRST,
+        "first": FIRST,
         "own": [_own_card(store, name, t) for name in own],
         "ready": [
             {"key": key_of(name), "name": name, "said": t(f"reward.{name}.about"), "badge": "", "tone": ""}

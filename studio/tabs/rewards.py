@@ -21,6 +21,7 @@ from studio.rewarding.dry_runs import MOST_ANSWERS, MOST_ROWS, RECIPE, Asked, dr
 from studio.rewarding.keeping import Held, copy_name, keep
 from studio.rewarding.shelf import (
     COMPOSE,
+    FIRST,
     NEW,
     findings_view,
     head_view,
@@ -34,7 +35,7 @@ from studio.rewarding.shelf import (
     walls_said,
 )
 from studio.services import Services
-from studio.shared import Shared, Wish, opened
+from studio.shared import RewardWish, Shared
 from studio.wiring import act, refresh
 
 Value = dict[str, Any]
@@ -86,12 +87,11 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
             drawn, restore_button, walls = _editor(t)
             asked, run, train, report = _dry_run(t)
     editor = Editor(*(rewards, gr.State(Held()), *drawn, report))
-    wanted = gr.Textbox("", visible="hidden")  # opened once it is known what there is
     typed = [editor.held, editor.name, editor.code, editor.composer]
 
-    refresh(rewards.shown, partial(load, page), [rewards, asked[0], asked[3]], [rewards, wanted, *asked[::3], walls])
-    for trigger in (rewards.input, wanted.change):
-        refresh(trigger, partial(open_reward, page), [rewards, editor.held, editor.code, editor.composer], editor.all)
+    refresh(rewards.shown, partial(load, page), [rewards, *asked[::3]], [rewards, *asked[::3], walls])
+    opening = [rewards, editor.held, editor.code, editor.composer]
+    refresh(rewards.input, partial(open_reward, page), opening, editor.all)
     refresh(editor.code.input, partial(look_through, page), [editor.held, editor.code], editor.findings)
     refresh(editor.composer.input, partial(recompose, page), editor.composer, [editor.said, editor.code])
     act(editor.save.click, partial(save, page), typed, editor.all, t=t)
@@ -100,11 +100,7 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     act(restore_button.click, partial(restore, page), [editor.held, editor.versions], editor.all, t=t)
     act(run.click, partial(dry_run, page), [*typed, *asked], editor.all, t=t)
     refresh(report.done, partial(tell_result, page), editor.held, [rewards, editor.head])
-    handed = act(train.click, partial(train_with, page), [editor.held, editor.code], shared.reward, t=t)
-    followed = refresh(
-        handed.success, send_dataset, asked[0], shared.dataset
-    )  # after the reward: its recipe has others
-    refresh(followed.then, partial(opened, "train"), None, shared.tabs)
+    act(train.click, partial(train_with, page), [editor.held, editor.code, asked[0]], shared.reward, t=t)
 
 
 def _editor(t: Translate) -> tuple[list[Any], gr.Button, gr.Markdown]:
@@ -154,20 +150,20 @@ def _dry_run(t: Translate) -> tuple[list[Any], gr.Button, gr.Button, gr.HTML]:
 
 def load(page: Page, rewards: Value, dataset: str | None, model: str | None) -> list[Any]:
     """Offer what is there now: rewards, datasets, models; say what rewards are kept from."""
-    listed = list_view(page.store, str((rewards or {}).get("chosen", "")), page.t)
     names = [str(manifest.name) for manifest in page.services.datasets.manifests()]
     usual = next((name for name in load_recipe(RECIPE).demo_datasets if name in names), next(iter(names), None))
     models = present_choices(page.services, page.t)
     known = model if model in {reference for _, reference in models} else models[0][1] if models else None
     return [
-        listed, listed["chosen"], gr.Dropdown(choices=names, value=dataset if dataset in names else usual),
+        list_view(page.store, str((rewards or {}).get("chosen", "")), page.t),
+        gr.Dropdown(choices=names, value=dataset if dataset in names else usual),
         gr.Dropdown(choices=models, value=known), walls_said(page.t),
     ]  # fmt: skip
 
 
 def open_reward(page: Page, rewards: Value, held: Held, code: str | None, composer: Value) -> list[Any]:
     """Show the chosen reward; what was typed for another one is kept for later."""
-    key = list_view(page.store, str((rewards or {}).get("chosen", "")), page.t)["chosen"]
+    key = list_view(page.store, str((rewards or {}).get("chosen") or FIRST), page.t)["chosen"]
     drafts = held.with_draft(page.store, code or "")
     return _shown(page, key, drafts, composer=composer if held.is_composed and held.key == key else None)
 
@@ -231,19 +227,14 @@ def tell_result(page: Page, held: Held) -> tuple[Value, Value]:
     return list_view(page.store, held.key, page.t), head_view(page.store, held.key, page.t)
 
 
-def train_with(page: Page, held: Held, code: str | None) -> Wish:
-    """Wish that Train takes this reward. Raises StudioError for one that a run would refuse."""
+def train_with(page: Page, held: Held, code: str | None, dataset: str | None) -> RewardWish:
+    """Wish that Train takes this reward and the dataset. Raises StudioError for what a run would refuse."""
     name = name_of(held.key)
     if not name or not is_same(code or "", saved_text(page.store, held.key)):
         raise SpecError(page.t("rewards.save_first"), hint=page.t("rewards.save_first.hint"))
     if not page.store.is_checked(page.store.get(name)):
         raise RewardError(page.t("rewards.check_first", name=name), hint=page.t("rewards.check_first.hint"))
-    return name, time.time()
-
-
-def send_dataset(dataset: str | None) -> Any:
-    """Wish that Train takes the dataset that the reward was looked at with."""
-    return (dataset, time.time()) if dataset else gr.skip()
+    return name, time.time(), dataset or ""
 
 
 def _shown(

@@ -22,7 +22,7 @@ from studio.planning.picking import Shares, choose, chosen_names, listed_dataset
 from studio.planning.plan import plan_of, refused, suggested_name
 from studio.planning.preview import effort_of
 from studio.services import Services
-from studio.shared import Shared, Wish, opened
+from studio.shared import RewardWish, Shared, Wish, opened
 from studio.wiring import act, refresh
 
 
@@ -79,10 +79,10 @@ def _moves(page: Page, controls: Controls, shared: Shared) -> list[Any]:
         refresh(controls.reset.click, partial(reset_advanced, page), wanted, advanced),
         refresh(datasets.shown, partial(load, page), [datasets, model, *wanted], [datasets, model]),
         refresh(rewards.shown, partial(load_rewards, page), rewards, rewards),
-        refresh(shared.reward.change, partial(choose_reward, page), [shared.reward, *wanted[1:], *moved],
-                [controls.kind, *shown]),  # the Rewards page sends a dataset after it, then opens this one
-    ]  # fmt: skip
+    ]
     sent = [
+        refresh(shared.reward.change, partial(choose_reward, page), [shared.reward, *wanted[1:], *moved],
+                [controls.kind, *shown]),
         refresh(shared.dataset.change, partial(choose_dataset, page), [shared.dataset, datasets], datasets),
         refresh(shared.again.change, partial(restore, page), shared.again,
                 [controls.kind, controls.effort, controls.base, *controls.of_rewards, *page.form.inputs]),
@@ -143,12 +143,13 @@ def choose_dataset(page: Page, wish: Wish | None, shares: Shares) -> Shares:
     return choose(listed_datasets(page.services, shares), [wish[0]] if wish else [])
 
 
-def choose_reward(page: Page, wish: Wish | None, strategy: str, effort: str, *moved: Any) -> list[Any]:
-    """Learn from the one reward that another tab sent here; which datasets from is left to the wish that follows."""
+def choose_reward(page: Page, wish: RewardWish | None, strategy: str, effort: str, *moved: Any) -> list[Any]:
+    """Learn from the one reward that another tab sent here, on the dataset that came with it."""
+    name, _, dataset = wish or ("", 0.0, "")
     base, datasets, rewards, *advanced = moved
-    listed = choose(listed_rewards(page.services, rewards, page.t), [wish[0]] if wish else [])
-    now, _, *rest = change_base(page, "grpo", strategy, effort, base, datasets, listed, *advanced)
-    return ["grpo", now, gr.skip(), *rest]
+    listed = choose(listed_rewards(page.services, rewards, page.t), [name])
+    now, datasets, *rest = change_base(page, "grpo", strategy, effort, base, datasets, listed, *advanced)
+    return ["grpo", now, choose(listed_datasets(page.services, datasets), [dataset]), *rest]
 
 
 def preview(page: Page, kind: str, effort: str, *values: Any) -> tuple[dict[str, Any], Any, Any]:
