@@ -222,7 +222,7 @@ def test_the_reward_in_the_grpo_guide_works():
     assert lint(source) == []
     assert wants_text(source)
     assert [each and each["overall"] for each in paid] == [1.1, 0.1, 0.0, 0.0, None]
-    assert logged == {"rewards/codes_named": 0.8}
+    assert logged == {"codes_named": 0.8}
 
 
 def test_a_guide_without_its_title_is_refused():
