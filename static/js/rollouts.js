@@ -39,6 +39,7 @@
   studio.runRollouts = (host, props) => {
     const words = props.words, watcher = studio.watcher;
     let run = "", seenStep = null, step = LAST, start = 0, asked = 0, looked = 0, page = null, found = null, isOver = false, typing = 0;
+    let told = 0, isChoosing = true; // the newest drawing when the visitor last chose one; a choice that is not shown yet
     const button = (word) => el("button", { type: "button", class: "quiet" }, words[word]);
     const select = el("select"), older = button("older"), newer = button("newer"), newest = el("button", { type: "button", class: "newest" });
     const search = el("input", { type: "search", maxlength: "200", placeholder: words.search, "aria-label": words.search });
@@ -52,7 +53,7 @@
       studio.redraw(select, ...page.steps.map((value) => el("option", { value, selected: value === page.step }, name(value))));
       older.disabled = page.older === null;
       newer.disabled = page.newer === null;
-      newest.hidden = page.step === page.latest;
+      newest.hidden = page.latest <= told;
       newest.textContent = fill(words.newest, { step: count(page.latest) });
       studio.redraw(rows, ...page.rows.map((row) => group(row, words, `${words.table}: ${row.id}`)));
       pager.hidden = page.total <= PAGE;
@@ -89,7 +90,11 @@
         const answer = await fetched({ step, start });
         if (number !== asked) return;
         page = answer;
-        if (page.steps.length) step = page.step; // from now on this one, whatever comes
+        if (page.steps.length) {
+          step = page.step; // from now on this one, whatever comes
+          if (isChoosing) told = page.latest;
+          isChoosing = false;
+        }
         draw();
       } catch {
         // the watcher says that the server does not answer
@@ -97,6 +102,7 @@
     };
     const go = (wanted, place = 0) => {
       [step, start] = [wanted, Math.max(0, place)];
+      isChoosing = true;
       return load();
     };
     const look = async () => {
@@ -131,7 +137,7 @@
     });
 
     const forget = () => {
-      [run, seenStep, page, found] = ["", null, null, null];
+      [run, seenStep, page, found, isChoosing] = ["", null, null, null, true];
       asked += 1;
       looked += 1;
       host.hidden = true;

@@ -202,7 +202,7 @@
     const item = (row) => {
       const isChosen = row.id === watcher.chosen, isShown = isChosen || watcher.compared.has(row.id);
       return el("li", { class: `run${isChosen ? " chosen" : ""}` },
-        el("label", { class: "curve", title: words.compare, style: `--colour: var(${watcher.colours.get(row.id)})` },
+        row.kind === "reward_check" ? el("span", { class: "curve" }) : el("label", { class: "curve", title: words.compare, style: `--colour: var(${watcher.colours.get(row.id)})` },
           el("input", { type: "checkbox", "data-compare": row.id, checked: isShown, disabled: isChosen, "aria-label": fill(words.compare_run, { name: row.name }) }), el("span", { class: "swatch" })),
         el("button", { type: "button", class: "open", "data-choose": row.id, "aria-current": isChosen ? "true" : false },
           el("b", {}, row.name), el("small", {}, subtitle(row, words)),
@@ -263,7 +263,7 @@
       return name && words[`metric.of.${end}`] && fill(words[`metric.of.${end}`], { name });
     };
     let chart = null, pointed = null, isReady = false, isFailed = false;
-    const visible = () => watcher.shown().filter((id) => watcher.curves.has(id)).reverse();
+    const visible = () => watcher.shown().filter((id) => watcher.curves.has(id) && watcher.row(id).kind !== "reward_check").reverse();
     const point = (step) => {
       pointed = step;
       tell();

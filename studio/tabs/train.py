@@ -117,7 +117,8 @@ def change_base(page: Page, kind: str, strategy: str, effort: str, *moved: Any) 
     base, datasets, rewards, *advanced = moved
     was, now = Base(*base), Base(kind, strategy, effort)
     before, after = base_spec(was), base_spec(now)
-    if chosen_names(datasets) == set(demo_datasets(was)):
+    datasets = listed_datasets(page.services, datasets)  # the first list may still be on its way to the page
+    if chosen_names(datasets) in (set(), set(demo_datasets(was))):
         datasets = choose(datasets, demo_datasets(now))
     if kind == "grpo":
         rewards = load_rewards(page, rewards)
