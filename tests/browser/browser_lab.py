@@ -8,8 +8,8 @@ from playwright.sync_api import Page
 
 from tests.serving import Served, add_demo, start_serving, stop_serving
 
-__all__ = ["CHROMIUM", "QUIET", "WIDE", "Served", "Watched", "add_demo", "open_tab", "start_serving", "stop_serving",
-           "watch_over"]  # fmt: skip
+__all__ = ["CHROMIUM", "QUIET", "WIDE", "Served", "Watched", "add_demo", "open_tab", "set_knobs", "start_serving",
+           "stop_serving", "watch_over"]  # fmt: skip
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
@@ -39,3 +39,10 @@ def watch_over(watched: Watched) -> None:
 
 def open_tab(page: Page, name: str) -> None:
     page.locator(f"#nav [role=tab][data-tab-id='{name}']").click()
+
+
+def set_knobs(page: Page, values: dict[str, str]) -> None:
+    """Fill in settings of the Train page's open fold, by the names of their fields."""
+    for knob, value in values.items():
+        page.locator(f"#knob-{knob} input").fill(value)
+        page.locator(f"#knob-{knob} input").press("Tab")

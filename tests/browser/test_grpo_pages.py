@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from browser_lab import Served, add_demo, open_tab, start_serving, stop_serving
+from browser_lab import Served, add_demo, open_tab, set_knobs, start_serving, stop_serving
 from playwright.sync_api import Page, expect
 
 from backend.conversation import Message
@@ -20,7 +20,7 @@ from studio.serving.demo_preparation import PREPARED
 pytestmark = pytest.mark.browser
 
 HOSTILE = "<img src=x onerror=alert(1)> ${alert(2)} {{name}} `x`"
-SMALL = {"optimiser-max_steps": 3, "batching-batch_size": 16, "evaluation-rows": 4, "grpo-generations": 4}
+SMALL = {"optimiser-max_steps": "3", "batching-batch_size": "16", "grpo-generations": "4"}
 SEEDED = "20260101-000000-seeded"
 
 
@@ -156,28 +156,14 @@ def test_what_only_one_kind_of_learning_reads_is_hidden_from_the_other(page: Pag
     expect(page.locator("#rewards")).to_be_hidden()
 
 
-@pytest.mark.torch
-def test_from_a_reward_to_ranked_answers(page: Page, served: Served):
+def test_the_plan_says_how_many_answers_a_step_draws_and_the_command_names_the_rewards(page: Page):
     open_tab(page, "train")
     page.get_by_role("radio", name=re.compile("^Rewards you set")).check()
     page.locator("#rewards [data-name='length']").check()
     page.locator("#rewards [data-weight='length']").fill("0.5")
     page.locator("#rewards [data-weight='length']").press("Tab")
     page.locator("#advanced > button").click()
-    for knob, value in SMALL.items():
-        page.locator(f"#knob-{knob} input").fill(str(value))
-        page.locator(f"#knob-{knob} input").press("Tab")
+    set_knobs(page, SMALL)
+
     expect(page.locator("#plan")).to_contain_text("16 answers a step: 4 questions, 4 answers to each")
     expect(page.locator("#plan .command pre")).to_contain_text("--reward length:0.5")
-    page.locator("#start").click()
-
-    run = page.locator(".run.chosen", has_text="night-shapes-grpo-lora")
-    expect(run).to_contain_text("finished", timeout=180_000)
-    expect(page.locator("#run-chart .legend")).to_contain_text(re.compile("reward .* over 3 steps"))
-    page.locator("#run-rollouts").get_by_role("button", name="Older").click()
-    rows = page.locator("#run-rollouts article").first.locator("tbody tr")
-    expect(rows).to_have_count(4)
-    earned = [float(text) for text in rows.locator(".reward").all_inner_texts()]
-    assert earned == sorted(earned, reverse=True)
-    rows.first.locator("summary").click()
-    expect(rows.first.locator("dl")).to_contain_text(re.compile("exact_match.*length"))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from browser_lab import Served, Watched, open_tab
+from browser_lab import Served, Watched, open_tab, set_knobs
 from playwright.sync_api import Page, expect
 
 from backend.rewards.store import RewardStore
@@ -12,6 +12,7 @@ from backend.rewards.store import RewardStore
 pytestmark = [pytest.mark.browser, pytest.mark.torch]
 
 DRY_RUN_MS = 180_000
+SMALL = {"optimiser-max_steps": "3", "batching-batch_size": "16", "evaluation-rows": "4", "grpo-generations": "4"}
 HOSTILE = "<img src=x onerror=alert(1)> ${alert(2)} {{name}}"
 BAD = """def reward(completions: list[str], answer: list[str], **columns) -> list[float]:
     return [1.0 if given in gold else 0.0 for given, gold in zip(completions, answer, strict=True)]
@@ -94,6 +95,21 @@ def test_a_reward_that_pays_for_nothing_is_found_out_mended_and_trained_with(pag
 
     expect(page.locator("#nav [role=tab][data-tab-id=train]")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#datasets [data-name=shapes]")).to_be_checked()
+    expect(page.locator("#rewards [data-name=contains]")).to_be_checked()
+    page.locator("#advanced > button").click()
+    set_knobs(page, SMALL)
+    expect(page.locator("#plan .command pre")).to_contain_text("--reward contains")
+    page.locator("#start").click()
+
+    expect(page.locator(".run.chosen")).to_contain_text("finished", timeout=DRY_RUN_MS)
+    expect(page.locator("#run-chart .legend")).to_contain_text(re.compile("reward .* over 3 steps"))
+    page.locator("#run-rollouts").get_by_role("button", name="Older").click()
+    rows = page.locator("#run-rollouts article").first.locator("tbody tr")
+    expect(rows).to_have_count(4)
+    earned = [float(text) for text in rows.locator(".reward").all_inner_texts()]
+    assert earned == sorted(earned, reverse=True)
+    rows.first.locator("summary").click()
+    expect(rows.first.locator("dl")).to_contain_text("contains")
 
 
 def test_what_a_dry_run_found_is_there_after_a_reload_with_the_line_that_failed(page: Page):
