@@ -41,13 +41,16 @@ TOGETHER = {
 
 @pytest.fixture(scope="module")
 def runs(lab: Lab):
-    alone = lab.train({name: lab.rewarded(changes) for name, changes in ALONE.items()})
+    def trained(specs, processes: int = 1):
+        found = lab.train({f"grpo {name}": spec for name, spec in specs.items()}, processes)
+        return {name.removeprefix("grpo "): folder for name, folder in found.items()}
+
+    alone = trained({name: lab.rewarded(changes) for name, changes in ALONE.items()})
     shared = {name: lab.rewarded({"devices.processes": 2} | changes) for name, changes in TOGETHER.items()}
-    together = lab.train(shared, processes=2)
     further = lab.rewarded(ALONE["evaluated and saved"]).model_copy(
-        update={"resumed_from": "evaluated-and-saved/checkpoint-2"}
+        update={"resumed_from": "grpo-evaluated-and-saved/checkpoint-2"}
     )
-    return alone | together | lab.train({"resumed": further})
+    return alone | trained(shared, processes=2) | trained({"resumed": further})
 
 
 @pytest.mark.parametrize("name", [*ALONE, *TOGETHER])
