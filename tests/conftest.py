@@ -19,13 +19,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TOGETHER = (  # the longest first, so that no worker is left alone with it at the end
     "tests/studio/",
+    "tests/rewards/test_worker.py",
     "tests/launcher/test_chat.py",
     "tests/training/",
     "tests/road/test_command_line.py",
+    "tests/road/test_rewards.py",
     "tests/road/test_wrong_doors.py",
     "tests/browser/test_journey.py",
     "tests/browser/test_train_and_runs.py",
     "tests/browser/test_rewards_page.py",
+    "tests/browser/test_grpo_pages.py",
     "tests/browser/test_look.py",
     "tests/browser/test_data.py",
     "tests/browser/test_playground.py",

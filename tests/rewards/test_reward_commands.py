@@ -17,7 +17,7 @@ from backend.rewards.store import RewardStore
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
-from studio.cli import doors
+from studio.cli import doors, output
 from studio.cli.main import app
 from studio.cli.reward_report import isolation_line
 from tests.datasets.dataset_lab import folder_of, many
@@ -44,8 +44,9 @@ def workspace(tmp_path, monkeypatch) -> Iterator[Workspace]:
 
 
 @pytest.fixture
-def studio(workspace) -> Studio:
-    return lambda *words: CliRunner().invoke(app, ["reward", *words], env={"COLUMNS": "200"})
+def studio(workspace, monkeypatch) -> Studio:
+    monkeypatch.setattr(output.console, "_width", 200)  # a worker of xdist has another
+    return lambda *words: CliRunner().invoke(app, ["reward", *words])
 
 
 @pytest.fixture

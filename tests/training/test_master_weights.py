@@ -22,7 +22,7 @@ import deepspeed, torch
 from backend.model.parts import optimiser_groups
 from backend.training.distributed import join_group, leave_group
 from backend.training.engine import forget_dry_step
-from backend.training.sft import BETAS
+from backend.training.trainer import BETAS
 STEPS, RATE = 100, 1e-5
 config = json.loads(sys.argv[1])
 chance = torch.Generator().manual_seed(0)
