@@ -26,12 +26,13 @@ class Collator:
             needs_picture: every pass must run the vision tower. Processes that share its gradients or its weights wait
                 for each other there, so one whose samples are all text would stop the others for ever.
         """
-        self._blank, self._form, self._needs_picture = encoder.blank(), pack if packing else pad, needs_picture
+        self.blank, self.needs_picture = encoder.blank(), needs_picture
+        self._form = pack if packing else pad
 
     def __call__(self, samples: list[Sample]) -> Batch:
         """Make one batch, as `pack` or `pad` returns it, with `counts` (2,): samples and tokens that are no filler."""
-        is_blind = self._needs_picture and not any(len(sample.grids) for sample in samples)
-        batch = self._form([*samples, self._blank] if is_blind or not samples else samples)
+        is_blind = self.needs_picture and not any(len(sample.grids) for sample in samples)
+        batch = self._form([*samples, self.blank] if is_blind or not samples else samples)
         tokens = sum(sample.tokens for sample in samples)
         return batch | {"counts": torch.tensor([len(samples), tokens], dtype=torch.float64)}
 

@@ -1,5 +1,7 @@
 """A run's own copy of its rewards: what was dry-run is what pays, whatever is edited later."""
 
+import hashlib
+
 from backend.jsonl import write_atomically
 from backend.rewards.contract import RewardSource
 from backend.rewards.store import RewardStore
@@ -24,9 +26,8 @@ def put_sources(spec: RunSpec, folder: RunFolder, workspace: Workspace) -> None:
     store = RewardStore(workspace)
     for share in spec.grpo.rewards:
         inherited = parent.rewards / f"{share.name}.py" if parent else None
-        if inherited is not None and inherited.is_file():
-            content = inherited.read_bytes()
-        else:
+        content = inherited.read_bytes() if inherited is not None and inherited.is_file() else b""
+        if hashlib.sha256(content).hexdigest() != share.sha256:
             content = _source(store, share.name, share.sha256).text.encode()
         write_atomically(folder.rewards / f"{share.name}.py", content)
 

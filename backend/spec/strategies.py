@@ -52,6 +52,11 @@ class Strategy:
         return "|".join(f"({LORA_TARGETS[part]})" for part in LORA_TARGETS if self.how(part) == "lora")
 
     @property
+    def learns_in_full(self) -> bool:
+        """Whether some part learns by itself rather than through adapters."""
+        return "full" in (self.vision, self.merger, self.language, self.head)
+
+    @property
     def is_whole(self) -> bool:
         """Whether a checkpoint is a complete model rather than an adapter (with or without vision weights)."""
         return not self.uses_lora

@@ -43,9 +43,14 @@ def grpo_arguments(spec: RunSpec, folder: RunFolder, precision: Precision, steps
         top_entropy_quantile=knobs.top_entropy,
         entropy_coef=knobs.entropy_bonus,
         reward_weights=[share.weight for share in knobs.rewards],
-        generation_kwargs={"use_cache": True},  # the model's own configuration says no, for its training
+        generation_kwargs=_drawing_of(spec),
         use_vllm=knobs.vllm == "colocate",
     )
+
+
+def _drawing_of(spec: RunSpec) -> dict[str, Any]:
+    """What drawing needs besides: the model's own configuration says no to a cache; vLLM has its own."""
+    return {"use_cache": True} if spec.grpo.vllm == "off" else {}
 
 
 def checkpointing(spec: RunSpec) -> dict[str, Any]:

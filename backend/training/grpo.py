@@ -16,10 +16,11 @@ from trl.models.utils import unwrap_model_for_generation
 
 from backend.model.drawn import score_answers
 from backend.model.encoder import Encoder, Sample
-from backend.model.features import Features, features_of, may_share, tower_is_frozen
+from backend.model.features import Features, features_of, may_share, takes_features, tower_is_frozen
 from backend.model.generating import left_padded
 from backend.model.packing import Collator
 from backend.model.pictures import open_picture, sized_picture
+from backend.rewards.client import describe
 from backend.spec.run import RunSpec
 from backend.training.asking import Question
 from backend.training.groups import GroupBatches
@@ -72,6 +73,7 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         self._features: dict[int, Features] = {}  # by such a place, while the tower is frozen
         self._scored: torch.Tensor = torch.empty(0)  # places in `_asked` of the answers a forward pass is about
         self._answers: list[str] = []  # to them
+        self._drawn: list[list[int]] = []  # their tokens
         self._complained: list[str] = []
         dtypes = {name: parameter.dtype for name, parameter in arguments["model"].named_parameters()}
         super().__init__(
@@ -92,6 +94,10 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
     def begin(self, step: int) -> None:
         """Draw anew where a whole run would have: TRL counts passes from 0."""
         self._step = step * self.args.gradient_accumulation_steps
+
+    def notes(self) -> list[str]:
+        """What the reward workers are kept from here. Raises SpecError where that is less than was asked for."""
+        return [f"Rewards run apart: {describe(self._paid[0].worker.isolation)}"]
 
     def complaints(self) -> list[str]:
         """Each mistake of each reward, the first time it is made."""
@@ -117,11 +123,11 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
             [columns_of(question, self._spec) for question in questions]
         )
         output["places"] = torch.arange(len(inputs))
-        self._count(output)
+        self._count()
         weights = [share.weight for share in self._spec.grpo.rewards]
         self._keep(
             self.state.global_step,
-            drawn_answers(inputs, output, self._paid, weights, self._answers, self.eos_token_ids),
+            drawn_answers(inputs, output["advantages"].tolist(), self._paid, weights, self._kept()),
         )
         return output
 
@@ -143,8 +149,8 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
             torch.no_grad(),
         ):  # fmt: skip
             features = self._look(model, range(len(self._asked)), is_gathered=True)
-            if features is not None and tower_is_frozen(model):
-                self._features = dict(zip(self._distinct, features, strict=True))
+            if takes_features(model) and tower_is_frozen(model):  # also without pictures: no process may look again
+                self._features = dict(zip(self._distinct, features or [()] * len(self._asked), strict=True))
             filler, device = self._encoder.tokenizer.pad_token_id, self.accelerator.device
             made = model.generate(
                 **left_padded(self._asked, filler, device, features), generation_config=self.generation_config
@@ -155,14 +161,17 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
         """As TRL does; then let all processes know alike whether a reward keeps failing."""
         self._answers = [completion[0]["content"] for completion in completions]
+        self._drawn = completion_ids_list
         paid: torch.Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-        streaks = torch.tensor([reward.failed_in_a_row for reward in self._paid], device=self.accelerator.device)
+        told: list[Any] = [[(reward.failed_in_a_row, reward.last_mistake) for reward in self._paid]]
         if self.args.world_size > 1:
-            distributed.all_reduce(streaks, op=distributed.ReduceOp.MAX)
-        for reward, streak in zip(self._paid, streaks.tolist(), strict=True):
+            mine, told = told[0], [None] * self.args.world_size
+            distributed.all_gather_object(told, mine)
+        for number, reward in enumerate(self._paid):
+            streak = max(process[number][0] for process in told)
+            reward.last_mistake = next((process[number][1] for process in told if process[number][1]), "")
             if streak >= self._spec.grpo.failed_batches:
-                said = reward.last_mistake or "see the log of the process that reports it"
-                self.gave_up = f"Reward `{reward.__name__}` failed {streak} batches in a row: {said}"
+                self.gave_up = f"Reward `{reward.__name__}` failed {streak} batches in a row: {reward.last_mistake}"
         return paid
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
@@ -214,7 +223,12 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         end = next((place for place, token in enumerate(tokens) if token in self.eos_token_ids), len(tokens))
         return tokens[: end + 1]
 
-    def _count(self, output: dict[str, Any]) -> None:
+    def _kept(self) -> list[tuple[str, int, bool]]:
+        """Text, tokens and whether it was cut, of each answer of the newest drawing."""
+        cut = [not ids or ids[-1] not in self.eos_token_ids for ids in self._drawn]
+        return [(text, len(ids), is_cut) for text, ids, is_cut in zip(self._answers, self._drawn, cut, strict=True)]
+
+    def _count(self) -> None:
         """Add the answers of a drawing to what the next step is said to have seen."""
-        tokens = sum(sample.tokens for sample in self._asked) + int(output["completion_mask"].sum())
+        tokens = sum(sample.tokens for sample in self._asked) + sum(len(ids) for ids in self._drawn)
         self.tally.count(len(self._asked), tokens)

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from backend.conversation import Message
-from backend.errors import SpecError
+from backend.errors import SpecError, StudioError
 from backend.rewards.client import RewardWorker, WorkerLimits
-from backend.rewards.contract import RewardBatch, RewardSource, Scores
+from backend.rewards.contract import Failure, RewardBatch, RewardSource, Scores
 from backend.runs.folder import RunFolder
 from backend.runs.records import FOLDER_MARKER, RUN_MARKER
 from backend.spec.run import RunSpec
@@ -53,11 +53,19 @@ class PaidReward:
             step=getattr(trainer_state, "global_step", 0),
             total_steps=max(0, getattr(trainer_state, "max_steps", 0)),
         )
-        self.last = scores = self._worker.score(batch)
+        self.last = scores = self._scored(batch)
         self._count(scores)
         if log_metric is not None:
             self._log(scores, log_metric)
         return list(scores.values)
+
+    def _scored(self, batch: RewardBatch) -> Scores:
+        """A worker that cannot start again is a failed batch: an error here would leave other processes waiting."""
+        try:
+            return self._worker.score(batch)
+        except StudioError as error:
+            lost = Failure(kind="died", message=error.message)
+            return Scores(values=(None,) * len(batch.completions), failure=lost)
 
     def close(self) -> None:
         """End its worker."""
@@ -105,7 +113,7 @@ def _source(folder: RunFolder, name: str, sha256: str) -> RewardSource:
     path = folder.rewards / f"{name}.py"
     if not path.is_file():
         raise SpecError(f"The run's folder holds no reward `{name}`", hint="Start the run again")
-    source = RewardSource(name, path.read_text(encoding="utf-8"), "own")
+    source = RewardSource(name, path.read_bytes().decode(), "own")  # line ends as they are
     if sha256 and source.sha256 != sha256:
         raise SpecError(f"Reward `{name}` in the run's folder was changed", hint="Start the run again")
     return source

@@ -53,6 +53,8 @@ def train(folder: RunFolder, events: EventWriter | None) -> None:
     with maker.made(reporter) as trainer:
         reporter.take(trainer)
         _say_what(teller, spec, rows, trainer.model, precision)
+        for text in trainer.notes():
+            teller.say("note", 0, level="info", text=text)
         trainer.train(resume_from_checkpoint=_state_of(spec, workspace))
         _finish(trainer, reporter, checkpoints, teller)
 

@@ -138,7 +138,8 @@ class Reporter(TrainerCallback):
     def _give_up(self, state: TrainerState) -> None:
         """End the run with a checkpoint and the reason, rather than learn from noise for the rest of the night."""
         self._save(state)
-        hint = f"Correct the reward and dry-run it; `{self._checkpoints.written}` holds what was learned before"
+        kept = self._checkpoints.written
+        hint = f"Correct the reward, dry-run it and start again; `{kept}` holds what was learned until then"
         raise RewardError(self._running.gave_up, hint=hint)
 
     def _warn(self, step: int, alarms: list[str]) -> None:

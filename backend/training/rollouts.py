@@ -35,31 +35,27 @@ def columns_of(question: Question, spec: RunSpec) -> dict[str, Any]:
 
 
 def drawn_answers(
-    places: Sequence[int], output: dict[str, Any], rewards: Sequence[PaidReward], weights: Sequence[float],
-    texts: Sequence[str], ends: Sequence[int],
+    places: Sequence[int], advantages: Sequence[float], rewards: Sequence[PaidReward], weights: Sequence[float],
+    answers: Sequence[tuple[str, int, bool]],
 ) -> Drawn:  # fmt: skip
     """This process' answers of one drawing.
 
     Args:
         places: of each answer's question.
-        output: what TRL made of the drawing, in the same order.
+        advantages: of each answer.
         rewards: as they were called last.
         weights: of each reward.
-        texts: the answers.
-        ends: tokens of which an answer ends with one, unless it was cut.
+        answers: text, tokens and whether it was cut.
     """
     drawn: Drawn = []
-    for number, (place, text) in enumerate(zip(places, texts, strict=True)):
-        own = output["completion_ids"][number][output["completion_mask"][number].bool()].tolist()
+    for number, (place, (text, tokens, is_cut)) in enumerate(zip(places, answers, strict=True)):
         values = {reward.__name__: reward.last.values[number] for reward in rewards}
         parts = {f"{reward.__name__}/{part}": found[number]
                  for reward in rewards for part, found in reward.last.parts.items()}  # fmt: skip
-        advantage = float(output["advantages"][number])
         noted = {column: found[number] for reward in rewards for column, found in reward.last.columns.items()}
-        is_cut = not own or own[-1] not in ends
         answer = RolloutAnswer(
-            text=text, reward=total_of(list(values.values()), weights), values=values | parts, advantage=advantage,
-            tokens=len(own), is_cut=is_cut, noted=noted,
+            text=text, reward=total_of(list(values.values()), weights), values=values | parts,
+            advantage=advantages[number], tokens=tokens, is_cut=is_cut, noted=noted,
         )  # fmt: skip
         drawn.append((place, answer))
     return drawn

@@ -53,6 +53,10 @@ class StudioTrainer:
     def begin(self, step: int) -> None:
         """Be told, before the first step, how many were done before."""
 
+    def notes(self) -> list[str]:
+        """What the run should say of itself before its first step."""
+        return []
+
     def complaints(self) -> list[str]:
         """What went wrong since the last time this was asked, in words; on the first process only."""
         return []

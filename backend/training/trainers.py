@@ -67,7 +67,7 @@ class TrainerMaker:
             trainer = GrpoTrainer(
                 spec, asking, rewards, keep, model=self._model(), args=arguments, callbacks=[reporter]
             )  # fmt: skip
-            if spec.grpo.beta and spec.table.is_whole:
+            if spec.grpo.beta and spec.table.learns_in_full:  # there, adapters alone do not tell the models apart
                 trainer.ref_model = self._reference(trainer)
             yield trainer
         finally:
@@ -94,5 +94,8 @@ class TrainerMaker:
 
 
 def _needs_picture(spec: RunSpec) -> bool:
-    """Whether processes would wait for each other in the vision tower: for its weights, or for its gradients."""
-    return distributed.get_world_size() > 1 and (spec.devices.zero_stage == 3 or spec.table.vision != "frozen")
+    """Whether every pass must run the vision tower: nothing else learns, or processes wait for each other there."""
+    alone = distributed.get_world_size() == 1
+    return spec.table.language == "frozen" or (
+        not alone and (spec.devices.zero_stage == 3 or spec.table.vision != "frozen")
+    )

@@ -19,7 +19,7 @@ ALONE = {
     "lora": {"strategy.name": "lora", "grpo.beta": 0.1},
     "qlora": {"strategy.name": "qlora", "model.precision": "auto"},
     "lora_vision": {"strategy.name": "lora", "strategy.lora_vision": True},
-    "lora_llm_full_vit": {"strategy.name": "lora_llm_full_vit"},
+    "lora_llm_full_vit": {"strategy.name": "lora_llm_full_vit", "grpo.beta": 0.1, "optimiser.max_steps": 4},
     "vit_only": {"strategy.name": "vit_only"},
     "full with KL": {"grpo.beta": 0.1, "optimiser.max_steps": 4},
     "ZeRO-3": {"devices.zero_stage": 3},
@@ -36,6 +36,13 @@ TOGETHER = {
     "two ZeRO-3": {"batching.batch_size": 8, "devices.zero_stage": 3},
     "two with adapters": {"batching.batch_size": 8, "strategy.name": "lora"},
     "two, one of them blind": {"batching.batch_size": 4, "optimiser.max_steps": 6},
+    "two with adapters and ZeRO-3, one of them blind": {
+        "batching.batch_size": 4,
+        "optimiser.max_steps": 6,
+        "devices.zero_stage": 3,
+        "strategy.name": "lora",
+        "evaluation.rows": 6,
+    },
 }
 
 
@@ -115,7 +122,7 @@ def test_metrics_say_what_was_paid_and_how_answers_looked(runs):
 
 
 def test_kl_is_measured_against_the_model_it_started_from(runs):
-    for name in ("full with KL", "lora", "ZeRO-3 with KL"):
+    for name in ("full with KL", "lora", "ZeRO-3 with KL", "lora_llm_full_vit"):
         kl = metrics(runs[name], "kl")
         assert kl[1] == pytest.approx(0, abs=1e-5)
         assert kl[3] > 1e-6
