@@ -21,7 +21,7 @@ def slug(text: str, *, fallback: str) -> str:
 
 def is_safe_name(name: str) -> bool:
     """Tell whether `name` may be a folder's name: no separators, no leading dot or dash, no reserved form."""
-    return bool(_SAFE.match(name)) and ".." not in name and len(name) <= 80
+    return bool(_SAFE.fullmatch(name)) and ".." not in name and len(name) <= 80
 
 
 def new_run_id(name: str, now: datetime) -> RunId:

@@ -25,7 +25,7 @@ def resolve_rewards(spec: RunSpec, workspace: Workspace, problems: list[StudioEr
     shares = []
     for share in spec.grpo.rewards:
         try:
-            source = store.version(share.name, share.sha256) if share.sha256 else store.get(share.name)
+            source = _meant(store, share)
         except StudioError as error:
             problems.append(error)
             continue
@@ -38,7 +38,12 @@ def resolve_rewards(spec: RunSpec, workspace: Workspace, problems: list[StudioEr
 def unchecked(spec: RunSpec, workspace: Workspace) -> list[str]:
     """Names of the spec's rewards that no dry run vouches for as they are now. Raises NotFoundError."""
     store = RewardStore(workspace)
-    return [share.name for share in spec.grpo.rewards if not store.is_checked(store.get(share.name))]
+    meant = {share.name: _meant(store, share) for share in spec.grpo.rewards}
+    return [name for name, source in meant.items() if not store.is_checked(source)]
+
+
+def _meant(store: RewardStore, share: RewardShare) -> RewardSource:
+    return store.version(share.name, share.sha256) if share.sha256 else store.get(share.name)
 
 
 def _unchecked(source: RewardSource) -> RewardError:

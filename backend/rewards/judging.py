@@ -38,11 +38,10 @@ def warnings_of(rewards: Sequence[CheckedReward], rows: Sequence[CheckedRow]) ->
 def _failures(rewards: Sequence[CheckedReward], answers: Sequence[ScoredAnswer]) -> Iterator[CheckWarning]:
     for reward in rewards:
         name = reward.name
-        failed = [answer for answer in answers if answer.problem.startswith(f"{name}: ")]
+        failed = [answer for answer in answers if name in answer.problems]
         if failed:
             share = len(failed) / len(answers)
-            said = failed[0].problem.removeprefix(f"{name}: ")
-            text = f"`{name}` fails for {len(failed)} of {len(answers)} answers: {said}"
+            text = f"`{name}` fails for {len(failed)} of {len(answers)} answers: {failed[0].problems[name]}"
             yield CheckWarning(code="fails", reward=name, text=text, value=share)
         elif all(answer.values.get(name) is None for answer in answers):
             yield CheckWarning(code="never_applies", reward=name, text=f"`{name}` gives no value for any of these rows")

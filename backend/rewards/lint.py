@@ -74,6 +74,8 @@ def _parse(text: str) -> ast.Module | Finding:
     except UnicodeEncodeError as error:
         line = text.count("\n", 0, error.start) + 1
         return Finding(line, 1, "error", "The source holds half a character", "Type the line again")
+    except ValueError:
+        return Finding(1, 1, "error", "The source holds a number that is too long", "Write it shorter")
     except (RecursionError, MemoryError):
         return Finding(1, 1, "error", "The source is nested too deeply", "Write it flatter")
 

@@ -37,8 +37,13 @@ class ScoredAnswer(_Plain):
     parts: dict[str, float | None] = {}  # "reward/part"
     seconds: float = 0.0
     printed: str = ""
-    problem: str = ""  # why a value is missing, e.g. "mine: ZeroDivisionError: division by zero"
+    problems: dict[str, str] = {}  # by reward, why its value is missing: "ZeroDivisionError: division by zero"
     traceback: str = ""
+
+    @property
+    def problem(self) -> str:
+        """All of them, as one line."""
+        return "; ".join(f"{name}: {why}" for name, why in self.problems.items())
 
 
 class CheckedRow(_Plain):

@@ -44,6 +44,7 @@ from typing import Any
 
 MAX_ANSWER_BYTES = 16 * 1024**2
 MAX_TEXT = 8 * 1024  # characters of a traceback, a message or a logged text
+LARGEST = 1e30  # of a value: TRL keeps them as float32, where more is infinite once weights are applied
 MAX_LOGGED = 1e300  # beyond it, and where it is NaN, a logged number is kept as text
 HIGH = 100  # private files get numbers from here on, out of the way of foreign code that counts from 0
 OWN_PID = os.getpid()
@@ -215,6 +216,8 @@ def number(value: Any) -> float:
         raise WrongReturnError("the number is too large") from error
     if not math.isfinite(read):
         raise WrongReturnError(f"{read} is no number")
+    if abs(read) > LARGEST:
+        raise WrongReturnError("the number is too large")
     return read
 
 

@@ -35,8 +35,8 @@ _CHUNK = 1 << 16
 _PROC = Path("/proc")
 # What Python's `faulthandler` writes, innermost frame first.
 _DUMP = re.compile(
-    rb"(?:Fatal Python error: [^\n]*\n\n)?(?:Current thread [^\n]*|Stack) \(most recent call first\):\n(?:  [^\n]*\n)+"
-    rb"(?:\nExtension modules: [^\n]*\n)?"
+    rb"(?:Fatal Python error: [^\n]{0,200}\n\n)?(?:Current thread 0x[0-9a-f]{1,16}[^\n]{0,64}|Stack) "
+    rb"\(most recent call first\):\n(?:  [^\n]*\n)+(?:\nExtension modules: [^\n]*\n)?"
 )
 _LINE = re.compile(r", line (\d+)")
 
@@ -68,13 +68,16 @@ class WorkerProcess:
     """
 
     def __init__(self, program: Path, marks: Mapping[str, str]) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="studio-reward-")).resolve()
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="studio-reward-")).resolve()
+            self._log, log = os.pipe()
+            self._channel, channel = socket.socketpair()
+        except OSError as error:
+            raise _no_worker(error) from error
         self._mark = f"{MARKER}={uuid.uuid4().hex}"
         self._network: int | None = None  # its own, held open so that no other gets its number
         self._printed, self._printed_bytes = bytearray(), 0
         self._window, self._dump = b"", b""  # the end of what was printed, and the crash or hang that was dumped there
-        self._log, log = os.pipe()
-        self._channel, channel = socket.socketpair()
         try:
             self._process = subprocess.Popen(
                 (sys.executable, "-I", "-X", "utf8", str(program), str(channel.fileno())),
@@ -83,9 +86,7 @@ class WorkerProcess:
             )  # fmt: skip
         except OSError as error:
             self._forget()
-            raise LaunchError(
-                f"The reward worker cannot be started: {error.strerror}", hint="Free memory or processes, then retry"
-            ) from error
+            raise _no_worker(error) from error
         finally:
             channel.close()
             os.close(log)
@@ -238,3 +239,8 @@ class WorkerProcess:
         if self._network is not None:
             os.close(self._network)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _no_worker(error: OSError) -> LaunchError:
+    hint = "Free memory, processes or disk space, then try again"
+    return LaunchError(f"The reward worker cannot be started: {error.strerror}", hint=hint)

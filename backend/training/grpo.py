@@ -159,10 +159,16 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         return [self._until_end(tokens) for tokens in made[:, longest:].tolist()], None
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
-        """As TRL does; then let all processes know alike whether a reward keeps failing."""
+        """As TRL does, but an answer that some reward could not judge by mistake is judged by none.
+
+        The rest of its pay would stand against the whole pay of its group, as if the reward had said 0. All processes
+        learn alike whether a reward keeps failing.
+        """
         self._answers = [completion[0]["content"] for completion in completions]
         self._drawn = completion_ids_list
         paid: torch.Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        mistaken = [any(reward.is_mistaken(number) for reward in self._paid) for number in range(len(completions))]
+        paid[self.accelerator.gather(torch.tensor(mistaken, device=paid.device).int()).bool()] = torch.nan
         told: list[Any] = [[(reward.failed_in_a_row, reward.last_mistake) for reward in self._paid]]
         if self.args.world_size > 1:
             mine, told = told[0], [None] * self.args.world_size

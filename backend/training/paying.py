@@ -13,6 +13,7 @@ from backend.runs.records import FOLDER_MARKER, RUN_MARKER
 from backend.spec.run import RunSpec
 
 GIB = 1 << 30
+MOST_LOST = 3
 PICTURES = "picture_paths"  # rewards know them as `images`, a name by which TRL would take and encode them itself
 
 
@@ -27,6 +28,7 @@ class PaidReward:
         self.last: Scores = Scores(values=())  # what it said of this process' newest answers
         self.failed_in_a_row = 0  # batches of which no answer got a value, by mistake
         self.last_mistake = ""
+        self._lost_in_a_row = 0
 
     @property
     def worker(self) -> RewardWorker:
@@ -66,6 +68,19 @@ class PaidReward:
         except StudioError as error:
             lost = Failure(kind="died", message=error.message)
             return Scores(values=(None,) * len(batch.completions), failure=lost)
+
+    def tried(self, batch: RewardBatch) -> Scores:
+        """Score for a dry run. One that hung or died three times in a row is not asked again: it would take hours."""
+        if self._lost_in_a_row < MOST_LOST:
+            self.last = self._scored(batch)
+            is_lost = self.last.failure is not None and self.last.failure.kind in ("timeout", "died")
+            self._lost_in_a_row = self._lost_in_a_row + 1 if is_lost else 0
+            return self.last
+        return Scores(values=(None,) * len(batch.completions), failure=self.last.failure)
+
+    def is_mistaken(self, number: int) -> bool:
+        """Whether this process' newest answer of that number has no value by mistake."""
+        return self.last.failure is not None or bool(self.last.invalid and self.last.invalid[number])
 
     def close(self) -> None:
         """End its worker."""

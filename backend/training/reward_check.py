@@ -33,6 +33,7 @@ from backend.training.rollouts import columns_of, total_of
 
 SHOWN_CHARACTERS = 2000  # of an answer in the report
 ANSWERS_AT_ONCE = 32
+GRAVE = ("fails", "never_applies")  # warnings with which nothing should be learned from
 
 
 def check_rewards(folder: RunFolder, events: EventWriter | None) -> None:
@@ -64,7 +65,9 @@ def check_rewards(folder: RunFolder, events: EventWriter | None) -> None:
         events.write("note", 0, level="warning", text=found.text)
     own = RewardStore(workspace)
     for checked in report.rewards:
-        own.record_check(checked.sha256, folder.run_id, passed=report.passed, warnings=len(report.warnings))
+        about = [warning for warning in report.warnings if warning.reward in ("", checked.name)]
+        passed = not any(warning.reward and warning.code in GRAVE for warning in about)
+        own.record_check(checked.sha256, folder.run_id, passed=passed, warnings=len(about))
     events.write("end", len(report.rows), outcome="finished", saved=True)
 
 
@@ -86,7 +89,7 @@ def _report(spec: RunSpec, workspace: Workspace, rewards: Sequence[PaidReward], 
     return CheckReport(
         rewards=checked, checkpoint=spec.model.base, rows=tuple(rows), no_spread_share=no_spread_share(rows),
         warnings=tuple(warnings), isolation=rewards[0].worker.isolation,
-        passed=not any(found.code in ("fails", "never_applies") for found in warnings),
+        passed=not any(found.code in GRAVE for found in warnings),
     )  # fmt: skip
 
 
@@ -134,7 +137,7 @@ def _scored(
         prompts=(tuple(Message(**turn) for turn in columns["prompt"]),) * len(texts), completions=tuple(texts),
         columns=repeated,
     )  # fmt: skip
-    said = {reward.__name__: reward.worker.score(batch) for reward in rewards}
+    said = {reward.__name__: reward.tried(batch) for reward in rewards}
     weights = [share.weight for share in spec.grpo.rewards]
     return [_answer(kind, text, number, said, weights) for number, text in enumerate(texts)]
 
@@ -145,14 +148,14 @@ def _answer(
     values = {name: scores.values[number] for name, scores in said.items()}
     parts = {f"{name}/{part}": found[number] for name, scores in said.items() for part, found in scores.parts.items()}
     failed = {name: scores.failure for name, scores in said.items() if scores.failure}
-    wrong = {name: scores.invalid[number] for name, scores in said.items() if scores.invalid and not scores.failure}
-    problems = [f"{name}: {failure.message}{f' (line {failure.line})' if failure.line else ''}"
-                for name, failure in failed.items()]  # fmt: skip
-    problems += [f"{name}: {why}" for name, why in wrong.items() if why]
+    problems = {name: scores.invalid[number] for name, scores in said.items() if scores.invalid and not scores.failure}
+    problems |= {name: f"{failure.message}{f' (line {failure.line})' if failure.line else ''}"
+                 for name, failure in failed.items()}  # fmt: skip
     share = max(1, len(next(iter(said.values())).values))
     return ScoredAnswer(
         kind=kind, text=text[:SHOWN_CHARACTERS], total=total_of(list(values.values()), weights), values=values,
         parts=parts, seconds=sum(scores.seconds for scores in said.values()) / share,
         printed="".join(scores.printed for scores in said.values()) if number == 0 else "",
-        problem="; ".join(problems), traceback="\n".join(failure.traceback for failure in failed.values()),
+        problems={name: why for name, why in problems.items() if why},
+        traceback="\n".join(failure.traceback for failure in failed.values()) if number == 0 else "",
     )  # fmt: skip

@@ -53,8 +53,9 @@ def drawn_answers(
         parts = {f"{reward.__name__}/{part}": found[number]
                  for reward in rewards for part, found in reward.last.parts.items()}  # fmt: skip
         noted = {column: found[number] for reward in rewards for column, found in reward.last.columns.items()}
+        is_judged = not any(reward.is_mistaken(number) for reward in rewards)
         answer = RolloutAnswer(
-            text=text, reward=total_of(list(values.values()), weights), values=values | parts,
+            text=text, reward=total_of(list(values.values()), weights) if is_judged else None, values=values | parts,
             advantage=advantages[number], tokens=tokens, is_cut=is_cut, noted=noted,
         )  # fmt: skip
         drawn.append((place, answer))

@@ -94,10 +94,10 @@ def _report_view(report: CheckReport) -> View:
 
 def _warning_view(found: CheckWarning, answers: Sequence[ScoredAnswer]) -> View:
     gold = [answer.total for answer in answers if answer.kind == "gold" and answer.total is not None]
-    problem = next((answer.problem for answer in answers if answer.problem.startswith(f"{found.reward}: ")), "")
+    problem = next((answer.problems[found.reward] for answer in answers if found.reward in answer.problems), "")
     return found.model_dump() | {
         "gold": fmean(gold) if gold else None,
-        "problem": problem.removeprefix(f"{found.reward}: "),
+        "problem": problem,
     }
 
 
@@ -107,5 +107,10 @@ def _row_view(row: CheckedRow) -> View:
     return {
         "row": row.row, "dataset": row.dataset, "turns": turns_view(row.asked, pictures), "gold": row.gold,
         "is_flat": row.spread is not None and row.spread < EQUAL,
-        "answers": [answer.model_dump(exclude={"seconds"}) | {"ms": 1000 * answer.seconds} for answer in ranked],
+        "answers": [_answer_view(answer) for answer in ranked],
     }  # fmt: skip
+
+
+def _answer_view(answer: ScoredAnswer) -> View:
+    plain = answer.model_dump(exclude={"seconds", "problems"})
+    return plain | {"ms": 1000 * answer.seconds, "problem": answer.problem}

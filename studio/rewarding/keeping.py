@@ -40,14 +40,13 @@ def keep(store: RewardStore, held: Held, name: str, code: str, composer: dict[st
     wanted = known or tidy(name)
     if not wanted:
         raise SpecError(t("rewards.no_name"), hint=t("rewards.name.help"))
-    if not known and wanted in store.names():
+    parts = parts_of(composer, t) if held.is_composed else None
+    text = compose(parts) if parts is not None else code.strip() + "\n"
+    if not known and wanted in store.names() and not is_same(text, store.get(wanted).text):
         raise SpecError(t("rewards.taken", name=wanted), hint=t("rewards.taken.hint"))
-    if held.is_composed:
-        parts = parts_of(composer, t)
-        return store.save(wanted, compose(parts), parts)
-    if is_same(code, saved_text(store, held.key)):
+    if parts is None and known and is_same(code, saved_text(store, held.key)):
         return store.get(known)
-    return store.save(wanted, code.strip() + "\n")
+    return store.save(wanted, text, parts)
 
 
 def copy_name(store: RewardStore, name: str) -> str:

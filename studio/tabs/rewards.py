@@ -211,13 +211,15 @@ def restore(page: Page, held: Held, version: str | None) -> list[Any]:
 
 def dry_run(page: Page, held: Held, name: str, code: str | None, composer: Value, *asked: Any) -> list[Any]:
     """Save what was changed, then start a dry run of it. Raises StudioError with the reason why it cannot start."""
-    source = keep(page.store, held, name, code or "", composer, page.t)
     dataset, rows, answers, model = asked
     if model not in {reference for _, reference in present_choices(page.services, page.t)}:
         raise NotFoundError(page.t("play.gone", model=str(model)), hint=page.t("check.model.hint"))
     if not dataset:
         raise SpecError(page.t("problem.no_dataset"), hint=page.t("train.empty.help"))
-    spec = dry_run_spec(source, Asked(dataset, rows, answers, model), page.t)
+    wish = Asked(dataset, rows, answers, model)
+    dry_run_spec(page.store.get("exact_match"), wish, page.t)  # what is wrong with it is said before anything is saved
+    source = keep(page.store, held, name, code or "", composer, page.t)
+    spec = dry_run_spec(source, wish, page.t)
     page.services.launcher.submit(resolve(spec, page.services.workspace))
     return _shown(page, key_of(source.name), held.without_draft())
 

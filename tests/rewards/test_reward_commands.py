@@ -202,7 +202,7 @@ def report_of(*, passed: bool) -> CheckReport:
     answers = (
         ScoredAnswer(kind="gold", text="Red", total=1.2, values={"my-reward": 1.0, "length": 1.0}, seconds=0.00125),
         ScoredAnswer(kind="repeated", text="Red " * 50, total=0.2, values={"my-reward": None, "length": 0.2},
-                     problem="my-reward: nan is no number"),
+                     problems={"my-reward": "nan is no number"}),
         ScoredAnswer(kind="sample", text="It is\nblue", total=0.1, values={"my-reward": 0.0, "length": 0.5}),
     )  # fmt: skip
     row = CheckedRow(

@@ -91,8 +91,9 @@ def test_a_new_reward_takes_a_tidy_name_and_no_other_s(store: RewardStore):
     kept = keep(store, Held(NEW), "My Größe 2!", template(EN), {}, EN)
 
     assert kept.name == "my-groe-2"
+    assert keep(store, Held(NEW), kept.name, template(EN), {}, EN) == kept  # a second click changes nothing
     with pytest.raises(SpecError, match="already"):
-        keep(store, Held(NEW), kept.name, template(EN), {}, EN)
+        keep(store, Held(NEW), kept.name, template(EN) + "# other\n", {}, EN)
     with pytest.raises(SpecError, match="no name"):
         keep(store, Held(NEW), " 奖励 ", template(EN), {}, EN)
     with pytest.raises(SpecError, match="ready"):
@@ -154,7 +155,7 @@ def test_a_dry_run_is_found_by_its_version_and_its_report_is_ranked(workspace: W
 def report() -> CheckReport:
     answers = (
         ScoredAnswer(kind="empty", text="", total=0.5, values={"mine": 0.5}),
-        ScoredAnswer(kind="tags", text="<a>", total=None, values={"mine": None}, problem="mine: ValueError: x"),
+        ScoredAnswer(kind="tags", text="<a>", total=None, values={"mine": None}, problems={"mine": "ValueError: x"}),
         ScoredAnswer(kind="gold", text="red", total=1.0, values={"mine": 1.0}, parts={"mine/same": 1.0}),
         ScoredAnswer(kind="sample", text="red", total=1.0, values={"mine": 1.0}, parts={"mine/same": 1.0}),
     )
