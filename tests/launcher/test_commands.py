@@ -56,6 +56,12 @@ def test_the_environment_names_the_run_and_finds_our_code(monkeypatch: pytest.Mo
     assert environment["HF_HUB_OFFLINE"] == "1"
 
 
+def test_r12_the_wish_for_a_sandbox_reaches_the_program_that_runs_rewards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDIO_REQUIRE_SANDBOX", "1")
+
+    assert training_command(FOLDER, ("cpu:0",), 29501).environment()["STUDIO_REQUIRE_SANDBOX"] == "1"
+
+
 def test_a_number_of_threads_in_the_spec_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
 
