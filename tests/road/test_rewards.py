@@ -73,23 +73,15 @@ def test_r14_an_edit_takes_the_voucher_away(road, late, tmp_path):
     assert refused.returncode == 2
 
 
-def test_a_ready_reward_trains_at_once_and_goes_on_from_a_checkpoint(road):
+def test_a_ready_reward_trains_at_once_and_the_run_keeps_its_own_copy(road):
     run = road.told("train", "grpo", "--dataset", "codes", "--reward", "exact_match", "--reward", "length:0.1",
-                    "--set", "optimiser.max_steps=4", "--set", "saving.every_steps=2", *SMALL)  # fmt: skip
+                    "--set", "optimiser.max_steps=4", *SMALL)  # fmt: skip
     folder = RunFolder(road.root / "output" / run["run_id"])
 
     assert run["state"] == "finished"
     assert {"reward", "rewards/exact_match/mean", "rewards/length/mean", "entropy"} <= set(run["metrics"])
     assert rollout_steps(folder.completions) == [0, 1, 2, 3]
-
-    further = road.told("runs", "resume", run["run_id"], "--checkpoint", "checkpoint-2")
-
-    assert further["state"] == "finished"
-    assert further["step"] == 4
-    assert rollout_steps(RunFolder(road.root / "output" / further["run_id"]).completions) == [2, 3]
-    assert sorted(path.name for path in (road.root / "output" / further["run_id"] / "rewards").iterdir()) == [
-        "exact_match.py", "length.py",
-    ]  # fmt: skip
+    assert sorted(path.name for path in folder.rewards.iterdir()) == ["exact_match.py", "length.py"]
 
 
 def test_rewards_that_cannot_be_are_refused_all_at_once(road):

@@ -1,4 +1,4 @@
-"""TRL's GRPOTrainer as its documentation shows it, on the studio's model and rows: what `measure_trl` compares with.
+"""TRL's GRPOTrainer as its documentation shows it, on the studio's model and rows: what `bench_trl` compares with.
 
     python -m tests.scripts.plain_trl SETTINGS.json
 

@@ -1,6 +1,6 @@
 """Learn from rewards beside plain TRL: the same model, rows and settings, taking turns; steps a second and their ratio.
 
-    python -m tests.scripts.measure_trl [--short] [--write]
+    python -m tests.scripts.bench_trl [--short] [--write]
 
 `--write` puts the table into the README.
 """
@@ -47,7 +47,7 @@ def main() -> None:
     text += (
         f"\n\nMedian [least, most] of {times}, taking turns: the demo model, `{DATASET}`, 128 answers a step (16 "
         f"questions, 8 answers each, at most 32 tokens), fp32, steps {WARM + 1} to {STEPS}; TRL pads its rows and "
-        "looks at a picture once for each answer. `python -m tests.scripts.measure_trl --write` on " + machine() + "."
+        "looks at a picture once for each answer. `python -m tests.scripts.bench_trl --write` on " + machine() + "."
     )
     print(text)
     if asked.write:
