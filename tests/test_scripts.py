@@ -11,10 +11,10 @@ from backend.settings import ROOT
 pytestmark = pytest.mark.torch
 
 SCRIPTS = (
-    "make_demo_model", "measure_demo", "measure_grpo", "measure_web",
+    "make_demo_model", "measure_demo", "measure_grpo",
 )  # fmt: skip
-# These go the way of measure_grpo, and of the road's test of the first step; each would cost another minute.
-ALIKE = {"measure_recipes", "measure_start"}
+# These go the way of measure_grpo, of the road's test of the first step and of test_weight, and cost as much again.
+ALIKE = {"measure_recipes", "measure_start", "measure_web"}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
