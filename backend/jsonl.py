@@ -35,6 +35,17 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def all_lines(path: Path) -> Iterator[bytes]:
+    """Every whole line of a file, in order; none where there is no such file."""
+    offset, is_there = 0, path.is_file()
+    while is_there:
+        begun = offset
+        for line in lines_from(path, offset):
+            offset = line.end
+            yield line.raw
+        is_there = offset > begun
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames inside `folder` survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from backend.conversation import Message
-from backend.jsonl import lines_from, write_atomically
+from backend.jsonl import all_lines, write_atomically
 
 _PREFIX = "step-"
 
@@ -40,14 +40,4 @@ def evaluated_steps(folder: Path) -> list[int]:
 
 def read_predictions(folder: Path, step: int) -> list[Prediction]:
     """The answers of one evaluation, in the order of the rows; empty where there was none at that step."""
-    path = folder / f"{_PREFIX}{step:08d}.jsonl"
-    if not path.is_file():
-        return []
-    found: list[Prediction] = []
-    offset = 0
-    while True:
-        lines = list(lines_from(path, offset))
-        if not lines:
-            return found
-        found += [Prediction.model_validate_json(line.raw) for line in lines]
-        offset = lines[-1].end
+    return [Prediction.model_validate_json(line) for line in all_lines(folder / f"{_PREFIX}{step:08d}.jsonl")]

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from backend.conversation import Message
-from backend.jsonl import lines_from, write_atomically
+from backend.jsonl import all_lines, write_atomically
 
 _PREFIX = "step-"
 
@@ -53,13 +53,4 @@ def rollout_steps(folder: Path) -> list[int]:
 
 def read_rollouts(folder: Path, step: int) -> list[Rollout]:
     """The groups of one generation; empty where there was none at that step."""
-    path = folder / f"{_PREFIX}{step:08d}.jsonl"
-    found: list[Rollout] = []
-    offset = 0
-    while path.is_file():
-        lines = list(lines_from(path, offset))
-        if not lines:
-            break
-        found += [Rollout.model_validate_json(line.raw) for line in lines]
-        offset = lines[-1].end
-    return found
+    return [Rollout.model_validate_json(line) for line in all_lines(folder / f"{_PREFIX}{step:08d}.jsonl")]
