@@ -17,7 +17,7 @@ from backend.model.answering import first_logits
 from backend.model.checkpoint import as_for_generation, file_sizes, whole_or_absent, write_processor
 from backend.model.encoder import Encoder
 from backend.model.generating import answer_batch
-from backend.model.loading import Precision, attach_adapter, choose_precision, load_base, vision_weights
+from backend.model.loading import choose_precision, load_base, load_checkpoint
 from backend.runs.events import EventWriter
 from backend.settings import Workspace
 
@@ -47,7 +47,7 @@ def export(request: ExportRequest, work: Path, events: EventWriter) -> None:
     encoder = Encoder(checkpoint.base_folder, *bounds)
     questions = questions_for(checkpoint, workspace, work)
     events.write("progress", 0, phase="loading")
-    model = _with_adapter(checkpoint, precision)
+    model = load_checkpoint(checkpoint, precision).to(_device()).eval()
     before = _ask(model, questions, encoder)
     events.write("progress", 0, phase="merging")
     merged: Any = model.merge_and_unload() if isinstance(model, PeftModel) else model
@@ -60,20 +60,12 @@ def export(request: ExportRequest, work: Path, events: EventWriter) -> None:
     events.write("end", 0, outcome="finished", report=report.model_dump())
 
 
-def _with_adapter(checkpoint: Checkpoint, precision: Precision) -> nn.Module:
-    model = load_base(checkpoint.base_folder, precision)
-    if checkpoint.adapter is not None:
-        model.load_state_dict(vision_weights(checkpoint), strict=False)
-        model = attach_adapter(model, checkpoint, "default")
-    return model.to(_device()).eval()
-
-
 def _ask(model: nn.Module, questions: list[Question], encoder: Encoder) -> Answers:
     samples = [
         encoder.encode(question.messages, list(question.pictures), for_answer=True, name="a question")
         for question in questions
     ]
-    texts = [answer_batch(model, [sample], encoder, LONGEST_ANSWER)[0][0] for sample in samples]
+    texts = [answer_batch(model, [sample], encoder, LONGEST_ANSWER)[0].text for sample in samples]
     return Answers(texts, torch.stack([first_logits(model, sample, DynamicCache()).cpu() for sample in samples]))
 
 

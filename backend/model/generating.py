@@ -1,7 +1,7 @@
 """Answer many questions at once: greedily, as evaluations do, or drawn, as rewards are tried on."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -9,6 +9,15 @@ from torch import nn
 from backend.model.encoder import Encoder, Sample
 from backend.model.features import Features, as_model_input
 from backend.spec.rewarding import GrpoKnobs
+
+
+class Given(NamedTuple):
+    """One answer."""
+
+    text: str
+    is_cut: bool  # it had not ended when it was as long as allowed
+    tokens: int
+
 
 GREEDY: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
 
@@ -25,7 +34,7 @@ def drawing(knobs: GrpoKnobs) -> dict[str, Any]:
 def answer_batch(
     model: nn.Module, samples: Sequence[Sample], encoder: Encoder, max_new_tokens: int,
     sampling: dict[str, Any] | None = None,
-) -> list[tuple[str, bool]]:  # fmt: skip
+) -> list[Given]:  # fmt: skip
     """Answer B questions together.
 
     Args:
@@ -36,7 +45,7 @@ def answer_batch(
         sampling: as `drawing` says it; by default the likeliest token each time.
 
     Returns:
-        For each question the answer's text, and whether it was cut.
+        The answer to each question.
     """
     generator: Any = model
     ends = [encoder.end_id, encoder.tokenizer.pad_token_id]
@@ -53,7 +62,8 @@ def answer_batch(
     answers = []
     for tokens in made[:, longest:].tolist():
         end = next((place for place, token in enumerate(tokens) if token in ends), None)
-        answers.append((encoder.tokenizer.decode(tokens[:end], skip_special_tokens=True), end is None))
+        text = encoder.tokenizer.decode(tokens[:end], skip_special_tokens=True)
+        answers.append(Given(text, end is None, len(tokens) if end is None else end))
     return answers
 
 

@@ -89,6 +89,19 @@ def load_base(folder: Path, precision: Precision, *, quantised: bool = False) ->
     return model
 
 
+def load_checkpoint(checkpoint: Checkpoint, precision: Precision) -> nn.Module:
+    """Load a checkpoint as it lies on disk: a whole model, or its base with adapter and trained vision weights.
+
+    Raises:
+        CheckpointError: as `load_base` and `attach_adapter`.
+    """
+    model = load_base(checkpoint.base_folder, precision)
+    if checkpoint.adapter is None:
+        return model
+    model.load_state_dict(vision_weights(checkpoint), strict=False)
+    return attach_adapter(model, checkpoint, "default")
+
+
 def attach_adapter(model: nn.Module, checkpoint: Checkpoint, name: str) -> PeftModel:
     """Put an adapter on a loaded base model under `name`; a second one joins the first.
 

@@ -82,6 +82,16 @@ class RunFolder:
         """Program: what a dry run of rewards found."""
         return self.path / "check.json"
 
+    @property
+    def answers(self) -> Path:
+        """Program: what the contestants of an evaluation answered."""
+        return self.path / "answers"
+
+    @property
+    def report(self) -> Path:
+        """Program: what an evaluation found, once every row was answered."""
+        return self.path / "report.json"
+
     def checkpoints(self) -> list[Path]:
         """The complete checkpoints, by step; the final model is not one of them."""
         found = [path for path in self.path.glob("checkpoint-*") if (path / "complete.json").is_file()]

@@ -25,6 +25,9 @@ class EvaluationKnobs(Part):
     metric: MetricName = knob(
         "exact_match", label="Best by", help="What tells the best checkpoint and stops early; loss: lower is better"
     )
+    own_metrics: tuple[str, ...] = knob(
+        (), label="Own metrics", help="Names of own rewards, whose mean over these rows is reported too"
+    )
     patience: int = knob(
         0, label="Early stopping", help="Stop after so many evaluations without a better one; 0 means never",
         unit="evaluations", ge=0, le=1000,

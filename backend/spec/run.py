@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import model_validator
 
 from backend.spec.clashes import clashes
+from backend.spec.comparing import ComparisonKnobs
 from backend.spec.inputs import DataKnobs, ModelKnobs
 from backend.spec.keeping import EvaluationKnobs, ReportingKnobs, SavingKnobs
 from backend.spec.knobs import Part, knob
@@ -14,7 +15,8 @@ from backend.spec.machine import DeviceKnobs
 from backend.spec.rewarding import GrpoKnobs
 from backend.spec.strategies import STRATEGIES, Strategy
 
-RunKind = Literal["sft", "grpo", "reward_check"]  # answers shown, answers paid for, or only a look at what is paid
+# answers shown, answers paid for, only a look at what is paid, or answers measured
+RunKind = Literal["sft", "grpo", "reward_check", "evaluation"]
 
 
 class RunSpec(Part):
@@ -31,6 +33,7 @@ class RunSpec(Part):
     batching: BatchingKnobs = BatchingKnobs()
     grpo: GrpoKnobs = GrpoKnobs()
     evaluation: EvaluationKnobs = EvaluationKnobs()
+    comparison: ComparisonKnobs = ComparisonKnobs()
     saving: SavingKnobs = SavingKnobs()
     reporting: ReportingKnobs = ReportingKnobs()
     devices: DeviceKnobs = DeviceKnobs()

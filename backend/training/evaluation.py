@@ -10,11 +10,11 @@ from torch.nn import functional
 
 from backend.metrics.answers import scores_of
 from backend.model.encoder import IGNORED, Encoder, Sample
-from backend.model.generating import answer_batch
+from backend.model.generating import Given, answer_batch
 from backend.model.packing import Collator, learned_logits, moved
 from backend.runs.predictions import Prediction
 from backend.spec.run import RunSpec
-from backend.training.asking import Question
+from backend.model.asking import Question
 
 ROWS_AT_ONCE = 16  # answered together
 
@@ -90,9 +90,9 @@ class Evaluator:
             if self._collator.needs_picture and not any(len(question.grids) for question in questions):
                 questions.append(self._collator.blank)  # other processes may be waiting in the vision tower
             answers = answer_batch(model, questions, self._encoder, longest)
-            for place, (text, is_cut) in zip(places, answers, strict=False):
+            for place, answer in zip(places, answers, strict=False):
                 gold = share[place].turns(self._spec)[-1].content
-                given[place] = _prediction(share[place], gold, text, is_cut=is_cut)
+                given[place] = _prediction(share[place], gold, answer)
         mine = [given[place] for place in range(len(share))]
         return [answer for part in _collected(mine) for answer in part][: len(self._rows)]
 
@@ -101,7 +101,7 @@ def _unlearned(sample: Sample) -> Sample:
     return replace(sample, labels=torch.full_like(sample.labels, IGNORED))
 
 
-def _prediction(asked: Question, gold: str, given: str, *, is_cut: bool) -> Prediction:
+def _prediction(asked: Question, gold: str, given: Given) -> Prediction:
     row = asked.row
     return Prediction(
         row=row.id,
@@ -109,9 +109,9 @@ def _prediction(asked: Question, gold: str, given: str, *, is_cut: bool) -> Pred
         images=row.images,
         asked=row.messages[:-1],
         gold=gold,
-        given=given,
-        is_cut=is_cut,
-        scores=scores_of(gold, given),
+        given=given.text,
+        is_cut=given.is_cut,
+        scores=scores_of(gold, given.text),
     )
 
 

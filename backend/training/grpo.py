@@ -22,10 +22,10 @@ from backend.model.packing import Collator
 from backend.model.pictures import open_picture, sized_picture
 from backend.rewards.client import describe
 from backend.spec.run import RunSpec
-from backend.training.asking import Question
+from backend.model.asking import Question
 from backend.training.groups import GroupBatches
-from backend.training.paying import PaidReward
-from backend.training.rollouts import Drawn, columns_of, drawn_answers
+from backend.rewards.paid import PaidReward
+from backend.training.rollouts import Drawn, drawn_answers
 from backend.training.rows import TrainingRows
 from backend.training.tally import StepSums, Tally
 from backend.training.trainer import StudioTrainer
@@ -120,7 +120,7 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         self._asked, self._distinct = [encoded[place] for place in inputs], [first[place] for place in inputs]
         self._features, self._scored = {}, torch.arange(len(inputs))
         output: dict[str, Any] = super()._generate_and_score_completions(
-            [columns_of(question, self._spec) for question in questions]
+            [question.columns(self._spec) for question in questions]
         )
         output["places"] = torch.arange(len(inputs))
         self._count()

@@ -16,7 +16,7 @@ from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from backend.spec.reading import read_spec
 from backend.spec.run import RunSpec
-from backend.training.asking import heldout_questions
+from backend.model.asking import heldout_questions
 from backend.training.evaluation import Evaluator
 from backend.training.reporting import Reporter
 from backend.training.rows import TrainingRows

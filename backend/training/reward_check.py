@@ -27,9 +27,9 @@ from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from backend.spec.reading import read_spec
 from backend.spec.run import RunSpec
-from backend.training.asking import Question, questions_of
-from backend.training.paying import PICTURES, PaidReward, paid_rewards
-from backend.training.rollouts import columns_of, total_of
+from backend.model.asking import Question, questions_of
+from backend.rewards.paid import PICTURES, PaidReward, paid_rewards
+from backend.training.rollouts import total_of
 
 SHOWN_CHARACTERS = 2000  # of an answer in the report
 ANSWERS_AT_ONCE = 32
@@ -109,12 +109,12 @@ def _drawn(model: Any, question: Question, spec: RunSpec, encoder: Encoder) -> l
     while len(answers) < spec.grpo.generations:
         copies = [asked] * min(ANSWERS_AT_ONCE, spec.grpo.generations - len(answers))
         longest = spec.grpo.max_completion_tokens
-        answers += [text for text, _ in answer_batch(model, copies, encoder, longest, drawing(spec.grpo))]
+        answers += [given.text for given in answer_batch(model, copies, encoder, longest, drawing(spec.grpo))]
     return answers
 
 
 def _checked(question: Question, samples: list[str], spec: RunSpec, rewards: Sequence[PaidReward]) -> CheckedRow:
-    columns = columns_of(question, spec)
+    columns = question.columns(spec)
     gold = str(columns["answer"])
     kinds: list[tuple[AnswerKind, str]] = [("gold", gold), *adversaries(gold).items()]
     answers = [answer for kind, text in kinds for answer in _scored(kind, [text], columns, spec, rewards)]

@@ -1,4 +1,4 @@
-"""What one drawing was about: the columns that rewards see, and the answers kept for people to read."""
+"""What one drawing was about: the answers kept for people to read."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,30 +8,10 @@ from torch import distributed
 from backend.runs.folder import RunFolder
 from backend.runs.rollouts import Rollout, RolloutAnswer, write_rollouts
 from backend.spec.run import RunSpec
-from backend.training.asking import Question
-from backend.training.paying import PICTURES, PaidReward
-from backend.vision_tokens import resized
+from backend.model.asking import Question
+from backend.rewards.paid import PaidReward
 
 Drawn = list[tuple[int, RolloutAnswer]]  # the question's place among the run's rows, and one answer to it
-
-
-def columns_of(question: Question, spec: RunSpec) -> dict[str, Any]:
-    """One row as TRL takes it: the conversation before the answer, and what rewards may ask for by name.
-
-    `answer` and `solution` are the gold answer, boxes in pixels of the picture as the model sees it, whose sizes
-    `image_sizes` gives as [width, height]; `images` are paths.
-    """
-    turns, bounds = question.turns(spec), (spec.model.min_pixels, question.fit.max_pixels)
-    sizes = [resized(height, width, *bounds) for height, width in question.fit.pictures]
-    return {
-        "prompt": [turn.model_dump() for turn in turns[:-1]],
-        "answer": turns[-1].content,
-        "solution": turns[-1].content,
-        "id": question.row.id,
-        "dataset": question.folder.name,
-        PICTURES: [str(path) for path in question.pictures],
-        "image_sizes": [[width, height] for height, width in sizes],
-    }
 
 
 def drawn_answers(

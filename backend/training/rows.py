@@ -14,7 +14,7 @@ from backend.model.encoder import Encoder, Sample
 from backend.settings import Workspace
 from backend.spec.length import samples_in_pass
 from backend.spec.run import RunSpec
-from backend.training.asking import Question
+from backend.model.asking import Question
 
 
 @dataclass(frozen=True, slots=True)

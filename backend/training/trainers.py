@@ -22,7 +22,7 @@ from backend.training.arguments import grpo_arguments, training_arguments
 from backend.training.batches import RunBatches
 from backend.training.groups import GroupBatches
 from backend.training.grpo import Asking, GrpoTrainer
-from backend.training.paying import paid_rewards
+from backend.rewards.paid import paid_rewards
 from backend.training.rollouts import keeper_of_rollouts
 from backend.training.rows import TrainingRows
 from backend.training.sft import SftTrainer

@@ -104,7 +104,7 @@ def batch(lab: Lab, spec: RunSpec) -> Any:
 
 def asked(lab: Lab, spec: RunSpec) -> Any:
     from backend.lengths import RowMeter
-    from backend.training.asking import heldout_questions
+    from backend.model.asking import heldout_questions
 
     return [each.row.id for each in heldout_questions(spec, lab.workspace, RowMeter(lab.base))]
 

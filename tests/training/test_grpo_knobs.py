@@ -35,7 +35,7 @@ def asked(lab: Lab, spec: RunSpec) -> Any:
 
 def paid(lab: Lab, spec: RunSpec) -> Any:
     """By whom, and within which limits."""
-    from backend.training.paying import paid_rewards
+    from backend.rewards.paid import paid_rewards
 
     folder = RunFolder(lab.workspace.root / "paid")
     folder.rewards.mkdir(parents=True, exist_ok=True)

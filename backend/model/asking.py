@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from backend.boxes import scale_of, scaled_boxes
 from backend.conversation import Message, Row
@@ -10,8 +11,10 @@ from backend.datasets.store import DatasetStore
 from backend.ids import DatasetName
 from backend.lengths import Fit, RowMeter, fit
 from backend.model.encoder import Encoder, Sample
+from backend.rewards.paid import PICTURES
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
+from backend.vision_tokens import resized
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class Question:
     row: Row
     folder: Path  # of its dataset
     fit: Fit
+    shown: tuple[Path, ...] | None = None  # other pictures in the place of its own
 
     @property
     def name(self) -> str:
@@ -29,8 +33,8 @@ class Question:
 
     @property
     def pictures(self) -> list[Path]:
-        """Its pictures' files."""
-        return [self.folder / name for name in self.row.images]
+        """The files of the pictures that are shown."""
+        return list(self.shown) if self.shown is not None else [self.folder / name for name in self.row.images]
 
     def turns(self, spec: RunSpec) -> tuple[Message, ...]:
         """All turns as the model sees them, the gold answer last."""
@@ -43,6 +47,29 @@ class Question:
             turns[:-1] if for_answer else turns, self.pictures, for_answer=for_answer, name=self.name,
             max_pixels=self.fit.max_pixels,
         )  # fmt: skip
+
+    def columns(self, spec: RunSpec) -> dict[str, Any]:
+        """The row as TRL takes it: the conversation before the answer, and what rewards may ask for by name.
+
+        `answer` and `solution` are the gold answer, boxes in pixels of the picture as the model sees it, whose sizes
+        `image_sizes` gives as [width, height]; `images` are paths.
+        """
+        turns = self.turns(spec)
+        return {
+            "prompt": [turn.model_dump() for turn in turns[:-1]],
+            "answer": turns[-1].content,
+            "solution": turns[-1].content,
+            "id": self.row.id,
+            "dataset": self.folder.name,
+            PICTURES: [str(path) for path in self.pictures],
+            "image_sizes": [list(size) for size in self.seen_sizes(spec)],
+        }
+
+    def seen_sizes(self, spec: RunSpec) -> list[tuple[int, int]]:
+        """(width, height) in px of each picture as the model sees it."""
+        bounds = (spec.model.min_pixels, self.fit.max_pixels)
+        sizes = [resized(height, width, *bounds) for height, width in self.fit.pictures]
+        return [(width, height) for height, width in sizes]
 
 
 def questions_of(spec: RunSpec, workspace: Workspace, meter: RowMeter, split: str) -> list[Question]:

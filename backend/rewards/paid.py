@@ -1,4 +1,4 @@
-"""Rewards as TRL calls them, each answered by its own limited worker; how often they fail."""
+"""Rewards as TRL and evaluations call them, each answered by its own limited worker; how often they fail."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ from backend.conversation import Message
 from backend.errors import SpecError, StudioError
 from backend.rewards.client import RewardWorker, WorkerLimits
 from backend.rewards.contract import Failure, RewardBatch, RewardSource, Scores
+from backend.rewards.naming import named
 from backend.runs.folder import RunFolder
 from backend.runs.records import FOLDER_MARKER, RUN_MARKER
 from backend.spec.run import RunSpec
@@ -117,11 +118,21 @@ def paid_rewards(spec: RunSpec, folder: RunFolder, datasets: Sequence[Path]) -> 
     Raises:
         SpecError: a source is missing, or is not the one that the spec names.
     """
+    limits = _limits(spec, datasets)
+    return [PaidReward(_source(folder, share.name, share.sha256), limits, folder) for share in spec.grpo.rewards]
+
+
+def own_metrics(spec: RunSpec, names: Sequence[str], folder: RunFolder, datasets: Sequence[Path]) -> list[PaidReward]:
+    """Metrics of the person's own, `name@sha256` each: rewards whose values are only looked at. Raises SpecError."""
+    limits = _limits(spec, datasets)
+    return [PaidReward(_source(folder, *named(name)), limits, folder) for name in names]
+
+
+def _limits(spec: RunSpec, datasets: Sequence[Path]) -> WorkerLimits:
     knobs = spec.grpo
-    limits = WorkerLimits(
+    return WorkerLimits(
         seconds=knobs.reward_seconds, memory_bytes=int(knobs.reward_memory_gb * GIB), readable=tuple(datasets)
     )
-    return [PaidReward(_source(folder, share.name, share.sha256), limits, folder) for share in knobs.rewards]
 
 
 def _source(folder: RunFolder, name: str, sha256: str) -> RewardSource:

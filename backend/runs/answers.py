@@ -1,0 +1,73 @@
+"""`answers/`: what each contestant of an evaluation answered, a line a row, written as the answers come.
+
+While a contestant answers, lines stand in the order of their coming; once it has answered all, in the order of the
+rows and with every score.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from backend.conversation import Message
+from backend.jsonl import all_lines, write_atomically
+
+
+class Answer(BaseModel):
+    """One row's answer of one contestant."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    place: int  # among the rows asked, from 0
+    row: str
+    dataset: str
+    images: tuple[str, ...]  # of the row, relative to the dataset's folder
+    asked: tuple[Message, ...]
+    gold: str  # as the dataset has it
+    references: tuple[str, ...] = ()  # other accepted answers
+    given: str  # boxes in the pixels that those of `gold` are in
+    raw: str = ""  # as the model wrote it, where that differs
+    frame: tuple[int, int] | None = None  # (width, height) in px of the first picture, in which boxes are
+    tokens: int  # of the answer
+    is_cut: bool  # it did not end within the longest answer allowed
+    scores: dict[str, float | None]  # of each metric that a row alone has; None where it does not apply
+
+
+class AnswerWriter:
+    """Appends the answers of one contestant; its file's one writer."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        """Begin the file of the contestant of that number, from 0. Raises OSError where the disk refuses."""
+        folder.mkdir(exist_ok=True)
+        self._path = _path(folder, number)
+        self._handle = os.open(self._path, os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
+
+    def add(self, answers: Sequence[Answer]) -> None:
+        """Append some answers at once."""
+        os.write(self._handle, _lines(answers))
+
+    def finish(self, answers: Sequence[Answer]) -> None:
+        """Replace the file by all answers, in the order of the rows."""
+        write_atomically(self._path, _lines(sorted(answers, key=lambda answer: answer.place)))
+
+
+def read_answers(folder: Path, number: int) -> list[Answer]:
+    """What one contestant has answered so far, in the order of the rows; empty before its first answer."""
+    found = [Answer.model_validate_json(line) for line in all_lines(_path(folder, number))]
+    return sorted(found, key=lambda answer: answer.place)
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"{number}.jsonl"
+
+
+def _lines(answers: Sequence[Answer]) -> bytes:
+    return "".join(f"{answer.model_dump_json()}\n" for answer in answers).encode("utf-8", "replace")
