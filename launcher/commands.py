@@ -56,6 +56,13 @@ def training_command(
     return Command((*launcher, *program), run_environment(folder, devices, threads=threads, processes=processes))
 
 
+def evaluation_command(folder: RunFolder, devices: tuple[str, ...], *, threads: int = 0) -> Command:
+    """Evaluate as the run in `folder` says: one process on one device, its folder the program's only argument."""
+    argv = (sys.executable, "-u", "-m", "backend.evaluation", str(folder.path.resolve()))
+    chosen = {} if devices == ("cpu:0",) else {"CUDA_VISIBLE_DEVICES": devices[0].removeprefix("cuda:")}
+    return Command(argv, run_environment(folder, devices, threads=threads) | chosen)
+
+
 def keeper_command(folder: RunFolder, settings: KeeperSettings, devices: tuple[str, ...]) -> Command:
     """Watch over the run in `folder`; what the keeper starts is in the run's command.json."""
     program = (sys.executable, "-m", "launcher.keeper", str(folder.path.resolve()))

@@ -27,7 +27,7 @@ from backend.spec.run import RunSpec
 from backend.store.queue import Claim
 from backend.store.runs import RunStore
 from backend.store.views import RunView
-from launcher.commands import Command, keeper_command, run_environment, training_command
+from launcher.commands import Command, evaluation_command, keeper_command, run_environment, training_command
 from launcher.deletion import delete_run, empty_trash
 from launcher.devices import Device, describe, find_devices
 from launcher.keeper_lock import take_lock
@@ -214,7 +214,8 @@ class Launcher:
                 number += 1
                 folder = RunFolder(self.workspace.output / f"{run_id}-{number}")
         try:
-            write_atomically(folder.deepspeed, json.dumps(deepspeed_config(spec), indent=2).encode())
+            if spec.kind != "evaluation":
+                write_atomically(folder.deepspeed, json.dumps(deepspeed_config(spec), indent=2).encode())
             put_sources(spec, folder, self.workspace)
             write_atomically(folder.spec, spec.model_dump_json(indent=2).encode())
         except (OSError, StudioError):
@@ -265,6 +266,8 @@ class Launcher:
 
     def _command_of(self, run: RunView, claim: Claim) -> Command:
         threads, processes = run.spec.devices.threads, run.spec.devices.processes
+        if not self._settings.program and run.spec.kind == "evaluation":
+            return evaluation_command(run.folder, claim.devices, threads=threads)
         if not self._settings.program:
             return training_command(run.folder, claim.devices, claim.port, threads=threads, processes=processes)
         argv = (*self._settings.program, str(run.folder.path.resolve()))

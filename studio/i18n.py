@@ -6,6 +6,8 @@ from functools import cache
 from typing import Literal, get_args
 
 from backend.datasets.codes import CODES
+from backend.evaluation.conclusions import SAID
+from backend.metrics.names import FACTS
 from backend.rewards.client import STATEMENT
 from backend.rewards.library import about, library_names
 from backend.settings import STATIC
@@ -24,7 +26,7 @@ def catalogue(language: Language) -> dict[str, str]:
     Raises:
         ValueError: two files spell the same key.
     """
-    found: dict[str, str] = _knob_strings() | _hint_strings() | _reward_strings() if language == "en" else {}
+    found: dict[str, str] = _written_elsewhere() if language == "en" else {}
     for path in sorted((STATIC / "locales" / language).glob("*.json")):
         strings = json.loads(path.read_text(encoding="utf-8"))
         twice = found.keys() & strings.keys()
@@ -43,6 +45,17 @@ def translator(language: Language) -> Translate:
         return text.format(**values) if values else text
 
     return t
+
+
+def _written_elsewhere() -> dict[str, str]:
+    return _knob_strings() | _hint_strings() | _reward_strings() | _measure_strings()
+
+
+def _measure_strings() -> dict[str, str]:
+    strings = {f"conclusion.{code}": text for code, text in SAID.items()}
+    for name, facts in FACTS.items():
+        strings |= {f"measure.{name}": facts.label, f"measure.{name}.says": facts.says}
+    return strings
 
 
 def _hint_strings() -> dict[str, str]:

@@ -13,17 +13,18 @@ RewardWish = tuple[str, float, str]  # with the dataset to learn from; empty lea
 class Shared:
     """One visitor's cross-tab states."""
 
-    tabs: gr.Tabs  # opened with `opened(...)`: "data", "train", "rewards", "runs" or "playground"
+    tabs: gr.Tabs  # opened with `opened(...)`: "data", "train", "rewards", "runs", "evaluate" or "playground"
     dataset: gr.State  # Wish of Data to Train: this dataset
     reward: gr.State  # RewardWish of Rewards to Train: learn from this reward, on this dataset
     again: gr.State  # Wish of Runs to Train: the settings of this run
     run_id: gr.State  # the run that Runs shows
+    measure: gr.State  # Wish of Runs to Evaluate: this run, beside what it was trained from
     checkpoint: gr.State  # Wish of Runs to Playground: this model, as `resolve_checkpoint` takes it
 
 
 def states() -> dict[str, gr.State]:
     """Make the states of a page, outside its `gr.Tabs`: in there Gradio would count each as a tab."""
-    wishes = ("dataset", "reward", "again", "checkpoint")
+    wishes = ("dataset", "reward", "again", "measure", "checkpoint")
     return {"run_id": gr.State(""), **{wish: gr.State(None) for wish in wishes}}
 
 

@@ -9,6 +9,10 @@ from backend.jsonl import write_atomically
 from backend.spec.comparing import Check, Contestant
 
 Verdict = Literal["better", "worse", "undecided"]
+ConclusionCode = Literal[
+    "nothing", "alone", "compared", "picture_used", "picture_in_part", "picture_unused", "forgotten",
+    "nothing_to_forget", "not_forgotten", "export_same", "export_differs",
+]  # fmt: skip
 
 
 class _Plain(BaseModel):
@@ -83,6 +87,14 @@ class OwnTrouble(_Plain):
     example: str
 
 
+class Conclusion(_Plain):
+    """The answer to the check's question. `text` is plain English; pages may say `code` in their language."""
+
+    code: ConclusionCode
+    values: dict[str, str]
+    text: str
+
+
 class Report(_Plain):
     """All of it."""
 
@@ -95,7 +107,7 @@ class Report(_Plain):
     rows: int  # asked
     too_long: int  # left out: longer than `data.max_tokens`
     troubles: tuple[OwnTrouble, ...] = ()
-    conclusion: str  # the answer to the check's question, in plain words
+    conclusion: Conclusion
 
 
 def write_report(path: Path, report: Report) -> None:

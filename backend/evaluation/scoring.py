@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from backend.conversation import Message
 from backend.metrics.library import METRICS
 from backend.metrics.metric import Answered, Metric, Table
-from backend.rewards.contract import RewardBatch
 from backend.rewards.naming import named
-from backend.rewards.paid import PICTURES, own_metrics
+from backend.rewards.paid import own_metrics, reward_batch
 from backend.runs.answers import Answer
 from backend.runs.folder import RunFolder
 from backend.spec.run import RunSpec
@@ -50,7 +48,7 @@ class Scorer:
             for scores, value in zip(found, metric.rows(answered), strict=True):
                 scores[metric.name] = value
         for own in self._own:
-            said = own.tried(_batch(answered, columns))
+            said = own.tried(reward_batch([each.given for each in answered], columns))
             for scores, value in zip(found, said.values, strict=True):
                 scores[own.__name__] = value
             if said.errors:
@@ -96,10 +94,3 @@ def own_metric(name: str) -> Metric:
         raise ValueError(f"the values of `{name}` are in the answers")
 
     return Metric(name, nothing, mean, is_share=False)
-
-
-def _batch(answered: Sequence[Answered], columns: Sequence[dict[str, Any]]) -> RewardBatch:
-    prompts = tuple(tuple(Message(**turn) for turn in row["prompt"]) for row in columns)
-    names = [name for name in (columns[0] if columns else ()) if name != "prompt"]
-    kept = {("images" if name == PICTURES else name): [row[name] for row in columns] for name in names}
-    return RewardBatch(prompts=prompts, completions=tuple(each.given for each in answered), columns=kept)

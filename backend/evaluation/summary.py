@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from backend.evaluation.conclusions import conclusion, label_of
 from backend.evaluation.report import (
-    Agreement, Difference, Measure, MetricFacts, OwnTrouble, Report, Side,
+    Agreement, Conclusion, Difference, Measure, MetricFacts, OwnTrouble, Report, Side,
 )  # fmt: skip
 from backend.evaluation.scoring import answered_of, metrics_of, table_of
 from backend.metrics.intervals import intervals
 from backend.metrics.library import METRICS
 from backend.metrics.metric import Metric, Table
+from backend.metrics.names import FACTS, notice
 from backend.metrics.significance import compared, holm, said, verdict_of
 from backend.runs.answers import Answer
 from backend.spec.run import RunSpec
@@ -43,7 +44,8 @@ def summed_up(spec: RunSpec, said_by: Sequence[Answers], too_long: int) -> Repor
         check=spec.comparison.check, metrics=tuple(_facts(metric, said_by[0].answers) for metric in metrics),
         sides=sides, differences=tuple(_differences(metrics, tables, sides, pairs)),
         agreements=tuple(_agreement(said_by, *pair) for pair in pairs), rows=len(said_by[0].answers),
-        too_long=too_long, troubles=tuple(trouble for side in said_by for trouble in side.troubles), conclusion="",
+        too_long=too_long, troubles=tuple(trouble for side in said_by for trouble in side.troubles),
+        conclusion=Conclusion(code="nothing", values={}, text=""),
     )  # fmt: skip
     return report.model_copy(update={"conclusion": conclusion(report)})
 
@@ -90,10 +92,11 @@ def _grouped(
 
 
 def _facts(metric: Metric, answers: Sequence[Answer]) -> MetricFacts:
-    notice = metric.notice([answered_of(answer) for answer in answers]) if metric.notice else ""
+    golds = sum(1 + len(answer.references) for answer in answers)
+    told = notice(metric.name, len(answers), golds / max(1, len(answers))) if metric.name in FACTS else None
     return MetricFacts(
         name=metric.name, is_share=metric.is_share, is_lower_better=metric.is_lower_better,
-        is_own=metric.name not in METRICS, notice=notice,
+        is_own=metric.name not in METRICS, notice=told or "",
     )  # fmt: skip
 
 
@@ -106,13 +109,14 @@ def _differences(
         of_pairs = [(pair, compared(metric, tables[pair[1]][column], tables[pair[0]][column])) for pair in pairs]
         known = [(pair, each) for pair, each in of_pairs if each is not None]
         for (pair, each), p in zip(known, holm([each.p for _, each in known]), strict=True):
-            verdict = verdict_of(each, metric.is_lower_better, p)
-            names = (sides[pair[0]].label, sides[pair[1]].label)
+            verdict = verdict_of(each, is_lower_better=metric.is_lower_better, adjusted_p=p)
+            pair_said = f"{sides[pair[0]].label} against {sides[pair[1]].label}"
+            text = said(each, verdict, p, second="the first", is_share=metric.is_share)
             found.append(
                 Difference(
                     metric=metric.name, first=pair[0], second=pair[1], value=each.difference.value,
                     low=each.difference.low, high=each.difference.high, n=each.difference.n, p=p, verdict=verdict,
-                    text=said(each, metric, names, p),
+                    text=f"{pair_said}: {text}",
                 )
             )  # fmt: skip
     return found

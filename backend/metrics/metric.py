@@ -38,7 +38,6 @@ class Metric:
     is_unread: Callable[[Answered], bool] | None = None  # the gold answer is a box, number, ... and the given one is none
     is_share: bool = True  # from 0 to 1, shown in per cent
     is_lower_better: bool = False
-    notice: Callable[[Sequence[Answered]], str] | None = None  # why its numbers say little of these rows, or ""
     is_row_local: bool = True  # a row adds the same whatever the other rows are
 
     def rows(self, answered: Sequence[Answered]) -> list[float | None]:

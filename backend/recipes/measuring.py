@@ -3,7 +3,7 @@
 import difflib
 
 from backend.errors import SpecError, StudioError
-from backend.metrics.names import METRIC_NAMES
+from backend.metrics.names import FACTS
 from backend.rewards.library import library_names
 from backend.rewards.naming import NamedVersion, named
 from backend.rewards.store import RewardStore
@@ -19,7 +19,7 @@ def resolve_metrics(spec: RunSpec, workspace: Workspace, problems: list[StudioEr
     return tuple(
         found
         for text in dict.fromkeys(spec.comparison.metrics)
-        if (found := text if text in METRIC_NAMES else _own(text, workspace, problems))
+        if (found := text if text in FACTS else _own(text, workspace, problems))
     )
 
 
@@ -33,7 +33,7 @@ def resolve_own_metrics(spec: RunSpec, workspace: Workspace, problems: list[Stud
 def metric_choices(workspace: Workspace) -> list[str]:
     """Every name that can be chosen: the studio's metrics, then rewards, own and ready, that can serve as one."""
     rewards = [*RewardStore(workspace).names(), *library_names()]
-    return [*METRIC_NAMES, *(name for name in rewards if name not in METRIC_NAMES)]
+    return [*FACTS, *(name for name in rewards if name not in FACTS)]
 
 
 def _own(text: str, workspace: Workspace, problems: list[StudioError]) -> str:

@@ -6,6 +6,9 @@ from backend.catalog.checkpoints import resolve_checkpoint
 from backend.catalog.trained import rate_of
 from backend.datasets.store import DatasetStore
 from backend.errors import SpecError, StudioError
+from backend.recipes.evaluating import resolve_evaluation
+from backend.recipes.measuring import resolve_own_metrics
+from backend.recipes.problems import refuse_all
 from backend.recipes.rewards import resolve_rewards
 from backend.settings import Workspace
 from backend.spec.inputs import DatasetShare
@@ -22,9 +25,12 @@ def resolve(spec: RunSpec, workspace: Workspace) -> RunSpec:
     Raises:
         SpecError: datasets or a model that are not there, datasets without training rows; every reason at once.
     """
+    if spec.kind == "evaluation":
+        return resolve_evaluation(spec, workspace)
     problems: list[StudioError] = []
     shares = _versions(spec, workspace, problems)
     rewards = resolve_rewards(spec, workspace, problems) if spec.kind != "sft" else list(spec.grpo.rewards)
+    own_metrics = resolve_own_metrics(spec, workspace, problems)
     try:
         checkpoint = resolve_checkpoint(spec.model.base, workspace)
         if checkpoint.adapter is not None and spec.kind != "reward_check":
@@ -34,10 +40,8 @@ def resolve(spec: RunSpec, workspace: Workspace) -> RunSpec:
             )
     except StudioError as error:
         problems.append(error)
-    if problems:
-        message = "; ".join(problem.message for problem in problems)
-        raise SpecError(message, hint=" / ".join(dict.fromkeys(problem.hint for problem in problems)))
-    return _filled(spec, shares, rewards)
+    refuse_all(problems)
+    return _filled(spec.with_values({"evaluation.own_metrics": own_metrics}), shares, rewards)
 
 
 def _versions(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) -> list[DatasetShare]:

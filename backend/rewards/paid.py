@@ -1,6 +1,7 @@
 """Rewards as TRL and evaluations call them, each answered by its own limited worker; how often they fail."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,25 @@ def own_metrics(spec: RunSpec, names: Sequence[str], folder: RunFolder, datasets
     """Metrics of the person's own, `name@sha256` each: rewards whose values are only looked at. Raises SpecError."""
     limits = _limits(spec, datasets)
     return [PaidReward(_source(folder, *named(name)), limits, folder) for name in names]
+
+
+@contextmanager
+def ended(rewards: Sequence[PaidReward]) -> Iterator[None]:
+    """End the workers of these, whatever happens before."""
+    try:
+        yield
+    finally:
+        for reward in rewards:
+            reward.close()
+
+
+def reward_batch(given: Sequence[str], columns: Sequence[dict[str, Any]]) -> RewardBatch:
+    """B answers with the columns of their rows, as an own metric takes them."""
+    names = [name for name in (columns[0] if columns else ()) if name != "prompt"]
+    return RewardBatch(
+        prompts=tuple(tuple(Message(**turn) for turn in row["prompt"]) for row in columns), completions=tuple(given),
+        columns={("images" if name == PICTURES else name): [row[name] for row in columns] for name in names},
+    )  # fmt: skip
 
 
 def _limits(spec: RunSpec, datasets: Sequence[Path]) -> WorkerLimits:

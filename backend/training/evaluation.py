@@ -12,6 +12,7 @@ from backend.metrics.answers import scores_of
 from backend.model.encoder import IGNORED, Encoder, Sample
 from backend.model.generating import Given, answer_batch
 from backend.model.packing import Collator, learned_logits, moved
+from backend.rewards.paid import PaidReward, reward_batch
 from backend.runs.predictions import Prediction
 from backend.spec.run import RunSpec
 from backend.model.asking import Question
@@ -29,9 +30,21 @@ class Evaluation(NamedTuple):
 class Evaluator:
     """Asks the same rows each time. Every process takes its share of them and knows the whole result."""
 
-    def __init__(self, spec: RunSpec, rows: Sequence[Question], encoder: Encoder, collator: Collator) -> None:
-        """Take the chosen rows; none means that there is nothing to evaluate."""
+    def __init__(
+        self, spec: RunSpec, rows: Sequence[Question], encoder: Encoder, collator: Collator,
+        own: Sequence[PaidReward] = (),
+    ) -> None:  # fmt: skip
+        """Take the chosen rows; none means that there is nothing to evaluate.
+
+        Args:
+            spec: of the run.
+            rows: the held-out rows to ask.
+            encoder: of the model.
+            collator: joins samples for the loss.
+            own: the person's own metrics, on the first process alone: it alone tells what they say.
+        """
         self._spec, self._rows, self._encoder, self._collator = spec, list(rows), encoder, collator
+        self._own = list(own)
 
     @property
     def is_wanted(self) -> bool:
@@ -42,7 +55,7 @@ class Evaluator:
         """Ask all rows. Leaves the model in train mode; nothing random is drawn, so training goes on as without."""
         model.eval()
         try:
-            loss, predictions = self._loss(model), self._answers(model)
+            loss, predictions = self._loss(model), self._judged(self._answers(model))
         finally:
             model.train()
         means: dict[str, list[float]] = {}
@@ -95,6 +108,20 @@ class Evaluator:
                 given[place] = _prediction(share[place], gold, answer)
         mine = [given[place] for place in range(len(share))]
         return [answer for part in _collected(mine) for answer in part][: len(self._rows)]
+
+    def _judged(self, predictions: list[Prediction]) -> list[Prediction]:
+        """Add what the person's own metrics say; where one says nothing of an answer, it has no such score."""
+        if not self._own or not predictions:
+            return predictions
+        columns = [row.columns(self._spec) for row in self._rows]
+        batch = reward_batch([prediction.given for prediction in predictions], columns)
+        said = {metric.__name__: metric.tried(batch).values for metric in self._own}
+        return [
+            prediction.model_copy(update={"scores": prediction.scores | {
+                name: values[place] for name, values in said.items() if values[place] is not None
+            }})
+            for place, prediction in enumerate(predictions)
+        ]  # fmt: skip
 
 
 def _unlearned(sample: Sample) -> Sample:

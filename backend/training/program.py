@@ -7,10 +7,13 @@ from torch import nn
 from transformers import set_seed
 
 from backend.catalog.checkpoints import STATE, resolve_checkpoint, resumable
+from backend.datasets.store import DatasetStore
+from backend.ids import DatasetName
 from backend.lengths import RowMeter
 from backend.model.encoder import Encoder
 from backend.model.loading import Base, Precision, choose_precision
 from backend.model.parts import whole_size
+from backend.rewards.paid import PaidReward, ended, own_metrics
 from backend.runs.events import EventWriter
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
@@ -47,16 +50,24 @@ def train(folder: RunFolder, events: EventWriter | None) -> None:
     encoder, meter = Encoder(base, spec.model.min_pixels, spec.model.max_pixels), RowMeter(base)
     rows = TrainingRows(spec, workspace, encoder, meter)
     maker = TrainerMaker(spec, folder, Base(base, precision), encoder, rows)
-    evaluator = Evaluator(spec, heldout_questions(spec, workspace, meter), encoder, maker.collator)
+    own = _own_metrics(spec, folder, workspace) if events is not None else []
+    evaluator = Evaluator(spec, heldout_questions(spec, workspace, meter), encoder, maker.collator, own)
     checkpoints = Checkpoints(spec, folder, encoder)
     reporter = Reporter(spec, folder, maker.batches, evaluator, checkpoints, teller)
-    with maker.made(reporter) as trainer:
+    with ended(own), maker.made(reporter) as trainer:
         reporter.take(trainer)
         _say_what(teller, spec, rows, trainer.model, precision)
         for text in trainer.notes():
             teller.say("note", 0, level="info", text=text)
         trainer.train(resume_from_checkpoint=_state_of(spec, workspace))
         _finish(trainer, reporter, checkpoints, teller)
+
+
+def _own_metrics(spec: RunSpec, folder: RunFolder, workspace: Workspace) -> list[PaidReward]:
+    """The person's own metrics, whose workers may read the pictures of the run's datasets."""
+    store = DatasetStore(workspace)
+    folders = [store.folder(DatasetName(share.name)) for share in spec.data.datasets]
+    return own_metrics(spec, spec.evaluation.own_metrics, folder, folders)
 
 
 def _state_of(spec: RunSpec, workspace: Workspace) -> str | None:

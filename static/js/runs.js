@@ -26,6 +26,7 @@
   let cursor = "", seen = "", offset = -1, timer = 0, turn = 0;
   const keyOf = { sft: "loss", grpo: "reward" }; // the metric that was last looked at, by what the chosen run learns from
 
+  const learns = (row) => row?.kind in keyOf; // dry runs and evaluations draw no curves
   watcher.row = (id) => watcher.rows.find((row) => row.id === id);
   /** A run and those it went on from, newest first, each with the last step that counts of it. */
   watcher.chain = (id) => {
@@ -187,13 +188,13 @@
   Object.assign(studio, { runBadge: badge, runTook: took }); // the tiles show the same
 
   function subtitle(row, words) {
-    const kind = words[`kind.${row.kind}`], of = row.kind === "reward_check" ? words.row_of : words.step_of;
+    const kind = words[`kind.${row.kind}`], of = learns(row) ? words.step_of : words.row_of;
     const steps = row.total_steps ? fill(of, { step: count(row.step), total: count(row.total_steps) }) : null;
     const waiting = words[`phase.${row.phase}`] || null;
     if (row.state === "queued") return [kind, words.waiting].filter(Boolean).join(" · ");
     if (!watcher.isActive(row)) return [kind, steps, took(row) === null ? null : duration(took(row), words)].filter(Boolean).join(" · ");
     const left = row.seconds_left === null ? null : fill(words.left, { time: duration(row.seconds_left, words) });
-    return [kind, ["training", "checking"].includes(row.phase) ? null : waiting || words["phase.loading"], steps, left].filter(Boolean).join(" · ");
+    return [kind, ["training", "checking", "answering"].includes(row.phase) ? null : waiting || words["phase.loading"], steps, left].filter(Boolean).join(" · ");
   }
 
   /** The list: a button chooses a run, a box beside it draws its curve too. */
@@ -202,7 +203,7 @@
     const item = (row) => {
       const isChosen = row.id === watcher.chosen, isShown = isChosen || watcher.compared.has(row.id);
       return el("li", { class: `run${isChosen ? " chosen" : ""}` },
-        row.kind === "reward_check" ? el("span", { class: "curve" }) : el("label", { class: "curve", title: words.compare, style: `--colour: var(${watcher.colours.get(row.id)})` },
+        !learns(row) ? el("span", { class: "curve" }) : el("label", { class: "curve", title: words.compare, style: `--colour: var(${watcher.colours.get(row.id)})` },
           el("input", { type: "checkbox", "data-compare": row.id, checked: isShown, disabled: isChosen, "aria-label": fill(words.compare_run, { name: row.name }) }), el("span", { class: "swatch" })),
         el("button", { type: "button", class: "open", "data-choose": row.id, "aria-current": isChosen ? "true" : false },
           el("b", {}, row.name), el("small", {}, subtitle(row, words)),
@@ -263,7 +264,7 @@
       return name && words[`metric.of.${end}`] && fill(words[`metric.of.${end}`], { name });
     };
     let chart = null, pointed = null, isReady = false, isFailed = false;
-    const visible = () => watcher.shown().filter((id) => watcher.curves.has(id) && watcher.row(id).kind !== "reward_check").reverse();
+    const visible = () => watcher.shown().filter((id) => watcher.curves.has(id) && learns(watcher.row(id))).reverse();
     const point = (step) => {
       pointed = step;
       tell();
@@ -272,7 +273,7 @@
       studio.redraw(select, ...[...new Set([...watcher.keys, watcher.key])].map((key) => el("option", { value: key, selected: key === watcher.key }, labelOf(key))));
       const shown = visible();
       blank.hidden = shown.some((id) => watcher.curve(id).steps.length);
-      blank.textContent = watcher.row(watcher.chosen)?.kind === "reward_check" ? words.blank_check : isFailed ? words.no_chart : words.blank;
+      blank.textContent = watcher.row(watcher.chosen) && !learns(watcher.row(watcher.chosen)) ? words.blank_check : isFailed ? words.no_chart : words.blank;
       if (!chart && isReady && blank.hidden && studio.isSeen(host)) chart = studio.makeChart(host, { xLabel: words.step, onPoint: point });
       if (chart && studio.isSeen(host)) {
         chart.show(shown.map((id) => ({ id, name: watcher.row(id).name, colour: watcher.colours.get(id), ...watcher.curve(id) })), watcher.keep);

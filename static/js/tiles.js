@@ -6,10 +6,12 @@
   const tile = (label, value, unit = "") => el("div", { class: "kpi" }, el("small", {}, label), el("strong", {}, value), unit ? el("span", {}, unit) : null);
   const known = (value) => value !== null && value !== undefined;
 
+  const LEARNS = { sft: true, grpo: true };
+
   /** What was learned, how well, from what. */
   function about(row, words) {
-    const strategy = row.kind === "reward_check" ? null : words[`strategy.${row.strategy}`];
-    const rewards = row.kind === "sft" ? null : row.rewards.join(" + ");
+    const strategy = !(row.kind in LEARNS) ? null : words[`strategy.${row.strategy}`];
+    const rewards = ["sft", "evaluation"].includes(row.kind) ? null : row.rewards.join(" + ");
     return [words[`kind.${row.kind}`], strategy, rewards, row.datasets.join(" + ")].filter(Boolean).join(" · ");
   }
 
@@ -18,6 +20,7 @@
     sft: (row, words) => [tile(words.loss_now, measure(row.loss))],
     grpo: (row, words) => [tile(words.reward_now, measure(row.reward)), known(row.flat_share) ? tile(words.flat, percent(row.flat_share)) : null],
     reward_check: () => [],
+    evaluation: () => [],
   };
 
   /** Name, what it learned from, why it ended, and some numbers. */
@@ -26,7 +29,7 @@
     watcher.attach(host, () => {
       const row = watcher.row(watcher.chosen);
       if (!row) return studio.redraw(host);
-      const isOver = !watcher.isActive(row), isDryRun = row.kind === "reward_check";
+      const isOver = !watcher.isActive(row), isDryRun = !(row.kind in LEARNS);
       const reason = row.reason ? el("div", { class: `why ${row.state}`, role: "status" }, el("b", {}, ...studio.prose(row.reason)), row.hint ? el("p", {}, ...studio.prose(row.hint)) : null) : null;
       const time = isOver ? studio.runTook(row) : row.seconds_left;
       studio.redraw(host,

@@ -11,6 +11,7 @@ from studio.cli import doors
 from studio.cli.output import RUN_FAILED, print_json, say, warn
 
 POLL_S = 0.3
+COUNTED = {"training": "step", "answering": "answer"}  # phases whose progress is counted, and what is
 
 
 def described(view: RunView) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def follow(run_id: str, *, detach: bool, as_json: bool) -> None:
         view = doors.run_store().get(run_id)
         print_json(described(view)) if as_json else say(f"Run {run_id} is {view.state}: studio runs logs {run_id} -f")
         return
-    view = doors.launcher().wait(run_id, poll_s=POLL_S) if as_json else _watched(run_id)
+    view = doors.launcher().wait(run_id, poll_s=POLL_S) if as_json else watched(run_id)
     if as_json:
         print_json(described(view))
     if view.state in ("failed", "lost"):
@@ -46,7 +47,7 @@ def follow(run_id: str, *, detach: bool, as_json: bool) -> None:
         raise typer.Exit(RUN_FAILED)
 
 
-def _watched(run_id: str) -> RunView:
+def watched(run_id: str) -> RunView:
     """Show a bar until the run has ended."""
     say(f"Run {run_id}")
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeRemainingColumn())
@@ -57,7 +58,7 @@ def _watched(run_id: str) -> RunView:
         def show(event: Event) -> None:
             if event.kind == "progress":
                 total, phase = event.values.get("total_steps"), event.values.get("phase", "")
-                text = f"step {event.step} of {total}" if total and phase == "training" else str(phase)
+                text = f"{COUNTED[phase]} {event.step} of {total}" if total and phase in COUNTED else str(phase)
                 progress.update(task, description=text, completed=event.step, total=total)
             elif event.kind == "metric":
                 told.update(_in_words(event.values))
@@ -67,7 +68,7 @@ def _watched(run_id: str) -> RunView:
                 progress.console.print(warning, markup=False, soft_wrap=True)
 
         view = doors.launcher().wait(run_id, on_event=show, poll_s=POLL_S)
-    if view.state in ("finished", "stopped"):
+    if view.state in ("finished", "stopped") and view.kind != "evaluation":
         say(f"{view.state}: {view.folder.final_model if view.folder.has_final_model else view.folder.path}")
         say(f'talk to it: studio chat {run_id} --image PICTURE --prompt "..." --compare {view.spec.model.base}')
     return view

@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from backend.settings import default_workspace
-from studio.cli import chatting, datasets, exporting, machine, models, rewards, runs, training
+from studio.cli import chatting, datasets, evaluating, exporting, machine, models, rewards, runs, training
 from studio.cli.output import explained
 
 app = typer.Typer(
     name="studio",
-    help="Fine-tune Qwen2.5-VL: upload, train, watch, talk. Without a command: the web app on http://127.0.0.1:7860.",
+    help="Fine-tune Qwen2.5-VL: upload, train, watch, measure, talk. Without a command: the web app on http://127.0.0.1:7860.",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -22,6 +22,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(runs.app, name="runs")
 app.command("recipes")(training.recipes)
 app.command("train")(training.train)
+app.command("eval")(evaluating.evaluate)
 app.command("chat")(chatting.chat)
 app.command("export")(exporting.export)
 app.command("doctor")(machine.doctor)

@@ -8,7 +8,7 @@ from studio.i18n import Translate
 from studio.islands.data import bubble_words
 from studio.islands.island import island
 
-PHASES = ("loading", "training", "evaluating", "saving", "checking")
+PHASES = ("loading", "training", "evaluating", "saving", "checking", "answering", "judging")
 METRICS = (  # what the programs report; another one is shown by its own name
     "loss", "eval_loss", "exact_match", "similarity", "box_iou", "grad_norm", "epoch", "language_rate", "merger_rate",
     "vision_rate", "samples_per_second", "tokens_per_second", "reward", "reward_std", "frac_reward_zero_std", "entropy",
@@ -91,6 +91,6 @@ def run_log(t: Translate) -> gr.HTML:
 def _run_words(t: Translate) -> dict[str, str]:
     words = {name: t(f"time.{name}") for name in ("seconds", "minutes", "hours", "days")}
     words |= {f"state.{state}": t(f"state.{state}") for state in STATES}
-    words |= {f"kind.{kind}": t(f"kind.{kind}") for kind in ("grpo", "reward_check")}
+    words |= {f"kind.{kind}": t(f"kind.{kind}") for kind in ("grpo", "reward_check", "evaluation")}
     words |= {f"phase.{phase}": t(f"phase.{phase}") for phase in PHASES}
     return words | {f"strategy.{name}": t(f"strategy.{name}.title") for name in STRATEGY_NAMES}

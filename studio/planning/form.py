@@ -20,7 +20,8 @@ from backend.spec.strategies import Strategy
 from studio.i18n import Translate
 from studio.planning.preview import value_at
 
-ADVANCED = tuple(path for path, knob in KNOBS.items() if knob.advanced)
+_OF_EVALUATIONS = "comparison."  # asked on the Evaluate page
+ADVANCED = tuple(path for path, knob in KNOBS.items() if knob.advanced and not path.startswith(_OF_EVALUATIONS))
 PICKED = frozenset({"data.datasets", "grpo.rewards"})  # chosen from a list, each with a weight
 _OF_ADAPTERS = frozenset(path for path in KNOBS if path.startswith("strategy.") and path != "strategy.name")
 _OF_ANSWERS = frozenset({"batching.max_tokens"})  # only a run that is shown answers reads these
@@ -29,6 +30,10 @@ _DRY_RUN_READS = _OF_DRY_RUNS | {
     "grpo.rewards", "grpo.generations", "grpo.temperature", "grpo.top_p", "grpo.top_k", "grpo.repetition_penalty",
     "grpo.max_completion_tokens", "grpo.reward_seconds", "grpo.reward_memory_gb", "devices.gpus", "devices.threads",
 }  # fmt: skip
+_EVALUATION_READS = frozenset({
+    "data.datasets", "data.max_tokens", "data.too_long", "data.boxes", "data.seed", "devices.gpus", "devices.threads",
+    "grpo.reward_seconds", "grpo.reward_memory_gb",
+})  # fmt: skip
 _EMPTY = frozenset({"int_type", "float_type", "missing"})
 _NOT_A_NUMBER = frozenset({"int_parsing", "float_parsing"})
 
@@ -124,6 +129,10 @@ def draw(path: str, base: RunSpec, t: Translate, **shown: Any) -> Any:
 def is_used(path: str, table: Strategy, kind: RunKind = "sft") -> bool:
     """Whether such a run reads this knob: without adapters theirs mean nothing, nor does a frozen part's rate."""
     group = path.partition(".")[0]
+    if kind == "evaluation":
+        return path in _EVALUATION_READS or group in ("name", "comparison")
+    if group == "comparison":
+        return False
     if kind == "reward_check":
         return path in _DRY_RUN_READS or group in ("name", "data", "model")
     if path in _OF_DRY_RUNS or (group == "grpo" if kind == "sft" else path in _OF_ANSWERS):

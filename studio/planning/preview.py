@@ -62,6 +62,8 @@ def command_of_run(spec: RunSpec) -> list[str]:
     """The shortest command that starts a run like this one."""
     if spec.kind == "reward_check":
         return _check_words(spec)
+    if spec.kind == "evaluation":
+        return _eval_words(spec)
     return command_words(spec, recipe_of(spec), effort_of(spec))
 
 

@@ -18,7 +18,7 @@ _OWN = frozenset({"name"}) | PICKED  # every run has its own; a recipe says noth
 
 def settings_of(spec: RunSpec, t: Translate) -> dict[str, Any]:
     """The knobs that mattered to a run, whether each differs from the recipe, and the command to repeat it."""
-    own = KNOBS if spec.kind == "reward_check" else _OWN  # a dry run follows no recipe
+    own = _OWN if spec.kind in ("sft", "grpo") else KNOBS  # dry runs and evaluations follow no recipe
     base = with_effort(load_recipe(recipe_of(spec)).spec, effort_of(spec))
     rows = [
         {

@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 
 from backend.settings import STATIC
 from studio.app import build
-from studio.routes import answers, datasets, media, metrics, rewards, rollouts
+from studio.routes import answers, datasets, evaluations, media, metrics, rewards, rollouts
 from studio.services import Services
 from studio.serving.guard import Guard
 from studio.serving.page_opening import PageOpening
@@ -19,7 +19,7 @@ from studio.serving.upkeep import Upkeep
 from studio.theme import StudioTheme
 
 MAX_FILE_SIZE = "20gb"  # of one uploaded file; what it unpacks to has limits of its own
-STYLES = ("base", "data", "train", "rewards", "runs", "playground", "guide")
+STYLES = ("base", "data", "train", "rewards", "runs", "evaluate", "playground", "guide")
 
 
 def create_app(services: Services) -> FastAPI:
@@ -44,7 +44,7 @@ def create_app(services: Services) -> FastAPI:
     async def without_slash() -> RedirectResponse:
         return RedirectResponse("zh/")
 
-    for routes in (metrics, answers, rewards, datasets, media, rollouts):
+    for routes in (metrics, answers, rewards, datasets, media, rollouts, evaluations):
         app.include_router(routes.router(services))
         app.include_router(routes.router(services), prefix="/zh")
     app = gr.mount_gradio_app(app, build(services, "zh"), path="/zh", **_mounting())

@@ -23,7 +23,8 @@ from studio.shared import Shared, Wish
 from studio.wiring import act, refresh
 
 VERBS = {
-    "stop_save": "secondary", "stop_now": "stop", "unqueue": "stop", "playground": "primary", "resume": "secondary",
+    "stop_save": "secondary", "stop_now": "stop", "unqueue": "stop", "playground": "primary", "measure": "secondary",
+    "resume": "secondary",
     "again": "secondary", "delete": "stop",
 }  # fmt: skip
 ASK_AGAIN = "() => window.studio.watcher.soon()"  # the list shows at once what was done
@@ -74,6 +75,7 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     _then_ask(act(buttons["stop_now"].click, partial(stop, page, "now"), runs, t=t))
     _then_ask(act(buttons["unqueue"].click, partial(stop, page, "now"), runs, t=t))
     _then_ask(act(keep.click, partial(annotate, page), [runs, controls.name, controls.notes], t=t))
+    act(buttons["measure"].click, partial(measure, page), runs, shared.measure, t=t)
     act(buttons["playground"].click, partial(open_in_playground, page), runs, shared.checkpoint, t=t)
     _then_ask(act(buttons["resume"].click, partial(resume, page), runs, shared.run_id, t=t))
     act(buttons["again"].click, partial(train_again, page), runs, shared.again, t=t)
@@ -142,8 +144,9 @@ def show(page: Page, choice: Choice, shown: str) -> list[Any]:
         "stop_now": view.is_active,
         "unqueue": view.state == "queued",
         "playground": view.is_over and view.folder.has_final_model,
+        "measure": view.is_over and view.folder.has_final_model,
         "resume": view.is_over and bool(resumable_names(view.folder)),
-        "again": view.spec.kind != "reward_check",  # the Rewards page begins dry runs
+        "again": view.spec.kind in ("sft", "grpo"),  # dry runs and evaluations begin on pages of their own
         "delete": view.is_over,
     }
     return [view.id, *texts, settings, *(gr.Button(visible=possible[verb]) for verb in VERBS), gr.Column(visible=True)]
@@ -171,6 +174,11 @@ def annotate(page: Page, choice: Choice, name: str, notes: str) -> None:
 
 def open_in_playground(page: Page, choice: Choice) -> Wish:
     """Wish that Playground takes the run's final model."""
+    return str(_chosen(page, choice).id), time.time()
+
+
+def measure(page: Page, choice: Choice) -> Wish:
+    """Wish that Evaluate takes the run, beside what it was trained from."""
     return str(_chosen(page, choice).id), time.time()
 
 

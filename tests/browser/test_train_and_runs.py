@@ -288,7 +288,9 @@ def test_curves_of_several_runs_share_one_chart_and_keep_the_zoom(page: Page, se
         )
     open_tab(page, "runs")
     page.locator("[data-choose='20200102-000000-first']").click()
-    page.get_by_role("checkbox", name="Show the curve of second").check(force=True)
+    # in one go: the list may be drawn anew between finding a box and pressing it
+    expect(page.get_by_role("checkbox", name="Show the curve of second")).to_have_count(1)
+    page.evaluate("() => document.querySelector(\"[aria-label='Show the curve of second']\").click()")
     expect(page.locator(".legend li")).to_have_count(2)
 
     chart = page.locator(".chart").bounding_box()

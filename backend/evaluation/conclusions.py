@@ -1,0 +1,115 @@
+"""Answer a check's question in plain words, for somebody who reads no tables."""
+
+from collections.abc import Sequence
+
+from backend.evaluation.report import Conclusion, ConclusionCode, Difference, Report, Side
+from backend.spec.comparing import Contestant
+
+PICTURES = {"blank": "blank pictures", "shuffled": "other rows' pictures"}
+FORMS = {"merged": "merged", "4bit": "in 4 bits"}
+FALLEN = 0.05  # by so much an ability must have fallen to be named
+SAID: dict[ConclusionCode, str] = {
+    "nothing": "No chosen metric applies to these answers: choose others",
+    "alone": "{first} reaches {value} in {metric} over {rows} rows",
+    "compared": "{said}",
+    "picture_used": "The picture is used: {metric} is {value} with the right pictures, {blank} with blank ones and "
+    "{shuffled} with those of other rows",
+    "picture_in_part": "The picture is used in part: {metric} is {value} with the right pictures, {blank} with blank "
+    "ones and {shuffled} with those of other rows; only one of the two differences is beyond chance",
+    "picture_unused": "These answers do not seem to depend on the picture: {metric} is {value} with the right "
+    "pictures, {blank} with blank ones and {shuffled} with those of other rows, which chance alone explains. Look for "
+    "questions that give their answers away",
+    "forgotten": "Something was forgotten: the probe set went from {before} to {value}{where}. Mix in general rows, "
+    "train for fewer steps, or take LoRA",
+    "nothing_to_forget": "There was nothing to forget: {second} answers none of the probe set",
+    "not_forgotten": "Nothing was forgotten as far as {rows} probes can tell: the probe set went from {before} to "
+    "{value}{where}",
+    "export_same": "Merged and in 4 bits, all {rows} answers are the same as those of the checkpoint",
+    "export_differs": "Of {rows} answers {merged} are the same merged, and {four_bit} in 4 bits{judged}",
+}
+
+
+def label_of(contestant: Contestant) -> str:
+    """How a contestant is called in tables."""
+    varied = [FORMS.get(contestant.form, ""), PICTURES.get(contestant.pictures, "")]
+    return " · ".join([contestant.checkpoint, *(each for each in varied if each)])
+
+
+def conclusion(report: Report) -> Conclusion:
+    """One or two sentences: what was asked, and what the answers say."""
+    decisive = report.metrics[0].name if report.metrics else ""
+    if decisive not in report.sides[0].measures:
+        return _made("nothing", {})
+    said = {"quality": _quality, "picture": _picture, "forgetting": _forgetting, "export": _export}
+    code, values = said[report.check](report)
+    common = {
+        "first": report.sides[0].label, "metric": decisive, "rows": f"{report.rows:,}",
+        "value": shown(report, report.sides[0]),
+    }  # fmt: skip
+    return _made(code, common | values)
+
+
+def shown(report: Report, side: Side) -> str:
+    """The decisive metric as people read it: a share in per cent."""
+    measure = side.measures.get(report.metrics[0].name)
+    if measure is None:
+        return "no value"
+    return f"{measure.value:.1%}" if report.metrics[0].is_share else f"{measure.value:.4g}"
+
+
+def _made(code: ConclusionCode, values: dict[str, str]) -> Conclusion:
+    return Conclusion(code=code, values=values, text=SAID[code].format(**values))
+
+
+def _decisive(report: Report) -> list[Difference]:
+    return [each for each in report.differences if each.metric == report.metrics[0].name]
+
+
+def _quality(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
+    differences = _decisive(report)
+    if not differences:
+        return "alone", {}
+    return "compared", {"said": ". ".join(each.text for each in differences)}
+
+
+def _picture(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
+    values = {side.contestant.pictures: shown(report, side) for side in report.sides[1:]}
+    used = sum(each.verdict == "better" for each in _decisive(report))
+    codes: tuple[ConclusionCode, ...] = ("picture_unused", "picture_in_part", "picture_used")
+    return codes[used], values
+
+
+def _forgetting(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
+    after, before = report.sides[0], report.sides[1]
+    fallen = fallen_groups(report, after, before)
+    values = {
+        "second": before.label, "before": shown(report, before),
+        "where": f"; less right in {', '.join(fallen)}" if fallen else "",
+    }  # fmt: skip
+    measure = before.measures.get(report.metrics[0].name)
+    if measure is None or not measure.value:
+        return "nothing_to_forget", values
+    is_worse = any(each.verdict == "worse" for each in _decisive(report))
+    return ("forgotten" if is_worse else "not_forgotten"), values
+
+
+def fallen_groups(report: Report, after: Side, before: Side) -> list[str]:
+    """The abilities whose share of right answers fell by more than 5 points."""
+    name = report.metrics[0].name
+    return sorted(
+        group for group, values in before.groups.items()
+        if values.get(name, 0.0) - after.groups.get(group, {}).get(name, 0.0) > FALLEN
+    )  # fmt: skip
+
+
+def _export(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
+    same = {report.sides[each.second].contestant.form: each for each in report.agreements}
+    values = {"merged": f"{same['merged'].same:,}", "four_bit": f"{same['4bit'].same:,}"}
+    if all(each.same == each.rows for each in report.agreements):
+        return "export_same", values
+    return "export_differs", values | {"judged": _judged(_decisive(report))}
+
+
+def _judged(differences: Sequence[Difference]) -> str:
+    told = [each.text for each in differences if each.verdict != "undecided"]
+    return ". " + ". ".join(told) if told else "; the decisive metric does not differ beyond chance"

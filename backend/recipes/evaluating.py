@@ -1,0 +1,135 @@
+"""The spec of an evaluation: made from what a person asks, then made explicit and possible."""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from backend.catalog.checkpoints import resolve_checkpoint
+from backend.datasets.store import DatasetStore
+from backend.errors import SpecError, StudioError
+from backend.ids import is_safe_name
+from backend.metrics.proposals import proposed
+from backend.probes.dataset import PROBES
+from backend.recipes.measuring import resolve_metrics
+from backend.recipes.problems import refuse_all
+from backend.settings import Workspace
+from backend.spec.comparing import Check, contestants_for
+from backend.spec.inputs import DatasetShare
+from backend.spec.reading import read_spec
+from backend.spec.run import RunSpec
+
+LONGEST_ROW = 32_768  # tokens, of Qwen2.5-VL's context; a row is never cut
+LOOKED_AT = 2000  # rows whose answers tell which metrics suit
+CHECK_NAMES = {"quality": "evaluation", "picture": "picture check", "forgetting": "forgetting check",
+               "export": "export check"}  # fmt: skip
+
+
+def evaluation_spec(
+    check: Check, checkpoints: Sequence[str], datasets: Sequence[str], changes: Mapping[str, Any] | None = None
+) -> RunSpec:
+    """Ask for an evaluation.
+
+    Args:
+        check: what the answers shall tell.
+        checkpoints: as `resolve_checkpoint` takes them; the first is compared with the others.
+        datasets: names; the probe set where a check of forgetting names none.
+        changes: knobs by dotted path.
+
+    Raises:
+        SpecError: no checkpoint, or the wrong number of them for the check.
+    """
+    given = tuple(dict.fromkeys(each for each in checkpoints if each))
+    _refuse_number(check, given)
+    names = list(dict.fromkeys(datasets)) or ([PROBES] if check == "forgetting" else [])
+    content: dict[str, Any] = {
+        "kind": "evaluation", "model": {"base": given[0]},
+        "data": {"datasets": [{"name": name} for name in names], "max_tokens": LONGEST_ROW},
+        "comparison": {"check": check, "contestants": [each.model_dump() for each in contestants_for(check, given)]},
+    }  # fmt: skip
+    return RunSpec.model_validate(content).with_values(dict(changes or {}))
+
+
+def resolve_evaluation(spec: RunSpec, workspace: Workspace) -> RunSpec:
+    """Fill in dataset versions, metrics, how boxes are written, and a name.
+
+    Raises:
+        SpecError: checkpoints, datasets or metrics that are not there, no rows to ask; every reason at once.
+    """
+    problems: list[StudioError] = []
+    for contestant in spec.comparison.contestants:
+        try:
+            resolve_checkpoint(contestant.checkpoint, workspace)
+        except StudioError as error:
+            problems.append(error)
+    shares = _versions(spec, workspace, problems)
+    metrics = resolve_metrics(spec, workspace, problems)
+    refuse_all({problem.message: problem for problem in problems}.values())  # type: ignore[arg-type]
+    return spec.with_values(
+        {
+            "data.datasets": [share.model_dump() for share in shares],
+            "data.boxes": _boxes(spec, workspace),
+            "comparison.metrics": metrics or _suitable(spec, workspace),
+            "name": spec.name.strip() or _usual_name(spec)[:120],
+        }
+    )
+
+
+def _refuse_number(check: Check, checkpoints: tuple[str, ...]) -> None:
+    if not checkpoints:
+        raise SpecError("No checkpoint is chosen", hint="Name a run, a checkpoint of one, or a model")
+    if check in ("picture", "export") and len(checkpoints) != 1:
+        raise SpecError(f"The {CHECK_NAMES[check]} looks at one checkpoint", hint="Leave the others out")
+    if check == "forgetting" and len(checkpoints) != 2:
+        raise SpecError(
+            "The forgetting check needs two checkpoints: after and before training",
+            hint="Name the trained one first, then the model that it was trained from",
+        )
+    if len(checkpoints) > 3:
+        raise SpecError(f"{len(checkpoints)} checkpoints are too many at once", hint="Compare two or three")
+
+
+def _versions(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) -> list[DatasetShare]:
+    store, shares = DatasetStore(workspace), []
+    if not spec.data.datasets:
+        problems.append(SpecError("No dataset is chosen", hint="Choose one, or `--dataset NAME`"))
+    for share in spec.data.datasets:
+        try:
+            manifest = store.get(share.name)
+        except StudioError as error:
+            problems.append(error)
+            continue
+        counts = manifest.statistics
+        rows = {"heldout": counts.heldout_rows, "train": counts.train_rows, "all": counts.rows}[spec.comparison.split]
+        if not rows:
+            kind = {"heldout": "held-out", "train": "training", "all": ""}[spec.comparison.split]
+            problems.append(SpecError(f"`{share.name}` has no {kind} rows", hint="Ask all rows: `--rows all`"))
+        shares.append(share.model_copy(update={"sha256": manifest.sha256}))
+    return shares
+
+
+def _boxes(spec: RunSpec, workspace: Workspace) -> str:
+    """As the first contestant's training read boxes, where it was a run of this workspace; else as asked."""
+    if spec.data.boxes != "as_written":
+        return spec.data.boxes
+    run = spec.comparison.contestants[0].checkpoint.partition("/")[0]
+    folder = workspace.output / run
+    if not is_safe_name(run) or not (folder / "spec.json").is_file():
+        return spec.data.boxes
+    try:
+        return read_spec(folder).data.boxes
+    except (StudioError, ValueError):
+        return spec.data.boxes
+
+
+def _suitable(spec: RunSpec, workspace: Workspace) -> tuple[str, ...]:
+    """The metrics that suit the golds of the rows that will be asked."""
+    store = DatasetStore(workspace)
+    split = None if spec.comparison.split == "all" else spec.comparison.split
+    rows = [row for share in spec.data.datasets for row in islice(store.rows(share.name, split=split), LOOKED_AT)]
+    golds = [row.messages[-1].content for row in rows if row.messages[-1].role == "assistant"]
+    return proposed(golds, references=any(row.references for row in rows))
+
+
+def _usual_name(spec: RunSpec) -> str:
+    named = list(dict.fromkeys(contestant.checkpoint for contestant in spec.comparison.contestants))
+    return f"{CHECK_NAMES[spec.comparison.check]} {' vs '.join(named)}"

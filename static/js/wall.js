@@ -1,0 +1,153 @@
+// The worst answers wall: pictures with boxes, gold and given answers with their differences marked, and the marks that
+// a person makes: wrong labels, rows to leave out, rows for a hard set. Marks are carried out together.
+(() => {
+  "use strict";
+  const studio = window.studio, { el, fill, count, measure } = studio;
+  const PAGE = 12; // as the server pages
+  const MOST_WORDS = 400; // longer answers are not compared word by word
+
+  const words_of = (text) => text.match(/[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\s\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|\s+/g) || [];
+
+  /** Which words of `given` stand in `gold` in the same order (longest common subsequence). */
+  const kept = (gold, given) => {
+    const a = words_of(gold), b = words_of(given);
+    if (a.length > MOST_WORDS || b.length > MOST_WORDS) return null;
+    const rows = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
+    for (let i = a.length - 1; i >= 0; i -= 1) for (let j = b.length - 1; j >= 0; j -= 1) {
+      rows[i][j] = a[i] === b[j] ? rows[i + 1][j + 1] + 1 : Math.max(rows[i + 1][j], rows[i][j + 1]);
+    }
+    const same = new Set();
+    for (let i = 0, j = 0; i < a.length && j < b.length;) {
+      if (a[i] === b[j]) { same.add(j); i += 1; j += 1; } else if (rows[i + 1][j] >= rows[i][j + 1]) i += 1; else j += 1;
+    }
+    return b.map((word, place) => ({ word, isSame: same.has(place) || !word.trim() }));
+  };
+
+  /** A given answer; words that the gold one does not have there are marked. */
+  const compared = (gold, given) => {
+    const found = kept(gold, given);
+    if (!found) return [given];
+    return found.map(({ word, isSame }) => (isSame ? word : el("mark", {}, word)));
+  };
+
+  const rectangle = ([left, top, right, bottom], kind, label) =>
+    el("i", { class: `box ${kind}`, title: label, style: `left:${100 * left}%;top:${100 * top}%;width:${100 * (right - left)}%;height:${100 * (bottom - top)}%` });
+
+  const picture = (row, words) => {
+    const boxes = [...row.gold_boxes.map((box) => rectangle(box, "gold", words.gold_box)),
+      ...row.answers.flatMap(({ boxes: found }, number) => found.map((box) => rectangle(box, `given of-${number}`, words.given_box)))];
+    if (!boxes.length || row.pictures.length !== 1) return null;
+    return el("div", { class: "drawn" }, el("img", { src: studio.pictureAt(row.pictures[0]), alt: words.picture, loading: "lazy", decoding: "async" }), ...boxes);
+  };
+
+  /** Rows of one evaluation. Value: {run_id, labels, is_over, set}; `apply` brings {marks} in it. */
+  studio.answerWall = (host, props, watch, tell) => {
+    const words = props.words;
+    let run = "", isOver = null, applied = 0, which = "worst", metric = "", start = 0, asked = 0, page = null, open = "";
+    const marks = new Map(); // "dataset/row" -> {dataset, row, text, isExcluded, isHard}
+    const keyOf = (row) => `${row.dataset}/${row.id}`;
+    const title = el("h2", { class: "ct" }, words.title);
+    const kinds = ["worst", "changed", "disagreement", "cut", "all"].map((kind) => el("button", { type: "button", "data-which": kind, "aria-pressed": String(kind === which) }, words[`which.${kind}`]));
+    const select = el("select", { "aria-label": words.metric });
+    const bar = el("div", { class: "rows-bar" }, title, el("label", {}, words.metric, select), el("div", { class: "sides", role: "group", "aria-label": words.which }, ...kinds));
+    const rows = el("div", { class: "rows wall" }), where = el("span"), pending = el("div", { class: "pending", role: "status" });
+    const back = el("button", { type: "button", class: "quiet" }, words.back), next = el("button", { type: "button", class: "quiet" }, words.next);
+    const pager = el("div", { class: "pager" }, back, where, next);
+    host.append(bar, rows, pager, pending);
+
+    const button = (text, act, pressed) => el("button", { type: "button", class: "quiet", "aria-pressed": pressed === undefined ? false : String(pressed), onclick: act }, text);
+    const mark = (row, changes) => {
+      const key = keyOf(row), had = marks.get(key) || { dataset: row.dataset, row: row.id, text: null, isExcluded: false, isHard: false };
+      const now = { ...had, ...changes };
+      if (now.text === null && !now.isExcluded && !now.isHard) marks.delete(key);
+      else marks.set(key, now);
+      draw();
+    };
+
+    const editor = (row, found) => {
+      const area = el("textarea", { rows: "2", "aria-label": words.fix_label });
+      area.value = found?.text ?? row.gold;
+      const keep = () => { open = ""; mark(row, { text: area.value === row.gold ? null : area.value }); };
+      return el("div", { class: "fixing" }, area, el("div", { class: "actions" }, button(words.keep, keep), button(words.undo, () => { open = ""; mark(row, { text: null }); })));
+    };
+
+    const given = (row, answer, number, labels) => {
+      const tone = answer.is_right === null ? "" : answer.is_right ? "right" : "not-right";
+      const score = answer.score === null ? "" : fill(words.score, { score: measure(answer.score) });
+      return el("p", { class: `answer ${tone} of-${number}` }, el("small", {}, [labels[number], answer.is_cut ? words.cut : "", score].filter(Boolean).join(" · ")),
+        el("span", {}, ...(answer.given ? compared(row.gold, answer.given) : [words.empty])));
+    };
+
+    const article = (row) => {
+      const found = marks.get(keyOf(row)), labels = props.value?.labels || [];
+      const drawn = picture(row, words);
+      const state = [found?.text != null ? words.fixed : "", found?.isExcluded ? words.excluded : "", found?.isHard ? words.hardened : ""].filter(Boolean).join(" · ");
+      return el("article", { class: found ? "marked" : false, "data-row": keyOf(row) },
+        el("header", {}, el("small", {}, `${row.dataset} · ${row.id}`), state ? el("span", { class: "bdg warned" }, state) : null),
+        drawn, ...row.turns.map((turn) => studio.bubble(turn, words)),
+        el("p", { class: "answer gold" }, el("small", {}, words.gold), el("span", {}, found?.text ?? row.gold), row.references.length ? el("small", {}, fill(words.also, { answers: row.references.join(" / ") })) : null),
+        ...row.answers.map((answer, number) => given(row, answer, number, labels)),
+        open === keyOf(row) ? editor(row, found) : el("div", { class: "actions" },
+          button(words.fix, () => { open = keyOf(row); draw(); rows.querySelector("textarea")?.focus(); }),
+          button(words.exclude, () => mark(row, { isExcluded: !found?.isExcluded }), Boolean(found?.isExcluded)),
+          button(fill(words.hard, { set: props.value?.set || "" }), () => mark(row, { isHard: !found?.isHard }), Boolean(found?.isHard))));
+    };
+
+    const apply = () => {
+      const all = [...marks.values()], of = (wanted) => all.filter(wanted).map(({ dataset, row }) => ({ dataset, row }));
+      const answers = all.filter(({ text, isExcluded }) => text !== null && !isExcluded).map(({ dataset, row, text }) => ({ dataset, row, text }));
+      props.value = { ...props.value, marks: { answers, excluded: of(({ isExcluded }) => isExcluded), hard: of(({ isHard }) => isHard) } };
+      tell.apply();
+    };
+
+    const draw = () => {
+      host.hidden = !page || (!page.rows.length && which === "worst");
+      if (!page) return;
+      studio.redraw(select, ...page.metrics.map((name) => el("option", { value: name, selected: name === page.metric }, words[`measure.${name}`] || name)));
+      rows.replaceChildren(...(page.rows.length ? page.rows.map(article) : [el("p", { class: "none" }, words.none)]));
+      pager.hidden = page.total <= PAGE;
+      back.disabled = page.start === 0;
+      next.disabled = page.start + PAGE >= page.total;
+      where.textContent = fill(words.where, { first: count(page.start + 1), last: count(Math.min(page.start + PAGE, page.total)), total: count(page.total) });
+      pending.replaceChildren(...(marks.size ? [el("span", {}, fill(words.pending, { count: count(marks.size) })), el("button", { type: "button", class: "apply", onclick: apply }, words.apply), button(words.discard, () => { marks.clear(); draw(); })] : []));
+      pending.hidden = !marks.size;
+    };
+
+    const load = async () => {
+      const number = ++asked;
+      if (!run) { page = null; draw(); return; }
+      try {
+        const answer = await fetch(`${studio.root()}/api/runs/${encodeURIComponent(run)}/wall?${new URLSearchParams({ which, metric, start })}`, { credentials: "same-origin" });
+        const found = await answer.json();
+        if (number !== asked || !answer.ok) return;
+        page = found;
+        draw();
+      } catch {
+        // what is shown stays
+      }
+    };
+    const from = (place) => { start = Math.max(0, place); load(); };
+    select.addEventListener("change", () => { metric = select.value; from(0); });
+    kinds.forEach((each) => each.addEventListener("click", () => {
+      which = each.dataset.which;
+      kinds.forEach((other) => other.setAttribute("aria-pressed", String(other === each)));
+      from(0);
+    }));
+    back.addEventListener("click", () => from(start - PAGE));
+    next.addEventListener("click", () => from(start + PAGE));
+    watch("value", () => {
+      const { run_id: wanted = "", is_over: over = false, applied: done = 0 } = props.value || {};
+      if (done && done !== applied) { // what was marked is done
+        applied = done;
+        marks.clear();
+        draw();
+      }
+      if (wanted === run && over === isOver) return;
+      if (wanted !== run) { [metric, start, open] = ["", 0, ""]; marks.clear(); }
+      [run, isOver] = [wanted, over];
+      load();
+    });
+    host.hidden = true;
+    load();
+  };
+})();

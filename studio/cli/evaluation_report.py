@@ -1,0 +1,64 @@
+"""Print what an evaluation found, or make it plain for machines."""
+
+from typing import Any
+
+from backend.evaluation.report import MetricFacts, Report, Side
+from studio.cli.output import print_table, say
+
+
+def as_plain(report: Report) -> dict[str, Any]:
+    """The report for `--json`; `metrics` are those of the first checkpoint, as {name: {value, low, high, n}}."""
+    plain = report.model_dump(mode="json")
+    return {"report": plain, "metrics": plain["sides"][0]["measures"], "conclusion": report.conclusion.text}
+
+
+def print_report(report: Report) -> None:
+    """Print each side's numbers with their intervals, then the verdicts in words."""
+    rows = [(facts.name, *(_measured(facts, side) for side in report.sides)) for facts in report.metrics]
+    rows.append(("cut off", *(f"{side.cut / max(1, side.rows):.1%}" for side in report.sides)))
+    for facts in report.metrics:
+        if facts.name in report.sides[0].unread:
+            rows.append((f"unread as {facts.name}", *(f"{side.unread[facts.name] / max(1, side.rows):.1%}"
+                                                       for side in report.sides)))  # fmt: skip
+    rows.append(("answers a second", *(f"{side.rows / max(1e-9, side.seconds):.1f}" for side in report.sides)))
+    print_table((f"{report.rows:,} rows", *(side.label for side in report.sides)), rows, empty="Nothing was measured.")
+    _print_groups(report)
+    for facts in report.metrics:
+        if facts.notice:
+            say(f"note on {facts.name}: {facts.notice}")
+    for trouble in report.troubles:
+        label = report.sides[trouble.side].label
+        say(f"warning: `{trouble.metric}` gave no number for {trouble.errors} answers of {label}: {trouble.example}")
+    for each in report.agreements:
+        pair = f"{report.sides[each.first].label} and {report.sides[each.second].label}"
+        say(f"{pair} give the same answer on {each.same} of {each.rows} rows")
+    decisive = report.metrics[0].name
+    for difference in report.differences:
+        if difference.metric != decisive or report.check != "quality":
+            say(f"{difference.metric}: {difference.text}")
+    say(report.conclusion.text)
+
+
+def _print_groups(report: Report) -> None:
+    names = list(report.sides[0].groups)
+    if len(names) < 2 or not report.metrics:
+        return
+    facts = report.metrics[0]
+    rows = [(name, *(_value(facts, side.groups.get(name, {}).get(facts.name)) for side in report.sides))
+            for name in names]  # fmt: skip
+    print_table((facts.name, *(side.label for side in report.sides)), rows, empty="")
+
+
+def _measured(facts: MetricFacts, side: Side) -> str:
+    measure = side.measures.get(facts.name)
+    if measure is None:
+        return "-"
+    interval = f"[{_value(facts, measure.low)}, {_value(facts, measure.high)}]"
+    of = f" n={measure.n}" if measure.n != side.rows else ""
+    return f"{_value(facts, measure.value)} {interval}{of}"
+
+
+def _value(facts: MetricFacts, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1%}" if facts.is_share else f"{value:.4g}"

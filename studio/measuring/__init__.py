@@ -1,0 +1,1 @@
+"""What the Evaluate page and `studio eval` share: what is asked, and the answers as a page shows them."""

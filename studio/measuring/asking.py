@@ -1,0 +1,49 @@
+"""What an evaluation is asked to look at, from what a person names."""
+
+from typing import Any
+
+from backend.errors import NotFoundError, SpecError, StudioError
+from backend.ids import RunId, is_safe_name
+from backend.settings import Workspace
+from backend.spec.reading import read_spec
+from backend.spec.run import RunSpec
+from backend.store.runs import RunStore
+
+LISTED = 500  # runs looked through for evaluations
+
+
+def base_of(checkpoint: str, workspace: Workspace) -> str:
+    """What a run of this workspace was trained from. Raises SpecError where that is not known."""
+    run = checkpoint.partition("/")[0]
+    try:
+        if is_safe_name(run) and (workspace.output / run / "spec.json").is_file():
+            return read_spec(workspace.output / run).model.base
+    except (StudioError, ValueError):
+        pass
+    raise SpecError(
+        f"What `{checkpoint[:80]}` was trained from is not known", hint="Name it: `--compare MODEL`, or choose it"
+    )
+
+
+def trained_run(spec: RunSpec, runs: RunStore) -> str:
+    """The training run whose checkpoint an evaluation looks at first; empty where it is a model from elsewhere."""
+    run = spec.comparison.contestants[0].checkpoint.partition("/")[0] if spec.comparison.contestants else ""
+    try:
+        view = runs.get(RunId(run))
+    except NotFoundError:
+        return ""
+    return run if view.spec.kind in ("sft", "grpo") else ""
+
+
+def list_view(runs: RunStore, value: dict[str, Any] | None) -> dict[str, Any]:
+    """The evaluations there are, newest first, as the list shows them; the newest is chosen where none is."""
+    views = [view for view in runs.views(LISTED) if view.spec.kind == "evaluation"]
+    found = [{"id": str(view.id), "name": view.name, "state": view.state, "said": _said(view.spec)} for view in views]
+    chosen = str((value or {}).get("chosen") or "")
+    if chosen not in {each["id"] for each in found}:
+        chosen = found[0]["id"] if found else ""
+    return {"chosen": chosen, "evaluations": found}
+
+
+def _said(spec: RunSpec) -> str:
+    return " + ".join(share.name for share in spec.data.datasets)

@@ -1,0 +1,152 @@
+"""An evaluation as its page shows it: how far it is, what it found so far, and the report once it is over."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from backend.evaluation.report import Difference, MetricFacts, Report, Side, read_report
+from backend.metrics.names import FACTS
+from backend.runs.answers import Answer, read_answers
+from backend.store.views import RunView
+from studio.i18n import Translate
+
+View = dict[str, Any]
+
+
+def evaluation_view(view: RunView, t: Translate) -> View:
+    """How far an evaluation is, and what is known; the report only once every row was answered."""
+    try:
+        report = read_report(view.folder.report) if view.is_over else None
+    except (ValidationError, OSError):
+        report = None
+    return {
+        "id": view.id, "name": view.name, "state": view.state, "is_over": view.is_over, "phase": view.phase,
+        "step": view.step, "total_steps": view.total_steps, "seconds_left": view.seconds_left,
+        "reason": view.reason, "hint": view.hint, "check": view.spec.comparison.check,
+        "so_far": [] if report else _so_far(view, t), "report": report and report_view(report, t),
+    }  # fmt: skip
+
+
+def report_view(report: Report, t: Translate) -> View:
+    """The report with everything in words."""
+    return {
+        "conclusion": t(f"conclusion.{report.conclusion.code}", **_values(report, t)),
+        "tone": _tone(report),
+        "rows": report.rows, "too_long": report.too_long,
+        "metrics": [_metric_view(facts, t) for facts in report.metrics],
+        "sides": [_side_view(side, report, t) for side in report.sides],
+        "differences": [_difference_view(each, report, t) for each in report.differences],
+        "agreements": [each.model_dump() for each in report.agreements],
+        "groups": _groups_view(report),
+        "troubles": [each.model_dump() for each in report.troubles],
+    }  # fmt: skip
+
+
+def label_in_words(side: Side, t: Translate) -> str:
+    """A contestant's name in the page's language."""
+    contestant = side.contestant
+    varied = [t(f"form.{contestant.form}") if contestant.form != "saved" else "",
+              t(f"shown.{contestant.pictures}") if contestant.pictures != "own" else ""]  # fmt: skip
+    return " · ".join([contestant.checkpoint, *(each for each in varied if each)])
+
+
+def metric_label(name: str, t: Translate) -> str:
+    """What a metric is called; a person's own by its name."""
+    return t(f"measure.{name}") if name in FACTS else name
+
+
+def _values(report: Report, t: Translate) -> dict[str, str]:
+    """The values of the conclusion, whole sentences and names in the page's language."""
+    values = dict(report.conclusion.values)
+    if "metric" in values:
+        values["metric"] = metric_label(values["metric"], t)
+    decisive = [each for each in report.differences if report.metrics and each.metric == report.metrics[0].name]
+    if "said" in values:
+        values["said"] = t("difference.join").join(_sentence(each, report, t) for each in decisive)
+    if "judged" in values:
+        told = [_sentence(each, report, t) for each in decisive if each.verdict != "undecided"]
+        joined = t("difference.join").join(told)
+        values["judged"] = t("conclusion.judged", said=joined) if told else t("conclusion.not_judged")
+    if values.get("where"):
+        values["where"] = t("conclusion.where", groups=values["where"].partition(" in ")[2])
+    return values
+
+
+def _tone(report: Report) -> str:
+    """How the conclusion is coloured: good, bad, or neither."""
+    code = report.conclusion.code
+    if code in ("picture_used", "not_forgotten", "export_same"):
+        return "good"
+    if code in ("picture_unused", "forgotten", "nothing"):
+        return "bad"
+    decisive = [each for each in report.differences if report.metrics and each.metric == report.metrics[0].name]
+    first = decisive[0].verdict if decisive and code == "compared" else "undecided"
+    return {"better": "good", "worse": "bad", "undecided": "plain"}[first]
+
+
+def _metric_view(facts: MetricFacts, t: Translate) -> View:
+    says = t(f"measure.{facts.name}.says") if facts.name in FACTS else t("evaluate.own_says")
+    return facts.model_dump() | {"label": metric_label(facts.name, t), "says": says}
+
+
+def _side_view(side: Side, report: Report, t: Translate) -> View:
+    return {
+        "label": label_in_words(side, t), "rows": side.rows, "cut": side.cut, "unread": side.unread,
+        "measures": {name: measure.model_dump() for name, measure in side.measures.items()},
+        "per_second": side.rows / max(1e-9, side.seconds), "checkpoint": side.contestant.checkpoint,
+    }  # fmt: skip
+
+
+def _difference_view(each: Difference, report: Report, t: Translate) -> View:
+    return {"metric": each.metric, "verdict": each.verdict, "text": _sentence(each, report, t), "p": each.p}
+
+
+def _sentence(each: Difference, report: Report, t: Translate) -> str:
+    """One comparison in words: who is better by how much, or that these rows cannot tell."""
+    facts = next(facts for facts in report.metrics if facts.name == each.metric)
+
+    def amount(value: float, *, signed: bool = False) -> str:
+        shown = f"{value * 100:.1f}" if facts.is_share else f"{value:.3g}"
+        return f"+{shown}" if signed and value > 0 else shown.replace("-", "−")
+
+    unit = t("difference.points") if facts.is_share else ""
+    low, high = sorted((abs(each.low), abs(each.high)))
+    undecided = each.verdict == "undecided"
+    return t(
+        f"difference.{each.verdict}", first=label_in_words(report.sides[each.first], t),
+        second=label_in_words(report.sides[each.second], t), by=amount(abs(each.value)), unit=unit,
+        low=amount(each.low if undecided else low, signed=undecided),
+        high=amount(each.high if undecided else high, signed=undecided), n=f"{each.n:,}",
+        tries=t("difference.rare") if each.p < 0.001 else t("difference.tries", n=f"{max(1, round(1 / each.p)):,}"),
+    )  # fmt: skip
+
+
+def _groups_view(report: Report) -> list[View]:
+    """The decisive metric by dataset or ability, where there is more than one."""
+    names = list(report.sides[0].groups)
+    if len(names) < 2 or not report.metrics:
+        return []
+    decisive = report.metrics[0].name
+    return [{"name": name, "values": [side.groups.get(name, {}).get(decisive) for side in report.sides]}
+            for name in names]  # fmt: skip
+
+
+def _so_far(view: RunView, t: Translate) -> list[View]:
+    """Each contestant's answers until now, and the plain means of their rows' scores."""
+    found = []
+    for number, contestant in enumerate(view.spec.comparison.contestants):
+        answers = read_answers(view.folder.answers, number)
+        if answers:
+            found.append({"label": contestant.checkpoint, "rows": len(answers), "means": _means(answers, t)})
+    return found
+
+
+def _means(answers: list[Answer], t: Translate) -> list[View]:
+    names = list(answers[0].scores)
+    means = []
+    for name in names:
+        values = [score for answer in answers if (score := answer.scores.get(name)) is not None]
+        if values:
+            is_share = name in FACTS and FACTS[name].is_share  # type: ignore[index]
+            means.append({"label": metric_label(name, t), "value": sum(values) / len(values), "is_share": is_share})
+    return means
