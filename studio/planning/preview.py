@@ -9,6 +9,8 @@ import yaml
 
 from backend.recipes.efforts import EFFORTS, Effort, with_effort
 from backend.recipes.library import load_recipe, recipe_for, recipe_names
+from backend.rewards.naming import named
+from backend.spec.comparing import ComparisonKnobs
 from backend.spec.inputs import DatasetShare
 from backend.spec.length import optimizer_steps, samples_in_pass, samples_per_step
 from backend.spec.reading import KNOBS
@@ -124,6 +126,24 @@ def _check_words(spec: RunSpec) -> list[str]:
         ("--limit", spec.grpo.check_rows, usual.check_rows), ("--samples", spec.grpo.generations, usual.generations),
     ):  # fmt: skip
         words += [option, str(count)] if count != default else []
+    return words
+
+
+def _eval_words(spec: RunSpec) -> list[str]:
+    """The words of an evaluation."""
+    asked, usual = spec.comparison, ComparisonKnobs()
+    checkpoints = list(dict.fromkeys(contestant.checkpoint for contestant in asked.contestants))
+    words = ["studio", "eval", *checkpoints[:1]]
+    if asked.check != "forgetting":
+        words += [word for share in spec.data.datasets for word in ("--dataset", share.name)]
+    words += [word for other in checkpoints[1:] for word in ("--compare", other)]
+    words += [word for metric in asked.metrics for word in ("--metric", named(metric).name)]
+    words += ["--check", asked.check] if asked.check != usual.check else []
+    words += ["--rows", asked.split] if asked.split != usual.split else []
+    words += ["--limit", str(asked.limit)] if asked.limit != usual.limit else []
+    for knob in ("batch_size", "max_new_tokens"):
+        if getattr(asked, knob) != getattr(usual, knob):
+            words += ["--set", f"comparison.{knob}={getattr(asked, knob)}"]
     return words
 
 

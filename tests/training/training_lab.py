@@ -11,6 +11,8 @@ from pathlib import Path
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.deepspeed_config import deepspeed_config
 from backend.ids import slug
+from backend.rewards.naming import named
+from backend.rewards.store import RewardStore
 from backend.runs.events import Event, read_all
 from backend.runs.folder import RunFolder
 from backend.settings import ROOT, Workspace
@@ -103,6 +105,9 @@ class Lab:
         folder.rewards.mkdir()
         for share in spec.grpo.rewards:
             (folder.rewards / f"{share.name}.py").write_text(SOURCES[share.name])
+        for metric in map(named, spec.evaluation.own_metrics):
+            source = RewardStore(self.workspace).version(metric.name, metric.sha256)
+            (folder.rewards / f"{metric.name}.py").write_text(source.text)
         return folder
 
     def train(self, specs: Mapping[str, RunSpec], processes: int = 1) -> dict[str, RunFolder]:
