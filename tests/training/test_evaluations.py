@@ -29,7 +29,7 @@ def trained(lab: Lab) -> str:
     """A run that taught an adapter, with the vision tower, what colour a plain picture has."""
     spec = lab.spec(
         {
-            "strategy.name": "lora_llm_full_vit", "data.datasets": [{"name": "mixed"}], "optimiser.max_steps": 12,
+            "strategy.name": "lora_llm_full_vit", "data.datasets": [{"name": "mixed"}], "optimiser.max_steps": 40,
             "optimiser.language_rate": 2e-2, "evaluation.rows": 3, "evaluation.own_metrics": ["tone"],
         }
     )  # fmt: skip
