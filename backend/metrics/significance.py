@@ -38,14 +38,24 @@ def compared(metric: Metric, first: Table, second: Table, seed: int = 0) -> Comp
     Source: Noreen, Computer-Intensive Methods for Testing Hypotheses (1989); Yeh, More accurate tests for the
     statistical significance of result differences (2000).
     """
-    if first.shape != second.shape:
+    return all_compared([(metric, first, second)], seed)[0]
+
+
+def all_compared(measured: Sequence[tuple[Metric, Table, Table]], seed: int = 0) -> list[Comparison | None]:
+    """Compare by several metrics over the same rows, each as by `compared`, with the draws made only once.
+
+    Raises:
+        ValueError: tables of unequal shape.
+    """
+    tables = [table for _, *both in measured for table in both]
+    if any(first.shape != second.shape for _, first, second in measured) or len({len(table) for table in tables}) > 1:
         raise ValueError("both tables must hold the same rows")
-    gain = float(metric.value(second.sum(axis=0)) - metric.value(first.sum(axis=0)))
-    if np.isnan(gain):
-        return None
-    before, after = resampled([first, second], seed)
-    difference = around(gain, metric.value(after) - metric.value(before), rows_met(first, second))
-    return Comparison(difference, _p_value(metric, first, second, seed))
+    sums = resampled(tables, seed)
+    ps = _p_values(measured, seed)
+    return [
+        _comparison(one, before, after, p)
+        for one, before, after, p in zip(measured, sums[::2], sums[1::2], ps, strict=True)
+    ]
 
 
 def holm(ps: Sequence[float]) -> list[float]:
@@ -117,25 +127,49 @@ def _tries(p: float) -> str:
     return "fewer than 1 of 1,000 tries" if p < 0.001 else f"about 1 of {max(1, round(1 / p)):,} tries"
 
 
-def _p_value(metric: Metric, first: Table, second: Table, seed: int) -> float:
-    steps = (second - first)[(second != first).any(axis=1)]
+def _comparison(one: tuple[Metric, Table, Table], before: Table, after: Table, p: float) -> Comparison | None:
+    metric, first, second = one
+    gain = float(metric.value(second.sum(axis=0)) - metric.value(first.sum(axis=0)))
+    if np.isnan(gain):
+        return None
+    return Comparison(around(gain, metric.value(after) - metric.value(before), rows_met(first, second)), p)
+
+
+def _p_values(measured: Sequence[tuple[Metric, Table, Table]], seed: int) -> list[float]:
+    """Try all swaps for metrics with few rows that differ, and for the others the same random swaps."""
+    as_great = np.zeros(len(measured))
+    differing = [(first != second).any(axis=1) for _, first, second in measured]
+    many = [place for place, rows in enumerate(differing) if rows.sum() > EXACT_ROWS]
+    if many:
+        steps = [measured[place][2] - measured[place][1] for place in many]
+        ends = np.cumsum([step.shape[1] for step in steps])
+        for swaps in _random_swaps(len(steps[0]), seed):
+            moved = np.split(swaps @ np.concatenate(steps, axis=1), ends[:-1], axis=1)
+            as_great[many] += [_as_great(*measured[place], part) for place, part in zip(many, moved, strict=True)]
+    ps = (1 + as_great) / (1 + DRAWS)
+    for place in set(range(len(measured))) - set(many):
+        metric, first, second = measured[place]
+        swaps = _all_swaps(int(differing[place].sum()))
+        moved_all = swaps @ (second - first)[differing[place]]
+        ps[place] = _as_great(metric, first, second, moved_all) / len(swaps)
+    return [float(p) for p in ps]
+
+
+def _as_great(metric: Metric, first: Table, second: Table, moved: Table) -> int:
+    """Count the swaps, given by the sums that they move, whose difference is as great as the one seen."""
     start, end = first.sum(axis=0), second.sum(axis=0)
     seen = abs(float(metric.value(end) - metric.value(start)))
-    least = seen - _ROUNDING * max(1.0, seen)
-    tried = as_great = 0
-    for swaps in _swaps(len(steps), seed):
-        moved = swaps @ steps
-        found = np.abs(metric.value(end - moved) - metric.value(start + moved))
-        tried += len(swaps)
-        as_great += int((~(found < least)).sum())  # what is not defined speaks for chance
-    return as_great / tried if len(steps) <= EXACT_ROWS else (1 + as_great) / (1 + tried)
+    found = np.abs(metric.value(end - moved) - metric.value(start + moved))
+    return int((~(found < seen - _ROUNDING * max(1.0, seen))).sum())  # what is not defined speaks for chance
 
 
-def _swaps(rows: int, seed: int) -> Iterator[Table]:
-    """Which rows are swapped, (part of the tries, rows) at a time: all ways for few rows, else random ones."""
-    if rows <= EXACT_ROWS:
-        yield ((np.arange(2**rows)[:, None] >> np.arange(rows)) & 1).astype(np.float64)
-        return
+def _all_swaps(rows: int) -> Table:
+    """Every choice of rows to swap, (2^rows, rows)."""
+    return ((np.arange(2**rows)[:, None] >> np.arange(rows)) & 1).astype(np.float64)
+
+
+def _random_swaps(rows: int, seed: int) -> Iterator[Table]:
+    """Which rows are swapped, (part of the tries, rows) at a time."""
     chance = np.random.default_rng(seed)
     left = DRAWS
     while left > 0:

@@ -10,7 +10,7 @@ from backend.metrics.bleu import BLEU
 from backend.metrics.edits import CER
 from backend.metrics.intervals import Interval, paired_interval
 from backend.metrics.metric import Answered
-from backend.metrics.significance import Comparison, compared, holm, said, verdict_of
+from backend.metrics.significance import Comparison, all_compared, compared, holm, said, verdict_of
 
 MEAN = averaged("mean", lambda row: None)
 
@@ -36,6 +36,19 @@ def test_many_rows_are_tested_by_chance_and_agree_with_the_sign_test():
 
     assert comparison.p == pytest.approx(0.0414, abs=0.006)  # McNemar's exact: 2 * P(X >= 15 of 20)
     assert comparison.difference == pytest.approx(paired_interval(before[:, 0], after[:, 0]))
+
+
+def test_several_metrics_are_compared_as_each_alone():
+    chance = np.random.default_rng(5)
+    few = (MEAN, pairs([0.0] * 5 + [1.0] * 45), pairs([1.0] * 50))
+    many = (MEAN, pairs(chance.random(50)), pairs(chance.random(50)))
+    none = (MEAN, np.zeros((50, 2)), np.zeros((50, 2)))
+
+    together = all_compared([few, many, none, many])
+
+    assert together == [compared(*few), compared(*many), None, compared(*many)]
+    assert together[1].p > 1 / 10_001
+    assert all_compared([]) == []
 
 
 def test_alike_models_are_rarely_called_different():
