@@ -46,7 +46,8 @@ def multiple_choice(row: Answered) -> float | None:
     """1 where the answer settles on the gold letter, else 0; None where the gold answer is no letter or option.
 
     Source: the letter extraction of lmms-eval (`_task_utils/mcq_extract.py`): formats in the order of how sure they
-    are, of one format the last. The formats here are fewer, and know Chinese.
+    are, of one format the last. Deviations: a capital that begins a word is no letter ("the answer is Apple", "A cat"),
+    what is named as the answer comes before a letter at the end ("B, not C"), and letters go to J.
     """
     if gold_letter(row.gold) is None:
         return None
