@@ -35,8 +35,10 @@ class Metric:
     statistics: Callable[[Sequence[Answered]], Table]  # n rows -> (n, k); all zeros where the metric does not apply
     value: Callable[[Table], Table]  # sums (..., k) -> (...); nan where nothing was summed
     row_value: Callable[[Table], Table] | None = None  # of one row's statistics, where `value` says little of one row
-    is_unread: Callable[[Answered], bool] | None = None  # the gold answer is a box, number, ... and the given one is none
-    is_share: bool = True  # from 0 to 1, shown in per cent
+    is_unread: Callable[[Answered], bool] | None = (
+        None  # the gold answer is a box, number, ... and the given one is none
+    )
+    is_share: bool = True  # from 0 to 1, shown in per cent; an error rate may pass 1
     is_lower_better: bool = False
     is_row_local: bool = True  # a row adds the same whatever the other rows are
 

@@ -1,0 +1,48 @@
+"""Metrics proposed for datasets of all kinds."""
+
+from typing import get_args
+
+import pytest
+
+from backend.metrics.names import MetricName
+from backend.metrics.proposals import SUITING, proposed
+
+CAPTION = "A red cup stands on a wooden table beside a book"
+
+
+@pytest.mark.parametrize(
+    ("golds", "names"),
+    [
+        (["[1, 2, 3, 4]", '{"bbox_2d": [1, 2, 3, 4]}'], ("box_iou", "box_accuracy_50")),
+        (["A", "B", "(C)", "D. a cat"], ("multiple_choice",)),
+        (["yes", "No", "是", "没有"], ("yes_no", "yes_no_f1")),
+        (["1,000", "5 %", "-3", "0.5", "two"], ("relaxed_accuracy", "exact_match")),
+        (['{"total": 3}'], ("json_field_f1",)),
+        ([CAPTION], ("rouge_l", "bleu")),
+        (["图中有一个红色的杯子放在木头桌子上"], ("rouge_l", "bleu")),
+        (["RECEIPT No 17\n2 cups of tea 3.50\nTotal due 7.00"], ("cer", "wer")),
+        ([r"\frac{a}{b} + \sum_{i} x_i + y_i - z = 0 + c + d"], ("cer", "wer")),
+        (["red", "RD-17"], ("exact_match", "anls")),
+        ([], ("exact_match", "anls")),
+    ],
+)
+def test_a_dataset_of_one_kind_gets_what_suits_it(golds, names):
+    assert proposed(golds) == names
+
+
+def test_further_answers_bring_metrics_that_use_them():
+    assert proposed(["red", "blue"], references=True) == ("vqa_accuracy", "exact_match", "anls")
+    assert proposed([CAPTION] * 20, references=True) == ("rouge_l", "bleu", "cider")
+    assert "cider" not in proposed([CAPTION] * 19, references=True)
+    assert "cider" not in proposed([CAPTION] * 20)
+
+
+def test_a_mixed_dataset_gets_exact_match_and_what_suits_a_fifth_of_its_rows():
+    golds = ["yes"] * 5 + ["[1, 2, 3, 4]"] * 4 + ["B"]
+
+    assert proposed(golds) == ("exact_match", "yes_no", "yes_no_f1", "box_iou", "box_accuracy_50")
+
+
+def test_only_metrics_that_exist_are_proposed():
+    named = {name for names in SUITING.values() for name in names} | {"vqa_accuracy", "cider"}
+    assert named == set(get_args(MetricName)) - {"similarity"}
