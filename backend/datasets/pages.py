@@ -51,7 +51,7 @@ class RowWriter:
         """Append one row."""
         self._write(b",\n" if self._index else b"\n")
         self._index.append(2 * self._position + (row.split == "heldout"))
-        self._write(strict_json(row.model_dump()).encode())
+        self._write(strict_json(row.as_written()).encode())
 
     @property
     def sha256(self) -> str:
