@@ -90,4 +90,5 @@ CODES: dict[str, Code] = {
     "ROWS_CHANGED": Code("warning", "Runs of the earlier rows will refuse it; import the change as a new dataset"),
     "ROW_INVALID": Code("error", "Delete the dataset and import it again"),
     "PICTURE_GONE": Code("error", "Delete the dataset and import it again"),
+    "VERSION_GONE": Code("warning", "Runs of that version cannot go on from its rows; the current rows are whole"),
 }  # fmt: skip
