@@ -1,6 +1,6 @@
 """A conversation in the studio's one form, and its text as the model reads it."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -30,6 +30,23 @@ class Row(BaseModel):
     images: tuple[str, ...]  # relative to the dataset's folder, e.g. images/3f2a....png
     messages: tuple[Message, ...]
     source: str = ""  # where the row came from, e.g. "train.jsonl line 17"
+    references: tuple[str, ...] = ()  # other answers that are as good as the last turn
+
+    @property
+    def gold(self) -> str | None:
+        """The last answer; None where the conversation has none."""
+        return next((turn.content for turn in reversed(self.messages) if turn.role == "assistant"), None)
+
+    def with_gold(self, answer: str) -> "Row":
+        """The same row with another last answer. Its references stay."""
+        last = max(number for number, turn in enumerate(self.messages) if turn.role == "assistant")
+        turns = list(self.messages)
+        turns[last] = turns[last].model_copy(update={"content": answer})
+        return self.model_copy(update={"messages": tuple(turns)})
+
+    def as_written(self) -> dict[str, Any]:
+        """The fields that stand in `data.json`: references only where there are some."""
+        return self.model_dump(exclude=None if self.references else {"references"})
 
 
 class Segment(NamedTuple):

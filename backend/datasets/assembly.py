@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from backend.conversation import Row
+from backend.conversation import Message, Row
 from backend.datasets.gathering import Gathered
 from backend.datasets.job import Job
 from backend.datasets.pages import RowWriter
@@ -54,9 +54,10 @@ def assemble(job: Job, gathered: Gathered, outcomes: Outcomes, kept: Sequence[bo
         for number, row in enumerate(_only(gathered, kept)):
             pictures = [outcomes[picture.path] for picture in row.pictures]
             stored = Row(
-                id=ids.new(_content_id(row, outcomes)), split="heldout" if number in heldout else "train",
+                id=ids.new(content_id(row.messages, [picture.stored for picture in pictures])),
+                split="heldout" if number in heldout else "train",
                 images=tuple(f"{job.images.name}/{picture.stored}" for picture in pictures),
-                messages=row.messages, source=f"{row.file} {row.unit} {row.line}",
+                messages=row.messages, source=f"{row.file} {row.unit} {row.line}", references=row.references,
             )  # fmt: skip
             writer.add(stored)
             tally.add(stored, pictures)
@@ -68,6 +69,18 @@ def assemble(job: Job, gathered: Gathered, outcomes: Outcomes, kept: Sequence[bo
     if without_picture:
         notices.append(f"{counted(without_picture, 'row')} without a picture, to be learned from as text")
     return Assembled(writer.sha256, tally.statistics(), rule, tuple(notices))
+
+
+def content_id(messages: Sequence[Message], pictures: Sequence[str]) -> str:
+    """Name a row by what it says and shows, so that it keeps its id wherever it stands.
+
+    Args:
+        messages: its turns.
+        pictures: their stored names, such as `3f2a....png`, in order.
+    """
+    parts = [part for message in messages for part in (message.role, message.content)]
+    text = "\0".join([*parts, *pictures])
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
 
 
 def _split(
@@ -82,7 +95,11 @@ def _split(
         notices += [f"Held-out rows as given, from {files}"] if files else []
         _report_leaks(job, gathered, outcomes, kept)
         return frozenset(chosen), SplitRule(kind="given"), notices
-    keys = [[_content_id(row, outcomes), *_stored(row, outcomes)] for row in _only(gathered, kept)]
+    keys = [
+        [content_id(row.messages, stored), *stored]
+        for row in _only(gathered, kept)
+        for stored in [_stored(row, outcomes)]
+    ]
     held = hold_out(keys, options.heldout_share, options.seed)
     notices += [held.notice] if held.notice else []
     return held.rows, SplitRule(kind="seeded", share=options.heldout_share, seed=options.seed), notices
@@ -109,13 +126,6 @@ def _only(gathered: Gathered, kept: Sequence[bool]) -> Iterator[FoundRow]:
 
 def _stored(row: FoundRow, outcomes: Outcomes) -> list[str]:
     return [outcomes[picture.path].stored for picture in row.pictures]
-
-
-def _content_id(row: FoundRow, outcomes: Outcomes) -> str:
-    """Name a row by what it says and shows, so that it keeps its id wherever it stands."""
-    parts = [part for message in row.messages for part in (message.role, message.content)]
-    text = "\0".join([*parts, *_stored(row, outcomes)])
-    return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
 
 
 class _Ids:

@@ -59,6 +59,9 @@ CODES: dict[str, Code] = {
     "ROLE_UNKNOWN": Code("error", "Use `user` and `assistant` (or `human` and `gpt`), and `system` for the first turn"),
     "ROLE_ORDER": Code("error", "After an optional system turn, user and assistant take turns, user first"),
     "ANSWER_MISSING": Code("error", "Add an answer, or delete the row"),
+    "REFERENCES_INVALID": Code(
+        "warning", "Write a list of texts, or of objects with an `answer`; the row was kept without them"
+    ),
     "ANSWER_EMPTY": Code("error", "Write the answer, or delete the row"),
     "QUESTION_EMPTY": Code("error", "Write the question, or put a picture there"),
     "IMG_COUNT": Code("error", "Write one `<image>` for each picture of the row, in the user's turns"),
@@ -87,4 +90,5 @@ CODES: dict[str, Code] = {
     "ROWS_CHANGED": Code("warning", "Runs of the earlier rows will refuse it; import the change as a new dataset"),
     "ROW_INVALID": Code("error", "Delete the dataset and import it again"),
     "PICTURE_GONE": Code("error", "Delete the dataset and import it again"),
+    "VERSION_GONE": Code("warning", "Runs of that version cannot go on from its rows; the current rows are whole"),
 }  # fmt: skip

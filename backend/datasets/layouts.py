@@ -3,6 +3,7 @@
 from typing import Any, Literal, NamedTuple
 
 from backend.conversation import PLACEHOLDER, Message
+from backend.datasets.accepted import FIELDS, completed
 from backend.datasets.columns import ROW_IMAGES, SYSTEM, is_enough, suggest
 from backend.datasets.json_rows import ID_FIELDS
 from backend.datasets.json_values import JsonFault, parse
@@ -34,7 +35,7 @@ def recognise(content: dict[str, Any]) -> LayoutName | None:
         return _turns_layout(_listed(turns))
     if content.get("prompt") is not None and content.get("completion") is not None:
         return "prompt_completion"
-    return "table" if is_enough(suggest(content)) else None
+    return "table" if is_enough(suggest(completed(content))) else None
 
 
 def convert(content: dict[str, Any], mapping: ColumnMapping | None = None) -> Draft:
@@ -53,6 +54,7 @@ def convert(content: dict[str, Any], mapping: ColumnMapping | None = None) -> Dr
         raise RowFault("ROW_UNRECOGNISED", f"Its fields are {_fields(content)}")
     reader = TurnReader()
     if layout == "table":
+        content = content if mapping else completed(content)
         chosen = mapping or suggest(content)
         messages = _table_turns(content, chosen, reader)
         listed = _pictures(content, (chosen.image,) if chosen.image else ())
@@ -69,7 +71,8 @@ def convert(content: dict[str, Any], mapping: ColumnMapping | None = None) -> Dr
 def unused_columns(content: dict[str, Any], mapping: ColumnMapping | None) -> list[str]:
     """Name the columns of a table's row that hold something and become part of no message."""
     chosen = mapping or suggest(content)
-    used = {chosen.image, chosen.question, chosen.answer, chosen.system, "history", *ID_FIELDS, *_SPLIT_FIELDS}
+    used = {chosen.image, chosen.question, chosen.answer, chosen.system, "history"}
+    used |= {*ID_FIELDS, *_SPLIT_FIELDS, *FIELDS}
     if chosen.question == "instruction":
         used.add("input")
     return [name for name, value in content.items() if name not in used and value not in (None, "", [], {})]

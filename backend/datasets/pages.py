@@ -4,20 +4,18 @@ import json
 import os
 from array import array
 from collections.abc import Iterator
-from hashlib import sha256
+from hashlib import sha256 as new_sha256
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from pydantic import ValidationError
 
 from backend.conversation import Row
 from backend.datasets.layouts import Split
 from backend.datasets.records import Page
+from backend.datasets.row_files import INDEX, ROWS, OpenRows, open_rows
 from backend.errors import DatasetError
 from backend.jsonl import strict_json
-
-ROWS = "data.json"
-INDEX = "data.index"  # 64-bit numbers: size of data.json, rows, and for each row 2 x its offset + 1 if held out
 
 
 class RowWriter:
@@ -27,7 +25,7 @@ class RowWriter:
         """Create both files in an existing folder."""
         self._folder = folder
         self._sink = (folder / ROWS).open("wb")
-        self._digest = sha256()
+        self._digest = new_sha256()
         self._index = array("Q")
         self._position = 0
 
@@ -51,7 +49,7 @@ class RowWriter:
         """Append one row."""
         self._write(b",\n" if self._index else b"\n")
         self._index.append(2 * self._position + (row.split == "heldout"))
-        self._write(strict_json(row.model_dump()).encode())
+        self._write(strict_json(row.as_written()).encode())
 
     @property
     def sha256(self) -> str:
@@ -64,20 +62,22 @@ class RowWriter:
         self._position += len(content)
 
 
-def read_rows(folder: Path, split: Split | None = None) -> Iterator[Row]:
-    """Yield the rows in order, holding one at a time.
+def read_rows(folder: Path, split: Split | None = None, sha256: str = "") -> Iterator[Row]:
+    """Yield the rows of one version in order, holding one at a time; without `sha256` those of `data.json`.
 
     Raises:
         DatasetError: a line is no row.
     """
-    with (folder / ROWS).open("rb") as source:
+    with open_rows(folder, sha256).rows as source:
         for number, line in enumerate(source, start=1):
             row = parse_line(line, f"line {number:,} of `{folder.name}/{ROWS}`")
             if row is not None and split in (None, row.split):
                 yield row
 
 
-def read_page(folder: Path, start: int, count: int, search: str = "", split: Split | None = None) -> Page:
+def read_page(
+    folder: Path, start: int, count: int, search: str = "", split: Split | None = None, sha256: str = ""
+) -> Page:
     """Give `count` rows from the `start`-th match on, and how many match in all.
 
     Without a search only the rows of the page are read; with one the file is read once, a line at a time. A row
@@ -87,13 +87,15 @@ def read_page(folder: Path, start: int, count: int, search: str = "", split: Spl
         DatasetError: a line is no row.
     """
     start, count = max(0, start), max(0, count)
-    if search.strip():
-        return _searched(folder, start, count, search.strip(), split)
-    entries = _index(folder)
-    if split is not None:
-        entries = array("Q", (entry for entry in entries if (entry % 2 == 1) == (split == "heldout")))
-    rows = []
-    with (folder / ROWS).open("rb") as source:
+    opened = open_rows(folder, sha256)
+    with opened.rows as source:
+        if search.strip():
+            matches = _matches(source, folder.name, search.strip(), split)
+            return _counted(matches, start, count)
+        entries = _index(opened, folder.name)
+        if split is not None:
+            entries = array("Q", (entry for entry in entries if (entry % 2 == 1) == (split == "heldout")))
+        rows = []
         for entry in entries[start : start + count]:
             source.seek(entry // 2)
             row = parse_line(source.readline(), f"byte {entry // 2:,} of `{folder.name}/{ROWS}`")
@@ -114,38 +116,39 @@ def parse_line(line: bytes, where: str) -> Row | None:
         ) from error
 
 
-def _index(folder: Path) -> "array[int]":
-    """The entry of each row; made anew where the file is missing or `data.json` was changed."""
+def _index(opened: OpenRows, name: str) -> "array[int]":
+    """The entry of each row; made anew where the index is missing or the rows were changed."""
     found = array("Q")
-    size = (folder / ROWS).stat().st_size
-    if (folder / INDEX).is_file():
-        content = (folder / INDEX).read_bytes()
-        found.frombytes(content[: len(content) // 8 * 8])
+    size = os.fstat(opened.rows.fileno()).st_size
+    found.frombytes(opened.entries[: len(opened.entries) // 8 * 8])
     if list(found[:2]) == [size, len(found) - 2]:
         return found[2:]
     made, offset = array("Q"), 0
-    with (folder / ROWS).open("rb") as source:
-        for number, line in enumerate(source, start=1):
-            row = parse_line(line, f"line {number:,} of `{folder.name}/{ROWS}`")
-            if row is not None:
-                made.append(2 * offset + (row.split == "heldout"))
-            offset += len(line)
+    for number, line in enumerate(opened.rows, start=1):
+        row = parse_line(line, f"line {number:,} of `{name}/{ROWS}`")
+        if row is not None:
+            made.append(2 * offset + (row.split == "heldout"))
+        offset += len(line)
     return made
 
 
-def _searched(folder: Path, start: int, count: int, words: str, split: Split | None) -> Page:
+def _matches(source: BinaryIO, name: str, words: str, split: Split | None) -> Iterator[Row]:
     needle = words.casefold()
     written = json.dumps(words, ensure_ascii=False)[1:-1].casefold()  # as JSON escapes it
+    for number, line in enumerate(source, start=1):
+        if written not in line.decode("utf-8", "replace").casefold():
+            continue  # most lines end here, unparsed
+        row = parse_line(line, f"line {number:,} of `{name}/{ROWS}`")
+        if row is None or split not in (None, row.split):
+            continue
+        if any(needle in message.content.casefold() for message in row.messages):
+            yield row
+
+
+def _counted(matches: Iterator[Row], start: int, count: int) -> Page:
     rows: list[Row] = []
     total = 0
-    with (folder / ROWS).open("rb") as source:
-        for number, line in enumerate(source, start=1):
-            if written not in line.decode("utf-8", "replace").casefold():
-                continue  # most lines end here, unparsed
-            row = parse_line(line, f"line {number:,} of `{folder.name}/{ROWS}`")
-            if row is None or split not in (None, row.split):
-                continue
-            if any(needle in message.content.casefold() for message in row.messages):
-                total += 1
-                rows += [row] if start < total <= start + count else []
+    for row in matches:
+        total += 1
+        rows += [row] if start < total <= start + count else []
     return Page(tuple(rows), total)

@@ -1,5 +1,6 @@
 """Let a finished dataset appear under its name, whole; and tell which are there."""
 
+import contextlib
 import difflib
 import errno
 import unicodedata
@@ -100,7 +101,8 @@ def publish(workspace: Workspace, folder: Path, manifest: Manifest, problems: tu
         if winner is not None:
             return Report(winner, problems, was_known=True)
         raise UploadRefused("NAME_TAKEN", f"Another import took the name `{manifest.name}` meanwhile") from error
-    sync_folder(workspace.data)
+    with contextlib.suppress(OSError):  # it is there already, whatever a power cut would do to it now
+        sync_folder(workspace.data)
     return Report(manifest, problems, was_known=False)
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from backend.conversation import Message
+from backend.datasets.accepted import accepted_answers, other_than
 from backend.datasets.checks import faults_of, tidied
 from backend.datasets.json_rows import Record, json_records
 from backend.datasets.layouts import HELDOUT_WORDS, TRAIN_WORDS, Draft, Split, convert, recognise, unused_columns
@@ -44,6 +45,7 @@ class FoundRow(BaseModel):
     side: Literal["train", "heldout"] | None  # what the row or its file's name says
     messages: tuple[Message, ...]
     pictures: tuple[FoundPicture, ...]
+    references: tuple[str, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -124,6 +126,7 @@ class RowReader:
         return FoundRow(
             file=place.file, line=place.line or 0, unit=place.unit, record=place.record, layout=layout,
             side=draft.split or side, messages=messages, pictures=tuple(pictures),
+            references=self._references_of(record, messages[-1].content),
         )  # fmt: skip
 
     def is_known(self, record: Record) -> bool:
@@ -161,6 +164,14 @@ class RowReader:
     def _layout_of(self, record: Record) -> LayoutName:
         """The layout of a row that is known to have one."""
         return "table" if self._mapping is not None else recognise(record.content) or "table"
+
+    def _references_of(self, record: Record, gold: str) -> tuple[str, ...]:
+        """The other answers that a row accepts; none and a warning where they cannot be read."""
+        try:
+            return other_than(gold, accepted_answers(record.content))
+        except RowFault as fault:
+            self._problems.add(fault.code, record.place, fault.message, fault.field)
+            return ()
 
     def _found_pictures(self, draft: Draft, place: Place) -> list[FoundPicture]:
         found = []

@@ -69,6 +69,8 @@ class Manifest(Record):
     skipped_rows: int
     problem_counts: dict[str, int]  # code -> how often, all severities
     notices: tuple[str, ...] = ()  # what the person is told, e.g. how picture paths were matched
+    change: str = ""  # what made this version of the rows; empty for the import
+    changed_at: float = 0.0  # when that was; 0 for the import
 
 
 class ColumnMapping(Record):
@@ -106,3 +108,13 @@ class Page(NamedTuple):
 
     rows: tuple[Row, ...]
     total: int  # rows that match the search
+
+
+class DatasetVersion(NamedTuple):
+    """The rows that a dataset has or had."""
+
+    sha256: str
+    made_at: float
+    rows: int
+    change: str  # what made it, in a short sentence
+    is_current: bool

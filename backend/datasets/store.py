@@ -2,24 +2,29 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from backend.conversation import Row
+from backend.datasets.changing import finish_change
+from backend.datasets.editing import Edits, apply_edits, kept_manifests, restore, versions_of
 from backend.datasets.importer import import_upload
 from backend.datasets.inspection import inspect_upload
 from backend.datasets.job import ImportOptions, Progress
 from backend.datasets.layouts import Split
+from backend.datasets.making import Making, Pictures, put_rows
 from backend.datasets.pages import read_page, read_rows
 from backend.datasets.problems import as_csv, shown
 from backend.datasets.publishing import PROBLEMS, dataset_names, read_manifest
-from backend.datasets.records import ColumnMapping, Inspection, Manifest, Page, Problem, Report
+from backend.datasets.records import ColumnMapping, DatasetVersion, Inspection, Manifest, Page, Problem, Report
+from backend.datasets.row_files import is_kept
+from backend.datasets.sets import add_to_set
 from backend.datasets.staging import staging_folder
 from backend.datasets.verification import verify
 from backend.errors import DatasetError, NotFoundError
 from backend.settings import Workspace
 
-__all__ = ["DatasetStore", "ImportOptions"]
+__all__ = ["DatasetStore", "Edits", "ImportOptions"]
 _PICTURE = re.compile(r"images/[A-Za-z0-9_-]+\.(jpg|png|webp)")
 
 
@@ -62,11 +67,29 @@ class DatasetStore:
             NotFoundError: no dataset has that name.
             DatasetError: its rows were changed by hand and cannot be read.
         """
-        return read_page(self.folder(name), start, count, search, split)
+        return read_page(self.folder(name), start, count, search, split, self.get(name).sha256)
 
-    def rows(self, name: str, split: Split | None = None) -> Iterator[Row]:
-        """Yield a dataset's rows in order, one at a time. Raises as `page`, before the first row."""
-        return read_rows(self.folder(name), split)
+    def rows(self, name: str, split: Split | None = None, sha256: str = "") -> Iterator[Row]:
+        """Yield a dataset's rows in order, one at a time.
+
+        Args:
+            name: the dataset's.
+            split: only that side.
+            sha256: the version that a run recorded; empty takes the current one. Whoever changes the dataset meanwhile
+                does not change what is read.
+
+        Raises:
+            NotFoundError: no dataset has that name; before the first row, as the next.
+            DatasetError: it has no such version any more.
+        """
+        manifest = self.get(name)
+        folder = self._workspace.data / name
+        if sha256 not in ("", manifest.sha256) and not is_kept(folder, sha256):
+            raise DatasetError(
+                f"Dataset `{name}` has changed since version `{shown(sha256[:12])}`, which was not kept",
+                hint="Start the run again on its new rows",
+            )
+        return read_rows(folder, split, sha256 or manifest.sha256)
 
     def picture(self, name: str, relative: str) -> Path:
         """Find one stored picture by the name that rows give it, such as `images/3f2a....png`.
@@ -101,8 +124,30 @@ class DatasetStore:
         """Import an upload whole, or not at all; `import_upload` says the rest. Raises DatasetError."""
         return import_upload(self._workspace, source, options, progress)
 
+    def apply_edits(self, name: str, edits: Edits, *, expected: Mapping[str, str] | None = None) -> Manifest:
+        """Correct answers and leave rows out, as a new version; `editing.apply_edits` says the rest."""
+        return apply_edits(self._workspace, name, edits, expected=expected)
+
+    def versions(self, name: str) -> list[DatasetVersion]:
+        """Every version of a dataset, newest first. Raises NotFoundError."""
+        return versions_of(self._workspace, name)
+
+    def restore(self, name: str, sha256: str) -> Manifest:
+        """Let an earlier version count again; `editing.restore` says the rest."""
+        return restore(self._workspace, name, sha256)
+
+    def add_to_set(self, name: str, rows: Iterable[str], target: str) -> Manifest:
+        """Copy rows of the dataset `name` into `target`; `sets.add_to_set` says the rest."""
+        return add_to_set(self._workspace, name, rows, target)
+
+    def put_rows(self, name: str, rows: Iterable[Row], pictures: Pictures, making: Making) -> Manifest:
+        """Make a dataset of good rows without an upload; `making.put_rows` says the rest."""
+        return put_rows(self._workspace, name, rows, pictures, making)
+
     def delete(self, name: str) -> None:
-        """Make a dataset disappear at once, then remove its files. What a cut-off leaves, the next import sweeps.
+        """Make a dataset disappear at once with all versions, then remove its files.
+
+        What a cut-off leaves, the next import sweeps.
 
         Raises:
             NotFoundError: no dataset has that name.
@@ -113,5 +158,10 @@ class DatasetStore:
             folder.rename(room / name)
 
     def check(self, name: str) -> list[Problem]:
-        """Read every row and picture again; an empty list means that all is well. Raises NotFoundError."""
-        return list(verify(self.folder(name), self.get(name)))
+        """Read every row, picture and version again; an empty list means that all is well. Raises NotFoundError.
+
+        A change that was cut off after it counted is finished first.
+        """
+        folder = self.folder(name)
+        finish_change(self._workspace, name)
+        return list(verify(folder, self.get(name), kept_manifests(folder)))

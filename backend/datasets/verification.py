@@ -1,28 +1,34 @@
-"""Whether a stored dataset is still what was imported: its rows, its pictures, its checksum."""
+"""Whether a stored dataset is still what was imported or made: its rows, its pictures, its checksums, its versions."""
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from backend.conversation import Row
 from backend.datasets.checks import faults_of
-from backend.datasets.pages import ROWS, parse_line
+from backend.datasets.pages import parse_line
 from backend.datasets.pictures import PicturePool
 from backend.datasets.problems import Place, ProblemList
 from backend.datasets.records import Manifest, Problem
+from backend.datasets.row_files import ROWS, VERSIONS, digest_of, rows_path
 from backend.errors import DatasetError
 
 
-def verify(folder: Path, manifest: Manifest) -> tuple[Problem, ...]:
-    """Read every row and every picture's header; an empty answer means that all is well. Changes nothing."""
+def verify(folder: Path, manifest: Manifest, kept: Sequence[Manifest] = ()) -> tuple[Problem, ...]:
+    """Read every row and every picture's header; an empty answer means that all is well. Changes nothing.
+
+    Args:
+        folder: the dataset's.
+        manifest: the current one.
+        kept: those of its earlier versions, whose rows are compared with their checksums.
+    """
     problems = ProblemList()
+    _check_versions(folder, manifest, kept, problems)
     path = folder / ROWS
     if not path.is_file():
         problems.add("ROW_INVALID", Place(ROWS), "It is missing")
         return problems.listed()
-    with path.open("rb") as source:
-        if hashlib.file_digest(source, "sha256").hexdigest() != manifest.sha256:
-            problems.add("ROWS_CHANGED", Place(ROWS), "It is not the file that was imported")
+    if digest_of(path) != manifest.sha256:
+        problems.add("ROWS_CHANGED", Place(ROWS), "It is not the file that was imported")
     users: dict[str, Place] = {}
     for place, row in _rows(path, problems):
         for fault in faults_of(row.messages, len(row.images)):
@@ -31,6 +37,15 @@ def verify(folder: Path, manifest: Manifest) -> tuple[Problem, ...]:
             users.setdefault(image, place)
     _check_pictures(folder, users, problems)
     return problems.listed()
+
+
+def _check_versions(folder: Path, current: Manifest, kept: Sequence[Manifest], problems: ProblemList) -> None:
+    for manifest in kept:
+        path = rows_path(folder, manifest.sha256)
+        is_whole = path.is_file() and digest_of(path) == manifest.sha256
+        if manifest.sha256 != current.sha256 and not is_whole:
+            wrong = "It was changed" if path.is_file() else "It is missing"
+            problems.add("VERSION_GONE", Place(f"{VERSIONS}/{path.name}"), wrong)
 
 
 def _rows(path: Path, problems: ProblemList) -> Iterator[tuple[Place, Row]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.boxes import scale_of, scaled_boxes
 from backend.conversation import Message, Row
+from backend.datasets.layouts import Split
 from backend.datasets.store import DatasetStore
 from backend.ids import DatasetName
 from backend.lengths import Fit, RowMeter, fit
@@ -77,7 +78,8 @@ def questions_of(spec: RunSpec, workspace: Workspace, meter: RowMeter, split: st
     store, found = DatasetStore(workspace), []
     for share in spec.data.datasets:
         folder = store.folder(DatasetName(share.name))
-        for row in store.rows(share.name, split="heldout" if split == "heldout" else "train"):
+        side: Split = "heldout" if split == "heldout" else "train"
+        for row in store.rows(share.name, side, share.sha256):
             fitted = fit(meter.size(row, folder), spec.data, spec.model)
             if fitted is not None and row.messages[-1].role == "assistant":
                 found.append(Question(row, folder, fitted))

@@ -57,7 +57,10 @@ def _versions(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) 
             continue
         if not manifest.statistics.train_rows:
             problems.append(
-                SpecError(f"`{share.name}` has no training rows", hint="Import it again with a smaller held-out share")
+                SpecError(
+                    f"`{share.name}` has no training rows, all of it is held out",
+                    hint="Choose another dataset, or import it again with a smaller held-out share",
+                )
             )
         shares.append(share.model_copy(update={"sha256": manifest.sha256}))
     return shares

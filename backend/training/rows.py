@@ -47,11 +47,12 @@ class TrainingRows(Dataset[Sample]):
     """Rows of all datasets, encoded when asked for. Their lengths are known from the start."""
 
     def __init__(self, spec: RunSpec, workspace: Workspace, encoder: Encoder, meter: RowMeter) -> None:
-        """Read the rows of the spec's datasets, leaving out or shrinking those above `data.max_tokens`.
+        """Read the rows of the spec's datasets in their recorded versions; leave out or shrink what is too long.
 
         Raises:
             NotFoundError: a dataset is gone.
-            DatasetError: a dataset has changed since the run was created, or nothing is left to learn from.
+            DatasetError: a dataset no longer has the version that the run was created with, or nothing is left to learn
+                from.
         """
         self._spec, self._encoder, self._meter = spec, encoder, meter
         self._rows: list[tuple[Question, int]] = []  # and the place of its source
@@ -60,12 +61,7 @@ class TrainingRows(Dataset[Sample]):
         store = DatasetStore(workspace)
         for share in spec.data.datasets:
             name, first = DatasetName(share.name), len(self._rows)
-            if share.sha256 and store.get(name).sha256 != share.sha256:
-                raise DatasetError(
-                    f"Dataset `{name}` has changed since this run was created",
-                    hint="Start the run again on its new rows",
-                )
-            self._take(store, name)
+            self._take(store, name, share.sha256)
             count = len(self._rows) - first
             if count:
                 self.sources.append(Source(share.name, first, count, samples_in_pass(count, share.weight)))
@@ -94,9 +90,9 @@ class TrainingRows(Dataset[Sample]):
         """One row, to be asked."""
         return self._rows[index][0]
 
-    def _take(self, store: DatasetStore, name: DatasetName) -> None:
+    def _take(self, store: DatasetStore, name: DatasetName, sha256: str) -> None:
         folder, place = store.folder(name), len(self.sources)
-        for row in store.rows(name, split="train"):
+        for row in store.rows(name, split="train", sha256=sha256):
             if self._spec.kind != "sft" and row.messages[-1].role != "assistant":
                 continue  # nothing to compare an answer with
             size = self._meter.size(row, folder)

@@ -1,4 +1,4 @@
-"""`studio dataset`: import, list, show, check, delete."""
+"""`studio dataset`: import, list, show, check, delete; `dataset_versions` has what changes one."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,11 +9,11 @@ from backend.datasets.records import ColumnMapping, Manifest, Problem
 from backend.datasets.store import ImportOptions
 from backend.demo.datasets import prepare_demo_datasets
 from backend.ids import DatasetName
-from studio.cli import doors
+from studio.cli import dataset_versions, doors
+from studio.cli.dataset_versions import NAME, described
 from studio.cli.output import JSON_OPTION, RUN_FAILED, explained, print_json, print_table, say, warn
 
-app = typer.Typer(help="Datasets: import, list, show, check, delete.", no_args_is_help=True)
-NAME = Annotated[str, typer.Argument(help="A dataset's name.")]
+app = typer.Typer(help="Datasets: import, list, show, check, edit, delete.", no_args_is_help=True)
 MOST_SHOWN = 20
 _DEFAULTS = ImportOptions()
 
@@ -45,7 +45,7 @@ def import_(
     report = doors.dataset_store().import_dataset(path, options, None)
     if as_json:
         shown = [problem.model_dump(mode="json") for problem in report.problems]
-        print_json(_described(report.manifest) | {"was_known": report.was_known, "problems": shown})
+        print_json(described(report.manifest) | {"was_known": report.was_known, "problems": shown})
         return
     known = "is already here as" if report.was_known else "imported as"
     counts = report.manifest.statistics
@@ -63,7 +63,7 @@ def list_(as_json: JSON_OPTION = False) -> None:
     """List the datasets."""
     manifests = doors.dataset_store().manifests()
     if as_json:
-        print_json([_described(manifest) for manifest in manifests])
+        print_json([described(manifest) for manifest in manifests])
         return
     rows = [
         (each.name, each.statistics.train_rows, each.statistics.heldout_rows, each.statistics.pictures, each.layout)
@@ -79,7 +79,7 @@ def show(name: NAME, as_json: JSON_OPTION = False) -> None:
     """Show one dataset: where it came from, its counts, its problems."""
     manifest = doors.dataset_store().get(DatasetName(name))
     if as_json:
-        print_json(_described(manifest))
+        print_json(described(manifest))
         return
     facts = [*_flat(manifest).items(), *((f"problem {code}", count) for code, count in manifest.problem_counts.items())]
     print_table((manifest.name, ""), facts, empty="")
@@ -88,7 +88,7 @@ def show(name: NAME, as_json: JSON_OPTION = False) -> None:
 @app.command()
 @explained
 def check(name: NAME, as_json: JSON_OPTION = False) -> None:
-    """Verify a dataset's files again. Exit code 1 where something is wrong."""
+    """Verify the files of a dataset and of its versions again. Exit code 1 where something is wrong."""
     problems = doors.dataset_store().check(DatasetName(name))
     if as_json:
         print_json([problem.model_dump(mode="json") for problem in problems])
@@ -103,7 +103,7 @@ def check(name: NAME, as_json: JSON_OPTION = False) -> None:
 @app.command()
 @explained
 def delete(name: NAME, as_json: JSON_OPTION = False) -> None:
-    """Delete a dataset and its pictures."""
+    """Delete a dataset with its pictures and versions."""
     doors.dataset_store().delete(DatasetName(name))
     print_json({"deleted": name}) if as_json else say(f"Deleted {name}.")
 
@@ -116,9 +116,10 @@ def demo(as_json: JSON_OPTION = False) -> None:
     print_json(made) if as_json else say(f"Drew {', '.join(made)}." if made else "The demo datasets are all here.")
 
 
-def _described(manifest: Manifest) -> dict[str, object]:
-    folder = doors.dataset_store().folder(DatasetName(manifest.name))
-    return manifest.model_dump(mode="json") | {"folder": str(folder)}
+app.command()(dataset_versions.edit)
+app.command()(dataset_versions.versions)
+app.command()(dataset_versions.restore)
+app.command()(dataset_versions.copy)
 
 
 def _flat(manifest: Manifest) -> dict[str, object]:

@@ -56,10 +56,10 @@ def _fitting(spec: RunSpec, name: str, rows: int, sizes: tuple[RowSize, ...]) ->
 
 
 @lru_cache(maxsize=32)
-def _sizes(workspace: Workspace, name: str, sha256: str, base: Path) -> tuple[RowSize, ...]:  # noqa: ARG001
-    """Sizes of the training rows of one version of a dataset; `sha256` makes another version another question."""
+def _sizes(workspace: Workspace, name: str, sha256: str, base: Path) -> tuple[RowSize, ...]:
+    """Sizes of the training rows of one version of a dataset."""
     store, meter = DatasetStore(workspace), RowMeter(base)
     folder, rows = store.folder(name), store.get(name).statistics.train_rows
     stride = -(-rows // MEASURED) if rows else 1
-    chosen = (row for number, row in enumerate(store.rows(name, split="train")) if number % stride == 0)
+    chosen = (row for number, row in enumerate(store.rows(name, "train", sha256)) if number % stride == 0)
     return tuple(meter.size(row, folder) for row in chosen)

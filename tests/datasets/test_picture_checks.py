@@ -108,7 +108,7 @@ def test_u8_every_opening_of_a_picture_names_its_decoders():
                 opened += 1
                 assert "formats" in {word.arg for word in node.keywords}, path
 
-    assert opened == 1
+    assert opened == 2  # by the worker that decodes uploads, and for the sizes of stored ones
 
 
 NOISE = random.Random(1).randbytes(5000)  # the same each time: some noise reads like a picture that is cut off

@@ -40,6 +40,12 @@ WRONG = {
     "bad weight": (["train", "lora", "--dataset", "codes:heavy"], "codes:heavy"),
     "unknown model": (["train", "lora", "--dataset", "codes", "--model", "nowhere"], "nowhere"),
     "model not here": (["train", "lora", "--dataset", "codes", "--model", "Qwen/Qwen2.5-VL-3B-Instruct"], "models get"),
+    "unknown rows": (
+        ["dataset", "edit", "codes", "--answer", "gone=x", "--exclude", "lost"],
+        "row `gone` is not there",
+    ),
+    "unknown version": (["dataset", "restore", "codes", "00000000"], "no version `00000000`"),
+    "unknown row": (["dataset", "copy", "codes", "--row", "gone", "--to", "hard"], "has no row `gone`"),
     "unknown run": (["runs", "show", "nowhere"], "nowhere"),
     "unknown checkpoint": (["chat", "nowhere", "--prompt", "hello"], "nowhere"),
     "no picture": (["chat", "demo", "--image", "{tmp}/broken.zip", "--prompt", "hello"], "broken.zip"),

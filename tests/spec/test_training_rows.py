@@ -39,3 +39,36 @@ def test_half_a_weight_shows_the_other_half_in_the_next_pass():
 
     assert len(first) == len(second) == 5
     assert sorted(first + second) == list(range(10))
+
+
+def test_a_run_reads_the_version_it_was_created_with(tmp_path):
+    from backend.datasets.editing import Edits
+    from backend.datasets.store import DatasetStore, ImportOptions
+    from backend.errors import DatasetError
+    from backend.lengths import RowMeter
+    from backend.recipes.library import load_recipe
+    from backend.recipes.resolve import resolve
+    from backend.settings import DEMO_MODEL, Workspace
+    from backend.training.rows import TrainingRows
+
+    workspace = Workspace(tmp_path)
+    workspace.prepare()
+    store = DatasetStore(workspace)
+    (tmp_path / "rows.csv").write_text("question,answer\n" + "".join(f"Q{n},A{n}\n" for n in range(4)))
+    store.import_dataset(tmp_path / "rows.csv", ImportOptions(name="rows"))
+    spec = load_recipe("lora").spec.with_values({"data.datasets": [{"name": "rows"}]})
+    recorded = resolve(spec, workspace)
+    first, second, *_ = store.rows("rows")
+    store.apply_edits("rows", Edits({first.id: "Changed"}, frozenset({second.id})))
+
+    def golds(of):
+        rows = TrainingRows(of, workspace, None, RowMeter(DEMO_MODEL))
+        return [rows.question(place).row.gold for place in range(len(rows))]
+
+    assert golds(recorded) == ["A0", "A1", "A2", "A3"]
+    assert golds(resolve(spec, workspace)) == ["Changed", "A2", "A3"]
+    for version in store.folder("rows").glob("versions/*.json"):
+        version.unlink()
+    with pytest.raises(DatasetError, match="has changed since version") as caught:
+        golds(recorded)
+    assert "Start the run again" in caught.value.hint

@@ -1,0 +1,126 @@
+"""Copy chosen rows of one dataset into another, for example the ones a model gets wrong into a set to train on.
+
+A row stays on its side of the split: what was held out is never trained on because it was copied.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from backend.conversation import Row
+from backend.datasets.assembly import content_id
+from backend.datasets.changing import Editor, sole_editor
+from backend.datasets.making import Making, Pictures, put_rows, refuse_unsafe, take_pictures
+from backend.datasets.pages import read_rows
+from backend.datasets.problems import counted, shown
+from backend.datasets.publishing import dataset_names, read_manifest
+from backend.datasets.records import Manifest
+from backend.errors import DatasetError
+from backend.settings import Workspace
+
+
+def add_to_set(workspace: Workspace, name: str, rows: Iterable[str], target: str) -> Manifest:
+    """Copy rows of the dataset `name`, with their pictures, into the dataset `target`, which is made where absent.
+
+    A row that is there already, by what it says and shows, is not added again; one that was copied before and corrected
+    in `name` since takes the place of its former copy. Ids get the name of their dataset before them.
+
+    Returns:
+        The target's manifest.
+
+    Raises:
+        NotFoundError: there is no dataset `name`.
+        DatasetError: rows that are not there, all named; an unsafe target; nothing chosen; somebody else changes the
+            target; the disk refuses. In each case nothing was copied.
+    """
+    refuse_unsafe(target)
+    source = read_manifest(workspace, name)
+    if target == name:
+        raise DatasetError(f"The rows of `{name}` are in `{target}` already", hint="Copy them to another dataset")
+    folder = workspace.data / name
+    chosen = _chosen(folder, source, rows)
+    pictures = {image: folder / image for row in chosen for image in row.images}
+    copies = [_copied(row, name) for row in chosen]
+    if target in dataset_names(workspace):
+        return _appended(workspace, target, copies, pictures, name)
+    added = _planned((), copies).added
+    making = Making(f"rows of {name}", source.layout, f"Made of {counted(len(added), 'row')} of `{name}`")
+    return put_rows(workspace, target, added, pictures, making)
+
+
+class _Plan(NamedTuple):
+    """What becomes of the copies."""
+
+    replaced: dict[str, Row]  # by id
+    added: list[Row]
+    is_leaking: bool  # a held-out copy says and shows what a training row of the target does
+
+
+def _chosen(folder: Path, source: Manifest, rows: Iterable[str]) -> list[Row]:
+    missing = dict.fromkeys(rows)
+    if not missing:
+        raise DatasetError("No row is chosen", hint="Choose at least one row to copy")
+    found = [row for row in read_rows(folder, sha256=source.sha256) if row.id in missing]
+    for row in found:
+        missing.pop(row.id, None)
+    if missing:
+        named = ", ".join(f"`{shown(each)}`" for each in missing)
+        raise DatasetError(
+            f"Dataset `{source.name}` has no row {named}", hint="Nothing was copied; look at its rows as they are now"
+        )
+    return found
+
+
+def _copied(row: Row, name: str) -> Row:
+    return row.model_copy(update={"id": f"{name}-{row.id}", "source": f"dataset {name}, row {row.id}"})
+
+
+def _appended(workspace: Workspace, target: str, copies: list[Row], pictures: Pictures, name: str) -> Manifest:
+    with sole_editor(workspace, target) as editor:
+        plan = _planned(editor.rows(), copies)
+        if not plan.added and not plan.replaced:
+            return editor.manifest
+        take_pictures(pictures, editor.folder)
+        said = [f"{counted(len(plan.added), 'row')} of `{name}` added"] if plan.added else []
+        said += [f"{counted(len(plan.replaced), 'row')} of `{name}` taken again"] if plan.replaced else []
+        said += ["some held-out ones are among the training rows already"] if plan.is_leaking else []
+        return editor.rewrite(_merged(editor, plan), ", ".join(said))
+
+
+def _planned(present: Iterable[Row], copies: list[Row]) -> _Plan:
+    sides: dict[str, str] = {}  # by content
+    known: dict[str, tuple[str, str]] = {}  # id -> source, side
+    for row in present:
+        sides[_content(row)] = row.split
+        known[row.id] = (row.source, row.split)
+    plan, is_leaking = _Plan({}, [], is_leaking=False), False
+    for copy in copies:
+        side = sides.setdefault(_content(copy), "")
+        if side:
+            is_leaking |= (side, copy.split) == ("train", "heldout")
+        elif known.get(copy.id, ("", ""))[0] == copy.source:
+            was_heldout = known[copy.id][1] == "heldout"
+            plan.replaced[copy.id] = copy.model_copy(update={"split": "heldout"}) if was_heldout else copy
+        else:
+            plan.added.append(copy.model_copy(update={"id": _new_id(copy.id, known)}))
+        sides[_content(copy)] = side or copy.split
+    return plan._replace(is_leaking=is_leaking)
+
+
+def _content(row: Row) -> str:
+    return content_id(row.messages, row.images)
+
+
+def _new_id(wish: str, known: dict[str, tuple[str, str]]) -> str:
+    number, found = 1, wish
+    while found in known:
+        number += 1
+        found = f"{wish}-{number}"
+    known[found] = ("", "")
+    return found
+
+
+def _merged(editor: Editor, plan: _Plan) -> Iterator[Row]:
+    for row in editor.rows():
+        yield plan.replaced.get(row.id, row)
+    yield from plan.added
