@@ -15,7 +15,8 @@ from studio.tabs import data, evaluate, guide, playground, rewards, runs, train
 from studio.wiring import refresh
 
 TABS: dict[str, ModuleType] = {
-    "data": data, "train": train, "rewards": rewards, "runs": runs, "evaluate": evaluate, "playground": playground, "guide": guide,
+    "data": data, "train": train, "rewards": rewards, "runs": runs, "evaluate": evaluate,
+    "playground": playground, "guide": guide,
 }  # fmt: skip
 TEMP_FILES_S = (3600, 86_400)  # how often Gradio's copies are looked through, and how old they may grow
 

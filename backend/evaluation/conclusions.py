@@ -73,7 +73,7 @@ def _quality(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
 
 
 def _picture(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
-    values = {side.contestant.pictures: shown(report, side) for side in report.sides[1:]}
+    values: dict[str, str] = {side.contestant.pictures: shown(report, side) for side in report.sides[1:]}
     used = sum(each.verdict == "better" for each in _decisive(report))
     codes: tuple[ConclusionCode, ...] = ("picture_unused", "picture_in_part", "picture_used")
     return codes[used], values

@@ -34,7 +34,7 @@ def report_view(report: Report, t: Translate) -> View:
         "tone": _tone(report),
         "rows": report.rows, "too_long": report.too_long,
         "metrics": [_metric_view(facts, t) for facts in report.metrics],
-        "sides": [_side_view(side, report, t) for side in report.sides],
+        "sides": [_side_view(side, t) for side in report.sides],
         "differences": [_difference_view(each, report, t) for each in report.differences],
         "agreements": [each.model_dump() for each in report.agreements],
         "groups": _groups_view(report),
@@ -89,7 +89,7 @@ def _metric_view(facts: MetricFacts, t: Translate) -> View:
     return facts.model_dump() | {"label": metric_label(facts.name, t), "says": says}
 
 
-def _side_view(side: Side, report: Report, t: Translate) -> View:
+def _side_view(side: Side, t: Translate) -> View:
     return {
         "label": label_in_words(side, t), "rows": side.rows, "cut": side.cut, "unread": side.unread,
         "measures": {name: measure.model_dump() for name, measure in side.measures.items()},
@@ -147,6 +147,6 @@ def _means(answers: list[Answer], t: Translate) -> list[View]:
     for name in names:
         values = [score for answer in answers if (score := answer.scores.get(name)) is not None]
         if values:
-            is_share = name in FACTS and FACTS[name].is_share  # type: ignore[index]
+            is_share = name in FACTS and FACTS[name].is_share
             means.append({"label": metric_label(name, t), "value": sum(values) / len(values), "is_share": is_share})
     return means

@@ -77,7 +77,7 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     refresh(evaluations.shown, partial(load, page), [evaluations, *form.all], [evaluations, *form.all[1:]])
     refresh(evaluations.input, partial(show, page), evaluations, chosen)
     refresh(form.check.change, show_fields, form.check, [*form.models, form.dataset, form.split])
-    act(start.click, partial(begin, page), [evaluations, *form.all], [evaluations, *chosen], t=t)
+    act(start.click, partial(begin, page), form.all, [evaluations, *chosen], t=t)
     refresh(report.done, partial(tell_end, page), evaluations, [evaluations, *chosen])
     act(stop.click, partial(end, page), evaluations, t=t)
     act(wall.apply, partial(mend, page), wall, wall, t=t)
@@ -117,7 +117,9 @@ def load(page: Page, evaluations: Value | None, *asked: Any) -> list[Any]:
     offered = present_choices(page.services, page.t)
     references = [reference for _, reference in offered]
     if not any(models):
-        models = [*(references[-1:] if len(references) == 1 else references[1:2]), *references[:1], ""][:MOST_CONTESTANTS]
+        models = [*(references[-1:] if len(references) == 1 else references[1:2]), *references[:1], ""][
+            :MOST_CONTESTANTS
+        ]
         models = list(dict.fromkeys(models))
     models = [*models, *[""] * MOST_CONTESTANTS][:MOST_CONTESTANTS]
     names = [manifest.name for manifest in page.services.datasets.manifests()]
@@ -152,7 +154,7 @@ def show(page: Page, evaluations: Value | None) -> list[Any]:
     return [{"run_id": run_id}, value, gr.Button(visible=not view.is_over), gr.Button(visible=can_train)]
 
 
-def begin(page: Page, evaluations: Value | None, *asked: Any) -> list[Any]:
+def begin(page: Page, *asked: Any) -> list[Any]:
     """Start an evaluation and show it. Raises StudioError with every reason why it cannot start."""
     check, *models = asked[: 1 + MOST_CONTESTANTS]
     dataset, split, limit, metrics = asked[1 + MOST_CONTESTANTS :]
@@ -185,7 +187,9 @@ def mend(page: Page, wall: Value) -> Value:
     view = page.services.runs.get(RunId(str(wall.get("run_id") or "")))
     told = apply_changes(page.services.datasets, view, changes_of(wall), page.t)
     gr.Info("\n".join(told), title=page.t("wall.applied"))
-    return {name: wall[name] for name in ("run_id", "labels", "is_over", "set") if name in wall} | {"applied": time.time()}
+    return {name: wall[name] for name in ("run_id", "labels", "is_over", "set") if name in wall} | {
+        "applied": time.time()
+    }
 
 
 def train_again(page: Page, evaluations: Value | None) -> Wish:
@@ -225,5 +229,3 @@ def _refuse_unknown(page: Page, models: list[str]) -> None:
     unknown = [model for model in models if model not in known]
     if unknown:
         raise NotFoundError(page.t("play.gone", model=", ".join(map(str, unknown))), hint=page.t("check.model.hint"))
-
-

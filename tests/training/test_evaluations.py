@@ -20,7 +20,9 @@ from tests.training.training_lab import Lab
 
 pytestmark = pytest.mark.torch
 
-TONE = "def reward(completions: list[str], **columns):\n    return [None if not t else float('e' in t) for t in completions]\n"
+TONE = """def reward(completions: list[str], **columns):
+    return [float("e" in text) if text else None for text in completions]
+"""
 CHANGES = {"comparison.max_new_tokens": 8, "comparison.batch_size": 3, "devices.threads": 1}
 
 
@@ -102,7 +104,9 @@ def test_an_own_metric_is_measured_in_an_evaluation_and_during_training(lab, tra
     training = RunFolder(lab.workspace.output / trained)
     last = evaluated_steps(training.predictions)[-1]
     given = read_predictions(training.predictions, last)
-    assert [each.scores["tone"] for each in given if each.given] == [float("e" in each.given) for each in given if each.given]
+    assert [each.scores["tone"] for each in given if each.given] == [
+        float("e" in each.given) for each in given if each.given
+    ]
     told = [event.values["tone"] for event in read_all(training.events) if "tone" in event.values]
     assert len(told) == 2, "at the start and at the end"
 
@@ -111,7 +115,9 @@ def test_batches_of_any_size_give_the_same_answers(lab, trained, compared):
     alone = evaluated(lab, "alone", [trained], comparison__split="all", comparison__batch_size=1)
     together = evaluated(lab, "together", [trained], comparison__split="all", comparison__batch_size=32)
 
-    one, many, three = ([answer.given for answer in read_answers(folder.answers, 0)] for folder in (alone, together, compared))
+    one, many, three = (
+        [answer.given for answer in read_answers(folder.answers, 0)] for folder in (alone, together, compared)
+    )
     assert one == many == three
 
 
@@ -138,7 +144,9 @@ def test_no_row_is_shown_its_own_picture_when_pictures_are_exchanged(lab, traine
     from backend.evaluation.rows import chosen_rows, questions_for
     from backend.lengths import RowMeter
 
-    spec = resolve(evaluation_spec("picture", [trained], ["mixed"], CHANGES | {"comparison.split": "all"}), lab.workspace)
+    spec = resolve(
+        evaluation_spec("picture", [trained], ["mixed"], CHANGES | {"comparison.split": "all"}), lab.workspace
+    )
     rows = chosen_rows(spec, lab.workspace)
     questions = questions_for(rows, spec, "shuffled", RowMeter(lab.base), tmp_path)
 
@@ -171,7 +179,9 @@ def test_an_evaluation_that_is_stopped_keeps_what_was_answered(lab, trained):
 
     folder = RunFolder(lab.workspace.output / "evaluation-stopped")
     folder.path.mkdir()
-    spec = resolve(evaluation_spec("quality", [trained], ["mixed"], CHANGES | {"comparison.split": "all"}), lab.workspace)
+    spec = resolve(
+        evaluation_spec("quality", [trained], ["mixed"], CHANGES | {"comparison.split": "all"}), lab.workspace
+    )
     folder.spec.write_text(spec.model_dump_json())
     events = EventWriter(folder.events)
     evaluation = Evaluation(folder, events)
