@@ -17,9 +17,9 @@ from backend.spec.comparing import CHECKS, MOST_CONTESTANTS, Check
 from studio.i18n import Translate
 from studio.islands import evaluate as islands
 from studio.islands.headings import card_head, page_head
-from studio.measuring.asking import base_of, list_view, trained_run
+from studio.measuring.asking import base_of, list_view, names_of, trained_run
 from studio.measuring.mending import HARD_SET, apply_changes, changes_of
-from studio.measuring.results import metric_label
+from studio.measuring.results import label_in_words, metric_label
 from studio.planning.model_choices import present_choices
 from studio.services import Services
 from studio.shared import Shared, Wish, opened
@@ -148,7 +148,8 @@ def show(page: Page, evaluations: Value | None) -> list[Any]:
         view = page.services.runs.get(RunId(run_id))
     except NotFoundError:
         return [{}, {}, gr.Button(visible=False), gr.Button(visible=False)]
-    labels = [contestant.checkpoint for contestant in view.spec.comparison.contestants]
+    names = names_of(page.services.runs)
+    labels = [label_in_words(each, names, page.t) for each in view.spec.comparison.contestants]
     can_train = bool(trained_run(view.spec, page.services.runs))
     value = {"run_id": run_id, "labels": labels, "is_over": view.is_over, "set": HARD_SET}
     return [{"run_id": run_id}, value, gr.Button(visible=not view.is_over), gr.Button(visible=can_train)]
