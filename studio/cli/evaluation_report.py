@@ -6,6 +6,8 @@ from typing import Any
 from backend.evaluation.report import MetricFacts, Report, Side
 from studio.cli.output import print_table, say
 
+LETTERS = "ABC"  # how the sides are called in tables
+
 
 def as_plain(report: Report) -> dict[str, Any]:
     """The report for `--json`; `metrics` are those of the first checkpoint, as {name: {value, low, high, n}}."""
@@ -15,7 +17,9 @@ def as_plain(report: Report) -> dict[str, Any]:
 
 def print_report(report: Report) -> None:
     """Print each side's numbers with their intervals, then the verdicts in words."""
-    heads = (f"{report.rows:,} rows", *(side.label for side in report.sides))
+    for letter, side in zip(LETTERS, report.sides, strict=False):
+        say(f"{letter}: {side.label}")
+    heads = (f"{report.rows:,} rows", *LETTERS[: len(report.sides)])
     print_table(heads, _lines(report), empty="Nothing was measured.")
     _print_groups(report)
     for text in _notes(report):
@@ -60,7 +64,7 @@ def _print_groups(report: Report) -> None:
     facts = report.metrics[0]
     rows = [(name, *(_value(facts, side.groups.get(name, {}).get(facts.name)) for side in report.sides))
             for name in names]  # fmt: skip
-    print_table((facts.name, *(side.label for side in report.sides)), rows, empty="")
+    print_table((facts.name, *LETTERS[: len(report.sides)]), rows, empty="")
 
 
 def _measured(facts: MetricFacts, side: Side) -> str:

@@ -125,7 +125,8 @@ def _sentence(each: Difference, report: Report, labels: list[str], t: Translate)
     low, high = sorted((abs(each.low), abs(each.high)))
     undecided = each.verdict == "undecided"
     return t(
-        f"difference.{each.verdict}", first=labels[each.first], second=labels[each.second], by=amount(abs(each.value)), unit=unit,
+        f"difference.{each.verdict}", first=labels[each.first], second=labels[each.second],
+        by=amount(abs(each.value)), unit=unit,
         low=amount(each.low if undecided else low, signed=undecided),
         high=amount(each.high if undecided else high, signed=undecided), n=f"{each.n:,}",
         tries=t("difference.rare") if each.p < 0.001 else t("difference.tries", n=f"{max(1, round(1 / each.p)):,}"),

@@ -9,11 +9,11 @@ import gradio as gr
 
 from backend.errors import NotFoundError, SpecError
 from backend.ids import RunId
-from backend.probes.dataset import prepare_probes
+from backend.probes.dataset import PROBES, prepare_probes
 from backend.recipes.evaluating import evaluation_spec
 from backend.recipes.measuring import metric_choices
 from backend.recipes.resolve import resolve
-from backend.spec.comparing import CHECKS, MOST_CONTESTANTS, Check
+from backend.spec.comparing import CHECKS, MOST_CONTESTANTS, Check, Contestant
 from studio.i18n import Translate
 from studio.islands import evaluate as islands
 from studio.islands.headings import card_head, page_head
@@ -117,12 +117,9 @@ def load(page: Page, evaluations: Value | None, *asked: Any) -> list[Any]:
     offered = present_choices(page.services, page.t)
     references = [reference for _, reference in offered]
     if not any(models):
-        models = [*(references[-1:] if len(references) == 1 else references[1:2]), *references[:1], ""][
-            :MOST_CONTESTANTS
-        ]
-        models = list(dict.fromkeys(models))
+        models = list(dict.fromkeys([*references[1:2], *references[:1]]))
     models = [*models, *[""] * MOST_CONTESTANTS][:MOST_CONTESTANTS]
-    names = [manifest.name for manifest in page.services.datasets.manifests()]
+    names = _datasets(page)
     known = metric_choices(page.services.workspace)
     return [
         list_view(page.services.runs, evaluations),
@@ -165,8 +162,14 @@ def begin(page: Page, *asked: Any) -> list[Any]:
         wanted.append(base_of(wanted[0], page.services.workspace))
     if check == "forgetting":
         prepare_probes(page.services.datasets)
-    changes = {"comparison.split": split if check != "forgetting" else "heldout", "comparison.limit": int(limit or 0),
-               "comparison.metrics": metrics or []}  # fmt: skip
+    changes: Value = {
+        "comparison.split": split if check != "forgetting" else "heldout",
+        "comparison.limit": int(limit or 0),
+        "comparison.metrics": metrics or [],
+    }
+    names = names_of(page.services.runs)
+    said = [label_in_words(Contestant(checkpoint=each), names, page.t) for each in wanted]
+    changes["name"] = f"{page.t(f'evaluate.name.{check}')}: {' / '.join(said)}"[:120]
     datasets = [dataset] if dataset and check != "forgetting" else []
     spec = resolve(evaluation_spec(check, wanted, datasets, changes), page.services.workspace)
     chosen = {"chosen": str(page.services.launcher.submit(spec))}
@@ -209,7 +212,7 @@ def take(page: Page, wish: Wish | None) -> list[Any]:
         return [gr.skip()] * (5 + MOST_CONTESTANTS)
     spec = page.services.runs.get(RunId(wish[0])).spec
     models = [wish[0], spec.model.base, ""]
-    names = [manifest.name for manifest in page.services.datasets.manifests()]
+    names = _datasets(page)
     own = [share.name for share in spec.data.datasets if share.name in names]
     return [
         gr.Radio(value="quality"),
@@ -222,6 +225,12 @@ def _model(page: Page, offered: list[tuple[str, str]], wanted: str, number: int,
     known = wanted if wanted in {reference for _, reference in offered} else ""
     choices = offered if number == 0 else [(page.t("play.none"), ""), *offered]
     return gr.Dropdown(choices=choices, value=known, visible=number < CHECKPOINTS_OF.get(check, 1))
+
+
+def _datasets(page: Page) -> list[str]:
+    """Every dataset, newest first; the probe set has a check of its own and comes last."""
+    names = [manifest.name for manifest in page.services.datasets.manifests()]
+    return sorted(names, key=lambda name: name == PROBES)
 
 
 def _refuse_unknown(page: Page, models: list[str]) -> None:
