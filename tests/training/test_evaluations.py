@@ -16,6 +16,7 @@ from backend.runs.answers import read_answers
 from backend.runs.events import EventWriter, read_all
 from backend.runs.folder import RunFolder
 from backend.runs.records import StopRecord
+from backend.spec.reading import KNOBS
 from tests.training.training_lab import Lab
 
 pytestmark = pytest.mark.torch
@@ -198,3 +199,44 @@ def test_an_evaluation_that_is_stopped_keeps_what_was_answered(lab, trained):
     assert len(read_answers(folder.answers, 0)) == 3
     assert not folder.report.exists()
     assert read_all(folder.events)[-1].values["outcome"] == "stopped"
+
+
+def of(lab: Lab, trained: str, **changes: object):
+    """An evaluation that is ready to ask, and its spec."""
+    from backend.evaluation.program import Evaluation
+
+    dotted = {path.replace("__", "."): value for path, value in changes.items()}
+    spec = resolve(evaluation_spec("quality", [trained], ["mixed"], CHANGES | dotted), lab.workspace)
+    folder = RunFolder(lab.workspace.output / f"ready-{len(list(lab.workspace.output.iterdir()))}")
+    folder.path.mkdir()
+    folder.spec.write_text(spec.model_dump_json())
+    events = EventWriter(folder.events)
+    evaluation = Evaluation(folder, events)
+    events.close()
+    return evaluation
+
+
+def test_every_knob_of_an_evaluation_changes_what_is_asked(lab, trained, compared):
+    def batches(**changes: object) -> list[list[int]]:
+        evaluation = of(lab, trained, **changes)
+        return list(evaluation._batches(evaluation._askings[0]))
+
+    def rows(**changes: object) -> list[str]:
+        return [asked.row.id for asked in of(lab, trained, **changes)._rows]
+
+    assert {len(batch) for batch in batches(comparison__batch_size=2)} == {2}
+    assert len(batches()) < len(batches(comparison__batch_size=2))
+    every, held, learned = (rows(comparison__split=split) for split in ("all", "heldout", "train"))
+    assert sorted([*held, *learned]) == sorted(every)
+    assert 0 < len(held) < len(learned)
+    assert len(rows(comparison__limit=3, comparison__split="all")) == 3
+    assert rows(comparison__limit=3, comparison__split="all") != rows(
+        comparison__limit=3, comparison__split="all", data__seed=7
+    )
+    report = read_report(compared.report)
+    assert [facts.name for facts in report.metrics] == ["exact_match", "similarity", "bleu", "tone"]
+    assert max(answer.tokens for answer in read_answers(compared.answers, 0)) <= CHANGES["comparison.max_new_tokens"]
+    assert {path for path in KNOBS if path.startswith("comparison.")} == {
+        "comparison.split", "comparison.limit", "comparison.metrics", "comparison.batch_size",
+        "comparison.max_new_tokens",
+    }  # fmt: skip
