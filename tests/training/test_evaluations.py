@@ -32,8 +32,8 @@ def trained(lab: Lab) -> str:
     """A run that taught an adapter, with the vision tower, what colour a plain picture has."""
     spec = lab.spec(
         {
-            "strategy.name": "lora_llm_full_vit", "data.datasets": [{"name": "mixed"}], "optimiser.max_steps": 40,
-            "optimiser.language_rate": 2e-2, "evaluation.rows": 3, "evaluation.own_metrics": ["tone"],
+            "strategy.name": "lora_llm_full_vit", "model.base": "demo", "optimiser.max_steps": 60,
+            "optimiser.language_rate": 5e-3, "evaluation.rows": 3, "evaluation.own_metrics": ["tone"],
         }
     )  # fmt: skip
     RewardStore(lab.workspace).save("tone", TONE)
@@ -61,7 +61,7 @@ def evaluated(lab: Lab, name: str, checkpoints: list[str], check: str = "quality
 @pytest.fixture(scope="module")
 def compared(lab: Lab, trained: str) -> RunFolder:
     return evaluated(
-        lab, "compared", [trained, str(lab.base)], comparison__split="all",
+        lab, "compared", [trained, "demo"], comparison__split="all",
         comparison__metrics=["exact_match", "similarity", "bleu", "tone"],
     )  # fmt: skip
 
@@ -168,7 +168,7 @@ def test_merged_and_in_4_bits_the_checkpoint_is_asked_the_same_rows(lab, trained
 
 def test_what_was_forgotten_is_told_by_ability(lab, trained):
     prepare_probes(DatasetStore(lab.workspace))
-    report = read_report(evaluated(lab, "forgetting", [trained, str(lab.base)], "forgetting").report)
+    report = read_report(evaluated(lab, "forgetting", [trained, "demo"], "forgetting").report)
 
     assert report.rows == DatasetStore(lab.workspace).get(PROBES).statistics.heldout_rows
     assert len(report.sides[0].groups) > 4
