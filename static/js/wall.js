@@ -55,7 +55,7 @@
     const kinds = ["worst", "changed", "disagreement", "cut", "all"].map((kind) => el("button", { type: "button", "data-which": kind, "aria-pressed": String(kind === which) }, words[`which.${kind}`]));
     const select = el("select", { "aria-label": words.metric });
     const bar = el("div", { class: "rows-bar" }, title, el("label", {}, words.metric, select), el("div", { class: "sides", role: "group", "aria-label": words.which }, ...kinds));
-    const rows = el("div", { class: "rows wall" }), where = el("span"), pending = el("div", { class: "pending", role: "status" });
+    const rows = el("div", { class: "rows wall" }), where = el("span"), pending = el("div", { class: "marked-rows", role: "status" });
     const back = el("button", { type: "button", class: "quiet" }, words.back), next = el("button", { type: "button", class: "quiet" }, words.next);
     const pager = el("div", { class: "pager" }, back, where, next);
     host.append(bar, rows, pager, pending);

@@ -65,9 +65,9 @@ def test_a_worst_answer_leads_to_a_mended_label_another_training_and_a_compariso
     page.get_by_label("The right answer").fill("mended <b>label</b>")
     page.locator("#answer-wall .fixing").get_by_role("button", name="Keep").click()
     page.locator("#answer-wall article").nth(1).get_by_role("button", name="Exclude").click()
-    expect(page.locator("#answer-wall .pending")).to_contain_text("Rows marked: 2")
+    expect(page.locator("#answer-wall .marked-rows")).to_contain_text("Rows marked: 2")
     page.get_by_role("button", name="Make a new dataset version").click()
-    expect(page.locator(".pending")).to_be_hidden()
+    expect(page.locator(".marked-rows")).to_be_hidden()
     expect(page.get_by_text("1 labels corrected, 1 rows excluded")).to_be_visible()
 
     store = DatasetStore(served.workspace)
