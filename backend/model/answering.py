@@ -60,9 +60,7 @@ def next_logits(model: nn.Module, sample: Sample, cache: DynamicCache, token: in
     return outputs.logits[0, -1].float()
 
 
-def choose(
-    logits: torch.Tensor, sampling: Sampling, chance: torch.Generator, read: torch.Tensor | None = None
-) -> int:
+def choose(logits: torch.Tensor, sampling: Sampling, chance: torch.Generator, read: torch.Tensor | None = None) -> int:
     """Choose the next token from its logits (vocabulary,); `read` are all tokens so far, those of the prompt first."""
     warped = _warped(logits, sampling, read)
     if sampling.temperature <= 0:
@@ -79,9 +77,7 @@ def _warped(logits: torch.Tensor, sampling: Sampling, read: torch.Tensor | None)
     if sampling.repetition_penalty != 1 and read is not None:
         known = read.to(logits.device)
         scores = logits[known]
-        punished = torch.where(
-            scores < 0, scores * sampling.repetition_penalty, scores / sampling.repetition_penalty
-        )
+        punished = torch.where(scores < 0, scores * sampling.repetition_penalty, scores / sampling.repetition_penalty)
         logits = logits.scatter(0, known, punished)
     if sampling.temperature <= 0:
         return logits

@@ -45,6 +45,15 @@
     draw();
   };
 
+  /** What the address asks for. It tells `talk` or `blind`, with {id} in the value, where there is such a link. */
+  studio.pageLink = (host, props, watch, tell) => {
+    const query = new URLSearchParams(window.location.search);
+    const kind = ["talk", "blind"].find((each) => query.get(each));
+    if (!kind) return;
+    props.value = { id: query.get(kind) };
+    tell[kind]();
+  };
+
   /** The page's own address with a conversation (`talk`) or a blind vote (`blind`) in it; neither where there is no id. */
   studio.linkTo = (kind, id) => {
     const address = new URL(window.location.href);
@@ -77,7 +86,7 @@
     draw();
   };
 
-  /** What was kept, newest first. Value: {items, clicked}; tells `input` after a click; deleting is asked once more. */
+  /** What was kept, newest first. Value: {items, clicked}; tells `open` or `remove` after a click; deleting is asked once more. */
   studio.keptList = (host, props, watch, tell) => {
     const words = props.words;
     const draw = () => {
@@ -99,8 +108,8 @@
         button.removeAttribute("aria-label");
         return;
       }
-      props.value = { ...props.value, clicked: open ? { verb: "open", id: open } : { verb: "delete", id: gone } };
-      tell.input();
+      props.value = { ...props.value, clicked: open || gone };
+      (open ? tell.open : tell.remove)();
     });
     watch("value", draw);
     draw();

@@ -27,16 +27,16 @@ def talk_link(t: Translate) -> gr.HTML:
 
 
 def kept_list(t: Translate, room: str, *, elem_id: str) -> gr.HTML:
-    """What was kept, to be opened or deleted. `room` is `play` or `blind`. Value: {items: [{id, title, said}], clicked}."""
+    """What was kept, to be opened or deleted; `room` is `play` or `blind`. Value: {items, clicked}."""
     words = {key: t(f"play.kept.{key}") for key in ("open", "delete", "sure")}
     words |= {"label": t(f"{room}.kept"), "none": t(f"{room}.kept.none")}
-    return island("keptList", "playground.js", words, ("input", "shown"), value={}, elem_id=elem_id)
+    return island("keptList", "playground.js", words, ("open", "remove", "shown"), value={}, elem_id=elem_id)
 
 
 def blind_vote(t: Translate) -> gr.HTML:
     """One question, two answers, the vote. Value: as `studio.talking.blind` makes it, and {vote}."""
-    keys = ("left", "right", "keys", "reveal", "reveal_help", "thinking", "failed", "failed_help", "done", "stuck", "votes",
-            "won", "ties", "judged", "arena")  # fmt: skip
+    keys = ("left", "right", "keys", "reveal", "reveal_help", "thinking", "failed", "failed_help", "done", "stuck",
+            "votes", "won", "ties", "judged", "arena")  # fmt: skip
     words = {key: t(f"blind.{key}") for key in keys} | bubble_words(t)
     words |= {f"vote.{side}": t(f"blind.vote.{side}") for side in ("left", "right", "tie", "skip")}
     words |= {key: t(f"play.link.{key}") for key in ("copy", "copied")}

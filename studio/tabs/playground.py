@@ -15,9 +15,9 @@ from studio.services import Services
 from studio.shared import Shared, Wish, opened
 from studio.talking.asking import answer, ask, ask_again, clear_all, stop_all
 from studio.talking.blind_panel import blind_panel
-from studio.talking.keeping import choose_kept, finish, list_view, model_dropdown, open_talk
+from studio.talking.keeping import delete_talk, finish, list_view, model_dropdown, open_talk
 from studio.talking.manner import MOST_SEED, MOST_TOKENS, Manner
-from studio.talking.page import COLUMNS, Page, link_of, open_page, show_mode
+from studio.talking.page import COLUMNS, Page, open_page, show_mode
 from studio.talking.talk import Talk
 from studio.uploads.asked_pictures import asked_folder, take_pictures
 from studio.wiring import act, refresh, stream
@@ -63,21 +63,20 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     knobs = _manner_knobs(t)
     with gr.Column(elem_classes="stack") as below:
         talking = _examples(t, *asking)
-    link = gr.State(None)
     modes = [switch, above, below, blind.box]
 
     _wire_asking(page, talking, knobs)
     _wire_columns(page, talking, shared, modes)
     refresh(switch.input, _switched, switch, modes)
     refresh(switch.input, partial(blind.load, page), blind.choices, blind.choices)
-    refresh(partial(gr.on, None), link_of, None, link)
-    act(talking.kept.input, partial(choose_kept, page), [talking.kept, talking.talk_id],
-        [link, talking.kept, talking.talk_id, talking.saved], t=t)  # fmt: skip
     shown = [talking.talk_id, talking.box, talking.stop, talking.again, talking.saved, *modes, *talking.models,
              *talking.talks, *talking.views, *talking.columns, *knobs]  # fmt: skip
-    taken = act(link.change, partial(open_talk, page), link, shown, t=t)
-    refresh(taken.success, partial(opened, "playground"), None, shared.tabs)
-    blind.wire(page, knobs, link, modes)
+    linked = act(shared.link.talk, partial(open_talk, page), shared.link, shown, t=t)
+    act(talking.kept.open, partial(open_talk, page), talking.kept, shown, t=t)
+    act(talking.kept.remove, partial(delete_talk, page), [talking.kept, talking.talk_id],
+        [talking.kept, talking.talk_id, talking.saved], t=t)  # fmt: skip
+    for event in (linked, *blind.wire(page, knobs, shared.link, modes)):
+        refresh(event.success, partial(opened, "playground"), None, shared.tabs)
 
 
 def _wire_asking(page: Page, talking: Talking, knobs: list[Any]) -> None:
@@ -111,10 +110,9 @@ def _wire_columns(page: Page, talking: Talking, shared: Shared, modes: list[Any]
     refresh(talking.views[0].shown, partial(load, page), [talking.talk_id, *choices], [*choices, talking.kept])
     refresh(talking.dataset.change, partial(show_strip, page), talking.dataset, talking.strip)
     act(talking.strip.input, partial(add_example, page), [talking.box, talking.strip], talking.box, t=page.t)
-    taken = refresh(shared.checkpoint.change, partial(choose, page), shared.checkpoint, talking.models)
-    cleared = refresh(taken.then, clear_all, None, talking.cleared)
-    refresh(cleared.then, partial(show_mode, is_blind=False), None, modes)
-    refresh(cleared.then, partial(opened, "playground"), None, shared.tabs)
+    chosen = [*talking.models, *talking.cleared, *modes]
+    taken = refresh(shared.checkpoint.change, partial(choose, page), [shared.checkpoint, *talking.talks], chosen)
+    refresh(taken.then, partial(opened, "playground"), None, shared.tabs)
 
 
 def _asking(t: Translate) -> tuple[list[Any], list[Any], list[Any], tuple[Any, ...]]:
@@ -153,8 +151,10 @@ def _examples(t: Translate, models: list[Any], columns: list[Any], views: list[A
     with gr.Column(elem_classes="card"):
         card_head(t("play.kept"))
         kept = kept_list(t, "play", elem_id="kept-talks")
-    states = gr.State(""), gr.State(Manner()), [gr.State(Talk()) for _ in range(COLUMNS)]
-    return Talking(models, columns, views, *asked, kept, dataset, strip, *states)
+    box, stop, again, clear, saved = asked
+    talks = [gr.State(Talk()) for _ in range(COLUMNS)]
+    return Talking(models, columns, views, box, stop, again, clear, saved, kept, dataset, strip, gr.State(""),
+                   gr.State(Manner()), talks)  # fmt: skip
 
 
 def _manner_knobs(t: Translate) -> list[Any]:
@@ -197,17 +197,21 @@ def load(page: Page, talk_id: str, *shown: str | None) -> list[Any]:
     ]
 
 
-def choose(page: Page, wish: Wish | None) -> list[Any]:
-    """Put what another tab chose beside the model that it was trained from."""
+def choose(page: Page, wish: Wish | None, *talks: Talk) -> list[Any]:
+    """Put what another tab chose beside the model that it was trained from, and begin a new conversation."""
+    cleared = clear_all()
+    if not any(talk.turns for talk in talks):  # a column that was never drawn must not be told anything
+        cleared = [gr.skip()] * len(cleared)
+    changed = [*cleared, *show_mode(is_blind=False)]
     if not wish:
-        return [gr.skip()] * COLUMNS
+        return [gr.skip()] * (COLUMNS + len(changed))
     reference, offered = wish[0], present_choices(page.services, page.t)
     run_id = reference.partition("/")[0]
     try:
         base = page.services.runs.get(run_id).spec.model.base
     except NotFoundError:
         base = ""
-    return [model_dropdown(page, offered, model) for model in (base, reference, "")]
+    return [*(model_dropdown(page, offered, model) for model in (base, reference, "")), *changed]
 
 
 def show_column(model: str | None, talk: Talk) -> Any:

@@ -1,4 +1,4 @@
-"""A blind vote: held-out questions, two answers a time in an order nobody sees, one verdict that may be looked at always.
+"""A blind vote: held-out questions, two answers a time in an order nobody sees, a verdict to be looked at always.
 
 Until the names are shown, nothing that reaches a browser tells which model stands where: no name, no order, no tally by
 model. Two models and not three, because the verdict's p is of one pair; three would be three pairs and three verdicts.
@@ -17,10 +17,10 @@ from backend.conversation import PLACEHOLDER, Row
 from backend.errors import NotFoundError, SpecError, StudioError
 from studio.talking.asking import refuse_gone
 from studio.talking.blind_views import View, question_turns, question_view, revealed_view, stuck_view, waiting_view
-from studio.talking.kept_votes import Session, reveal_now
+from studio.talking.kept_votes import Session
 from studio.talking.manner import manner_of
 from studio.talking.page import Page
-from studio.talking.records import SessionRecord, Side, VoteId, VoteRecord, new_id
+from studio.talking.records import RevealRecord, SessionRecord, Side, VoteId, VoteRecord, new_id
 
 _SIDES: tuple[Side, ...] = ("left", "right", "tie", "skip")
 _log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ def reveal(page: Page, vote_id: str) -> View:
     """End a blind vote, and say who stood where. Raises StudioError and OSError."""
     session = found(page, vote_id)
     if not session.is_revealed:
-        page.votes.add(session, revealtime.time())
+        page.votes.add(session, RevealRecord(revealed_at=time.time()))
     return revealed_view(page, found(page, vote_id))
 
 
@@ -143,7 +143,7 @@ def _row(page: Page, record: SessionRecord, number: int) -> Row:
 
 
 def _answers(page: Page, record: SessionRecord, row: Row, order: tuple[int, int]) -> tuple[str, str] | None:
-    """Both answers, left first. None where one of them fails: its reason could name the model, so only the log has it."""
+    """Both answers, left first; None where one fails: the reason could name the model, so only the log has it."""
     turns = question_turns(row)
     images = row.images[: sum(turn.content.count(PLACEHOLDER) for turn in turns)]
 

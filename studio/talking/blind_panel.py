@@ -1,7 +1,5 @@
-"""The blind vote's part of the Playground: what to compare, the arena, the votes that were kept; laid out, then wired."""
+"""The blind vote's part of the Playground: what to compare, the arena, the votes kept; laid out, then wired."""
 
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,8 +13,8 @@ from studio.planning.model_choices import present_choices
 from studio.talking import blind
 from studio.talking.blind import Pending
 from studio.talking.blind_views import View, sessions_view
-from studio.talking.keeping import model_dropdown
-from studio.talking.page import Link, Page, show_mode
+from studio.talking.keeping import asked_id, model_dropdown
+from studio.talking.page import Page, show_mode
 from studio.wiring import act, refresh, stream
 
 MODELS = 2
@@ -53,8 +51,12 @@ class BlindPanel:
         return [*(model_dropdown(page, offered, model) for model in models),
                 gr.Dropdown(choices=names, value=dataset)]  # fmt: skip
 
-    def wire(self, page: Page, knobs: list[Any], link: gr.State, modes: list[Any]) -> None:
-        """Wire it: one line per control. `link` opens a kept vote; `modes` as `show_mode` fills them."""
+    def wire(self, page: Page, knobs: list[Any], link: gr.HTML, modes: list[Any]) -> list[Any]:
+        """Wire it: one line per control. `link` opens a kept vote; `modes` as `show_mode` fills them.
+
+        Returns:
+            The events after which the tab is to be opened.
+        """
         t, asked = page.t, [self.pending, self.shown]
         begun = act(self.start.click, partial(_begin, page), [*self.choices, *knobs], self.stage, t=t)
         voted = act(self.shown.voted, partial(_vote, page), [self.vote_id, *asked], asked, t=t)
@@ -63,9 +65,14 @@ class BlindPanel:
         act(self.shown.reveal, partial(_reveal, page), self.vote_id, [*asked, self.kept], t=t)
         refresh(self.anew.click, partial(_set_up, page), None, self.stage)
         refresh(self.kept.shown, partial(_listed, page), None, self.kept)
-        act(self.kept.input, partial(_choose_kept, page), self.kept, [link, self.kept], t=t)
-        taken = act(link.change, partial(_open, page), link, [*modes, *self.stage], t=t)
-        stream(taken.success, partial(_next_if_linked, page), [link, self.vote_id], asked, t=t)
+        act(self.kept.remove, partial(_delete, page), self.kept, self.kept, t=t)
+        taken = [
+            act(trigger, partial(_open, page), asking, [*modes, *self.stage], t=t)
+            for trigger, asking in ((link.blind, link), (self.kept.open, self.kept))
+        ]
+        for event in taken:
+            stream(event.success, partial(blind.next_question, page), self.vote_id, asked, t=t)
+        return taken
 
 
 def blind_panel(t: Translate) -> BlindPanel:
@@ -106,20 +113,10 @@ def _reveal(page: Page, vote_id: str) -> list[Any]:
     return [None, blind.reveal(page, vote_id), _listed(page)]
 
 
-def _open(page: Page, link: Link | None) -> list[Any]:
-    """Show a kept blind vote. Raises NotFoundError where there is none under that link."""
-    if not link or link[0] != "blind":
-        return [gr.skip()] * 10
-    session = blind.found(page, link[1])
+def _open(page: Page, asked: View | None) -> list[Any]:
+    """Show a kept blind vote. Raises NotFoundError where there is none of that id."""
+    session = blind.found(page, asked_id(asked))
     return [*show_mode(is_blind=True), *_staged(page, session.record.id, blind.state_view(page, session))]
-
-
-def _next_if_linked(page: Page, link: Link | None, vote_id: str) -> Iterator[Any]:
-    """The question that a link leads to; a link to a conversation asks nothing here."""
-    if link and link[0] == "blind":
-        yield from blind.next_question(page, vote_id)
-    else:
-        yield gr.skip(), gr.skip()
 
 
 def _set_up(page: Page) -> list[Any]:
@@ -135,11 +132,6 @@ def _listed(page: Page) -> View:
     return sessions_view(page, page.votes.newest())
 
 
-def _choose_kept(page: Page, kept: View | None) -> list[Any]:
-    """Open or delete what was clicked in the list."""
-    clicked = (kept or {}).get("clicked") or {}
-    wanted = str(clicked.get("id", ""))
-    if clicked.get("verb") == "open":
-        return [("blind", wanted, time.time()), gr.skip()]
-    page.votes.delete(wanted)
-    return [gr.skip(), _listed(page)]
+def _delete(page: Page, kept: View | None) -> View:
+    page.votes.delete(asked_id(kept))
+    return _listed(page)

@@ -8,13 +8,12 @@ import gradio as gr
 from backend.errors import NotFoundError
 from studio.planning.model_choices import present_choices
 from studio.talking.asking import rested
-from studio.talking.manner import KNOBS, Manner
-from studio.talking.page import COLUMNS, Link, Page, show_mode
+from studio.talking.manner import Manner
+from studio.talking.page import COLUMNS, Page, show_mode
 from studio.talking.records import ColumnRecord, TalkId, TalkRecord
 from studio.talking.talk import Talk
 
 TITLE = 80  # characters in the list
-OPENED = 9 + 4 * COLUMNS + len(KNOBS)  # what opening a conversation changes
 Value = dict[str, Any]
 
 
@@ -28,11 +27,13 @@ def finish(page: Page, talk_id: str, manner: Manner, *rest: Any) -> list[Any]:
     return [*rested(has_answer=any(talk.turns for talk in talks)), saved, list_view(page)]
 
 
-def open_talk(page: Page, link: Link | None) -> list[Any]:
-    """Show a kept conversation, ready to go on. Raises NotFoundError where there is none under that link."""
-    if not link or link[0] != "talk":
-        return [gr.skip()] * OPENED
-    record = page.talks.find(link[1])
+def open_talk(page: Page, asked: Value | None) -> list[Any]:
+    """Show a kept conversation, ready to go on; `asked` is the value of a link or a list.
+
+    Raises:
+        NotFoundError: there is none of that id, or its file is damaged.
+    """
+    record = page.talks.find(asked_id(asked))
     if not isinstance(record, TalkRecord):
         raise NotFoundError(page.t(f"play.talk_{record}"), hint=page.t("play.talk_hint"))
     page.talks.lay_out(record.id)
@@ -54,15 +55,18 @@ def open_talk(page: Page, link: Link | None) -> list[Any]:
     ]  # fmt: skip
 
 
-def choose_kept(page: Page, kept: Value | None, talk_id: str) -> list[Any]:
-    """Open or delete what was clicked in the list; a deleted conversation that is open goes on under a new link."""
-    clicked = (kept or {}).get("clicked") or {}
-    wanted = str(clicked.get("id", ""))
-    if clicked.get("verb") == "open":
-        return [("talk", wanted, time.time()), gr.skip(), gr.skip(), gr.skip()]
+def delete_talk(page: Page, kept: Value | None, talk_id: str) -> list[Any]:
+    """Delete what was clicked in the list; if that conversation is open, it goes on under a new link."""
+    wanted = asked_id(kept)
     page.talks.delete(wanted)
     is_open = wanted == talk_id
-    return [gr.skip(), list_view(page), "" if is_open else gr.skip(), {} if is_open else gr.skip()]
+    return [list_view(page), "" if is_open else gr.skip(), {} if is_open else gr.skip()]
+
+
+def asked_id(asked: Value | None) -> object:
+    """The id that a link or a click in a list asks for; a browser may send anything."""
+    value = asked if isinstance(asked, dict) else {}
+    return value.get("clicked") or value.get("id")
 
 
 def list_view(page: Page) -> Value:

@@ -1,9 +1,7 @@
 """Blind votes on disk: `votes/<id>.jsonl`, who is compared first, then a vote a line, at last that names were shown."""
 
 import os
-import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -87,11 +85,6 @@ class VoteStore:
             os.write(handle, b"\n" * is_torn + line.model_dump_json().encode() + b"\n")
         finally:
             os.close(handle)
-
-
-def reveal_now() -> RevealRecord:
-    """The line that ends a blind vote."""
-    return RevealRecord(revealed_at=time.time())
 
 
 def _read(raw: bytes) -> _Line | None:

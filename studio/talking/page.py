@@ -1,8 +1,8 @@
-"""What the handlers of the Playground share, and the links that lead into it."""
+"""What the handlers of the Playground share."""
 
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import gradio as gr
 
@@ -12,8 +12,6 @@ from studio.talking.kept_talks import TalkStore
 from studio.talking.kept_votes import VoteStore
 
 COLUMNS = 3
-LinkKind = Literal["talk", "blind"]
-Link = tuple[LinkKind, str, float]  # what to open, its id, and when that was wished: the same link twice is two wishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +31,6 @@ class Page:
 def open_page(services: Services, t: Translate) -> Page:
     """What the handlers of one language's page get."""
     return Page(services, t, TalkStore(services.workspace), VoteStore(services.workspace))
-
-
-def link_of(request: gr.Request) -> Link | None:
-    """What the page's address asks for: `?talk=<id>` or `?blind=<id>`."""
-    kinds: tuple[LinkKind, ...] = ("talk", "blind")
-    for kind in kinds:
-        wanted = request.query_params.get(kind)
-        if wanted:
-            return kind, str(wanted), time.time()
-    return None
 
 
 def show_mode(*, is_blind: bool) -> list[Any]:

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from backend.ids import RunId
 from backend.recipes.library import load_recipe
+from backend.runs.records import ExitRecord
 from backend.settings import DEMO_MODEL
 
 pytestmark = [pytest.mark.browser, pytest.mark.torch]
@@ -38,6 +39,9 @@ def write_run(served: Served, run_id: str, weights: bytes) -> None:
               "sizes": {"model.safetensors": len(weights)}}  # fmt: skip
     (folder / "complete.json").write_text(json.dumps(record))
     spec = load_recipe("full_finetune").spec.with_values({"data.datasets": [{"name": "shapes"}], "name": run_id[16:]})
+    ended = ExitRecord(raw_status=0, exit_code=0, signal=None, duration_s=1.0, peak_memory_bytes=0, state="finished",
+                       reason="", hint="", ended_at=0.0)  # fmt: skip
+    (folder.parent / "exit.json").write_text(ended.model_dump_json())  # so that nobody starts it
     (folder.parent / "spec.json").write_text(spec.model_dump_json())
 
 

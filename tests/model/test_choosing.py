@@ -25,7 +25,8 @@ def theirs(logits, read, temperature, top_p, penalty):
 
 
 @pytest.mark.parametrize(
-    ("temperature", "top_p", "penalty"), itertools.product((0.0, 0.7, 1.6), (0.05, 0.5, 0.95, 1.0), (0.8, 1.0, 1.3))
+    ("temperature", "top_p", "penalty"),
+    list(itertools.product((0.0, 0.7, 1.6), (0.05, 0.5, 0.95, 1.0), (0.8, 1.0, 1.3))),
 )
 def test_tokens_are_those_of_transformers(temperature: float, top_p: float, penalty: float):
     import torch

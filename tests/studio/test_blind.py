@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -92,7 +91,10 @@ def test_votes_are_counted_by_model_and_told_once_the_names_are_shown(page: Page
     session = blind.found(page, record.id)
     assert session.verdicts == ["b"] * record.questions
     assert {vote.vote for vote in session.votes} <= {"left", "right"}
-    assert shown["models"] == [{"name": "The model alpha", "won": 0}, {"name": "The model omega", "won": len(session.votes)}]
+    assert shown["models"] == [
+        {"name": "The model alpha", "won": 0},
+        {"name": "The model omega", "won": len(session.votes)},
+    ]
     assert [view["state"] for _, view in blind.next_question(page, record.id)] == ["revealed"]
     for vote, told in zip(session.votes, shown["judged"], strict=True):
         assert f"I am {NAMES[vote.order[0]]}." == vote.answers[0]
@@ -164,7 +166,9 @@ def test_a_torn_line_is_left_out_and_the_next_vote_stands_whole(page: Page):
     assert [json.loads(line)["kind"] for line in path.read_bytes().splitlines()[::2]] == ["session", "vote"]
 
 
-@pytest.mark.parametrize(("content", "said"), [(None, "no blind vote"), (b"", "damaged"), (b'{"kind":"vote"}\n', "damaged")])
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "no blind vote"), (b"", "damaged"), (b'{"kind":"vote"}\n', "damaged")]
+)
 def test_an_unknown_or_damaged_vote_says_so(page: Page, content: bytes | None, said: str):
     vote_id = new_id()
     if content is not None:

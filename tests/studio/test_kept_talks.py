@@ -16,7 +16,7 @@ from studio.i18n import translator
 from studio.services import build_services
 from studio.serving.upkeep import KEEP_UPLOADS_S, remove_old_uploads
 from studio.talking.asking import answer, ask, ask_again
-from studio.talking.keeping import choose_kept, finish, list_view, open_talk
+from studio.talking.keeping import delete_talk, finish, list_view, open_talk
 from studio.talking.kept_talks import TalkStore
 from studio.talking.manner import KNOBS, Manner, manner_of
 from studio.talking.page import Page, open_page
@@ -25,6 +25,7 @@ from studio.talking.talk import Talk
 from studio.uploads.asked_pictures import asked_folder, asked_picture
 from tests.fakes.fake_chats import FakeChats
 
+PLAIN = Manner()
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
@@ -43,7 +44,7 @@ def picture(tmp_path: Path) -> Path:
 
 
 def converse(page: Page, *, models: tuple[str, ...] = ("demo", "other", ""), files: tuple[str, ...] = (),
-             text: str = "What is it?", manner: Manner = Manner()) -> tuple[str, list[Talk], list[object]]:  # fmt: skip
+             text: str = "What is it?", manner: Manner = PLAIN) -> tuple[str, list[Talk], list[object]]:  # fmt: skip
     """One question, answered by every model and kept: the conversation's id, its sides, what the page shows at last."""
     said = ask(page, "", {"text": text, "files": list(files)}, *models, *[Talk()] * 3, *manner.knobs)
     talk_id, asked_in, talks = said[3], said[4], said[5:8]
@@ -55,8 +56,8 @@ def converse(page: Page, *, models: tuple[str, ...] = ("demo", "other", ""), fil
 
 
 def opened(page: Page, talk_id: str) -> dict[str, list[object]]:
-    shown = open_talk(page, ("talk", talk_id, 0.0))
-    assert len(shown) == len(open_talk(page, None))
+    shown = open_talk(page, {"id": talk_id})
+    assert len(shown) == 27
     return {"models": [each.value for each in shown[9:12]], "talks": shown[12:15], "views": shown[15:18],
             "knobs": shown[21:]}  # fmt: skip
 
@@ -135,7 +136,7 @@ def test_an_unknown_id_opens_and_deletes_nothing(page: Page, made_up: object):
     assert page.talks.find(made_up) == "missing"
     page.talks.delete(made_up)
     with pytest.raises(NotFoundError, match="no conversation"):
-        open_talk(page, ("talk", made_up, 0.0))  # type: ignore[arg-type]
+        open_talk(page, {"id": made_up})
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"id": "x"}', "EXTRA", "OTHER", "PICTURE"])
@@ -152,17 +153,15 @@ def test_a_damaged_file_says_so_and_is_left_out_of_the_list(page: Page, damage: 
 
     assert page.talks.find(talk_id) == "damaged"
     with pytest.raises(NotFoundError, match="damaged"):
-        open_talk(page, ("talk", talk_id, 0.0))
+        open_talk(page, {"id": talk_id})
     assert list_view(page) == {"items": []}
 
 
 def test_a_deleted_conversation_that_is_open_goes_on_under_a_new_link(page: Page):
     talk_id, _, _ = converse(page)
 
-    shown = choose_kept(page, {"clicked": {"verb": "delete", "id": talk_id}}, talk_id)
-
-    assert shown[1:] == [{"items": []}, "", {}]
-    assert choose_kept(page, {"clicked": {"verb": "open", "id": talk_id}}, "")[0][:2] == ("talk", talk_id)
+    assert delete_talk(page, {"clicked": talk_id}, talk_id) == [{"items": []}, "", {}]
+    assert delete_talk(page, {"clicked": ["x"]}, talk_id) == [{"items": []}, gr.skip(), gr.skip()]
 
 
 def test_kept_conversations_are_no_runs(page: Page, picture: Path):
