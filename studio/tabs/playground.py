@@ -111,7 +111,7 @@ def _wire_columns(page: Page, talking: Talking, shared: Shared, modes: list[Any]
     refresh(talking.dataset.change, partial(show_strip, page), talking.dataset, talking.strip)
     act(talking.strip.input, partial(add_example, page), [talking.box, talking.strip], talking.box, t=page.t)
     chosen = [*talking.models, *talking.cleared, *modes]
-    taken = refresh(shared.checkpoint.change, partial(choose, page), [shared.checkpoint, *talking.talks], chosen)
+    taken = refresh(shared.checkpoint.change, partial(choose, page), shared.checkpoint, chosen)
     refresh(taken.then, partial(opened, "playground"), None, shared.tabs)
 
 
@@ -197,12 +197,9 @@ def load(page: Page, talk_id: str, *shown: str | None) -> list[Any]:
     ]
 
 
-def choose(page: Page, wish: Wish | None, *talks: Talk) -> list[Any]:
+def choose(page: Page, wish: Wish | None) -> list[Any]:
     """Put what another tab chose beside the model that it was trained from, and begin a new conversation."""
-    cleared = clear_all()
-    if not any(talk.turns for talk in talks):  # a column that was never drawn must not be told anything
-        cleared = [gr.skip()] * len(cleared)
-    changed = [*cleared, *show_mode(is_blind=False)]
+    changed = [*clear_all(), *show_mode(is_blind=False)]  # values throughout: Gradio draws what it skipped without words
     if not wish:
         return [gr.skip()] * (COLUMNS + len(changed))
     reference, offered = wish[0], present_choices(page.services, page.t)
