@@ -55,8 +55,8 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     """Lay out the tab, then wire it: one line per control."""
     page = open_page(services, t)
     page_head(t("play.title"), t("play.about"))
-    switch = gr.Checkbox(False, label=t("blind.switch"), info=t("blind.switch.help"), elem_id="blind-switch",
-                         elem_classes="blind-switch")  # fmt: skip
+    with gr.Column(elem_classes="card mode"):
+        switch = gr.Checkbox(False, label=t("blind.switch"), info=t("blind.switch.help"), elem_id="blind-switch")
     with gr.Column(elem_classes="stack") as above:
         asking = _asking(t)
     blind = blind_panel(t)
@@ -65,22 +65,22 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
         talking = _examples(t, *asking)
     modes = [switch, above, below, blind.box]
 
-    _wire_asking(page, talking, knobs)
-    _wire_columns(page, talking, shared, modes)
+    running = _wire_asking(page, talking, knobs)
+    _wire_columns(page, talking, shared, modes, running)
     refresh(switch.input, _switched, switch, modes)
     refresh(switch.input, partial(blind.load, page), blind.choices, blind.choices)
     shown = [talking.talk_id, talking.box, talking.stop, talking.again, talking.saved, *modes, *talking.models,
              *talking.talks, *talking.views, *talking.columns, *knobs]  # fmt: skip
-    linked = act(shared.link.talk, partial(open_talk, page), shared.link, shown, t=t)
-    act(talking.kept.open, partial(open_talk, page), talking.kept, shown, t=t)
+    linked = act(partial(shared.link.talk, cancels=running), partial(open_talk, page), shared.link, shown, t=t)
+    act(partial(talking.kept.open, cancels=running), partial(open_talk, page), talking.kept, shown, t=t)
     act(talking.kept.remove, partial(delete_talk, page), [talking.kept, talking.talk_id],
         [talking.kept, talking.talk_id, talking.saved], t=t)  # fmt: skip
     for event in (linked, *blind.wire(page, knobs, shared.link, modes)):
         refresh(event.success, partial(opened, "playground"), None, shared.tabs)
 
 
-def _wire_asking(page: Page, talking: Talking, knobs: list[Any]) -> None:
-    """Ask, answer again, stop, begin anew."""
+def _wire_asking(page: Page, talking: Talking, knobs: list[Any]) -> list[Any]:
+    """Ask, answer again, stop, begin anew. Returns the events that stream answers, for others to cancel."""
     t, both = page.t, [*talking.models, *talking.talks, *knobs]
     begun = [talking.box, talking.stop, talking.again, talking.talk_id, talking.manner, *talking.talks, *talking.views]
     asked = act(talking.box.submit, partial(ask, page), [talking.talk_id, talking.box, *both], begun, t=t)
@@ -102,16 +102,19 @@ def _wire_asking(page: Page, talking: Talking, knobs: list[Any]) -> None:
     for model, column, talk in zip(talking.models, talking.columns, talking.talks, strict=True):
         refresh(partial(model.input, cancels=running), clear_all, None, talking.cleared)
         refresh(model.change, show_column, [model, talk], column)
+    return running
 
 
-def _wire_columns(page: Page, talking: Talking, shared: Shared, modes: list[Any]) -> None:
+def _wire_columns(page: Page, talking: Talking, shared: Shared, modes: list[Any], running: list[Any]) -> None:
     """What there is to choose from, and what another tab chose."""
     choices = [*talking.models, talking.dataset]
     refresh(talking.views[0].shown, partial(load, page), [talking.talk_id, *choices], [*choices, talking.kept])
     refresh(talking.dataset.change, partial(show_strip, page), talking.dataset, talking.strip)
     act(talking.strip.input, partial(add_example, page), [talking.box, talking.strip], talking.box, t=page.t)
     chosen = [*talking.models, *talking.cleared, *modes]
-    taken = refresh(shared.checkpoint.change, partial(choose, page), shared.checkpoint, chosen)
+    taken = refresh(
+        partial(shared.checkpoint.change, cancels=running), partial(choose, page), shared.checkpoint, chosen
+    )
     refresh(taken.then, partial(opened, "playground"), None, shared.tabs)
 
 
@@ -167,7 +170,7 @@ def _manner_knobs(t: Translate) -> list[Any]:
             return [
                 system,
                 gr.Number(0, label=t("play.seed"), info=t("play.seed.help"), precision=0, minimum=0,
-                          maximum=MOST_SEED, min_width=180, elem_id="seed"),
+                          maximum=MOST_SEED, min_width=280, elem_id="seed"),
                 _slider("tokens", (1, MOST_TOKENS, 256, 1), "max-tokens", t),
                 _slider("temperature", (0, 2, 0, 0.05), "temperature", t),
                 _slider("top_p", (0.05, 1, 1, 0.05), "top-p", t),
@@ -178,7 +181,7 @@ def _manner_knobs(t: Translate) -> list[Any]:
 def _slider(key: str, range_of: tuple[float, float, float, float], name: str, t: Translate) -> gr.Slider:
     """One knob: least, most, usual value and step."""
     least, most, usual, step = range_of
-    return gr.Slider(least, most, usual, step=step, label=t(f"play.{key}"), info=t(f"play.{key}.help"), min_width=180,
+    return gr.Slider(least, most, usual, step=step, label=t(f"play.{key}"), info=t(f"play.{key}.help"), min_width=280,
                      elem_id=name)  # fmt: skip
 
 
@@ -199,7 +202,10 @@ def load(page: Page, talk_id: str, *shown: str | None) -> list[Any]:
 
 def choose(page: Page, wish: Wish | None) -> list[Any]:
     """Put what another tab chose beside the model that it was trained from, and begin a new conversation."""
-    changed = [*clear_all(), *show_mode(is_blind=False)]  # values throughout: Gradio draws what it skipped without words
+    changed = [
+        *clear_all(),
+        *show_mode(is_blind=False),
+    ]  # values throughout: Gradio draws what it skipped without words
     if not wish:
         return [gr.skip()] * (COLUMNS + len(changed))
     reference, offered = wish[0], present_choices(page.services, page.t)
