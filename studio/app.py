@@ -9,6 +9,7 @@ import psutil
 
 from launcher.devices import CPU, describe
 from studio.i18n import Language, Translate, translator
+from studio.islands.page_link import page_link
 from studio.services import Services
 from studio.shared import Shared, states
 from studio.tabs import data, evaluate, guide, playground, rewards, runs, train
@@ -26,9 +27,9 @@ def build(services: Services, language: Language) -> gr.Blocks:
     t = translator(language)
     with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=True, delete_cache=TEMP_FILES_S) as page:
         header = _header(language, t)
-        handed_on = states()
+        handed_on, link = states(), page_link()
         with gr.Tabs(elem_id="nav", selected="data") as tabs:
-            shared = Shared(tabs, **handed_on)
+            shared = Shared(tabs, link, **handed_on)
             for name, tab in TABS.items():
                 with gr.Tab(t(f"tab.{name}"), id=name):
                     tab.build(services, shared, t)

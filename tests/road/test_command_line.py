@@ -92,7 +92,8 @@ def test_the_tuned_model_answers_what_the_shipped_one_cannot(trained, road, draw
     assert right[0] >= 5
     assert right[1] == 0
     picture, question, _ = asked[0]
-    told = road.told("chat", trained["run_id"], "--image", str(picture), "--prompt", question, "--compare", "demo")
+    more = ("--compare", "demo", "--top-p", "0.5", "--repetition-penalty", "1")
+    told = road.told("chat", trained["run_id"], "--image", str(picture), "--prompt", question, *more)
     assert {answer["checkpoint"]: answer["answer"].strip() for answer in told["answers"]} == {
         checkpoint: answers[0] for checkpoint, answers in said.items()
     }
