@@ -1,19 +1,16 @@
 """The Playground on the real page, with the real demo model in a real inference program."""
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from browser_lab import Served, Watched, open_tab
+from browser_lab import Served, Watched, open_tab, write_run
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 from backend.ids import RunId
-from backend.recipes.library import load_recipe
-from backend.runs.records import ExitRecord
 from backend.settings import DEMO_MODEL
 
 pytestmark = [pytest.mark.browser, pytest.mark.torch]
@@ -25,24 +22,8 @@ BROKEN, TWIN = "20260101-000000-broken", "20251231-000000-twin"  # the older one
 @pytest.fixture(scope="module", autouse=True)
 def trained_runs(served: Served) -> None:
     """A run whose final model is the demo model again, and one whose weights are no weights."""
-    write_run(served, TWIN, (DEMO_MODEL / "model.safetensors").read_bytes())
-    write_run(served, BROKEN, b"no weights")
-
-
-def write_run(served: Served, run_id: str, weights: bytes) -> None:
-    folder = served.workspace.output / run_id / "final_model"
-    folder.mkdir(parents=True)
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "processor_config.json"):
-        (folder / name).write_bytes((DEMO_MODEL / name).read_bytes())
-    (folder / "model.safetensors").write_bytes(weights)
-    record = {"kind": "model", "base": "demo", "strategy": "full", "step": 1, "min_pixels": 3136, "max_pixels": 12544,
-              "sizes": {"model.safetensors": len(weights)}}  # fmt: skip
-    (folder / "complete.json").write_text(json.dumps(record))
-    spec = load_recipe("full_finetune").spec.with_values({"data.datasets": [{"name": "shapes"}], "name": run_id[16:]})
-    ended = ExitRecord(raw_status=0, exit_code=0, signal=None, duration_s=1.0, peak_memory_bytes=0, state="finished",
-                       reason="", hint="", ended_at=0.0)  # fmt: skip
-    (folder.parent / "exit.json").write_text(ended.model_dump_json())  # so that nobody starts it
-    (folder.parent / "spec.json").write_text(spec.model_dump_json())
+    write_run(served.workspace, TWIN, (DEMO_MODEL / "model.safetensors").read_bytes())
+    write_run(served.workspace, BROKEN, b"no weights")
 
 
 def choose(page: Page, dropdown: str, label: str) -> None:
