@@ -38,11 +38,14 @@ class Row(BaseModel):
         return next((turn.content for turn in reversed(self.messages) if turn.role == "assistant"), None)
 
     def with_gold(self, answer: str) -> "Row":
-        """The same row with another last answer. Its references stay."""
+        """The same row with another last answer. Its references stay, but for one that is this answer."""
         last = max(number for number, turn in enumerate(self.messages) if turn.role == "assistant")
         turns = list(self.messages)
         turns[last] = turns[last].model_copy(update={"content": answer})
-        return self.model_copy(update={"messages": tuple(turns)})
+        references = list(self.references)
+        if answer in references:
+            references.remove(answer)
+        return self.model_copy(update={"messages": tuple(turns), "references": tuple(references)})
 
     def as_written(self) -> dict[str, Any]:
         """The fields that stand in `data.json`: references only where there are some."""

@@ -89,7 +89,8 @@ def _stopped(evidence: Evidence) -> Verdict:
         return Verdict("stopped", "It was stopped on request, without saving")
     if evidence.end is None:
         return Verdict("stopped", "It was stopped before it could save a final model")
-    return Verdict("stopped", "It was stopped on request, after saving")
+    saved = evidence.end.get("saved", True)
+    return Verdict("stopped", "It was stopped on request, after saving" if saved else "It was stopped on request")
 
 
 def _from_log(evidence: Evidence, spec: RunSpec) -> Verdict | None:

@@ -39,8 +39,11 @@ def completed(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def other_than(gold: str, answers: list[str]) -> tuple[str, ...]:
-    """The accepted answers beside the gold one, each once, in their order."""
-    return tuple(text for text in dict.fromkeys(answers) if text != gold)
+    """The accepted answers beside the gold one, in their order: several people's same answer stands several times."""
+    others = list(answers)
+    if gold in others:
+        others.remove(gold)
+    return tuple(others)
 
 
 def _answer(item: Any, field: str) -> str:

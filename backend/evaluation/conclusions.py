@@ -69,7 +69,7 @@ def _decisive(report: Report) -> list[Difference]:
 def _quality(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
     differences = _decisive(report)
     if not differences:
-        return "alone", {}
+        return ("alone" if len(report.sides) == 1 else "nothing"), {}
     return "compared", {"said": ". ".join(each.text for each in differences)}
 
 
@@ -94,18 +94,19 @@ def _forgetting(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
         "where": f"; less right in {', '.join(fallen)}" if fallen else "",
     }  # fmt: skip
     measure = before.measures.get(report.metrics[0].name)
-    if measure is None or not measure.value:
+    if measure is None or (not measure.value and not report.metrics[0].is_lower_better):
         return "nothing_to_forget", values
     is_worse = any(each.verdict == "worse" for each in _decisive(report))
     return ("forgotten" if is_worse else "not_forgotten"), values
 
 
 def fallen_groups(report: Report, after: Side, before: Side) -> list[str]:
-    """The abilities whose share of right answers fell by more than 5 points."""
-    name = report.metrics[0].name
+    """The abilities that got worse by more than 5 points of the decisive metric."""
+    name, sign = report.metrics[0].name, -1 if report.metrics[0].is_lower_better else 1
     return sorted(
         group for group, values in before.groups.items()
-        if values.get(name, 0.0) - after.groups.get(group, {}).get(name, 0.0) > FALLEN
+        if name in values and name in after.groups.get(group, {})
+        and sign * (values[name] - after.groups[group][name]) > FALLEN
     )  # fmt: skip
 
 

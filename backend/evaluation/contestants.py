@@ -79,21 +79,24 @@ class Contestants:
             torch.cuda.empty_cache()
 
     def _merged(self, checkpoint: Checkpoint) -> nn.Module:
-        model: Any = load_checkpoint(checkpoint, choose_precision("auto"))
-        return (model.merge_and_unload() if isinstance(model, PeftModel) else model).to(_device())
+        model: Any = load_checkpoint(checkpoint, choose_precision("auto")).to(_device())
+        return model.merge_and_unload() if isinstance(model, PeftModel) else model
 
     def _in_4_bits(self, checkpoint: Checkpoint) -> nn.Module:
         """What an export in 4 bits would answer: the merged model, its language part in NF4."""
-        precision, folder = choose_precision("auto"), checkpoint.base_folder
+        folder = checkpoint.base_folder
         try:
             if checkpoint.adapter is not None:
                 folder = self._room / MERGED
-                with as_for_generation(self._merged(checkpoint)) as whole:
-                    whole.save_pretrained(folder)
-                gc.collect()
-            return load_base(folder, precision, quantised=True).to(_device())
+                self._write_merged(checkpoint, folder)
+                self._forget()  # the merged model must be gone before the other comes
+            return load_base(folder, choose_precision("auto"), quantised=True).to(_device())
         finally:
             shutil.rmtree(self._room / MERGED, ignore_errors=True)
+
+    def _write_merged(self, checkpoint: Checkpoint, folder: Path) -> None:
+        with as_for_generation(self._merged(checkpoint)) as whole:
+            whole.save_pretrained(folder)
 
 
 def _device() -> str:

@@ -77,11 +77,11 @@ class Evaluation:
         """What one contestant says to every row; None where the studio asked to stop."""
         contestant, asking = self.spec.comparison.contestants[number], self._askings[number]
         self._events.write("progress", self._done, phase="loading", total_steps=self._total)
-        datasets = list(dict.fromkeys(row.folder for row in self._rows))
+        readable = [*dict.fromkeys(row.folder for row in self._rows), self._folder.path / ROOM]
         found: list[Answer] = []
         with (
             self._contestants.ready(number, contestant) as ready,
-            Scorer(asking.spec, self._folder, datasets) as scorer,
+            Scorer(asking.spec, self._folder, readable) as scorer,
             AnswerWriter(self._folder.answers, number) as writer,
         ):
             begun = time.monotonic()
@@ -126,7 +126,7 @@ class Evaluation:
         answered = [Answered(self._rows[place].row.messages[-1].content, text, _references(self._rows[place]))
                     for place, text in zip(places, stored, strict=True)]  # fmt: skip
         columns = [question.columns(asking.spec) for question in questions]
-        scores = scorer.scores(answered, columns)
+        scores = scorer.scores(answered, [each.text for each in given], columns)
         return [
             _answer(place, question, one, judged, each, frame_of(question, asking.spec))
             for place, question, one, judged, each in zip(places, questions, answered, scores, given, strict=True)

@@ -36,11 +36,14 @@ class Scorer:
         for metric in self._own:
             metric.close()
 
-    def scores(self, answered: Sequence[Answered], columns: Sequence[dict[str, Any]]) -> list[Scores]:
+    def scores(
+        self, answered: Sequence[Answered], raw: Sequence[str], columns: Sequence[dict[str, Any]]
+    ) -> list[Scores]:
         """Score B answers.
 
         Args:
-            answered: golds, and what was given.
+            answered: golds, and what was given, both in the pixels of the stored picture.
+            raw: what the model wrote; own metrics get it, with the gold answer in the pixels that the model sees.
             columns: of each row, as rewards see them.
         """
         found: list[Scores] = [{} for _ in answered]
@@ -48,13 +51,12 @@ class Scorer:
             for scores, value in zip(found, metric.rows(answered), strict=True):
                 scores[metric.name] = value
         for own in self._own:
-            said = own.tried(reward_batch([each.given for each in answered], columns))
+            said = own.tried(reward_batch(raw, columns))
             for scores, value in zip(found, said.values, strict=True):
                 scores[own.__name__] = value
             if said.errors:
                 self.errors[own.__name__] += said.errors
-                example = said.failure.message if said.failure else next(why for why in said.invalid if why)
-                self.examples.setdefault(own.__name__, example)
+                self.examples.setdefault(own.__name__, said.mistake)
         return found
 
     def take_errors(self) -> tuple[dict[str, int], dict[str, str]]:

@@ -49,7 +49,7 @@ def summed_up(spec: RunSpec, said_by: Sequence[Answers], too_long: int) -> Repor
              if spec.comparison.check == "quality" or first == 0]  # fmt: skip
     report = Report(
         check=spec.comparison.check, metrics=tuple(_facts(metric, said_by[0].answers) for metric in metrics),
-        sides=sides, differences=tuple(_differences(metrics, tables, sides, pairs)),
+        sides=sides, differences=tuple(_differences(metrics, tables, sides, pairs, spec.comparison.check)),
         agreements=tuple(_agreement(said_by, *pair) for pair in pairs), rows=len(said_by[0].answers),
         too_long=too_long, troubles=tuple(trouble for side in said_by for trouble in side.troubles),
         conclusion=Conclusion(code="nothing", values={}, text=""),
@@ -107,21 +107,39 @@ def _facts(metric: Metric, answers: Sequence[Answer]) -> MetricFacts:
 
 def _differences(
     metrics: Sequence[Metric], tables: Sequence[Sequence[Table]], sides: Sequence[Side],
-    pairs: Sequence[tuple[int, int]],
+    pairs: Sequence[tuple[int, int]], check: str,
 ) -> list[Difference]:  # fmt: skip
     if not metrics:
         return []
     columns = range(len(metrics))
-    by_pair = [
-        all_compared([(metrics[at], tables[second][at], tables[first][at]) for at in columns])
-        for first, second in pairs
-    ]
     found = []
-    for at, metric in enumerate(metrics):
-        known = [(pair, each) for pair, compared in zip(pairs, by_pair, strict=True) if (each := compared[at])]
-        for (pair, each), p in zip(known, holm([each.p for _, each in known]), strict=True):
-            found.append(_difference(metric, each, p, pair, sides))
-    return found
+    for first, second in pairs:
+        both = [_met_by_both(metrics[at], tables[second][at], tables[first][at]) for at in columns]
+        compared = all_compared([(metric, *tables) for metric, tables in zip(metrics, both, strict=True)])
+        found += [(at, (first, second), each) for at, each in enumerate(compared) if each is not None]
+    found.sort(key=lambda each: each[0])
+    adjusted = _adjusted([(at, each.p) for at, _, each in found], together=check == "picture")
+    return [_difference(metrics[at], each, p, pair, sides) for (at, pair, each), p in zip(found, adjusted, strict=True)]
+
+
+def _met_by_both(metric: Metric, second: Table, first: Table) -> tuple[Table, Table]:
+    """The tables over the rows to which both sides have a value: an own metric may have failed on one side's."""
+    if metric.name in METRICS:
+        return second, first
+    both = ((first[:, 1] > 0) & (second[:, 1] > 0))[:, None]
+    return second * both, first * both
+
+
+def _adjusted(ps: Sequence[tuple[int, float]], *, together: bool) -> list[float]:
+    """Holm's adjustment over the pairs of each metric; over all metrics together where any of them may decide."""
+    groups: dict[int, list[int]] = {}
+    for place, (at, _) in enumerate(ps):
+        groups.setdefault(0 if together else at, []).append(place)
+    adjusted = [1.0] * len(ps)
+    for places in groups.values():
+        for place, p in zip(places, holm([ps[place][1] for place in places]), strict=True):
+            adjusted[place] = p
+    return adjusted
 
 
 def _difference(

@@ -93,7 +93,22 @@ def paired_interval(before: Sequence[float], after: Sequence[float], seed: int =
 
 def _interval(metric: Metric, table: Table, sums: Table) -> Interval | None:
     value = float(metric.value(table.sum(axis=0)))
-    return None if np.isnan(value) else around(value, metric.value(sums), rows_met(table))
+    if np.isnan(value):
+        return None
+    found = around(value, metric.value(sums), rows_met(table))
+    is_mean_share = metric.is_share and not metric.is_lower_better and table.shape[1] == 2
+    return _unanimous(found) if is_mean_share and found.low == found.high else found
+
+
+def _unanimous(found: Interval) -> Interval:
+    """Widen an interval where all rows scored 1, or all 0: no resample differs, yet few rows prove little.
+
+    Source: Clopper and Pearson, The use of confidence or fiducial limits (1934).
+    """
+    doubt = 1 - ((1 - LEVEL) / 2) ** (1 / found.n)
+    if found.value == 1:
+        return found._replace(low=1 - doubt)
+    return found._replace(high=doubt) if found.value == 0 else found
 
 
 def _row_counts(rows: int, seed: int) -> Iterator[Table]:

@@ -19,7 +19,10 @@ class Given(NamedTuple):
     tokens: int
 
 
-GREEDY: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+# also against what a model's generation_config.json wishes: released ones penalise repetition
+GREEDY: dict[str, Any] = {
+    "do_sample": False, "temperature": None, "top_p": None, "top_k": None, "repetition_penalty": 1.0,
+}  # fmt: skip
 
 
 def drawing(knobs: GrpoKnobs) -> dict[str, Any]:

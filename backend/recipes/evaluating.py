@@ -1,6 +1,7 @@
 """The spec of an evaluation: made from what a person asks, then made explicit and possible."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -15,7 +16,7 @@ from backend.recipes.problems import refuse_all
 from backend.settings import Workspace
 from backend.spec.comparing import Check, contestants_for
 from backend.spec.inputs import DatasetShare
-from backend.spec.reading import read_spec
+from backend.spec.reading import apply_settings, read_spec, spec_from
 from backend.spec.run import RunSpec
 
 LONGEST_ROW = 32_768  # tokens, of Qwen2.5-VL's context; a row is never cut
@@ -46,7 +47,7 @@ def evaluation_spec(
         "data": {"datasets": [{"name": name} for name in names], "max_tokens": LONGEST_ROW},
         "comparison": {"check": check, "contestants": [each.model_dump() for each in contestants_for(check, given)]},
     }  # fmt: skip
-    return RunSpec.model_validate(content).with_values(dict(changes or {}))
+    return apply_settings(spec_from(content, source="evaluation"), [], others=changes)
 
 
 def resolve_evaluation(spec: RunSpec, workspace: Workspace) -> RunSpec:
@@ -108,17 +109,17 @@ def _versions(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) 
 
 
 def _boxes(spec: RunSpec, workspace: Workspace) -> str:
-    """As the first contestant's training read boxes, where it was a run of this workspace; else as asked."""
-    if spec.data.boxes != "as_written":
-        return spec.data.boxes
-    run = spec.comparison.contestants[0].checkpoint.partition("/")[0]
-    folder = workspace.output / run
-    if not is_safe_name(run) or not (folder / "spec.json").is_file():
-        return spec.data.boxes
-    try:
-        return read_spec(folder).data.boxes
-    except (StudioError, ValueError):
-        return spec.data.boxes
+    """As a contestant's training on these datasets read boxes, whichever of them it is; else as asked."""
+    asked = {share.name for share in spec.data.datasets}
+    for contestant in spec.comparison.contestants:
+        run = contestant.checkpoint.partition("/")[0]
+        folder = workspace.output / run
+        if is_safe_name(run) and (folder / "spec.json").is_file():
+            with suppress(StudioError, ValueError):
+                data = read_spec(folder).data
+                if data.boxes != "as_written" and asked & {share.name for share in data.datasets}:
+                    return data.boxes
+    return spec.data.boxes
 
 
 def _suitable(spec: RunSpec, workspace: Workspace) -> tuple[str, ...]:

@@ -10,24 +10,41 @@ from backend.rewards.store import RewardStore
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 
+# what the trainers report themselves; the best checkpoint may be chosen by some of them
+RESERVED = frozenset({
+    "exact_match", "similarity", "box_iou", "eval_loss", "loss", "grad_norm", "epoch", "reward", "step", "kind",
+})  # fmt: skip
+
 
 def resolve_metrics(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) -> tuple[str, ...]:
     """The metrics of an evaluation, those of the person's own with their version. What is wrong joins `problems`.
 
     A name that the studio has and a person too means the studio's.
     """
-    return tuple(
-        found
-        for text in dict.fromkeys(spec.comparison.metrics)
-        if (found := text if text in FACTS else _own(text, workspace, problems))
-    )
+    found = [named(text).name if named(text).name in FACTS else _own(text, workspace, problems)
+             for text in spec.comparison.metrics]  # fmt: skip
+    return _once([text for text in found if text], problems)
 
 
 def resolve_own_metrics(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) -> tuple[str, ...]:
     """The person's own metrics that a training reports, each with its version. What is wrong joins `problems`."""
     clashing = {share.name for share in spec.grpo.rewards} if spec.kind == "grpo" else set()
-    wanted = [text for text in dict.fromkeys(spec.evaluation.own_metrics) if named(text).name not in clashing]
-    return tuple(found for text in wanted if (found := _own(text, workspace, problems)))
+    wanted = [text for text in spec.evaluation.own_metrics if named(text).name not in clashing]
+    for name in {named(text).name for text in wanted} & RESERVED:
+        problems.append(
+            SpecError(f"`{name}` is reported by every run already", hint="Leave it out, or rename your own")
+        )
+    found = [_own(text, workspace, problems) for text in wanted if named(text).name not in RESERVED]
+    return _once([text for text in found if text], problems)
+
+
+def _once(texts: list[str], problems: list[StudioError]) -> tuple[str, ...]:
+    """Each metric once; two versions of one cannot be told apart in tables."""
+    texts = list(dict.fromkeys(texts))
+    names = [named(text).name for text in texts]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        problems.append(SpecError(f"`{name}` is named in two versions", hint="Name one of them"))
+    return tuple(texts)
 
 
 def metric_choices(workspace: Workspace) -> list[str]:

@@ -61,6 +61,13 @@ class Scores(_Plain):
     failure: Failure | None = None
 
     @property
+    def mistake(self) -> str:
+        """One of the mistakes in a line; empty where there is none."""
+        if self.failure:
+            return f"{self.failure.message}{f' (line {self.failure.line})' if self.failure.line else ''}"
+        return next((why for why in self.invalid if why), "")
+
+    @property
     def errors(self) -> int:
         """How many answers have no value by mistake rather than by the reward's own None."""
         return len(self.values) if self.failure else sum(bool(why) for why in self.invalid)

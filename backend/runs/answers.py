@@ -5,14 +5,15 @@ rows and with every score.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backend.conversation import Message
-from backend.jsonl import all_lines, write_atomically
+from backend.jsonl import write_atomically
 
 
 class Answer(BaseModel):
@@ -52,7 +53,9 @@ class AnswerWriter:
 
     def add(self, answers: Sequence[Answer]) -> None:
         """Append some answers at once."""
-        os.write(self._handle, _lines(answers))
+        left = memoryview(_lines(answers))
+        while left:  # a disk that is nearly full takes less than it is given
+            left = left[os.write(self._handle, left) :]
 
     def finish(self, answers: Sequence[Answer]) -> None:
         """Replace the file by all answers, in the order of the rows."""
@@ -61,8 +64,16 @@ class AnswerWriter:
 
 def read_answers(folder: Path, number: int) -> list[Answer]:
     """What one contestant has answered so far, in the order of the rows; empty before its first answer."""
-    found = [Answer.model_validate_json(line) for line in all_lines(_path(folder, number))]
-    return sorted(found, key=lambda answer: answer.place)
+    path = _path(folder, number)
+    lines = path.read_bytes().split(b"\n") if path.is_file() else []  # in one go: it may be replaced meanwhile
+    return sorted(_readable(lines), key=lambda answer: answer.place)
+
+
+def _readable(lines: Sequence[bytes]) -> Iterator[Answer]:
+    """The lines that are answers; one that a cut-off tore is none."""
+    for line in lines:
+        with suppress(ValidationError):
+            yield Answer.model_validate_json(line)
 
 
 def _path(folder: Path, number: int) -> Path:

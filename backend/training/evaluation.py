@@ -25,6 +25,7 @@ class Evaluation(NamedTuple):
 
     metrics: dict[str, float]  # eval_loss, and the mean of each metric over the rows it applies to
     predictions: list[Prediction]
+    troubles: list[str]  # with the person's own metrics, in words; on the first process alone
 
 
 class Evaluator:
@@ -55,15 +56,16 @@ class Evaluator:
         """Ask all rows. Leaves the model in train mode; nothing random is drawn, so training goes on as without."""
         model.eval()
         try:
-            loss, predictions = self._loss(model), self._judged(self._answers(model))
+            loss, answers = self._loss(model), self._answers(model)
         finally:
             model.train()
+        predictions, troubles = self._judged(answers) if self._own else (answers, [])
         means: dict[str, list[float]] = {}
         for prediction in predictions:
             for name, score in prediction.scores.items():
                 means.setdefault(name, []).append(score)
         metrics = {"eval_loss": loss} | {name: sum(scores) / len(scores) for name, scores in means.items()}
-        return Evaluation(metrics, predictions)
+        return Evaluation(metrics, predictions, troubles)
 
     def _share(self) -> list[Question]:
         """This process' rows; all have equally many, so that none waits for another, some of them asked twice."""
@@ -109,19 +111,27 @@ class Evaluator:
         mine = [given[place] for place in range(len(share))]
         return [answer for part in _collected(mine) for answer in part][: len(self._rows)]
 
-    def _judged(self, predictions: list[Prediction]) -> list[Prediction]:
-        """Add what the person's own metrics say; where one says nothing of an answer, it has no such score."""
-        if not self._own or not predictions:
-            return predictions
-        columns = [row.columns(self._spec) for row in self._rows]
-        batch = reward_batch([prediction.given for prediction in predictions], columns)
-        said = {metric.__name__: metric.tried(batch).values for metric in self._own}
-        return [
-            prediction.model_copy(update={"scores": prediction.scores | {
-                name: values[place] for name, values in said.items() if values[place] is not None
-            }})
-            for place, prediction in enumerate(predictions)
-        ]  # fmt: skip
+    def _judged(self, predictions: list[Prediction]) -> tuple[list[Prediction], list[str]]:
+        """Add what the person's own metrics say, where they say something; and what went wrong with them, in words."""
+        said: list[dict[str, float]] = [{} for _ in predictions]
+        troubles = []
+        for metric in self._own:
+            errors, example = 0, ""
+            for places in _batches(range(len(predictions))):
+                columns = [self._rows[place].columns(self._spec) for place in places]
+                scores = metric.tried(reward_batch([predictions[place].given for place in places], columns))
+                errors += scores.errors
+                example = example or scores.mistake
+                for place, value in zip(places, scores.values, strict=True):
+                    if value is not None:
+                        said[place][metric.__name__] = value
+            if errors:
+                troubles.append(
+                    f"`{metric.__name__}` gave no number for {errors} of {len(predictions)} answers: {example}"
+                )
+        judged = [prediction.model_copy(update={"scores": own | prediction.scores})
+                  for prediction, own in zip(predictions, said, strict=True)]  # fmt: skip
+        return judged, troubles
 
 
 def _unlearned(sample: Sample) -> Sample:

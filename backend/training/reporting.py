@@ -101,7 +101,7 @@ class Reporter(TrainerCallback):
             write_predictions(self._folder.predictions, step, found.predictions)
         self._teller.say("metric", step, **found.metrics)
         self._teller.say("sample", step, rows=len(found.predictions))
-        self._warn(step, self._alarms.evaluated(step, found.metrics))
+        self._warn(step, self._alarms.evaluated(step, found.metrics) + found.troubles)
         self._forget_time(time.monotonic() - began)
         return self._checkpoints.judge(found.metrics)
 

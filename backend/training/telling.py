@@ -14,7 +14,7 @@ class Teller:
         """Take the events' writer on the first process and None elsewhere."""
         self._events, self._mirror = events, mirror
 
-    def say(self, kind: EventKind, step: int, **values: Any) -> None:
+    def say(self, kind: EventKind, step: int, /, **values: Any) -> None:
         """Write one event; metrics go to the mirror too."""
         if self._events is None:
             return

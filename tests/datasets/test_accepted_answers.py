@@ -37,19 +37,22 @@ def parquet_of(rows):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(
-    "more",
+    ("more", "others"),
     [
-        {"references": ["red", "Red", " ", "crimson", "red"]},
-        {"answers": ["red", "crimson"]},
-        {"answers": [{"answer": "red", "answer_id": 1}, {"answer": "Red"}, {"answer": "crimson"}]},
-        {"references": ["red"], "answers": ["crimson"]},
+        ({"references": ["red", "Red", " ", "crimson", "red"]}, ("red", "crimson", "red")),
+        ({"answers": ["red", "crimson"]}, ("red", "crimson")),
+        (
+            {"answers": [{"answer": "red", "answer_id": 1}, {"answer": "Red"}, {"answer": "crimson"}]},
+            ("red", "crimson"),
+        ),
+        ({"references": ["red"], "answers": ["crimson"]}, ("red", "crimson")),
     ],
 )
-def test_accepted_answers_are_read_in_every_layout(store, tmp_path, row, more):
+def test_accepted_answers_are_read_in_every_layout(store, tmp_path, row, more, others):
     report, [found] = imported(store, tmp_path, [row | more])
 
     assert found.gold == "Red"
-    assert found.references == ("red", "crimson")
+    assert found.references == others
     assert codes(report) == {}
     assert not any("not used" in notice for notice in report.manifest.notices)
 
@@ -71,7 +74,7 @@ def test_the_most_frequent_of_answers_alone_is_the_gold_one(store, tmp_path):
 
     report, [first, second] = imported(store, tmp_path, rows)
 
-    assert (first.gold, first.references) == ("red", ("dark red", "crimson"))
+    assert (first.gold, first.references) == ("red", ("dark red", "crimson", "red"))
     assert (second.gold, second.references) == ("one", ("two",))
     assert report.manifest.layout == "table"
 
