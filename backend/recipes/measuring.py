@@ -31,9 +31,7 @@ def resolve_own_metrics(spec: RunSpec, workspace: Workspace, problems: list[Stud
     clashing = {share.name for share in spec.grpo.rewards} if spec.kind == "grpo" else set()
     wanted = [text for text in spec.evaluation.own_metrics if named(text).name not in clashing]
     for name in {named(text).name for text in wanted} & RESERVED:
-        problems.append(
-            SpecError(f"`{name}` is reported by every run already", hint="Leave it out, or rename your own")
-        )
+        problems.append(SpecError(f"`{name}` is reported by every run", hint="Leave it out, or rename your own"))
     found = [_own(text, workspace, problems) for text in wanted if named(text).name not in RESERVED]
     return _once([text for text in found if text], problems)
 

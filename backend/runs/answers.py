@@ -42,7 +42,7 @@ class AnswerWriter:
     def __init__(self, folder: Path, number: int) -> None:
         """Begin the file of the contestant of that number, from 0. Raises OSError where the disk refuses."""
         folder.mkdir(exist_ok=True)
-        self._path = _path(folder, number)
+        self._path = answers_path(folder, number)
         self._handle = os.open(self._path, os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o644)
 
     def __enter__(self) -> Self:
@@ -64,7 +64,7 @@ class AnswerWriter:
 
 def read_answers(folder: Path, number: int) -> list[Answer]:
     """What one contestant has answered so far, in the order of the rows; empty before its first answer."""
-    path = _path(folder, number)
+    path = answers_path(folder, number)
     lines = path.read_bytes().split(b"\n") if path.is_file() else []  # in one go: it may be replaced meanwhile
     return sorted(_readable(lines), key=lambda answer: answer.place)
 
@@ -76,7 +76,8 @@ def _readable(lines: Sequence[bytes]) -> Iterator[Answer]:
             yield Answer.model_validate_json(line)
 
 
-def _path(folder: Path, number: int) -> Path:
+def answers_path(folder: Path, number: int) -> Path:
+    """The file of the contestant of that number."""
     return folder / f"{number}.jsonl"
 
 

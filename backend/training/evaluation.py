@@ -126,9 +126,8 @@ class Evaluator:
                     if value is not None:
                         said[place][metric.__name__] = value
             if errors:
-                troubles.append(
-                    f"`{metric.__name__}` gave no number for {errors} of {len(predictions)} answers: {example}"
-                )
+                of = f"{errors} of {len(predictions)} answers"
+                troubles.append(f"`{metric.__name__}` gave no number for {of}: {example}")
         judged = [prediction.model_copy(update={"scores": own | prediction.scores})
                   for prediction, own in zip(predictions, said, strict=True)]  # fmt: skip
         return judged, troubles

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const studio = window.studio, { el } = studio;
-  const KEYS = { ArrowLeft: "left", 1: "left", ArrowRight: "right", 2: "right", ArrowDown: "tie", 0: "tie" };
+  const KEYS = { ArrowLeft: "left", 1: "left", ArrowRight: "right", 2: "right", 0: "tie" };
   const TYPING = "input:not([type=checkbox]), textarea, select, [contenteditable=true], [role=tab], [role=radio], [role=slider], [role=listbox]";
 
   /** Value: as the server makes it; tells `voted` with {vote} in the value, and `reveal`. */

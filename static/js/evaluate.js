@@ -39,7 +39,7 @@
       if (!isOpened && evaluations) { // the first list says whether what was shown before is still there
         isOpened = true;
         const wanted = evaluations.some(({ id }) => id === remembered()) ? remembered() : chosen;
-        if (wanted) choose(wanted);
+        if (wanted) return choose(wanted);
       }
       if (chosen) remember(chosen);
       draw();

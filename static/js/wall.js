@@ -38,7 +38,7 @@
     const boxes = !row.gold_boxes.length ? [] : [...row.gold_boxes.map((box) => rectangle(box, "gold", words.gold_box)),
       ...row.answers.flatMap(({ boxes: found }, number) => found.map((box) => rectangle(box, `given of-${number}`, words.given_box)))];
     return el("div", { class: "drawn" }, el("a", { href: studio.pictureAt(row.pictures[0]), target: "_blank", rel: "noopener", "aria-label": words.enlarge },
-      el("img", { src: studio.pictureAt(row.pictures[0]), alt: words.picture, loading: "lazy", decoding: "async" })), ...boxes);
+      el("img", { src: studio.pictureAt(row.pictures[0], true), alt: words.picture, loading: "lazy", decoding: "async" })), ...boxes);
   };
 
   /** What was asked; a picture that stands above is not shown again. */
@@ -49,6 +49,7 @@
   studio.answerWall = (host, props, watch, tell) => {
     const words = props.words;
     let run = "", isOver = null, applied = 0, which = "worst", metric = "", start = 0, turn = 0, page = null, open = "";
+    const drafts = new Map(); // corrections that are being typed
     const marks = new Map(); // "dataset/row" -> {dataset, row, text, isExcluded, isHard}
     const keyOf = (row) => `${row.dataset}/${row.id}`;
     const title = el("h2", { class: "ct" }, words.title);
@@ -71,9 +72,11 @@
 
     const editor = (row, found) => {
       const area = el("textarea", { rows: "2", "aria-label": words.fix_label });
-      area.value = found?.text ?? row.gold;
-      const keep = () => { open = ""; mark(row, { text: area.value === row.gold ? null : area.value }); };
-      return el("div", { class: "fixing" }, area, el("div", { class: "actions" }, button(words.keep, keep), button(words.undo, () => { open = ""; mark(row, { text: null }); })));
+      const key = keyOf(row);
+      area.value = drafts.get(key) ?? found?.text ?? row.gold;
+      area.addEventListener("input", () => drafts.set(key, area.value));
+      const keep = () => { open = ""; drafts.delete(key); mark(row, { text: area.value === row.gold ? null : area.value }); };
+      return el("div", { class: "fixing" }, area, el("div", { class: "actions" }, button(words.keep, keep), button(words.undo, () => { open = ""; drafts.delete(key); mark(row, { text: null }); })));
     };
 
     const given = (row, answer, number, labels) => {
@@ -95,7 +98,7 @@
         open === keyOf(row) ? editor(row, found) : el("div", { class: "actions" },
           button(words.fix, () => { open = keyOf(row); draw(); rows.querySelector("textarea")?.focus(); }),
           button(words.exclude, () => mark(row, { isExcluded: !found?.isExcluded }), Boolean(found?.isExcluded)),
-          button(fill(words.hard, { set: props.value?.set || "" }), () => mark(row, { isHard: !found?.isHard }), Boolean(found?.isHard))));
+          row.dataset === props.value?.set ? null : button(fill(words.hard, { set: props.value?.set || "" }), () => mark(row, { isHard: !found?.isHard }), Boolean(found?.isHard))));
     };
 
     const apply = () => {
@@ -109,7 +112,9 @@
       host.hidden = !page || (!page.rows.length && which === "worst");
       if (!page) return;
       studio.redraw(select, ...page.metrics.map((name) => el("option", { value: name, selected: name === page.metric }, words[`measure.${name}`] || name)));
+      const was = document.activeElement, card = was?.closest?.("article"), at = card ? [...card.querySelectorAll(".actions button")].indexOf(was) : -1;
       rows.replaceChildren(...(page.rows.length ? page.rows.map(article) : [el("p", { class: "none" }, words.none)]));
+      if (at >= 0) rows.querySelector(`[data-row="${CSS.escape(card.dataset.row)}"]`)?.querySelectorAll(".actions button")[at]?.focus(); // where the keyboard was
       pager.hidden = page.total <= PAGE;
       back.disabled = page.start === 0;
       next.disabled = page.start + PAGE >= page.total;
@@ -124,8 +129,8 @@
       try {
         const answer = await fetch(`${studio.root()}/api/runs/${encodeURIComponent(run)}/wall?${new URLSearchParams({ which, metric, start })}`, { credentials: "same-origin" });
         const found = await answer.json();
-        if (number !== turn || !answer.ok) return;
-        page = found;
+        if (number !== turn) return;
+        page = answer.ok ? found : null;
         draw();
       } catch {
         // what is shown stays
@@ -145,10 +150,11 @@
       if (done && done !== applied) { // what was marked is done
         applied = done;
         marks.clear();
+        drafts.clear();
         draw();
       }
       if (wanted === run && over === isOver) return;
-      if (wanted !== run) { [metric, start, open] = ["", 0, ""]; marks.clear(); }
+      if (wanted !== run) { [metric, start, open] = ["", 0, ""]; marks.clear(); drafts.clear(); }
       [run, isOver] = [wanted, over];
       load();
     });

@@ -1,5 +1,7 @@
 """What an evaluation is asked to look at, from what a person names."""
 
+from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from backend.errors import NotFoundError, SpecError, StudioError
@@ -8,6 +10,7 @@ from backend.settings import Workspace
 from backend.spec.reading import read_spec
 from backend.spec.run import RunSpec
 from backend.store.runs import RunStore
+from backend.store.views import RunView
 
 LISTED = 500  # runs looked through for evaluations
 
@@ -45,9 +48,24 @@ def list_view(runs: RunStore, value: dict[str, Any] | None) -> dict[str, Any]:
     return {"chosen": chosen, "evaluations": found}
 
 
-def names_of(runs: RunStore) -> dict[str, str]:
-    """What people call the newest runs, by id."""
-    return {str(view.id): view.name for view in runs.views(LISTED)}
+def names_of(runs: RunStore, spec: RunSpec | None = None) -> dict[str, str]:
+    """What people call runs, by id; where several have one name, with the id behind it.
+
+    Args:
+        runs: where they are.
+        spec: of an evaluation, to name its contestants only; else the newest runs are named.
+    """
+    views = runs.views(LISTED) if spec is None else _runs_of(runs, spec)
+    often = Counter(view.name for view in views)
+    return {str(view.id): view.name if often[view.name] == 1 else f"{view.name} ({view.id})" for view in views}
+
+
+def _runs_of(runs: RunStore, spec: RunSpec) -> list[RunView]:
+    found = []
+    for run in dict.fromkeys(each.checkpoint.partition("/")[0] for each in spec.comparison.contestants):
+        with suppress(NotFoundError):
+            found.append(runs.get(RunId(run)))
+    return found
 
 
 def _said(spec: RunSpec) -> str:

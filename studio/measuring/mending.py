@@ -60,6 +60,10 @@ def apply_changes(store: DatasetStore, view: RunView, changes: Changes, t: Trans
     if not any(changes):
         raise DatasetError(t("wall.nothing"), hint=t("wall.nothing.hint"))
     seen = {RowKey(answer.dataset, answer.row): answer.gold for answer in read_answers(view.folder.answers, 0)}
+    unknown = {*changes.answers, *changes.excluded, *changes.hard} - seen.keys()
+    if unknown:
+        raise DatasetError(t("wall.unknown", rows=", ".join(sorted(key.row for key in unknown))),
+                           hint=t("wall.nothing.hint"))  # fmt: skip
     done: list[str] = []
     for dataset in dict.fromkeys(key.dataset for key in (*changes.answers, *changes.excluded, *changes.hard)):
         _one_by_one(done, [lambda name=dataset: _edit(store, name, changes, seen, t),  # type: ignore[misc]
@@ -83,9 +87,20 @@ def _edit(store: DatasetStore, name: str, changes: Changes, seen: dict[RowKey, s
     excluded = frozenset(key.row for key in changes.excluded if key.dataset == name)
     if not answers and not excluded:
         return ""
-    expected = {row: gold for row in (*answers, *excluded) if (gold := seen.get(RowKey(name, row))) is not None}
+    answers, excluded = _not_done(store, name, answers, excluded)
+    if not answers and not excluded:
+        return ""
+    expected = {row: seen[RowKey(name, row)] for row in (*answers, *excluded)}
     manifest = store.apply_edits(name, Edits(answers, excluded), expected=expected)
     return t("wall.done", dataset=name, fixed=len(answers), excluded=len(excluded), version=manifest.sha256[:8])
+
+
+def _not_done(
+    store: DatasetStore, name: str, answers: dict[str, str], excluded: frozenset[str]
+) -> tuple[dict[str, str], frozenset[str]]:
+    """What is left of the marks where an earlier try was cut short after this dataset."""
+    now = {row.id: row.gold for row in store.rows(name)}
+    return {row: text for row, text in answers.items() if now.get(row) != text}, excluded & now.keys()
 
 
 def _copy(store: DatasetStore, name: str, changes: Changes, t: Translate) -> str:

@@ -7,21 +7,23 @@ from pydantic import ValidationError
 
 from backend.evaluation.report import Difference, MetricFacts, Report, Side, read_report
 from backend.metrics.names import FACTS
-from backend.runs.answers import Answer, read_answers
+from backend.runs.answers import answers_path
 from backend.spec.comparing import Contestant
 from backend.store.views import RunView
 from studio.i18n import Translate
+from studio.measuring.running import RunningMeans
 
 View = dict[str, Any]
 Names = Mapping[str, str]
 
 
-def evaluation_view(view: RunView, names: Names, t: Translate) -> View:
+def evaluation_view(view: RunView, names: Names, running: RunningMeans, t: Translate) -> View:
     """How far an evaluation is, and what is known; the report only once every row was answered.
 
     Args:
         view: the run.
         names: what people call runs, by id.
+        running: reads the answers so far.
         t: the language.
     """
     try:
@@ -32,7 +34,8 @@ def evaluation_view(view: RunView, names: Names, t: Translate) -> View:
         "id": view.id, "name": view.name, "state": view.state, "is_over": view.is_over, "phase": view.phase,
         "step": view.step, "total_steps": view.total_steps, "seconds_left": view.seconds_left,
         "reason": view.reason, "hint": view.hint, "check": view.spec.comparison.check,
-        "so_far": [] if report else _so_far(view, names, t), "report": report and report_view(report, names, t),
+        "so_far": [] if report else _so_far(view, names, running, t),
+        "report": report and report_view(report, names, t),
     }  # fmt: skip
 
 
@@ -143,24 +146,15 @@ def _groups_view(report: Report) -> list[View]:
             for name in names]  # fmt: skip
 
 
-def _so_far(view: RunView, names: Names, t: Translate) -> list[View]:
+def _so_far(view: RunView, names: Names, running: RunningMeans, t: Translate) -> list[View]:
     """Each contestant's answers until now, and the plain means of their rows' scores."""
     found = []
     for number, contestant in enumerate(view.spec.comparison.contestants):
-        answers = read_answers(view.folder.answers, number)
-        if answers:
-            found.append(
-                {"label": label_in_words(contestant, names, t), "rows": len(answers), "means": _means(answers, t)}
-            )
+        so_far = running.of(answers_path(view.folder.answers, number))
+        if so_far is not None and so_far.rows:
+            means = [
+                {"label": metric_label(name, t), "value": value, "is_share": name in FACTS and FACTS[name].is_share}
+                for name, value in so_far.means.items()
+            ]
+            found.append({"label": label_in_words(contestant, names, t), "rows": so_far.rows, "means": means})
     return found
-
-
-def _means(answers: list[Answer], t: Translate) -> list[View]:
-    names = list(answers[0].scores)
-    means = []
-    for name in names:
-        values = [score for answer in answers if (score := answer.scores.get(name)) is not None]
-        if values:
-            is_share = name in FACTS and FACTS[name].is_share
-            means.append({"label": metric_label(name, t), "value": sum(values) / len(values), "is_share": is_share})
-    return means

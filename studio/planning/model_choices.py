@@ -4,6 +4,7 @@ from backend.catalog.checkpoints import added_models, model_folder
 from backend.catalog.models import CATALOGUE, Model
 from backend.store.views import RunView
 from studio.i18n import Translate
+from studio.measuring.asking import names_of
 from studio.planning.plan import gigabytes
 from studio.services import Services
 
@@ -27,7 +28,7 @@ def catalogue_choices(t: Translate) -> Choices:
 
 def present_choices(services: Services, t: Translate) -> Choices:
     """What can answer now: models on this machine, then runs and their checkpoints by the names people gave them."""
-    names = {str(view.id): view.name for view in services.runs.views()}
+    names = names_of(services.runs)
     offered = []
     for choice in services.chats.choices():
         run_id, _, checkpoint = choice.reference.partition("/")

@@ -10,6 +10,7 @@ from backend.store.views import RunView
 from studio.i18n import Language, translator
 from studio.measuring.asking import names_of
 from studio.measuring.results import evaluation_view
+from studio.measuring.running import RunningMeans
 from studio.measuring.wall import Wanted, Which, wall_page
 from studio.routes.replies import json_reply, refusal
 from studio.services import Services
@@ -21,7 +22,7 @@ MetricName = Annotated[str, Query(max_length=120)]
 
 def router(services: Services) -> APIRouter:
     """The routes of this file. Their handlers are plain functions: FastAPI runs them beside the event loop."""
-    routes = APIRouter(prefix="/api/runs")
+    routes, running = APIRouter(prefix="/api/runs"), RunningMeans()
 
     def found(run_id: str) -> RunView:
         view = services.runs.get(run_id)
@@ -32,7 +33,8 @@ def router(services: Services) -> APIRouter:
     @routes.get("/{run_id}/evaluation")
     def evaluation(run_id: RunPart, language: Language = "en") -> Response:
         try:
-            return json_reply(evaluation_view(found(run_id), names_of(services.runs), translator(language)))
+            view = found(run_id)
+            return json_reply(evaluation_view(view, names_of(services.runs, view.spec), running, translator(language)))
         except StudioError as error:
             return refusal(error)
 

@@ -145,7 +145,7 @@ def show(page: Page, evaluations: Value | None) -> list[Any]:
         view = page.services.runs.get(RunId(run_id))
     except NotFoundError:
         return [{}, {}, gr.Button(visible=False), gr.Button(visible=False)]
-    names = names_of(page.services.runs)
+    names = names_of(page.services.runs, view.spec)
     labels = [label_in_words(each, names, page.t) for each in view.spec.comparison.contestants]
     can_train = bool(trained_run(view.spec, page.services.runs))
     value = {"run_id": run_id, "labels": labels, "is_over": view.is_over, "set": HARD_SET}
@@ -189,6 +189,8 @@ def end(page: Page, evaluations: Value | None) -> None:
 def mend(page: Page, wall: Value) -> Value:
     """Make new dataset versions of what was marked on the wall. Raises DatasetError; nothing is changed then."""
     view = page.services.runs.get(RunId(str(wall.get("run_id") or "")))
+    if view.spec.kind != "evaluation":
+        raise NotFoundError(page.t("evaluate.none"), hint=page.t("evaluate.none_help"))
     told = apply_changes(page.services.datasets, view, changes_of(wall), page.t)
     gr.Info("\n".join(told), title=page.t("wall.applied"))
     return {name: wall[name] for name in ("run_id", "labels", "is_over", "set") if name in wall} | {
@@ -217,12 +219,12 @@ def take(page: Page, wish: Wish | None) -> list[Any]:
     return [
         gr.Radio(value="quality"),
         *(_model(page, offered, model, number, "quality") for number, model in enumerate(models)),
-        gr.Dropdown(choices=names, value=next(iter(own), next(iter(names), None))), "heldout", 0, gr.skip(),
+        gr.Dropdown(choices=names, value=next(iter(own), next(iter(names), None))), "heldout", 0, [],
     ]  # fmt: skip
 
 
 def _model(page: Page, offered: list[tuple[str, str]], wanted: str, number: int, check: Check) -> Any:
-    known = wanted if wanted in {reference for _, reference in offered} else ""
+    known = wanted if wanted in {reference for _, reference in offered} else None if number == 0 else ""
     choices = offered if number == 0 else [(page.t("play.none"), ""), *offered]
     return gr.Dropdown(choices=choices, value=known, visible=number < CHECKPOINTS_OF.get(check, 1))
 
@@ -238,4 +240,4 @@ def _refuse_unknown(page: Page, models: list[str]) -> None:
     known = {reference for _, reference in present_choices(page.services, page.t)}
     unknown = [model for model in models if model not in known]
     if unknown:
-        raise NotFoundError(page.t("play.gone", model=", ".join(map(str, unknown))), hint=page.t("check.model.hint"))
+        raise NotFoundError(page.t("play.gone", model=", ".join(map(str, unknown))), hint=page.t("evaluate.gone.hint"))

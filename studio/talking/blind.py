@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 class Pending:
     """The question that is being judged. Stays on the server: it says who stands where."""
 
+    vote_id: str  # whose question it is
     number: int
     question: str  # the row's id
     order: tuple[int, int]
@@ -88,14 +89,15 @@ def next_question(page: Page, vote_id: str) -> Iterator[tuple[Pending | None, Vi
     if now.is_revealed or len(now.votes) != number:
         yield None, state_view(page, now)
         return
-    yield Pending(number, row.id, order, answers), question_view(page, session, row, answers)
+    yield Pending(vote_id, number, row.id, order, answers), question_view(page, session, row, answers)
 
 
 def vote(page: Page, vote_id: str, pending: Pending | None, shown: View | None) -> View | None:
     """Keep one vote; None where it is not of the question that is being judged. Raises StudioError and OSError."""
     session, said = found(page, vote_id), shown or {}
     side = next((side for side in _SIDES if side == said.get("vote")), None)
-    is_current = pending is not None and said.get("number") == pending.number == len(session.votes)
+    is_ours = pending is not None and pending.vote_id == vote_id == said.get("id")
+    is_current = is_ours and pending is not None and said.get("number") == pending.number == len(session.votes)
     if pending is None or side is None or not is_current or session.is_revealed:
         return None
     if pending.answers is None:

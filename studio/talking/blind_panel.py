@@ -60,18 +60,23 @@ class BlindPanel:
         t, asked = page.t, [self.pending, self.shown]
         begun = act(self.start.click, partial(_begin, page), [*self.choices, *knobs], self.stage, t=t)
         voted = act(self.shown.voted, partial(_vote, page), [self.vote_id, *asked], asked, t=t)
-        for event in (begun, voted):
-            stream(event.success, partial(blind.next_question, page), self.vote_id, asked, t=t)
+        running = [stream(event.success, partial(blind.next_question, page), self.vote_id, asked, t=t)
+                   for event in (begun, voted)]  # fmt: skip
         act(self.shown.reveal, partial(_reveal, page), self.vote_id, [*asked, self.kept], t=t)
         refresh(self.anew.click, partial(_set_up, page), None, self.stage)
         refresh(self.kept.shown, partial(_listed, page), None, self.kept)
-        act(self.kept.remove, partial(_delete, page), self.kept, self.kept, t=t)
+        for trigger in (self.kept.shown, self.anew.click):
+            refresh(trigger, partial(self.load, page), self.choices, self.choices)
+        act(self.kept.remove, partial(_delete, page), [self.kept, self.vote_id, *asked], self.stage, t=t)
         taken = [
             act(trigger, partial(_open, page), asking, [*modes, *self.stage], t=t)
             for trigger, asking in ((link.blind, link), (self.kept.open, self.kept))
         ]
-        for event in taken:
-            stream(event.success, partial(blind.next_question, page), self.vote_id, asked, t=t)
+        running += [stream(event.success, partial(blind.next_question, page), self.vote_id, asked, t=t)
+                    for event in taken]  # fmt: skip
+        leaving = (self.start.click, self.anew.click, self.shown.reveal, self.kept.open, self.kept.remove, link.blind)
+        for trigger in leaving:  # answers to a question that nobody looks at any more belong to no other vote
+            trigger(None, None, None, cancels=running, api_visibility="private")
         return taken
 
 
@@ -132,6 +137,9 @@ def _listed(page: Page) -> View:
     return sessions_view(page, page.votes.newest())
 
 
-def _delete(page: Page, kept: View | None) -> View:
+def _delete(page: Page, kept: View | None, vote_id: str, pending: Pending | None, shown: View | None) -> list[Any]:
+    """Remove a kept vote; where it is the one on the stage, go back to what to compare."""
     page.votes.delete(asked_id(kept))
-    return _listed(page)
+    if asked_id(kept) == vote_id or not vote_id:
+        return _set_up(page)
+    return [vote_id, pending, shown or {}, gr.Column(visible=False), gr.Column(visible=True), _listed(page)]

@@ -41,7 +41,7 @@ class TalkStore:
 
     def newest(self) -> list[TalkRecord]:
         """The conversations that were saved last, newest first; damaged ones are left out."""
-        paths = sorted(self._folder.glob("*.json"), key=_changed_at, reverse=True)[:MOST_LISTED]
+        paths = sorted(self._folder.glob("*.json"), key=changed_at, reverse=True)[:MOST_LISTED]
         found = [self.find(path.stem) for path in paths]
         return [record for record in found if isinstance(record, TalkRecord)]
 
@@ -76,7 +76,8 @@ def _copy(names: tuple[str, ...], source: Path, target: Path) -> None:
             partial.replace(target / name)
 
 
-def _changed_at(path: Path) -> float:
+def changed_at(path: Path) -> float:
+    """When a kept file was written last, in seconds since the epoch; 0 where it is gone by now."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:  # deleted meanwhile

@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from backend.jsonl import all_lines
 from backend.settings import Workspace
+from studio.talking.kept_talks import changed_at
 from studio.talking.records import RevealRecord, SessionRecord, VoteRecord, is_id
 
 MOST_LISTED = 30
@@ -67,7 +68,7 @@ class VoteStore:
 
     def newest(self) -> list[Session]:
         """The blind votes that went on last, newest first; damaged ones are left out."""
-        paths = sorted(self._folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
+        paths = sorted(self._folder.glob("*.jsonl"), key=changed_at, reverse=True)
         found = [self.find(path.stem) for path in paths[:MOST_LISTED]]
         return [session for session in found if isinstance(session, Session)]
 

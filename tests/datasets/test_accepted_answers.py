@@ -42,7 +42,7 @@ def parquet_of(rows):
         ({"references": ["red", "Red", " ", "crimson", "red"]}, ("red", "crimson", "red")),
         ({"answers": ["red", "crimson"]}, ("red", "crimson")),
         (
-            {"answers": [{"answer": "red", "answer_id": 1}, {"answer": "Red"}, {"answer": "crimson"}]},
+            {"answers": [{"answer": "red", "id": 1}, {"answer": "Red"}, {"answer": "crimson"}]},
             ("red", "crimson"),
         ),
         ({"references": ["red"], "answers": ["crimson"]}, ("red", "crimson")),
@@ -92,7 +92,7 @@ def test_parquet_lists_are_read(store, tmp_path):
 
     _, found = imported(store, tmp_path, parquet_of(rows), "data.parquet")
 
-    assert [(row.gold, row.references) for row in found] == [("a", ("b",)), ("c", ())]
+    assert [(row.gold, row.references) for row in found] == [("a", ("b", "a")), ("c", ())]
 
 
 @pytest.mark.parametrize(
