@@ -9,13 +9,12 @@ from backend.settings import ROOT
 
 pytestmark = pytest.mark.torch
 
-SCRIPTS = (
-    "make_demo_model", "measure_demo", "measure_grpo",
-)  # fmt: skip
+SCRIPTS = ("make_demo_model", "measure_demo")
 # These go the way of measure_grpo, of the road's test of the first step and of test_weight, and cost as much again.
-# metric_tables needs an interpreter with the reference packages; its tables are tested in tests/metrics.
 ALIKE = {"measure_recipes", "measure_start", "measure_web"}
-ELSEWHERE = {"metric_cases", "metric_tables"}
+# tests/road/test_rewards.py runs measure_grpo for its own sake; metric_tables needs an interpreter with the reference
+# packages, and its tables are tested in tests/metrics.
+ELSEWHERE = {"measure_grpo", "metric_cases", "metric_tables"}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
