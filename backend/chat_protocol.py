@@ -26,6 +26,7 @@ class Ask(Line):
     max_new_tokens: int = Field(ge=1, le=8192)
     temperature: float = Field(ge=0, le=5)
     top_p: float = Field(1.0, gt=0, le=1)
+    repetition_penalty: float = Field(1.0, gt=0, le=5)
 
 
 class Stop(Line):

@@ -47,6 +47,16 @@ class Workspace:
         return self.output / "studio.db"
 
     @property
+    def talks(self) -> Path:
+        """Kept conversations: a JSON file each, and its pictures in a folder of the same name."""
+        return self.output / "talks"
+
+    @property
+    def votes(self) -> Path:
+        """Blind votes between two models: a file of lines each."""
+        return self.output / "votes"
+
+    @property
     def models(self) -> Path:
         """Downloaded base models."""
         return self.root / "output" / "models"

@@ -18,6 +18,7 @@ from backend.catalog.checkpoints import Checkpoint, resolve_checkpoint
 from backend.catalog.models import CATALOGUE
 from backend.chat_protocol import Ask, Failure, Line, Piece, Ready, Stop
 from backend.conversation import Message
+from backend.datasets.checks import CONTROL_TOKENS
 from backend.errors import CheckpointError, LaunchError, StudioError
 from backend.runs.folder import RunFolder
 from backend.settings import ROOT, Workspace, child_environment
@@ -38,6 +39,17 @@ class Question:
     seed: int = 0
     max_new_tokens: int = 256
     temperature: float = 0.0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    system: str = ""  # instead of what the messages or the model would say first
+
+    @property
+    def turns(self) -> tuple[Message, ...]:
+        """The messages as the model reads them, the system's first where there is one."""
+        if not self.system:
+            return self.messages
+        said = tuple(message for message in self.messages if message.role != "system")
+        return (Message(role="system", content=self.system), *said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +82,7 @@ class ChatPool:
             NotFoundError, CheckpointError: the checkpoint cannot be used.
             LaunchError: the program died or hangs.
         """
-        _refuse_special(question.messages)
+        _refuse_special(question.turns)
         checkpoint = resolve_checkpoint(question.checkpoint, self._workspace)
         program = self._program(checkpoint)
         yield from program.ask(question, self._workspace)
@@ -258,26 +270,21 @@ def _ask_line(number: int, question: Question, workspace: Workspace) -> Ask:
         id=number,
         workspace=str(workspace.root),
         checkpoint=question.checkpoint,
-        messages=question.messages,
+        messages=question.turns,
         images=tuple(str(image) for image in question.images),
         seed=question.seed,
         max_new_tokens=question.max_new_tokens,
         temperature=question.temperature,
+        top_p=question.top_p,
+        repetition_penalty=question.repetition_penalty,
     )
 
 
 def _refuse_special(messages: tuple[Message, ...]) -> None:
     """Text that spells a control token would be read as one."""
     for message in messages:
-        for token in (
-            "<|im_start|>",
-            "<|im_end|>",
-            "<|image_pad|>",
-            "<|vision_start|>",
-            "<|vision_end|>",
-            "<|endoftext|>",
-        ):
-            if token in message.content:
-                raise CheckpointError(
-                    f"The text contains `{token}`, which the model reads as a control token", hint="Leave it out"
-                )
+        token = CONTROL_TOKENS.search(message.content)
+        if token:
+            raise CheckpointError(
+                f"The text contains `{token[0]}`, which the model reads as a control token", hint="Leave it out"
+            )

@@ -9,13 +9,15 @@ import psutil
 
 from launcher.devices import CPU, describe
 from studio.i18n import Language, Translate, translator
+from studio.islands.page_link import page_link
 from studio.services import Services
 from studio.shared import Shared, states
 from studio.tabs import data, evaluate, guide, playground, rewards, runs, train
 from studio.wiring import refresh
 
 TABS: dict[str, ModuleType] = {
-    "data": data, "train": train, "rewards": rewards, "runs": runs, "evaluate": evaluate, "playground": playground, "guide": guide,
+    "data": data, "train": train, "rewards": rewards, "runs": runs, "evaluate": evaluate,
+    "playground": playground, "guide": guide,
 }  # fmt: skip
 TEMP_FILES_S = (3600, 86_400)  # how often Gradio's copies are looked through, and how old they may grow
 
@@ -25,9 +27,9 @@ def build(services: Services, language: Language) -> gr.Blocks:
     t = translator(language)
     with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=True, delete_cache=TEMP_FILES_S) as page:
         header = _header(language, t)
-        handed_on = states()
+        handed_on, link = states(), page_link()
         with gr.Tabs(elem_id="nav", selected="data") as tabs:
-            shared = Shared(tabs, **handed_on)
+            shared = Shared(tabs, link, **handed_on)
             for name, tab in TABS.items():
                 with gr.Tab(t(f"tab.{name}"), id=name):
                     tab.build(services, shared, t)

@@ -14,6 +14,7 @@ class Shared:
     """One visitor's cross-tab states."""
 
     tabs: gr.Tabs  # opened with `opened(...)`: "data", "train", "rewards", "runs", "evaluate" or "playground"
+    link: gr.HTML  # what the page's address asks for, as `page_link` tells it
     dataset: gr.State  # Wish of Data to Train: this dataset
     reward: gr.State  # RewardWish of Rewards to Train: learn from this reward, on this dataset
     again: gr.State  # Wish of Runs to Train: the settings of this run

@@ -16,9 +16,9 @@ SAID: dict[ConclusionCode, str] = {
     "{shuffled} with those of other rows",
     "picture_in_part": "The picture is used in part: {metric} is {value} with the right pictures, {blank} with blank "
     "ones and {shuffled} with those of other rows; only one of the two differences is beyond chance",
-    "picture_unused": "These answers do not seem to depend on the picture: {metric} is {value} with the right "
-    "pictures, {blank} with blank ones and {shuffled} with those of other rows, which chance alone explains. Look for "
-    "questions that give their answers away",
+    "picture_unused": "These rows do not show that the picture is used: {metric} is {value} with the right pictures, "
+    "{blank} with blank ones and {shuffled} with those of other rows, which chance alone may explain. Look for "
+    "questions that give their answers away, or ask more rows",
     "forgotten": "Something was forgotten: the probe set went from {before} to {value}{where}. Mix in general rows, "
     "train for fewer steps, or take LoRA",
     "nothing_to_forget": "There was nothing to forget: {second} answers none of the probe set",
@@ -49,12 +49,13 @@ def conclusion(report: Report) -> Conclusion:
     return _made(code, common | values)
 
 
-def shown(report: Report, side: Side) -> str:
-    """The decisive metric as people read it: a share in per cent."""
-    measure = side.measures.get(report.metrics[0].name)
+def shown(report: Report, side: Side, metric: str = "") -> str:
+    """A metric, by default the decisive one, as people read it: a share in per cent."""
+    facts = next((each for each in report.metrics if each.name == metric), report.metrics[0])
+    measure = side.measures.get(facts.name)
     if measure is None:
         return "no value"
-    return f"{measure.value:.1%}" if report.metrics[0].is_share else f"{measure.value:.4g}"
+    return f"{measure.value:.1%}" if facts.is_share else f"{measure.value:.4g}"
 
 
 def _made(code: ConclusionCode, values: dict[str, str]) -> Conclusion:
@@ -73,10 +74,16 @@ def _quality(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
 
 
 def _picture(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
-    values = {side.contestant.pictures: shown(report, side) for side in report.sides[1:]}
-    used = sum(each.verdict == "better" for each in _decisive(report))
+    """By the first of the metrics that tells most of the differences: an exact match may be too strict to tell any."""
+    names = [facts.name for facts in report.metrics]
+    told = {
+        name: sum(each.metric == name and each.verdict == "better" for each in report.differences) for name in names
+    }
+    metric = max(names, key=lambda name: told[name])
+    values: dict[str, str] = {side.contestant.pictures: shown(report, side, metric) for side in report.sides[1:]}
+    values |= {"metric": metric, "value": shown(report, report.sides[0], metric)}
     codes: tuple[ConclusionCode, ...] = ("picture_unused", "picture_in_part", "picture_used")
-    return codes[used], values
+    return codes[told[metric]], values
 
 
 def _forgetting(report: Report) -> tuple[ConclusionCode, dict[str, str]]:

@@ -107,6 +107,7 @@ class Evaluation:
 
     def _batches(self, asking: Asking) -> Iterator[list[int]]:
         """The rows' places, rows of about the same length together: what is filled up is computed for nothing."""
+
         def tokens(place: int) -> int:
             found = asking.questions[place]
             return found.fit.tokens if found else 0
@@ -119,7 +120,9 @@ class Evaluation:
         questions = [question for place in places if (question := asking.questions[place])]
         samples = [question.encoded(asking.spec, ready.encoder, for_answer=True) for question in questions]
         given = answer_batch(ready.model, samples, ready.encoder, self.spec.comparison.max_new_tokens)
-        stored = [stored_answer(each.text, question, asking.spec) for each, question in zip(given, questions, strict=True)]
+        stored = [
+            stored_answer(each.text, question, asking.spec) for each, question in zip(given, questions, strict=True)
+        ]
         answered = [Answered(self._rows[place].row.messages[-1].content, text, _references(self._rows[place]))
                     for place, text in zip(places, stored, strict=True)]  # fmt: skip
         columns = [question.columns(asking.spec) for question in questions]

@@ -1,4 +1,4 @@
-"""What is asked: the rows of the chosen datasets that every contestant can read whole, with the pictures it is shown."""
+"""What is asked: rows of the chosen datasets, as each contestant is shown them."""
 
 import random
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def chosen_rows(spec: RunSpec, workspace: Workspace) -> list[Asked]:
     found = [
         Asked(row, store.folder(DatasetName(share.name)))
         for share in spec.data.datasets
-        for row in store.rows(share.name, split=split)
+        for row in store.rows(share.name, split=split, sha256=share.sha256)
         if row.messages[-1].role == "assistant"
     ]
     if not found:
@@ -107,9 +107,7 @@ def _blank(size: tuple[int, int], room: Path) -> Path:
     return path
 
 
-def _exchanged(
-    rows: Sequence[Asked], sizes: Sequence[RowSize], seed: int
-) -> list[list[tuple[Path, tuple[int, int]]]]:
+def _exchanged(rows: Sequence[Asked], sizes: Sequence[RowSize], seed: int) -> list[list[tuple[Path, tuple[int, int]]]]:
     """For each row as many pictures as it has, with their sizes: those of other rows, never one of its own.
 
     All pictures are laid out in a drawn order and each row takes those half of the circle away.

@@ -6,14 +6,21 @@ from typing import NamedTuple
 
 from backend.evaluation.conclusions import conclusion, label_of
 from backend.evaluation.report import (
-    Agreement, Conclusion, Difference, Measure, MetricFacts, OwnTrouble, Report, Side,
+    Agreement,
+    Conclusion,
+    Difference,
+    Measure,
+    MetricFacts,
+    OwnTrouble,
+    Report,
+    Side,
 )  # fmt: skip
 from backend.evaluation.scoring import answered_of, metrics_of, table_of
 from backend.metrics.intervals import intervals
 from backend.metrics.library import METRICS
 from backend.metrics.metric import Metric, Table
 from backend.metrics.names import FACTS, notice
-from backend.metrics.significance import compared, holm, said, verdict_of
+from backend.metrics.significance import Comparison, all_compared, holm, said, verdict_of
 from backend.runs.answers import Answer
 from backend.spec.run import RunSpec
 
@@ -59,9 +66,7 @@ def groups_of(answers: Sequence[Answer], check: str) -> dict[str, list[int]]:
     return found
 
 
-def _side(
-    spec: RunSpec, number: int, said_by: Answers, metrics: Sequence[Metric], tables: Sequence[Table]
-) -> Side:
+def _side(spec: RunSpec, number: int, said_by: Answers, metrics: Sequence[Metric], tables: Sequence[Table]) -> Side:
     contestant = spec.comparison.contestants[number]
     answers = said_by.answers
     found = intervals(list(zip(metrics, tables, strict=True)))
@@ -104,22 +109,32 @@ def _differences(
     metrics: Sequence[Metric], tables: Sequence[Sequence[Table]], sides: Sequence[Side],
     pairs: Sequence[tuple[int, int]],
 ) -> list[Difference]:  # fmt: skip
+    if not metrics:
+        return []
+    columns = range(len(metrics))
+    by_pair = [
+        all_compared([(metrics[at], tables[second][at], tables[first][at]) for at in columns])
+        for first, second in pairs
+    ]
     found = []
-    for column, metric in enumerate(metrics):
-        of_pairs = [(pair, compared(metric, tables[pair[1]][column], tables[pair[0]][column])) for pair in pairs]
-        known = [(pair, each) for pair, each in of_pairs if each is not None]
+    for at, metric in enumerate(metrics):
+        known = [(pair, each) for pair, compared in zip(pairs, by_pair, strict=True) if (each := compared[at])]
         for (pair, each), p in zip(known, holm([each.p for _, each in known]), strict=True):
-            verdict = verdict_of(each, is_lower_better=metric.is_lower_better, adjusted_p=p)
-            pair_said = f"{sides[pair[0]].label} against {sides[pair[1]].label}"
-            text = said(each, verdict, p, second="the first", is_share=metric.is_share)
-            found.append(
-                Difference(
-                    metric=metric.name, first=pair[0], second=pair[1], value=each.difference.value,
-                    low=each.difference.low, high=each.difference.high, n=each.difference.n, p=p, verdict=verdict,
-                    text=f"{pair_said}: {text}",
-                )
-            )  # fmt: skip
+            found.append(_difference(metric, each, p, pair, sides))
     return found
+
+
+def _difference(
+    metric: Metric, found: Comparison, p: float, pair: tuple[int, int], sides: Sequence[Side]
+) -> Difference:
+    verdict = verdict_of(found, is_lower_better=metric.is_lower_better, adjusted_p=p)
+    text = said(found, verdict, p, second="the first", is_share=metric.is_share)
+    first, second = pair
+    return Difference(
+        metric=metric.name, first=first, second=second, value=found.difference.value, low=found.difference.low,
+        high=found.difference.high, n=found.difference.n, p=p, verdict=verdict,
+        text=f"{sides[first].label} against {sides[second].label}: {text}",
+    )  # fmt: skip
 
 
 def _agreement(said_by: Sequence[Answers], first: int, second: int) -> Agreement:

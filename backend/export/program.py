@@ -8,7 +8,7 @@ from peft import PeftModel
 from torch import nn
 from transformers import DynamicCache
 
-from backend.catalog.checkpoints import COMPLETE, Checkpoint, CheckpointRecord, read_record, resolve_checkpoint
+from backend.catalog.checkpoints import COMPLETE, CheckpointRecord, read_record, resolve_checkpoint
 from backend.errors import CheckpointError
 from backend.export.questions import Question, questions_for
 from backend.export.request import ExportReport, ExportRequest, refuse_target

@@ -26,7 +26,7 @@ def pieces(ask: Ask, host: ModelHost) -> Iterator[Piece]:
     checkpoint = resolve_checkpoint(ask.checkpoint, Workspace(Path(ask.workspace)))
     name, encoder = host.prepare(checkpoint), host.encoder(checkpoint)
     sample = encoder.encode(ask.messages, [Path(image) for image in ask.images], for_answer=True, name="the question")
-    sampling = Sampling(ask.max_new_tokens, ask.temperature, ask.top_p, ask.seed)
+    sampling = Sampling(ask.max_new_tokens, ask.temperature, ask.top_p, ask.seed, ask.repetition_penalty)
     ends = {encoder.end_id, encoder.tokenizer.pad_token_id}
     cache, chance = DynamicCache(), torch.Generator().manual_seed(ask.seed)
     with host.seeing_as(name) as model:
@@ -34,7 +34,7 @@ def pieces(ask: Ask, host: ModelHost) -> Iterator[Piece]:
     made: list[int] = []
     begun, said = time.monotonic(), ""
     while True:
-        token = choose(logits, sampling, chance)
+        token = choose(logits, sampling, chance, torch.cat([sample.input_ids, torch.tensor(made, dtype=torch.long)]))
         if token in ends or len(made) == ask.max_new_tokens:
             break
         made.append(token)

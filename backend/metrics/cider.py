@@ -49,7 +49,7 @@ def scores(answered: Sequence[Answered]) -> Table:
 # lessened by a Gaussian of the difference in length. Source: Vedantam et al., CIDEr (2015), section 5, as computed by
 # pycocoevalcap (`Cider`) on text that is in small letters and split into words; those are of `words_of` here, since
 # its own tokenizer needs Java.
-CIDER = Metric("cider", scores, mean_of, is_share=False)
+CIDER = Metric("cider", scores, mean_of, is_share=False, is_row_local=False)
 
 
 def _runs(text: str) -> Counter[Run]:

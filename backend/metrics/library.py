@@ -10,13 +10,12 @@ from backend.metrics.edits import ANLS, CER, WER
 from backend.metrics.grounding import BOX_ACCURACY_50, BOX_IOU
 from backend.metrics.json_fields import JSON_FIELD_F1
 from backend.metrics.metric import Metric
-from backend.metrics.names import MetricName
 from backend.metrics.relaxed import RELAXED_ACCURACY
 from backend.metrics.rouge import ROUGE_L
 from backend.metrics.vqa import VQA_ACCURACY
 from backend.metrics.yes_no import YES_NO, YES_NO_F1
 
-METRICS: Mapping[MetricName, Metric] = {
+METRICS: Mapping[str, Metric] = {
     "exact_match": EXACT_MATCH,
     "similarity": SIMILARITY,
     "vqa_accuracy": VQA_ACCURACY,

@@ -35,7 +35,7 @@ class Facts(NamedTuple):
     is_lower_better: bool = False
 
 
-FACTS: Mapping[MetricName, Facts] = {
+FACTS: Mapping[str, Facts] = {
     "exact_match": Facts(
         "Exact match", "Answers that equal the gold one, apart from case, white space and a final full stop"
     ),
@@ -59,7 +59,7 @@ FACTS: Mapping[MetricName, Facts] = {
 }
 
 
-def notice(name: MetricName, rows: int, answers_per_row: float) -> str | None:
+def notice(name: str, rows: int, answers_per_row: float) -> str | None:
     """Say where a metric's number means little for so many rows with so many accepted answers each; None if it does.
 
     Args:

@@ -17,6 +17,7 @@ class Sampling:
     temperature: float  # 0 takes the likeliest token
     top_p: float  # with a temperature: sample from the likeliest tokens that hold this much probability
     seed: int
+    repetition_penalty: float = 1.0  # above 1: tokens that were read or said before become less likely
 
 
 @torch.inference_mode()
@@ -59,12 +60,31 @@ def next_logits(model: nn.Module, sample: Sample, cache: DynamicCache, token: in
     return outputs.logits[0, -1].float()
 
 
-def choose(logits: torch.Tensor, sampling: Sampling, chance: torch.Generator) -> int:
-    """Choose the next token from its logits (vocabulary,)."""
+def choose(logits: torch.Tensor, sampling: Sampling, chance: torch.Generator, read: torch.Tensor | None = None) -> int:
+    """Choose the next token from its logits (vocabulary,); `read` are all tokens so far, those of the prompt first."""
+    warped = _warped(logits, sampling, read)
     if sampling.temperature <= 0:
-        return int(logits.argmax())
-    probabilities = (logits / sampling.temperature).softmax(-1).cpu()
-    ordered, tokens = probabilities.sort(descending=True)
-    beyond = ordered.cumsum(-1) - ordered >= sampling.top_p
-    ordered = ordered.masked_fill(beyond, 0.0)
-    return int(tokens[torch.multinomial(ordered, 1, generator=chance)])
+        return int(warped.argmax())
+    return int(torch.multinomial(warped.softmax(-1).cpu(), 1, generator=chance))
+
+
+def _warped(logits: torch.Tensor, sampling: Sampling, read: torch.Tensor | None) -> torch.Tensor:
+    """Penalise what was read, then temperature, then the likeliest tokens only: in this order.
+
+    Source: `RepetitionPenaltyLogitsProcessor`, `TemperatureLogitsWarper` and `TopPLogitsWarper` of transformers,
+    generation/logits_process.py.
+    """
+    if sampling.repetition_penalty != 1 and read is not None:
+        known = read.to(logits.device)
+        scores = logits[known]
+        punished = torch.where(scores < 0, scores * sampling.repetition_penalty, scores / sampling.repetition_penalty)
+        logits = logits.scatter(0, known, punished)
+    if sampling.temperature <= 0:
+        return logits
+    logits = logits / sampling.temperature
+    if sampling.top_p >= 1:
+        return logits
+    ordered, order = logits.sort()  # the likeliest last
+    is_beyond = ordered.softmax(-1).cumsum(-1) <= 1 - sampling.top_p
+    is_beyond[-1] = False
+    return logits.masked_fill(is_beyond.scatter(0, order, is_beyond), float("-inf"))

@@ -122,7 +122,9 @@ def _boxes(spec: RunSpec, workspace: Workspace) -> str:
 
 
 def _suitable(spec: RunSpec, workspace: Workspace) -> tuple[str, ...]:
-    """The metrics that suit the golds of the rows that will be asked."""
+    """The metrics that suit the golds of the rows that will be asked; the probes' answers are made to be matched."""
+    if spec.comparison.check == "forgetting":
+        return ("exact_match",)
     store = DatasetStore(workspace)
     split = None if spec.comparison.split == "all" else spec.comparison.split
     rows = [row for share in spec.data.datasets for row in islice(store.rows(share.name, split=split), LOOKED_AT)]

@@ -9,13 +9,13 @@ from torch import distributed, nn
 from torch.nn import functional
 
 from backend.metrics.answers import scores_of
+from backend.model.asking import Question
 from backend.model.encoder import IGNORED, Encoder, Sample
 from backend.model.generating import Given, answer_batch
 from backend.model.packing import Collator, learned_logits, moved
 from backend.rewards.paid import PaidReward, reward_batch
 from backend.runs.predictions import Prediction
 from backend.spec.run import RunSpec
-from backend.model.asking import Question
 
 ROWS_AT_ONCE = 16  # answered together
 

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from trl import GRPOTrainer
 from trl.models.utils import unwrap_model_for_generation
 
+from backend.model.asking import Question
 from backend.model.drawn import score_answers
 from backend.model.encoder import Encoder, Sample
 from backend.model.features import Features, features_of, may_share, takes_features, tower_is_frozen
@@ -21,10 +22,9 @@ from backend.model.generating import left_padded
 from backend.model.packing import Collator
 from backend.model.pictures import open_picture, sized_picture
 from backend.rewards.client import describe
-from backend.spec.run import RunSpec
-from backend.model.asking import Question
-from backend.training.groups import GroupBatches
 from backend.rewards.paid import PaidReward
+from backend.spec.run import RunSpec
+from backend.training.groups import GroupBatches
 from backend.training.rollouts import Drawn, drawn_answers
 from backend.training.rows import TrainingRows
 from backend.training.tally import StepSums, Tally

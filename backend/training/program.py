@@ -10,6 +10,7 @@ from backend.catalog.checkpoints import STATE, resolve_checkpoint, resumable
 from backend.datasets.store import DatasetStore
 from backend.ids import DatasetName
 from backend.lengths import RowMeter
+from backend.model.asking import heldout_questions
 from backend.model.encoder import Encoder
 from backend.model.loading import Base, Precision, choose_precision
 from backend.model.parts import whole_size
@@ -19,7 +20,6 @@ from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from backend.spec.reading import read_spec
 from backend.spec.run import RunSpec
-from backend.model.asking import heldout_questions
 from backend.training.evaluation import Evaluator
 from backend.training.reporting import Reporter
 from backend.training.rows import TrainingRows

@@ -14,12 +14,14 @@ from backend.datasets.store import DatasetStore
 from backend.errors import DatasetError
 from backend.ids import DatasetName
 from backend.lengths import RowMeter
+from backend.model.asking import Question, questions_of
 from backend.model.encoder import Encoder
 from backend.model.generating import answer_batch, drawing
 from backend.model.host import ModelHost
 from backend.rewards.adversaries import adversaries
 from backend.rewards.contract import RewardBatch, Scores
 from backend.rewards.judging import no_spread_share, warnings_of
+from backend.rewards.paid import PICTURES, PaidReward, paid_rewards
 from backend.rewards.report import AnswerKind, CheckedReward, CheckedRow, CheckReport, ScoredAnswer, write_report
 from backend.rewards.store import RewardStore
 from backend.runs.events import EventWriter
@@ -27,8 +29,6 @@ from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from backend.spec.reading import read_spec
 from backend.spec.run import RunSpec
-from backend.model.asking import Question, questions_of
-from backend.rewards.paid import PICTURES, PaidReward, paid_rewards
 from backend.training.rollouts import total_of
 
 SHOWN_CHARACTERS = 2000  # of an answer in the report

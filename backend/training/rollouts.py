@@ -5,11 +5,11 @@ from typing import Any
 
 from torch import distributed
 
+from backend.model.asking import Question
+from backend.rewards.paid import PaidReward
 from backend.runs.folder import RunFolder
 from backend.runs.rollouts import Rollout, RolloutAnswer, write_rollouts
 from backend.spec.run import RunSpec
-from backend.model.asking import Question
-from backend.rewards.paid import PaidReward
 
 Drawn = list[tuple[int, RolloutAnswer]]  # the question's place among the run's rows, and one answer to it
 

@@ -10,11 +10,11 @@ from backend.datasets.store import DatasetStore
 from backend.errors import DatasetError
 from backend.ids import DatasetName
 from backend.lengths import Fit, RowMeter, fit
+from backend.model.asking import Question
 from backend.model.encoder import Encoder, Sample
 from backend.settings import Workspace
 from backend.spec.length import samples_in_pass
 from backend.spec.run import RunSpec
-from backend.model.asking import Question
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from backend.model.encoder import Encoder
 from backend.model.loading import Base, load_base
 from backend.model.packing import Collator
 from backend.model.parts import apply_strategy
+from backend.rewards.paid import paid_rewards
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
@@ -22,7 +23,6 @@ from backend.training.arguments import grpo_arguments, training_arguments
 from backend.training.batches import RunBatches
 from backend.training.groups import GroupBatches
 from backend.training.grpo import Asking, GrpoTrainer
-from backend.rewards.paid import paid_rewards
 from backend.training.rollouts import keeper_of_rollouts
 from backend.training.rows import TrainingRows
 from backend.training.sft import SftTrainer

@@ -14,7 +14,7 @@
     const words = props.words;
     const draw = () => {
       const { chosen = "", evaluations = null } = props.value || {};
-      if (!evaluations) return;
+      if (!evaluations) return studio.redraw(host, el("h2", { class: "ct" }, words.list)); // never empty: an empty one is not shown, so not opened
       if (!evaluations.length) return studio.redraw(host, el("h2", { class: "ct" }, words.list), el("div", { class: "none" }, el("b", {}, words.none), el("p", {}, words.none_help)));
       studio.redraw(host, el("h2", { class: "ct" }, words.list), el("ul", {}, ...evaluations.map(({ id, name, said, state }) =>
         el("li", {}, el("button", { type: "button", "data-id": id, "aria-pressed": String(id === chosen) },

@@ -44,4 +44,75 @@
     watch("value", draw);
     draw();
   };
+
+  /** What the address asks for. It tells `talk` or `blind`, with {id} in the value, where there is such a link. */
+  studio.pageLink = (host, props, watch, tell) => {
+    const query = new URLSearchParams(window.location.search);
+    const kind = ["talk", "blind"].find((each) => query.get(each));
+    if (!kind) return;
+    props.value = { id: query.get(kind) };
+    tell[kind]();
+  };
+
+  /** The page's own address with a conversation (`talk`) or a blind vote (`blind`) in it; neither where there is no id. */
+  studio.linkTo = (kind, id) => {
+    const address = new URL(window.location.href);
+    ["talk", "blind"].forEach((each) => address.searchParams.delete(each));
+    if (id) address.searchParams.set(kind, id);
+    address.hash = "";
+    return address.href;
+  };
+
+  /** A button that copies a link, and says so for a moment. The page's address becomes that link too. */
+  studio.linkButton = (kind, id, words) => {
+    window.history.replaceState(window.history.state, "", studio.linkTo(kind, id));
+    return el("button", { type: "button", class: "quiet copy-link", onclick: async ({ currentTarget: button }) => {
+      await studio.copy(studio.linkTo(kind, id));
+      button.textContent = words.copied;
+      setTimeout(() => { button.textContent = words.copy; }, 2000);
+    } }, words.copy);
+  };
+
+  /** Where the conversation is kept. Value: {id, said}, {failure}, or nothing while it is not. */
+  studio.talkLink = (host, props, watch) => {
+    const words = props.words;
+    host.setAttribute("aria-live", "polite");
+    const draw = () => {
+      const { id = "", said = "", failure = "" } = props.value || {};
+      if (!id) window.history.replaceState(window.history.state, "", studio.linkTo("talk", ""));
+      host.replaceChildren(...(id ? [el("span", {}, said), studio.linkButton("talk", id, words)] : failure ? [el("p", { class: "report bad" }, failure)] : []));
+    };
+    watch("value", draw);
+    draw();
+  };
+
+  /** What was kept, newest first. Value: {items, clicked}; tells `open` or `remove` after a click; deleting is asked once more. */
+  studio.keptList = (host, props, watch, tell) => {
+    const words = props.words;
+    const draw = () => {
+      const { items = [] } = props.value || {};
+      if (!items.length) return studio.redraw(host, el("p", { class: "none" }, words.none));
+      studio.redraw(host, el("ul", { "aria-label": words.label }, ...items.map(({ id, title, said }) =>
+        el("li", {},
+          el("span", { class: "said" }, el("b", {}, title), el("small", {}, said)),
+          el("button", { type: "button", class: "quiet", "data-open": id, "aria-label": `${words.open}: ${title}` }, words.open),
+          el("button", { type: "button", class: "quiet", "data-delete": id, "aria-label": `${words.delete}: ${title}` }, words.delete)))));
+    };
+    host.addEventListener("click", ({ target }) => {
+      const button = target.closest("[data-open], [data-delete]");
+      if (!button) return;
+      const { open, delete: gone } = button.dataset;
+      if (gone && !button.classList.contains("sure")) {
+        button.classList.add("sure");
+        button.textContent = words.sure;
+        button.removeAttribute("aria-label");
+        return;
+      }
+      props.value = { ...props.value, clicked: open || gone };
+      (open ? tell.open : tell.remove)();
+    });
+    watch("value", draw);
+    draw();
+    new IntersectionObserver(([seen]) => seen.isIntersecting && tell.shown()).observe(host);
+  };
 })();

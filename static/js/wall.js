@@ -34,23 +34,28 @@
     el("i", { class: `box ${kind}`, title: label, style: `left:${100 * left}%;top:${100 * top}%;width:${100 * (right - left)}%;height:${100 * (bottom - top)}%` });
 
   const picture = (row, words) => {
-    const boxes = [...row.gold_boxes.map((box) => rectangle(box, "gold", words.gold_box)),
+    if (row.pictures.length !== 1) return null;
+    const boxes = !row.gold_boxes.length ? [] : [...row.gold_boxes.map((box) => rectangle(box, "gold", words.gold_box)),
       ...row.answers.flatMap(({ boxes: found }, number) => found.map((box) => rectangle(box, `given of-${number}`, words.given_box)))];
-    if (!boxes.length || row.pictures.length !== 1) return null;
-    return el("div", { class: "drawn" }, el("img", { src: studio.pictureAt(row.pictures[0]), alt: words.picture, loading: "lazy", decoding: "async" }), ...boxes);
+    return el("div", { class: "drawn" }, el("a", { href: studio.pictureAt(row.pictures[0]), target: "_blank", rel: "noopener", "aria-label": words.enlarge },
+      el("img", { src: studio.pictureAt(row.pictures[0]), alt: words.picture, loading: "lazy", decoding: "async" })), ...boxes);
   };
+
+  /** What was asked; a picture that stands above is not shown again. */
+  const asked = (row, drawn, words) => row.turns.map((turn) =>
+    studio.bubble(drawn ? { ...turn, parts: turn.parts.filter((part) => !("picture" in part)) } : turn, words));
 
   /** Rows of one evaluation. Value: {run_id, labels, is_over, set}; `apply` brings {marks} in it. */
   studio.answerWall = (host, props, watch, tell) => {
     const words = props.words;
-    let run = "", isOver = null, applied = 0, which = "worst", metric = "", start = 0, asked = 0, page = null, open = "";
+    let run = "", isOver = null, applied = 0, which = "worst", metric = "", start = 0, turn = 0, page = null, open = "";
     const marks = new Map(); // "dataset/row" -> {dataset, row, text, isExcluded, isHard}
     const keyOf = (row) => `${row.dataset}/${row.id}`;
     const title = el("h2", { class: "ct" }, words.title);
     const kinds = ["worst", "changed", "disagreement", "cut", "all"].map((kind) => el("button", { type: "button", "data-which": kind, "aria-pressed": String(kind === which) }, words[`which.${kind}`]));
     const select = el("select", { "aria-label": words.metric });
     const bar = el("div", { class: "rows-bar" }, title, el("label", {}, words.metric, select), el("div", { class: "sides", role: "group", "aria-label": words.which }, ...kinds));
-    const rows = el("div", { class: "rows wall" }), where = el("span"), pending = el("div", { class: "pending", role: "status" });
+    const rows = el("div", { class: "rows wall" }), where = el("span"), pending = el("div", { class: "marked-rows", role: "status" });
     const back = el("button", { type: "button", class: "quiet" }, words.back), next = el("button", { type: "button", class: "quiet" }, words.next);
     const pager = el("div", { class: "pager" }, back, where, next);
     host.append(bar, rows, pager, pending);
@@ -84,7 +89,7 @@
       const state = [found?.text != null ? words.fixed : "", found?.isExcluded ? words.excluded : "", found?.isHard ? words.hardened : ""].filter(Boolean).join(" · ");
       return el("article", { class: found ? "marked" : false, "data-row": keyOf(row) },
         el("header", {}, el("small", {}, `${row.dataset} · ${row.id}`), state ? el("span", { class: "bdg warned" }, state) : null),
-        drawn, ...row.turns.map((turn) => studio.bubble(turn, words)),
+        drawn, ...asked(row, drawn, words),
         el("p", { class: "answer gold" }, el("small", {}, words.gold), el("span", {}, found?.text ?? row.gold), row.references.length ? el("small", {}, fill(words.also, { answers: row.references.join(" / ") })) : null),
         ...row.answers.map((answer, number) => given(row, answer, number, labels)),
         open === keyOf(row) ? editor(row, found) : el("div", { class: "actions" },
@@ -114,12 +119,12 @@
     };
 
     const load = async () => {
-      const number = ++asked;
+      const number = ++turn;
       if (!run) { page = null; draw(); return; }
       try {
         const answer = await fetch(`${studio.root()}/api/runs/${encodeURIComponent(run)}/wall?${new URLSearchParams({ which, metric, start })}`, { credentials: "same-origin" });
         const found = await answer.json();
-        if (number !== asked || !answer.ok) return;
+        if (number !== turn || !answer.ok) return;
         page = found;
         draw();
       } catch {

@@ -24,6 +24,9 @@ def chat(
     compare: Annotated[str, typer.Option(help="A second checkpoint, asked the same.")] = "",
     seed: int = 0,
     temperature: Annotated[float, typer.Option(min=0, max=5, help="0 takes the likeliest token.")] = 0.0,
+    top_p: Annotated[float, typer.Option(min=0.01, max=1, help="With a temperature: only the likeliest tokens.")] = 1.0,
+    repetition_penalty: Annotated[float, typer.Option(min=0.5, max=2, help="Above 1: repeats itself less.")] = 1.0,
+    system: Annotated[str, typer.Option(help="How to answer; without it the model's own.")] = "",
     max_new_tokens: Annotated[int, typer.Option(min=1, max=8192)] = 256,
     as_json: JSON_OPTION = False,
 ) -> None:
@@ -32,7 +35,10 @@ def chat(
     for picture in pictures:
         refuse_unreadable(picture)
     references = [checkpoint, *([compare] if compare else [])]
-    sampling = {"seed": seed, "temperature": temperature, "max_new_tokens": max_new_tokens}
+    sampling = {
+        "seed": seed, "temperature": temperature, "top_p": top_p, "repetition_penalty": repetition_penalty,
+        "max_new_tokens": max_new_tokens, "system": system,
+    }  # fmt: skip
     with closing(ChatPool(doors.workspace())) as pool:
         if prompt:
             _ask_once(pool, references, pictures, prompt, sampling, as_json)

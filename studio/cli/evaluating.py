@@ -20,7 +20,7 @@ from studio.cli.training import draw_demo_datasets
 from studio.measuring.asking import base_of
 
 DATASET = Annotated[list[str] | None, typer.Option("--dataset", help="Whose rows are asked; may be repeated.")]
-COMPARE = Annotated[list[str] | None, typer.Option("--compare", help="Another checkpoint, on the same rows; up to two.")]
+COMPARE = Annotated[list[str] | None, typer.Option("--compare", help="Another one, on the same rows; up to two.")]
 METRIC = Annotated[
     list[str] | None,
     typer.Option("--metric", help="A metric, or a reward of your own; the first decides. May be repeated."),
@@ -29,7 +29,8 @@ ROWS = Annotated[Literal["heldout", "train", "all"], typer.Option("--rows", help
 CHECK = Annotated[
     Check,
     typer.Option(
-        "--check", help="quality; picture: is it used? forgetting: what was lost? export: same answers merged, in 4 bits?"
+        "--check",
+        help="quality; picture: is it used? forgetting: what was lost? export: same answers merged, in 4 bits?",
     ),
 ]
 SET = Annotated[list[str] | None, typer.Option("--set", help="knob=value; may be repeated.")]

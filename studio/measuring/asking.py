@@ -45,5 +45,10 @@ def list_view(runs: RunStore, value: dict[str, Any] | None) -> dict[str, Any]:
     return {"chosen": chosen, "evaluations": found}
 
 
+def names_of(runs: RunStore) -> dict[str, str]:
+    """What people call the newest runs, by id."""
+    return {str(view.id): view.name for view in runs.views(LISTED)}
+
+
 def _said(spec: RunSpec) -> str:
     return " + ".join(share.name for share in spec.data.datasets)

@@ -1,5 +1,6 @@
 """An evaluation as its page shows it: how far it is, what it found so far, and the report once it is over."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -7,14 +8,22 @@ from pydantic import ValidationError
 from backend.evaluation.report import Difference, MetricFacts, Report, Side, read_report
 from backend.metrics.names import FACTS
 from backend.runs.answers import Answer, read_answers
+from backend.spec.comparing import Contestant
 from backend.store.views import RunView
 from studio.i18n import Translate
 
 View = dict[str, Any]
+Names = Mapping[str, str]
 
 
-def evaluation_view(view: RunView, t: Translate) -> View:
-    """How far an evaluation is, and what is known; the report only once every row was answered."""
+def evaluation_view(view: RunView, names: Names, t: Translate) -> View:
+    """How far an evaluation is, and what is known; the report only once every row was answered.
+
+    Args:
+        view: the run.
+        names: what people call runs, by id.
+        t: the language.
+    """
     try:
         report = read_report(view.folder.report) if view.is_over else None
     except (ValidationError, OSError):
@@ -23,31 +32,33 @@ def evaluation_view(view: RunView, t: Translate) -> View:
         "id": view.id, "name": view.name, "state": view.state, "is_over": view.is_over, "phase": view.phase,
         "step": view.step, "total_steps": view.total_steps, "seconds_left": view.seconds_left,
         "reason": view.reason, "hint": view.hint, "check": view.spec.comparison.check,
-        "so_far": [] if report else _so_far(view, t), "report": report and report_view(report, t),
+        "so_far": [] if report else _so_far(view, names, t), "report": report and report_view(report, names, t),
     }  # fmt: skip
 
 
-def report_view(report: Report, t: Translate) -> View:
+def report_view(report: Report, names: Names, t: Translate) -> View:
     """The report with everything in words."""
+    labels = [label_in_words(side.contestant, names, t) for side in report.sides]
     return {
-        "conclusion": t(f"conclusion.{report.conclusion.code}", **_values(report, t)),
+        "conclusion": t(f"conclusion.{report.conclusion.code}", **_values(report, labels, t)),
         "tone": _tone(report),
         "rows": report.rows, "too_long": report.too_long,
         "metrics": [_metric_view(facts, t) for facts in report.metrics],
-        "sides": [_side_view(side, report, t) for side in report.sides],
-        "differences": [_difference_view(each, report, t) for each in report.differences],
+        "sides": [_side_view(side, label) for side, label in zip(report.sides, labels, strict=True)],
+        "differences": [_difference_view(each, report, labels, t) for each in report.differences],
         "agreements": [each.model_dump() for each in report.agreements],
         "groups": _groups_view(report),
         "troubles": [each.model_dump() for each in report.troubles],
     }  # fmt: skip
 
 
-def label_in_words(side: Side, t: Translate) -> str:
-    """A contestant's name in the page's language."""
-    contestant = side.contestant
+def label_in_words(contestant: Contestant, names: Names, t: Translate) -> str:
+    """A contestant's name in the page's language, a run by the name that people gave it."""
+    run, sign, checkpoint = contestant.checkpoint.partition("/")
+    named = f"{names[run]}{f' · {checkpoint}' if sign else ''}" if run in names else contestant.checkpoint
     varied = [t(f"form.{contestant.form}") if contestant.form != "saved" else "",
               t(f"shown.{contestant.pictures}") if contestant.pictures != "own" else ""]  # fmt: skip
-    return " · ".join([contestant.checkpoint, *(each for each in varied if each)])
+    return " · ".join([named, *(each for each in varied if each)])
 
 
 def metric_label(name: str, t: Translate) -> str:
@@ -55,16 +66,17 @@ def metric_label(name: str, t: Translate) -> str:
     return t(f"measure.{name}") if name in FACTS else name
 
 
-def _values(report: Report, t: Translate) -> dict[str, str]:
+def _values(report: Report, labels: list[str], t: Translate) -> dict[str, str]:
     """The values of the conclusion, whole sentences and names in the page's language."""
     values = dict(report.conclusion.values)
+    values |= {name: labels[at] for at, name in enumerate(("first", "second")) if name in values}
     if "metric" in values:
         values["metric"] = metric_label(values["metric"], t)
     decisive = [each for each in report.differences if report.metrics and each.metric == report.metrics[0].name]
     if "said" in values:
-        values["said"] = t("difference.join").join(_sentence(each, report, t) for each in decisive)
+        values["said"] = t("difference.join").join(_sentence(each, report, labels, t) for each in decisive)
     if "judged" in values:
-        told = [_sentence(each, report, t) for each in decisive if each.verdict != "undecided"]
+        told = [_sentence(each, report, labels, t) for each in decisive if each.verdict != "undecided"]
         joined = t("difference.join").join(told)
         values["judged"] = t("conclusion.judged", said=joined) if told else t("conclusion.not_judged")
     if values.get("where"):
@@ -89,19 +101,19 @@ def _metric_view(facts: MetricFacts, t: Translate) -> View:
     return facts.model_dump() | {"label": metric_label(facts.name, t), "says": says}
 
 
-def _side_view(side: Side, report: Report, t: Translate) -> View:
+def _side_view(side: Side, label: str) -> View:
     return {
-        "label": label_in_words(side, t), "rows": side.rows, "cut": side.cut, "unread": side.unread,
+        "label": label, "rows": side.rows, "cut": side.cut, "unread": side.unread,
         "measures": {name: measure.model_dump() for name, measure in side.measures.items()},
         "per_second": side.rows / max(1e-9, side.seconds), "checkpoint": side.contestant.checkpoint,
     }  # fmt: skip
 
 
-def _difference_view(each: Difference, report: Report, t: Translate) -> View:
-    return {"metric": each.metric, "verdict": each.verdict, "text": _sentence(each, report, t), "p": each.p}
+def _difference_view(each: Difference, report: Report, labels: list[str], t: Translate) -> View:
+    return {"metric": each.metric, "verdict": each.verdict, "text": _sentence(each, report, labels, t), "p": each.p}
 
 
-def _sentence(each: Difference, report: Report, t: Translate) -> str:
+def _sentence(each: Difference, report: Report, labels: list[str], t: Translate) -> str:
     """One comparison in words: who is better by how much, or that these rows cannot tell."""
     facts = next(facts for facts in report.metrics if facts.name == each.metric)
 
@@ -113,8 +125,8 @@ def _sentence(each: Difference, report: Report, t: Translate) -> str:
     low, high = sorted((abs(each.low), abs(each.high)))
     undecided = each.verdict == "undecided"
     return t(
-        f"difference.{each.verdict}", first=label_in_words(report.sides[each.first], t),
-        second=label_in_words(report.sides[each.second], t), by=amount(abs(each.value)), unit=unit,
+        f"difference.{each.verdict}", first=labels[each.first], second=labels[each.second],
+        by=amount(abs(each.value)), unit=unit,
         low=amount(each.low if undecided else low, signed=undecided),
         high=amount(each.high if undecided else high, signed=undecided), n=f"{each.n:,}",
         tries=t("difference.rare") if each.p < 0.001 else t("difference.tries", n=f"{max(1, round(1 / each.p)):,}"),
@@ -131,13 +143,15 @@ def _groups_view(report: Report) -> list[View]:
             for name in names]  # fmt: skip
 
 
-def _so_far(view: RunView, t: Translate) -> list[View]:
+def _so_far(view: RunView, names: Names, t: Translate) -> list[View]:
     """Each contestant's answers until now, and the plain means of their rows' scores."""
     found = []
     for number, contestant in enumerate(view.spec.comparison.contestants):
         answers = read_answers(view.folder.answers, number)
         if answers:
-            found.append({"label": contestant.checkpoint, "rows": len(answers), "means": _means(answers, t)})
+            found.append(
+                {"label": label_in_words(contestant, names, t), "rows": len(answers), "means": _means(answers, t)}
+            )
     return found
 
 
@@ -147,6 +161,6 @@ def _means(answers: list[Answer], t: Translate) -> list[View]:
     for name in names:
         values = [score for answer in answers if (score := answer.scores.get(name)) is not None]
         if values:
-            is_share = name in FACTS and FACTS[name].is_share  # type: ignore[index]
+            is_share = name in FACTS and FACTS[name].is_share
             means.append({"label": metric_label(name, t), "value": sum(values) / len(values), "is_share": is_share})
     return means

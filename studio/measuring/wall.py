@@ -62,7 +62,7 @@ def wall_page(view: RunView, wanted: Wanted) -> View:
 
 def is_better_low(metric: str) -> bool:
     """Whether a metric is an error rate."""
-    return metric in FACTS and FACTS[metric].is_lower_better  # type: ignore[index]
+    return metric in FACTS and FACTS[metric].is_lower_better
 
 
 def _rows(answers: Sequence[Sequence[Answer]], metric: str) -> list[Row]:

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from backend.errors import NotFoundError, StudioError
 from backend.store.views import RunView
 from studio.i18n import Language, translator
+from studio.measuring.asking import names_of
 from studio.measuring.results import evaluation_view
 from studio.measuring.wall import Wanted, Which, wall_page
 from studio.routes.replies import json_reply, refusal
@@ -31,7 +32,7 @@ def router(services: Services) -> APIRouter:
     @routes.get("/{run_id}/evaluation")
     def evaluation(run_id: RunPart, language: Language = "en") -> Response:
         try:
-            return json_reply(evaluation_view(found(run_id), translator(language)))
+            return json_reply(evaluation_view(found(run_id), names_of(services.runs), translator(language)))
         except StudioError as error:
             return refusal(error)
 

@@ -9,17 +9,17 @@ import gradio as gr
 
 from backend.errors import NotFoundError, SpecError
 from backend.ids import RunId
-from backend.probes.dataset import prepare_probes
+from backend.probes.dataset import PROBES, prepare_probes
 from backend.recipes.evaluating import evaluation_spec
 from backend.recipes.measuring import metric_choices
 from backend.recipes.resolve import resolve
-from backend.spec.comparing import CHECKS, MOST_CONTESTANTS, Check
+from backend.spec.comparing import CHECKS, MOST_CONTESTANTS, Check, Contestant
 from studio.i18n import Translate
 from studio.islands import evaluate as islands
 from studio.islands.headings import card_head, page_head
-from studio.measuring.asking import base_of, list_view, trained_run
+from studio.measuring.asking import base_of, list_view, names_of, trained_run
 from studio.measuring.mending import HARD_SET, apply_changes, changes_of
-from studio.measuring.results import metric_label
+from studio.measuring.results import label_in_words, metric_label
 from studio.planning.model_choices import present_choices
 from studio.services import Services
 from studio.shared import Shared, Wish, opened
@@ -77,7 +77,7 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     refresh(evaluations.shown, partial(load, page), [evaluations, *form.all], [evaluations, *form.all[1:]])
     refresh(evaluations.input, partial(show, page), evaluations, chosen)
     refresh(form.check.change, show_fields, form.check, [*form.models, form.dataset, form.split])
-    act(start.click, partial(begin, page), [evaluations, *form.all], [evaluations, *chosen], t=t)
+    act(start.click, partial(begin, page), form.all, [evaluations, *chosen], t=t)
     refresh(report.done, partial(tell_end, page), evaluations, [evaluations, *chosen])
     act(stop.click, partial(end, page), evaluations, t=t)
     act(wall.apply, partial(mend, page), wall, wall, t=t)
@@ -117,10 +117,9 @@ def load(page: Page, evaluations: Value | None, *asked: Any) -> list[Any]:
     offered = present_choices(page.services, page.t)
     references = [reference for _, reference in offered]
     if not any(models):
-        models = [*(references[-1:] if len(references) == 1 else references[1:2]), *references[:1], ""][:MOST_CONTESTANTS]
-        models = list(dict.fromkeys(models))
+        models = list(dict.fromkeys([*references[1:2], *references[:1]]))
     models = [*models, *[""] * MOST_CONTESTANTS][:MOST_CONTESTANTS]
-    names = [manifest.name for manifest in page.services.datasets.manifests()]
+    names = _datasets(page)
     known = metric_choices(page.services.workspace)
     return [
         list_view(page.services.runs, evaluations),
@@ -146,13 +145,14 @@ def show(page: Page, evaluations: Value | None) -> list[Any]:
         view = page.services.runs.get(RunId(run_id))
     except NotFoundError:
         return [{}, {}, gr.Button(visible=False), gr.Button(visible=False)]
-    labels = [contestant.checkpoint for contestant in view.spec.comparison.contestants]
+    names = names_of(page.services.runs)
+    labels = [label_in_words(each, names, page.t) for each in view.spec.comparison.contestants]
     can_train = bool(trained_run(view.spec, page.services.runs))
     value = {"run_id": run_id, "labels": labels, "is_over": view.is_over, "set": HARD_SET}
     return [{"run_id": run_id}, value, gr.Button(visible=not view.is_over), gr.Button(visible=can_train)]
 
 
-def begin(page: Page, evaluations: Value | None, *asked: Any) -> list[Any]:
+def begin(page: Page, *asked: Any) -> list[Any]:
     """Start an evaluation and show it. Raises StudioError with every reason why it cannot start."""
     check, *models = asked[: 1 + MOST_CONTESTANTS]
     dataset, split, limit, metrics = asked[1 + MOST_CONTESTANTS :]
@@ -162,8 +162,14 @@ def begin(page: Page, evaluations: Value | None, *asked: Any) -> list[Any]:
         wanted.append(base_of(wanted[0], page.services.workspace))
     if check == "forgetting":
         prepare_probes(page.services.datasets)
-    changes = {"comparison.split": split if check != "forgetting" else "heldout", "comparison.limit": int(limit or 0),
-               "comparison.metrics": metrics or []}  # fmt: skip
+    changes: Value = {
+        "comparison.split": split if check != "forgetting" else "heldout",
+        "comparison.limit": int(limit or 0),
+        "comparison.metrics": metrics or [],
+    }
+    names = names_of(page.services.runs)
+    said = [label_in_words(Contestant(checkpoint=each), names, page.t) for each in wanted]
+    changes["name"] = f"{page.t(f'evaluate.name.{check}')}: {' / '.join(said)}"[:120]
     datasets = [dataset] if dataset and check != "forgetting" else []
     spec = resolve(evaluation_spec(check, wanted, datasets, changes), page.services.workspace)
     chosen = {"chosen": str(page.services.launcher.submit(spec))}
@@ -185,7 +191,9 @@ def mend(page: Page, wall: Value) -> Value:
     view = page.services.runs.get(RunId(str(wall.get("run_id") or "")))
     told = apply_changes(page.services.datasets, view, changes_of(wall), page.t)
     gr.Info("\n".join(told), title=page.t("wall.applied"))
-    return {name: wall[name] for name in ("run_id", "labels", "is_over", "set") if name in wall} | {"applied": time.time()}
+    return {name: wall[name] for name in ("run_id", "labels", "is_over", "set") if name in wall} | {
+        "applied": time.time()
+    }
 
 
 def train_again(page: Page, evaluations: Value | None) -> Wish:
@@ -204,7 +212,7 @@ def take(page: Page, wish: Wish | None) -> list[Any]:
         return [gr.skip()] * (5 + MOST_CONTESTANTS)
     spec = page.services.runs.get(RunId(wish[0])).spec
     models = [wish[0], spec.model.base, ""]
-    names = [manifest.name for manifest in page.services.datasets.manifests()]
+    names = _datasets(page)
     own = [share.name for share in spec.data.datasets if share.name in names]
     return [
         gr.Radio(value="quality"),
@@ -219,11 +227,15 @@ def _model(page: Page, offered: list[tuple[str, str]], wanted: str, number: int,
     return gr.Dropdown(choices=choices, value=known, visible=number < CHECKPOINTS_OF.get(check, 1))
 
 
+def _datasets(page: Page) -> list[str]:
+    """Every dataset, newest first; the probe set has a check of its own and comes last."""
+    names = [manifest.name for manifest in page.services.datasets.manifests()]
+    return sorted(names, key=lambda name: name == PROBES)
+
+
 def _refuse_unknown(page: Page, models: list[str]) -> None:
     """A path that a browser made up may not reach a loader."""
     known = {reference for _, reference in present_choices(page.services, page.t)}
     unknown = [model for model in models if model not in known]
     if unknown:
         raise NotFoundError(page.t("play.gone", model=", ".join(map(str, unknown))), hint=page.t("check.model.hint"))
-
-

@@ -1,86 +1,125 @@
-"""Playground: the same question to two or three models at once, side by side."""
+"""Playground: the same question to two or three models at once, side by side; or blind, to vote between two."""
 
-import time
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from backend.conversation import PLACEHOLDER
-from backend.datasets.checks import CONTROL_TOKENS
-from backend.errors import DatasetError, NotFoundError, SpecError, StudioError
-from launcher.chat import Question
+from backend.errors import NotFoundError
 from studio.i18n import Translate
 from studio.islands.headings import card_head, page_head
-from studio.islands.playground import answers, picture_strip
+from studio.islands.playground import answers, kept_list, picture_strip, talk_link
 from studio.planning.model_choices import present_choices
 from studio.services import Services
 from studio.shared import Shared, Wish, opened
-from studio.talks import Talk
+from studio.talking.asking import answer, ask, ask_again, clear_all, stop_all
+from studio.talking.blind_panel import blind_panel
+from studio.talking.keeping import delete_talk, finish, list_view, model_dropdown, open_talk
+from studio.talking.manner import MOST_SEED, MOST_TOKENS, Manner
+from studio.talking.page import COLUMNS, Page, open_page, show_mode
+from studio.talking.talk import Talk
 from studio.uploads.asked_pictures import asked_folder, take_pictures
 from studio.wiring import act, refresh, stream
 
-COLUMNS = 3
 STRIP = 12  # example pictures
-MOST_TOKENS = 2048
-UPDATE_S = 0.05  # between two updates of a column
 Value = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """What the handlers of this tab share."""
+class Talking:
+    """What is shown of a conversation, and what the page keeps of it for one visitor."""
 
-    services: Services
-    t: Translate
+    models: list[gr.Dropdown]
+    columns: list[gr.Column]
+    views: list[gr.HTML]
+    box: gr.MultimodalTextbox
+    stop: gr.Button
+    again: gr.Button
+    clear: gr.Button
+    saved: gr.HTML
+    kept: gr.HTML
+    dataset: gr.Dropdown
+    strip: gr.HTML
+    talk_id: gr.State
+    manner: gr.State
+    talks: list[gr.State]
+
+    @property
+    def cleared(self) -> list[Any]:
+        """What a new conversation begins with, as `clear_all` gives it."""
+        return [self.box, self.stop, self.again, self.talk_id, self.saved, *self.talks, *self.views]
 
 
 def build(services: Services, shared: Shared, t: Translate) -> None:
     """Lay out the tab, then wire it: one line per control."""
-    page = Page(services, t)
+    page = open_page(services, t)
     page_head(t("play.title"), t("play.about"))
-    models, columns, views = _columns(t)
-    with gr.Column(elem_classes="card asking"):
-        box = gr.MultimodalTextbox(
-            show_label=False, label=t("play.prompt"), placeholder=t("play.placeholder"), sources=["upload"],
-            file_types=["image"], file_count="multiple", submit_btn=True, lines=1, max_lines=8, elem_id="prompt",
-        )  # fmt: skip
-        with gr.Row(elem_classes="actions"):
-            stop = gr.Button(t("play.stop"), variant="stop", size="sm", visible=False, elem_id="stop-answers")
-            clear = gr.Button(t("play.clear"), size="sm", elem_id="clear-answers")
-            gr.Markdown(t("play.same"), elem_classes="hint same")
-        with gr.Accordion(t("play.sampling"), open=False, elem_id="sampling"), gr.Row(elem_classes="knobs"):
-            sampling = _sampling_knobs(t)
-        card_head(t("play.examples"))
-        dataset = gr.Dropdown([], label=t("play.examples.of"), elem_id="example-dataset")
-        strip = picture_strip(t)
-    talks = [gr.State(Talk()) for _ in range(COLUMNS)]
+    with gr.Column(elem_classes="card mode"):
+        switch = gr.Checkbox(False, label=t("blind.switch"), info=t("blind.switch.help"), elem_id="blind-switch")
+    with gr.Column(elem_classes="stack") as above:
+        asking = _asking(t)
+    blind = blind_panel(t)
+    knobs = _manner_knobs(t)
+    with gr.Column(elem_classes="stack") as below:
+        talking = _examples(t, *asking)
+    modes = [switch, above, below, blind.box]
 
-    asked = act(box.submit, partial(ask, page), [box, *models, *talks], [box, stop, *talks, *views], t=t)
+    running = _wire_asking(page, talking, knobs)
+    _wire_columns(page, talking, shared, modes, running)
+    refresh(switch.input, _switched, switch, modes)
+    refresh(switch.input, partial(blind.load, page), blind.choices, blind.choices)
+    shown = [talking.talk_id, talking.box, talking.stop, talking.again, talking.saved, *modes, *talking.models,
+             *talking.talks, *talking.views, *talking.columns, *knobs]  # fmt: skip
+    linked = act(partial(shared.link.talk, cancels=running), partial(open_talk, page), shared.link, shown, t=t)
+    act(partial(talking.kept.open, cancels=running), partial(open_talk, page), talking.kept, shown, t=t)
+    act(talking.kept.remove, partial(delete_talk, page), [talking.kept, talking.talk_id],
+        [talking.kept, talking.talk_id, talking.saved], t=t)  # fmt: skip
+    for event in (linked, *blind.wire(page, knobs, shared.link, modes)):
+        refresh(event.success, partial(opened, "playground"), None, shared.tabs)
+
+
+def _wire_asking(page: Page, talking: Talking, knobs: list[Any]) -> list[Any]:
+    """Ask, answer again, stop, begin anew. Returns the events that stream answers, for others to cancel."""
+    t, both = page.t, [*talking.models, *talking.talks, *knobs]
+    begun = [talking.box, talking.stop, talking.again, talking.talk_id, talking.manner, *talking.talks, *talking.views]
+    asked = act(talking.box.submit, partial(ask, page), [talking.talk_id, talking.box, *both], begun, t=t)
+    redone = act(talking.again.click, partial(ask_again, page), [talking.talk_id, *both], [knobs[1], *begun], t=t)
     running = [
-        stream(asked.success, partial(answer, page), [talk, model, *sampling], [talk, view], t=t)
-        for talk, model, view in zip(talks, models, views, strict=True)
+        stream(event.success, partial(answer, page), [talk, model, talking.manner], [talk, view], t=t)
+        for event in (asked, redone)
+        for talk, model, view in zip(talking.talks, talking.models, talking.views, strict=True)
     ]
+    ends = [talking.talk_id, talking.manner, *talking.views, *talking.models, *talking.talks]
+    rests = [talking.box, talking.stop, talking.again, talking.saved, talking.kept]
     for event in running:
-        refresh(event.then, rest_if_done, views, [box, stop])
-    refresh(partial(stop.click, cancels=running), partial(stop_all, page), views, [box, stop, *views])
-    refresh(partial(clear.click, cancels=running), clear_all, None, [box, stop, *talks, *views])
-    for model, column in zip(models, columns, strict=True):
-        refresh(partial(model.change, cancels=running), clear_all, None, [box, stop, *talks, *views])
-        refresh(model.change, show_column, model, column)
-    refresh(views[0].shown, partial(load, page), [*models, dataset], [*models, dataset])
-    refresh(dataset.change, partial(show_strip, page), dataset, strip)
-    act(strip.input, partial(add_example, page), [box, strip], box, t=t)
-    taken = refresh(shared.checkpoint.change, partial(choose, page), shared.checkpoint, models)
+        refresh(event.then, partial(finish, page), ends, rests)
+    stopped = refresh(
+        partial(talking.stop.click, cancels=running), partial(stop_all, page), talking.views, talking.views
+    )
+    refresh(stopped.then, partial(finish, page), ends, rests)
+    refresh(partial(talking.clear.click, cancels=running), clear_all, None, talking.cleared)
+    for model, column, talk in zip(talking.models, talking.columns, talking.talks, strict=True):
+        refresh(partial(model.input, cancels=running), clear_all, None, talking.cleared)
+        refresh(model.change, show_column, [model, talk], column)
+    return running
+
+
+def _wire_columns(page: Page, talking: Talking, shared: Shared, modes: list[Any], running: list[Any]) -> None:
+    """What there is to choose from, and what another tab chose."""
+    choices = [*talking.models, talking.dataset]
+    refresh(talking.views[0].shown, partial(load, page), [talking.talk_id, *choices], [*choices, talking.kept])
+    refresh(talking.dataset.change, partial(show_strip, page), talking.dataset, talking.strip)
+    act(talking.strip.input, partial(add_example, page), [talking.box, talking.strip], talking.box, t=page.t)
+    chosen = [*talking.models, *talking.cleared, *modes]
+    taken = refresh(
+        partial(shared.checkpoint.change, cancels=running), partial(choose, page), shared.checkpoint, chosen
+    )
     refresh(taken.then, partial(opened, "playground"), None, shared.tabs)
 
 
-def _columns(t: Translate) -> tuple[list[gr.Dropdown], list[gr.Column], list[gr.HTML]]:
-    """The models, then a column for each one's answers; the third shows once a third model is chosen."""
+def _asking(t: Translate) -> tuple[list[Any], list[Any], list[Any], tuple[Any, ...]]:
+    """The models, a column for each one's answers, the question: the third column shows once a third is chosen."""
     with gr.Column(elem_classes="card"), gr.Row(elem_classes="knobs"):
         models = [
             gr.Dropdown([], label=t("play.model", number=number), elem_id=f"model-{number}", min_width=200)
@@ -92,50 +131,95 @@ def _columns(t: Translate) -> tuple[list[gr.Dropdown], list[gr.Column], list[gr.
             with gr.Column(elem_classes="card", min_width=280, visible=number < COLUMNS) as column:
                 views.append(answers(t, number))
             columns.append(column)
-    return models, columns, views
+    with gr.Column(elem_classes="card asking"):
+        box = gr.MultimodalTextbox(
+            show_label=False, label=t("play.prompt"), placeholder=t("play.placeholder"), sources=["upload"],
+            file_types=["image"], file_count="multiple", submit_btn=True, lines=1, max_lines=8, elem_id="prompt",
+        )  # fmt: skip
+        with gr.Row(elem_classes="actions"):
+            stop = gr.Button(t("play.stop"), variant="stop", size="sm", visible=False, elem_id="stop-answers")
+            again = gr.Button(t("play.again"), size="sm", visible=False, elem_id="answer-again")
+            clear = gr.Button(t("play.clear"), size="sm", elem_id="clear-answers")
+            gr.Markdown(t("play.same"), elem_classes="hint same")
+        saved = talk_link(t)
+    return models, columns, views, (box, stop, again, clear, saved)
 
 
-def _sampling_knobs(t: Translate) -> list[Any]:
-    return [
-        gr.Number(0, label=t("play.seed"), info=t("play.seed.help"), precision=0, minimum=0, maximum=2**31 - 1,
-                  min_width=180, elem_id="seed"),
-        gr.Slider(1, MOST_TOKENS, 256, step=1, label=t("play.tokens"), info=t("play.tokens.help"), min_width=180,
-                  elem_id="max-tokens"),
-        gr.Slider(0, 2, 0, step=0.05, label=t("play.temperature"), info=t("play.temperature.help"), min_width=180,
-                  elem_id="temperature"),
-    ]  # fmt: skip
+def _examples(t: Translate, models: list[Any], columns: list[Any], views: list[Any], asked: Any) -> Talking:
+    """Pictures to ask about, and the conversations that were kept."""
+    with gr.Column(elem_classes="card"):
+        card_head(t("play.examples"))
+        dataset = gr.Dropdown([], label=t("play.examples.of"), elem_id="example-dataset")
+        strip = picture_strip(t)
+    with gr.Column(elem_classes="card"):
+        card_head(t("play.kept"))
+        kept = kept_list(t, "play", elem_id="kept-talks")
+    box, stop, again, clear, saved = asked
+    talks = [gr.State(Talk()) for _ in range(COLUMNS)]
+    return Talking(models, columns, views, box, stop, again, clear, saved, kept, dataset, strip, gr.State(""),
+                   gr.State(Manner()), talks)  # fmt: skip
 
 
-def load(page: Page, *shown: str | None) -> list[Any]:
+def _manner_knobs(t: Translate) -> list[Any]:
+    """What every model is told first, and how words are chosen; in the order of `KNOBS`."""
+    with gr.Column(elem_classes="card manner"):
+        with gr.Accordion(t("play.system"), open=False, elem_id="system-fold"):
+            system = gr.Textbox(label=t("play.system.label"), info=t("play.system.help"), lines=2, max_lines=10,
+                                placeholder=t("play.system.none"), elem_id="system-prompt")  # fmt: skip
+        with gr.Accordion(t("play.sampling"), open=False, elem_id="sampling"), gr.Row(elem_classes="knobs"):
+            return [
+                system,
+                gr.Number(0, label=t("play.seed"), info=t("play.seed.help"), precision=0, minimum=0,
+                          maximum=MOST_SEED, min_width=280, elem_id="seed"),
+                _slider("tokens", (1, MOST_TOKENS, 256, 1), "max-tokens", t),
+                _slider("temperature", (0, 2, 0, 0.05), "temperature", t),
+                _slider("top_p", (0.05, 1, 1, 0.05), "top-p", t),
+                _slider("penalty", (0.5, 2, 1, 0.05), "repetition-penalty", t),
+            ]  # fmt: skip
+
+
+def _slider(key: str, range_of: tuple[float, float, float, float], name: str, t: Translate) -> gr.Slider:
+    """One knob: least, most, usual value and step."""
+    least, most, usual, step = range_of
+    return gr.Slider(least, most, usual, step=step, label=t(f"play.{key}"), info=t(f"play.{key}.help"), min_width=280,
+                     elem_id=name)  # fmt: skip
+
+
+def load(page: Page, talk_id: str, *shown: str | None) -> list[Any]:
     """Offer what is there now; at first the newest run beside the first model."""
     offered = present_choices(page.services, page.t)
     references = [reference for _, reference in offered]
     models, dataset = shown[:COLUMNS], shown[COLUMNS]
-    if not any(models):
+    if not any(models) and not talk_id:
         models = (*references[:2], *[""] * COLUMNS)
     names = [manifest.name for manifest in page.services.datasets.manifests()]
     return [
-        *(_models(page, offered, model) for model in models[:COLUMNS]),
+        *(model_dropdown(page, offered, model) for model in models[:COLUMNS]),
         gr.Dropdown(choices=names, value=dataset if dataset in names else next(iter(names), None)),
+        list_view(page),
     ]
 
 
 def choose(page: Page, wish: Wish | None) -> list[Any]:
-    """Put what another tab chose beside the model that it was trained from."""
+    """Put what another tab chose beside the model that it was trained from, and begin a new conversation."""
+    changed = [
+        *clear_all(),
+        *show_mode(is_blind=False),
+    ]  # values throughout: Gradio draws what it skipped without words
     if not wish:
-        return [gr.skip()] * COLUMNS
+        return [gr.skip()] * (COLUMNS + len(changed))
     reference, offered = wish[0], present_choices(page.services, page.t)
     run_id = reference.partition("/")[0]
     try:
         base = page.services.runs.get(run_id).spec.model.base
     except NotFoundError:
         base = ""
-    return [_models(page, offered, model) for model in (base, reference, "")]
+    return [*(model_dropdown(page, offered, model) for model in (base, reference, "")), *changed]
 
 
-def show_column(model: str | None) -> Any:
-    """Show the column of a model that is chosen; a page needs at least its own."""
-    return gr.Column(visible=bool(model))
+def show_column(model: str | None, talk: Talk) -> Any:
+    """Show the column of a model that is chosen, or that said something before it was gone."""
+    return gr.Column(visible=bool(model) or bool(talk.turns))
 
 
 def show_strip(page: Page, dataset: str | None) -> Value:
@@ -158,98 +242,5 @@ def add_example(page: Page, box: Value, strip: Value | None) -> Value:
     return {"text": box["text"], "files": [*box["files"], str(asked_folder(workspace) / name)]}
 
 
-def ask(page: Page, box: Value, *rest: Any) -> list[Any]:
-    """Add the question to the conversation of every chosen model. Raises StudioError where it cannot be asked."""
-    models, talks = rest[:COLUMNS], rest[COLUMNS:]
-    text = box["text"].strip()
-    if not any(models):
-        raise NotFoundError(page.t("play.no_model"), hint=page.t("play.no_model.hint"))
-    if not text and not box["files"]:
-        raise DatasetError(page.t("play.no_question"), hint=page.t("play.no_question.hint"))
-    _refuse_marks(page, text)
-    pictures = take_pictures(page.services.workspace, [Path(file) for file in box["files"]])
-    asked = [talk.asked(text, pictures) if model else talk for talk, model in zip(talks, models, strict=True)]
-    views = [
-        talk.view(page.t("play.waiting"), is_busy=True) if model else talk.view()
-        for talk, model in zip(asked, models, strict=True)
-    ]
-    return [gr.MultimodalTextbox(value=None, interactive=False), gr.Button(visible=True), *asked, *views]
-
-
-def answer(
-    page: Page, talk: Talk, model: str | None, seed: int, most_tokens: int, temperature: float
-) -> Iterator[tuple[Any, Any]]:
-    """Stream one model's answer into its column. What goes wrong is said there; the other columns go on."""
-    if not model:
-        yield gr.skip(), gr.skip()
-        return
-    text, status = "", ""
-    try:
-        question = _question(page, talk, model, (seed, most_tokens, temperature))
-        told = 0.0
-        with closing(page.services.chats.ask(question)) as pieces:  # type: ignore[type-var]
-            for piece in pieces:
-                text += piece.text
-                if piece.is_last or time.monotonic() - told >= UPDATE_S:
-                    told = time.monotonic()
-                    status = _status(page, piece.tokens, piece.seconds, piece.reason)
-                    so_far = talk.answered(text)
-                    yield so_far, so_far.view(status, is_busy=not piece.is_last)
-    except StudioError as error:
-        so_far = talk.answered(text)
-        yield so_far, so_far.view(status, failure=(error.message, error.hint))
-
-
-def _refuse_marks(page: Page, text: str) -> None:
-    """What the studio or the model would read as something else than text stays out of the conversations."""
-    if PLACEHOLDER in text:
-        raise DatasetError(page.t("play.no_placeholder"), hint=page.t("play.no_placeholder.hint"))
-    token = CONTROL_TOKENS.search(text)
-    if token:
-        raise DatasetError(page.t("play.no_control", token=token[0]), hint=page.t("play.no_control.hint"))
-
-
-def rest_if_done(*views: Value) -> list[Any]:
-    """Let the next question be asked once no column is busy."""
-    if any((view or {}).get("busy") for view in views):
-        return [gr.skip(), gr.skip()]
-    return _rested()
-
-
-def stop_all(page: Page, *views: Value) -> list[Any]:
-    """What is left after the answers were cut off: they stay as far as they came."""
-    stopped = [
-        {**view, "busy": False, "status": page.t("play.stopped")} if (view or {}).get("busy") else gr.skip()
-        for view in views
-    ]
-    return [*_rested(), *stopped]
-
-
-def clear_all() -> list[Any]:
-    """Start new conversations."""
-    return [*_rested(), *[Talk() for _ in range(COLUMNS)], *[Talk().view() for _ in range(COLUMNS)]]
-
-
-def _rested() -> list[Any]:
-    return [gr.MultimodalTextbox(interactive=True), gr.Button(visible=False)]
-
-
-def _models(page: Page, offered: list[tuple[str, str]], wanted: str | None) -> Any:
-    known = wanted if wanted in {reference for _, reference in offered} else ""
-    return gr.Dropdown(choices=[(page.t("play.none"), ""), *offered], value=known)
-
-
-def _question(page: Page, talk: Talk, model: str, sampling: tuple[int, int, float]) -> Question:
-    seed, most_tokens, temperature = sampling
-    if model not in {choice.reference for choice in page.services.chats.choices()}:
-        raise NotFoundError(page.t("play.gone", model=model), hint=page.t("play.gone.hint"))
-    if not (0 <= seed < 2**31 and 1 <= most_tokens <= MOST_TOKENS and 0 <= temperature <= 2):
-        raise SpecError(page.t("play.bad_sampling"), hint=page.t("play.bad_sampling.hint", most=MOST_TOKENS))
-    images = tuple(asked_folder(page.services.workspace) / name for name in talk.pictures)
-    return Question(model, talk.turns, images, seed=int(seed), max_new_tokens=int(most_tokens), temperature=temperature)
-
-
-def _status(page: Page, tokens: int, seconds: float, reason: str) -> str:
-    speed = f"{(tokens - 1) / seconds:.1f}" if tokens > 1 and seconds > 0 else "–"
-    said = page.t("play.status", tokens=tokens, speed=speed)
-    return f"{said} · {page.t(f'play.reason.{reason}')}" if reason else said
+def _switched(is_blind: bool) -> list[Any]:
+    return show_mode(is_blind=is_blind)

@@ -1,43 +1,34 @@
 """The Playground on the real page, with the real demo model in a real inference program."""
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from browser_lab import Served, Watched, open_tab
+from browser_lab import Served, Watched, open_tab, write_run
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 from backend.ids import RunId
-from backend.recipes.library import load_recipe
 from backend.settings import DEMO_MODEL
 
 pytestmark = [pytest.mark.browser, pytest.mark.torch]
 
 LOAD_MS = 90_000  # a program starts and loads torch
-BROKEN = "20260101-000000-broken"
+BROKEN, TWIN = "20260101-000000-broken", "20251231-000000-twin"  # the older one, so that pages offer the other first
 
 
 @pytest.fixture(scope="module", autouse=True)
-def broken_run(served: Served) -> None:
-    """A run whose final model says it is whole, and whose weights are no weights."""
-    folder = served.workspace.output / BROKEN / "final_model"
-    folder.mkdir(parents=True)
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "processor_config.json"):
-        (folder / name).write_bytes((DEMO_MODEL / name).read_bytes())
-    (folder / "model.safetensors").write_bytes(b"no weights")
-    record = {"kind": "model", "base": "demo", "strategy": "full", "step": 1, "min_pixels": 3136, "max_pixels": 12544,
-              "sizes": {"model.safetensors": 10}}  # fmt: skip
-    (folder / "complete.json").write_text(json.dumps(record))
-    spec = load_recipe("full_finetune").spec.with_values({"data.datasets": [{"name": "shapes"}], "name": "broken"})
-    (folder.parent / "spec.json").write_text(spec.model_dump_json())
+def trained_runs(served: Served) -> None:
+    """A run whose final model is the demo model again, and one whose weights are no weights."""
+    write_run(served.workspace, TWIN, (DEMO_MODEL / "model.safetensors").read_bytes())
+    write_run(served.workspace, BROKEN, b"no weights")
 
 
-def choose_model(page: Page, number: int, label: str) -> None:
-    page.locator(f"#model-{number} input").click()
-    page.locator(f"#model-{number}").get_by_role("option", name=label).click()
+def choose(page: Page, dropdown: str, label: str) -> None:
+    page.locator(f"{dropdown} input").click()
+    page.locator(dropdown).get_by_role("option", name=label).click()
 
 
 def ask(page: Page, question: str) -> None:
@@ -52,10 +43,12 @@ def playground(page: Page) -> Page:
     return page
 
 
-def test_two_models_answer_side_by_side_and_a_broken_one_says_why_in_its_own_column(playground: Page):
+def test_two_models_answer_side_by_side_and_a_broken_one_says_why_in_its_own_column(
+    playground: Page, open_page: Callable[..., Watched]
+):
     page = playground
-    choose_model(page, 2, "broken")
-    choose_model(page, 3, "Demo (shapes)")
+    choose(page, "#model-2", "broken")
+    choose(page, "#model-3", "Demo (shapes)")
     page.locator("#picture-strip button").first.click()
     expect(page.locator("#prompt img")).to_have_count(1)
 
@@ -74,9 +67,25 @@ def test_two_models_answer_side_by_side_and_a_broken_one_says_why_in_its_own_col
     expect(page.locator("#answers-1 .bubble.user")).to_have_count(2)
     expect(page.locator("#answers-1 .bubble.assistant")).to_have_count(2, timeout=LOAD_MS)
     expect(page.locator("#prompt textarea")).to_be_enabled(timeout=LOAD_MS)
+    page.get_by_role("button", name="Answer again").click()
+    expect(page.locator("#answers-1 .status.busy")).to_have_count(0, timeout=LOAD_MS)
+    expect(page.locator("#answers-1 .bubble.assistant")).to_have_count(2, timeout=LOAD_MS)
+
+    expect(page.locator("#talk-link")).to_contain_text("Saved")
+    link = urlsplit(page.url).query
+    assert re.fullmatch(r"talk=[0-9a-f]{24}", link)
+    again = open_page(f"/zh/?{link}").page
+    expect(again.locator("#answers-1 .bubble.assistant p").first).to_have_text(answers[0])
+    expect(again.locator("#answers-1 .bubble.user")).to_have_count(2)
+    expect(again.locator("#answers-1 .bubble.user img")).to_have_count(1)
+    expect(again.locator("#model-3 input")).to_have_value("Demo (shapes)")
+    again.locator("#kept-talks [data-delete]").first.click()
+    again.locator("#kept-talks .sure").click()
+    expect(again.locator("#kept-talks [data-delete]")).to_have_count(0)
 
     page.get_by_role("button", name="Start a new conversation").click()
     expect(page.locator("#answers-1")).to_contain_text("Nothing asked yet")
+    assert not urlsplit(page.url).query
 
 
 def test_an_own_picture_can_be_added_and_one_that_is_none_is_refused_in_words(playground: Page, tmp_path: Path):
@@ -132,3 +141,40 @@ def test_what_runs_choose_opens_beside_the_model_it_was_trained_from(open_page: 
 
     expect(page.locator("#model-2 input")).to_have_value(re.compile("broken"))
     expect(page.locator("#model-1 input")).to_have_value("Demo (shapes)")
+
+
+def test_a_blind_vote_goes_by_keyboard_and_shows_no_name_before_its_end(
+    playground: Page, open_page: Callable[..., Watched]
+):
+    page = playground
+    page.get_by_label("Blind vote").check()
+    choose(page, "#blind-model-1", "Demo (shapes)")
+    choose(page, "#blind-model-2", "twin")
+    choose(page, "#blind-dataset", "shapes")
+    page.get_by_role("button", name="Start the blind vote").click()
+    sides, tally = page.locator("#blind-vote .side"), page.locator("#blind-vote .tally")
+
+    expect(sides).to_have_count(2, timeout=LOAD_MS)
+    expect(page.locator("#blind-vote .question img")).to_have_count(1)
+    assert not re.search("Demo|twin", page.locator("#nav").evaluate("nav => nav.outerHTML"))
+    page.get_by_role("button", name="System prompt").click()
+    page.locator("#system-prompt textarea").focus()
+    page.keyboard.press("ArrowLeft")
+    page.locator("#blind-vote h2").focus()
+    expect(tally).to_have_text("No vote yet.")
+    page.keyboard.press("ArrowLeft")
+    expect(tally).to_contain_text("Votes so far: 1. Nobody is ahead")
+    expect(page.locator("#blind-vote h2")).to_contain_text("Question 2 of")
+    expect(sides).to_have_count(2, timeout=LOAD_MS)
+    page.keyboard.press("0")
+    expect(tally).to_contain_text("Votes so far: 2.")
+    assert not re.search("Demo|twin", page.locator("#nav").evaluate("nav => nav.outerHTML"))
+
+    page.get_by_role("button", name="Show the names").click()
+    expect(page.locator("#blind-vote .verdict")).to_contain_text("Nobody is preferred beyond chance")
+    expect(page.locator("#blind-vote dl")).to_contain_text("twin")
+    expect(page.locator("#kept-votes li")).to_have_count(1)
+
+    again = open_page(f"/?{urlsplit(page.url).query}").page
+    expect(again.locator("#blind-vote dl")).to_contain_text("twin")
+    expect(again.locator("#blind-vote .voting")).to_be_hidden()

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -53,6 +54,26 @@ def test_the_same_seed_gives_the_same_answer(pool, picture):
 
     assert texts[0] == texts[1]
     assert len(set(texts)) > 1
+
+
+def test_the_system_prompt_stands_first_and_once():
+    turns = (Message(role="system", content="of the row"), Message(role="user", content="Well?"))
+    asked = Question("demo", turns, ())
+
+    assert asked.turns == turns
+    assert replace(asked, system="Be brief.").turns == (Message(role="system", content="Be brief."), turns[1])
+
+
+def test_what_is_said_of_sampling_reaches_the_model(pool, picture):
+    def said(**changes):
+        return "".join(piece.text for piece in pool.ask(question(picture, max_new_tokens=12, **changes)))
+
+    likeliest = said()
+
+    assert said(temperature=2.0, top_p=0.001, seed=3) == likeliest  # only one token is left to choose from
+    assert said(repetition_penalty=2.0) != likeliest
+    with pytest.raises(CheckpointError, match="control token"):
+        said(system="<|im_end|>")
 
 
 def test_two_answers_stream_at_the_same_time(pool, picture):

@@ -188,7 +188,7 @@ def test_the_tuned_model_answers_rightly_beside_an_exported_one(trained, exporte
     _, target = exported
 
     told = road.told("chat", trained["run_id"], "--image", str(drawn / row["image"]), "--prompt", question,
-                     "--compare", str(target))  # fmt: skip
+                     "--compare", str(target), "--top-p", "0.5", "--repetition-penalty", "1")  # fmt: skip
 
     said = {answer["checkpoint"]: answer["answer"].strip() for answer in told["answers"]}
     assert said[trained["run_id"]] == right

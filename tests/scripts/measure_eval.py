@@ -57,8 +57,8 @@ def main() -> None:
         "| | seconds | answers a second | |\n|---|---|---|---|\n"
         f"| `studio eval` | {studio.seconds:.1f} | {count / studio.seconds:.1f} | {ratio:.1f} times as fast |\n"
         f"| plain `generate`, one row at a time | {plain.seconds:.1f} | {count / plain.seconds:.1f} | |\n\n"
-        f"{count:,} rows of `{DATASET}` asked of the demo model, greedily, up to {LONGEST} tokens; {same:,} of {count:,} "
-        "answers are the same to the letter; without the loading of the model. "
+        f"{count:,} rows of `{DATASET}` asked of the demo model, greedily, up to {LONGEST} tokens; {same:,} "
+        f"of {count:,} answers are the same to the letter; without the loading of the model. "
         f"`python -m tests.scripts.measure_eval --write` on {machine()}."
     )
     print(text)

@@ -144,8 +144,11 @@ def test_a_knob_of_another_kind_of_learning_cannot_change_the_run():
 def test_what_each_kind_of_run_reads():
     read = {kind: {path for path in KNOBS if is_used(path, PAID.table, kind)} for kind in get_args(RunKind)}
 
-    assert not [path for path in read["sft"] if path.startswith("grpo.")]
-    assert set(KNOBS) - read["grpo"] == {"batching.max_tokens", "grpo.check_rows"}
+    of_evaluations = {path for path in KNOBS if path.startswith("comparison.")}
+    assert not [path for path in read["sft"] if path.startswith("grpo.") or path in of_evaluations]
+    assert set(KNOBS) - read["grpo"] == {"batching.max_tokens", "grpo.check_rows"} | of_evaluations
+    assert of_evaluations < read["evaluation"]
+    assert not [path for path in read["evaluation"] if path.startswith(("optimiser.", "strategy.", "evaluation."))]
     assert {"grpo.check_rows", "grpo.rewards", "model.base"} <= read["reward_check"]
     assert not [path for path in read["reward_check"] if path.startswith(("optimiser.", "strategy.", "saving."))]
 

@@ -185,7 +185,7 @@ def test_w6_every_route_is_open_by_choice_or_closed(assembled: dict[str, list[st
 
     assert opened == GRADIO_NEEDED | {f"/zh{path}" for path in GRADIO_NEEDED} | {
         "/healthz", "/zh", "/api/curves", "/api/runs", "/api/runs/x/log", "/api/runs/x/answers", "/api/runs/x/rollouts",
-            "/api/runs/x/check",
+            "/api/runs/x/check", "/api/runs/x/evaluation", "/api/runs/x/wall",
             "/api/watch",
             "/api/datasets/x/rows",
         "/api/datasets/x/problems.csv", "/media/asked/x", "/media/dataset/x/x", "/ui-vendor/bokeh.min.js",

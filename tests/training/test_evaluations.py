@@ -16,11 +16,14 @@ from backend.runs.answers import read_answers
 from backend.runs.events import EventWriter, read_all
 from backend.runs.folder import RunFolder
 from backend.runs.records import StopRecord
+from backend.spec.reading import KNOBS
 from tests.training.training_lab import Lab
 
 pytestmark = pytest.mark.torch
 
-TONE = "def reward(completions: list[str], **columns):\n    return [None if not t else float('e' in t) for t in completions]\n"
+TONE = """def reward(completions: list[str], **columns):
+    return [float("e" in text) if text else None for text in completions]
+"""
 CHANGES = {"comparison.max_new_tokens": 8, "comparison.batch_size": 3, "devices.threads": 1}
 
 
@@ -29,8 +32,8 @@ def trained(lab: Lab) -> str:
     """A run that taught an adapter, with the vision tower, what colour a plain picture has."""
     spec = lab.spec(
         {
-            "strategy.name": "lora_llm_full_vit", "data.datasets": [{"name": "mixed"}], "optimiser.max_steps": 40,
-            "optimiser.language_rate": 2e-2, "evaluation.rows": 3, "evaluation.own_metrics": ["tone"],
+            "strategy.name": "lora_llm_full_vit", "model.base": "demo", "optimiser.max_steps": 60,
+            "optimiser.language_rate": 5e-3, "evaluation.rows": 3, "evaluation.own_metrics": ["tone"],
         }
     )  # fmt: skip
     RewardStore(lab.workspace).save("tone", TONE)
@@ -58,7 +61,7 @@ def evaluated(lab: Lab, name: str, checkpoints: list[str], check: str = "quality
 @pytest.fixture(scope="module")
 def compared(lab: Lab, trained: str) -> RunFolder:
     return evaluated(
-        lab, "compared", [trained, str(lab.base)], comparison__split="all",
+        lab, "compared", [trained, "demo"], comparison__split="all",
         comparison__metrics=["exact_match", "similarity", "bleu", "tone"],
     )  # fmt: skip
 
@@ -102,7 +105,9 @@ def test_an_own_metric_is_measured_in_an_evaluation_and_during_training(lab, tra
     training = RunFolder(lab.workspace.output / trained)
     last = evaluated_steps(training.predictions)[-1]
     given = read_predictions(training.predictions, last)
-    assert [each.scores["tone"] for each in given if each.given] == [float("e" in each.given) for each in given if each.given]
+    assert [each.scores["tone"] for each in given if each.given] == [
+        float("e" in each.given) for each in given if each.given
+    ]
     told = [event.values["tone"] for event in read_all(training.events) if "tone" in event.values]
     assert len(told) == 2, "at the start and at the end"
 
@@ -111,7 +116,9 @@ def test_batches_of_any_size_give_the_same_answers(lab, trained, compared):
     alone = evaluated(lab, "alone", [trained], comparison__split="all", comparison__batch_size=1)
     together = evaluated(lab, "together", [trained], comparison__split="all", comparison__batch_size=32)
 
-    one, many, three = ([answer.given for answer in read_answers(folder.answers, 0)] for folder in (alone, together, compared))
+    one, many, three = (
+        [answer.given for answer in read_answers(folder.answers, 0)] for folder in (alone, together, compared)
+    )
     assert one == many == three
 
 
@@ -138,7 +145,9 @@ def test_no_row_is_shown_its_own_picture_when_pictures_are_exchanged(lab, traine
     from backend.evaluation.rows import chosen_rows, questions_for
     from backend.lengths import RowMeter
 
-    spec = resolve(evaluation_spec("picture", [trained], ["mixed"], CHANGES | {"comparison.split": "all"}), lab.workspace)
+    spec = resolve(
+        evaluation_spec("picture", [trained], ["mixed"], CHANGES | {"comparison.split": "all"}), lab.workspace
+    )
     rows = chosen_rows(spec, lab.workspace)
     questions = questions_for(rows, spec, "shuffled", RowMeter(lab.base), tmp_path)
 
@@ -159,7 +168,7 @@ def test_merged_and_in_4_bits_the_checkpoint_is_asked_the_same_rows(lab, trained
 
 def test_what_was_forgotten_is_told_by_ability(lab, trained):
     prepare_probes(DatasetStore(lab.workspace))
-    report = read_report(evaluated(lab, "forgetting", [trained, str(lab.base)], "forgetting").report)
+    report = read_report(evaluated(lab, "forgetting", [trained, "demo"], "forgetting").report)
 
     assert report.rows == DatasetStore(lab.workspace).get(PROBES).statistics.heldout_rows
     assert len(report.sides[0].groups) > 4
@@ -171,7 +180,9 @@ def test_an_evaluation_that_is_stopped_keeps_what_was_answered(lab, trained):
 
     folder = RunFolder(lab.workspace.output / "evaluation-stopped")
     folder.path.mkdir()
-    spec = resolve(evaluation_spec("quality", [trained], ["mixed"], CHANGES | {"comparison.split": "all"}), lab.workspace)
+    spec = resolve(
+        evaluation_spec("quality", [trained], ["mixed"], CHANGES | {"comparison.split": "all"}), lab.workspace
+    )
     folder.spec.write_text(spec.model_dump_json())
     events = EventWriter(folder.events)
     evaluation = Evaluation(folder, events)
@@ -188,3 +199,44 @@ def test_an_evaluation_that_is_stopped_keeps_what_was_answered(lab, trained):
     assert len(read_answers(folder.answers, 0)) == 3
     assert not folder.report.exists()
     assert read_all(folder.events)[-1].values["outcome"] == "stopped"
+
+
+def of(lab: Lab, trained: str, **changes: object):
+    """An evaluation that is ready to ask, and its spec."""
+    from backend.evaluation.program import Evaluation
+
+    dotted = {path.replace("__", "."): value for path, value in changes.items()}
+    spec = resolve(evaluation_spec("quality", [trained], ["mixed"], CHANGES | dotted), lab.workspace)
+    folder = RunFolder(lab.workspace.output / f"ready-{len(list(lab.workspace.output.iterdir()))}")
+    folder.path.mkdir()
+    folder.spec.write_text(spec.model_dump_json())
+    events = EventWriter(folder.events)
+    evaluation = Evaluation(folder, events)
+    events.close()
+    return evaluation
+
+
+def test_every_knob_of_an_evaluation_changes_what_is_asked(lab, trained, compared):
+    def batches(**changes: object) -> list[list[int]]:
+        evaluation = of(lab, trained, **changes)
+        return list(evaluation._batches(evaluation._askings[0]))
+
+    def rows(**changes: object) -> list[str]:
+        return [asked.row.id for asked in of(lab, trained, **changes)._rows]
+
+    assert {len(batch) for batch in batches(comparison__batch_size=2)} == {2}
+    assert len(batches()) < len(batches(comparison__batch_size=2))
+    every, held, learned = (rows(comparison__split=split) for split in ("all", "heldout", "train"))
+    assert sorted([*held, *learned]) == sorted(every)
+    assert 0 < len(held) < len(learned)
+    assert len(rows(comparison__limit=3, comparison__split="all")) == 3
+    assert rows(comparison__limit=3, comparison__split="all") != rows(
+        comparison__limit=3, comparison__split="all", data__seed=7
+    )
+    report = read_report(compared.report)
+    assert [facts.name for facts in report.metrics] == ["exact_match", "similarity", "bleu", "tone"]
+    assert max(answer.tokens for answer in read_answers(compared.answers, 0)) <= CHANGES["comparison.max_new_tokens"]
+    assert {path for path in KNOBS if path.startswith("comparison.")} == {
+        "comparison.split", "comparison.limit", "comparison.metrics", "comparison.batch_size",
+        "comparison.max_new_tokens",
+    }  # fmt: skip

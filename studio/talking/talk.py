@@ -28,6 +28,11 @@ class Talk:
         """Add an answer; an empty one leaves the question open."""
         return replace(self, turns=(*self.turns, Message(role="assistant", content=text))) if text else self
 
+    def unanswered(self) -> "Talk":
+        """Take the last answer back, so that its question can be answered again."""
+        is_answered = self.turns and self.turns[-1].role == "assistant"
+        return replace(self, turns=self.turns[:-1]) if is_answered else self
+
     def view(self, status: str = "", *, is_busy: bool = False, failure: tuple[str, str] | None = None) -> View:
         """The conversation as its column shows it; `failure` is what went wrong and what to do."""
         pictures = [{"of": "asked", "name": name} for name in self.pictures]

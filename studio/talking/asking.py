@@ -1,0 +1,126 @@
+"""One question to every chosen model: it joins each conversation, and each answer streams into its own column."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from backend.errors import DatasetError, NotFoundError, SpecError, StudioError
+from launcher.chat import Question
+from studio.talking.manner import MOST_SEED, Manner, manner_of, refuse_marks
+from studio.talking.page import COLUMNS, Page
+from studio.talking.records import new_id
+from studio.talking.talk import Talk
+from studio.uploads.asked_pictures import asked_folder, take_pictures
+
+UPDATE_S = 0.05  # between two updates of a column
+Value = dict[str, Any]
+
+
+def ask(page: Page, talk_id: str, box: Value, *rest: Any) -> list[Any]:
+    """Add the question to the conversation of every chosen model. Raises StudioError where it cannot be asked."""
+    models, talks, knobs = rest[:COLUMNS], rest[COLUMNS : 2 * COLUMNS], rest[2 * COLUMNS :]
+    text = box["text"].strip()
+    _refuse_no_model(page, models)
+    if not text and not box["files"]:
+        raise DatasetError(page.t("play.no_question"), hint=page.t("play.no_question.hint"))
+    refuse_marks(text, page.t)
+    manner = manner_of(knobs, page.t)
+    pictures = take_pictures(page.services.workspace, [Path(file) for file in box["files"]])
+    asked = [talk.asked(text, pictures) if model else talk for talk, model in zip(talks, models, strict=True)]
+    return [gr.MultimodalTextbox(value=None, interactive=False), *_begun(page, talk_id, manner, models, asked)]
+
+
+def ask_again(page: Page, talk_id: str, *rest: Any) -> list[Any]:
+    """Take the last answers back, to be drawn anew; where chance plays a part, with the next seed.
+
+    Raises:
+        StudioError: nothing was answered yet, or a knob is out of range.
+    """
+    models, talks, knobs = rest[:COLUMNS], rest[COLUMNS : 2 * COLUMNS], rest[2 * COLUMNS :]
+    _refuse_no_model(page, models)
+    manner = manner_of(knobs, page.t)
+    asked = [talk.unanswered() if model else talk for talk, model in zip(talks, models, strict=True)]
+    if not any(talk.turns for talk in asked):
+        raise SpecError(page.t("play.nothing_again"), hint=page.t("play.empty_help"))
+    if manner.temperature > 0:
+        manner = manner.model_copy(update={"seed": (manner.seed + 1) % (MOST_SEED + 1)})
+    return [manner.seed, gr.MultimodalTextbox(interactive=False), *_begun(page, talk_id, manner, models, asked)]
+
+
+def answer(page: Page, talk: Talk, model: str | None, manner: Manner) -> Iterator[tuple[Any, Any]]:
+    """Stream one model's answer into its column. What goes wrong is said there; the other columns go on."""
+    if not model or not talk.turns or talk.turns[-1].role != "user":
+        yield gr.skip(), gr.skip()
+        return
+    text, status = "", ""
+    try:
+        question = _question(page, talk, model, manner)
+        told = 0.0
+        with closing(page.services.chats.ask(question)) as pieces:  # type: ignore[type-var]
+            for piece in pieces:
+                text += piece.text
+                if piece.is_last or time.monotonic() - told >= UPDATE_S:
+                    told = time.monotonic()
+                    status = _status(page, piece.tokens, piece.seconds, piece.reason)
+                    so_far = talk.answered(text)
+                    yield so_far, so_far.view(status, is_busy=not piece.is_last)
+    except StudioError as error:
+        so_far = talk.answered(text)
+        yield so_far, so_far.view(status, failure=(error.message, error.hint))
+
+
+def stop_all(page: Page, *views: Value) -> list[Any]:
+    """What is left after the answers were cut off: they stay as far as they came."""
+    return [
+        {**view, "busy": False, "status": page.t("play.stopped")} if (view or {}).get("busy") else gr.skip()
+        for view in views
+    ]
+
+
+def clear_all() -> list[Any]:
+    """Start new conversations: nothing is busy, nothing is kept under a link yet."""
+    return [*rested(has_answer=False), "", {}, *[Talk() for _ in range(COLUMNS)],
+            *[Talk().view() for _ in range(COLUMNS)]]  # fmt: skip
+
+
+def rested(*, has_answer: bool) -> list[Any]:
+    """The question's box and its buttons while no model answers."""
+    return [gr.MultimodalTextbox(interactive=True), gr.Button(visible=False), gr.Button(visible=has_answer)]
+
+
+def refuse_gone(page: Page, model: str) -> None:
+    """Raise NotFoundError for a model that is not on this machine, or that a browser made up."""
+    if model not in {choice.reference for choice in page.services.chats.choices()}:
+        raise NotFoundError(page.t("play.gone", model=model), hint=page.t("play.gone.hint"))
+
+
+def _begun(page: Page, talk_id: str, manner: Manner, models: tuple[Any, ...], asked: list[Talk]) -> list[Any]:
+    """What shows that answers are on their way: buttons, the conversation's id and manner, conversations, columns."""
+    if talk_id:
+        page.talks.lay_out(talk_id)  # a page may be open for longer than a day
+    views = [
+        talk.view(page.t("play.waiting"), is_busy=True) if model else talk.view()
+        for talk, model in zip(asked, models, strict=True)
+    ]
+    return [gr.Button(visible=True), gr.Button(visible=False), talk_id or new_id(), manner, *asked, *views]
+
+
+def _refuse_no_model(page: Page, models: tuple[Any, ...]) -> None:
+    if not any(models):
+        raise NotFoundError(page.t("play.no_model"), hint=page.t("play.no_model.hint"))
+
+
+def _question(page: Page, talk: Talk, model: str, manner: Manner) -> Question:
+    refuse_gone(page, model)
+    images = tuple(asked_folder(page.services.workspace) / name for name in talk.pictures)
+    return manner.question(model, talk.turns, images)
+
+
+def _status(page: Page, tokens: int, seconds: float, reason: str) -> str:
+    speed = f"{(tokens - 1) / seconds:.1f}" if tokens > 1 and seconds > 0 else "–"
+    said = page.t("play.status", tokens=tokens, speed=speed)
+    return f"{said} · {page.t(f'play.reason.{reason}')}" if reason else said

@@ -1,0 +1,57 @@
+"""How the next token is chosen: as transformers' own processors would have it, in their order."""
+
+import itertools
+
+import pytest
+
+pytestmark = pytest.mark.torch
+
+VOCABULARY = 300
+
+
+def theirs(logits, read, temperature, top_p, penalty):
+    """The scores that `generate` would sample from."""
+    from transformers.generation.logits_process import (
+        LogitsProcessorList,
+        RepetitionPenaltyLogitsProcessor,
+        TemperatureLogitsWarper,
+        TopPLogitsWarper,
+    )
+
+    steps = LogitsProcessorList([RepetitionPenaltyLogitsProcessor(penalty)])
+    if temperature > 0:
+        steps += [TemperatureLogitsWarper(temperature), TopPLogitsWarper(top_p)]
+    return steps(read[None], logits[None])[0]
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_p", "penalty"),
+    list(itertools.product((0.0, 0.7, 1.6), (0.05, 0.5, 0.95, 1.0), (0.8, 1.0, 1.3))),
+)
+def test_tokens_are_those_of_transformers(temperature: float, top_p: float, penalty: float):
+    import torch
+
+    from backend.model.answering import Sampling, choose
+
+    draw = torch.Generator().manual_seed(5)
+    ours, expected = torch.Generator().manual_seed(1), torch.Generator().manual_seed(1)
+    for _ in range(20):
+        logits = torch.randn(VOCABULARY, generator=draw) * 4
+        read = torch.randint(VOCABULARY, (40,), generator=draw)  # some of them twice
+        scores = theirs(logits, read, temperature, top_p, penalty)
+
+        token = choose(logits, Sampling(1, temperature, top_p, 0, penalty), ours, read)
+
+        sampled = torch.multinomial(scores.softmax(-1), 1, generator=expected) if temperature else scores.argmax()
+        assert token == int(sampled)
+
+
+def test_a_penalty_ends_what_would_be_said_for_ever():
+    import torch
+
+    from backend.model.answering import Sampling, choose
+
+    logits, said = torch.tensor([0.1, 2.0, 1.5]), torch.tensor([1, 1, 1])
+
+    assert choose(logits, Sampling(1, 0.0, 1.0, 0), torch.Generator(), said) == 1
+    assert choose(logits, Sampling(1, 0.0, 1.0, 0, 2.0), torch.Generator(), said) == 2

@@ -1,0 +1,212 @@
+"""Conversations that are kept: whole, with their pictures, opened again by an id that nobody guesses."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from backend.conversation import Message
+from backend.errors import NotFoundError, SpecError
+from backend.settings import Workspace
+from backend.store.rebuild import unknown_folders
+from studio.i18n import translator
+from studio.services import build_services
+from studio.serving.upkeep import KEEP_UPLOADS_S, remove_old_uploads
+from studio.talking.asking import answer, ask, ask_again
+from studio.talking.keeping import delete_talk, finish, list_view, open_talk
+from studio.talking.kept_talks import TalkStore
+from studio.talking.manner import KNOBS, Manner, manner_of
+from studio.talking.page import Page, open_page
+from studio.talking.records import TalkRecord, is_id, new_id
+from studio.talking.talk import Talk
+from studio.uploads.asked_pictures import asked_folder, asked_picture
+from tests.fakes.fake_chats import FakeChats
+
+PLAIN = Manner()
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Page:
+    workspace = Workspace(tmp_path)
+    workspace.prepare()
+    services = replace(build_services(workspace), chats=FakeChats("demo", "other"))  # type: ignore[arg-type]
+    return open_page(services, translator("en"))
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    Image.new("RGB", (56, 56), "red").save(tmp_path / "red.png")
+    return tmp_path / "red.png"
+
+
+def converse(page: Page, *, models: tuple[str, ...] = ("demo", "other", ""), files: tuple[str, ...] = (),
+             text: str = "What is it?", manner: Manner = PLAIN) -> tuple[str, list[Talk], list[object]]:  # fmt: skip
+    """One question, answered by every model and kept: the conversation's id, its sides, what the page shows at last."""
+    said = ask(page, "", {"text": text, "files": list(files)}, *models, *[Talk()] * 3, *manner.knobs)
+    talk_id, asked_in, talks = said[3], said[4], said[5:8]
+    assert asked_in == manner
+    for number, model in enumerate(models):
+        for talk, _ in answer(page, talks[number], model, manner):
+            talks[number] = talk if isinstance(talk, Talk) else talks[number]
+    return talk_id, talks, finish(page, talk_id, manner, *[{}] * 3, *models, *talks)
+
+
+def opened(page: Page, talk_id: str) -> dict[str, list[object]]:
+    shown = open_talk(page, {"id": talk_id})
+    assert len(shown) == 27
+    return {"models": [each.value for each in shown[9:12]], "talks": shown[12:15], "views": shown[15:18],
+            "knobs": shown[21:]}  # fmt: skip
+
+
+def test_a_conversation_is_kept_after_its_answers_and_opened_as_it_was(page: Page, picture: Path):
+    manner = Manner(system="Be brief.", seed=7, temperature=0.5, top_p=0.9, repetition_penalty=1.1)
+
+    talk_id, talks, shown = converse(page, files=(str(picture),), text=HOSTILE, manner=manner)
+
+    assert is_id(talk_id)
+    assert shown[3] == {"id": talk_id, "said": page.t("play.saved")}
+    assert [item["id"] for item in shown[4]["items"]] == [talk_id]
+    again = opened(page, talk_id)
+    assert again["models"] == ["demo", "other", ""]
+    assert again["talks"] == talks
+    assert again["knobs"] == ["Be brief.", 7, 256, 0.5, 0.9, 1.1]
+    assert again["views"][0]["turns"][0]["parts"][1] == {"text": HOSTILE}  # data, to be written as text
+
+
+def test_nothing_is_kept_while_a_column_is_busy_or_before_anybody_answered(page: Page):
+    talk = Talk().asked("Well?")
+
+    busy = finish(page, new_id(), Manner(), {"busy": True}, {}, {}, "demo", "", "", talk, Talk(), Talk())
+    silent = finish(page, new_id(), Manner(), {}, {}, {}, "demo", "", "", talk, Talk(), Talk())
+
+    assert busy == [gr.skip()] * 5
+    assert silent[3] == {}
+    assert page.talks.newest() == []
+
+
+def test_its_pictures_outlive_the_sweep_of_uploads_and_go_with_it(page: Page, picture: Path):
+    talk_id, talks, _ = converse(page, files=(str(picture),))
+    (name,) = talks[0].pictures
+    old = asked_folder(page.services.workspace) / name
+    os.utime(old, (0, 0))
+    remove_old_uploads(page.services.workspace, now=KEEP_UPLOADS_S + 1)
+    assert asked_picture(page.services.workspace, name) is None
+
+    opened(page, talk_id)
+
+    assert asked_picture(page.services.workspace, name) is not None
+    page.talks.delete(talk_id)
+    assert list(page.services.workspace.talks.iterdir()) == []
+    assert page.talks.find(talk_id) == "missing"
+
+
+def test_the_next_turn_is_kept_under_the_same_link(page: Page):
+    talk_id, talks, _ = converse(page)
+    manner = Manner()
+    said = ask(page, talk_id, {"text": "And now?", "files": []}, "demo", "other", "", *talks, *manner.knobs)
+
+    finish(page, said[3], manner, {}, {}, {}, "demo", "other", "", *said[5:8])
+
+    record = page.talks.find(talk_id)
+    assert isinstance(record, TalkRecord)
+    assert [turn.content for turn in record.columns[0].turns] == ["What is it?", "I am demo.", "And now?"]
+    assert len(page.talks.newest()) == 1
+
+
+def test_what_a_model_said_that_is_gone_is_still_shown(page: Page):
+    talk_id, talks, _ = converse(page)
+    page.services.chats.models.remove("other")  # type: ignore[attr-defined]
+
+    again = opened(page, talk_id)
+
+    assert again["models"] == ["demo", "", ""]
+    assert "`other`" in again["views"][1]["status"]
+    finish(page, talk_id, Manner(), {}, {}, {}, "demo", "", "", *talks)
+    record = page.talks.find(talk_id)
+    assert isinstance(record, TalkRecord)
+    assert record.columns[1].model == "other"
+
+
+@pytest.mark.parametrize("made_up", ["", "0" * 24, "../../studio", "..", "0" * 23, "A" * 24, "0" * 24 + "\n", None, 3])
+def test_an_unknown_id_opens_and_deletes_nothing(page: Page, made_up: object):
+    assert page.talks.find(made_up) == "missing"
+    page.talks.delete(made_up)
+    with pytest.raises(NotFoundError, match="no conversation"):
+        open_talk(page, {"id": made_up})
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"id": "x"}', "EXTRA", "OTHER", "PICTURE"])
+def test_a_damaged_file_says_so_and_is_left_out_of_the_list(page: Page, damage: str):
+    talk_id, _, _ = converse(page)
+    path = page.services.workspace.talks / f"{talk_id}.json"
+    whole = path.read_text()
+    damages = {
+        "EXTRA": whole.replace('"columns"', '"more": 1, "columns"'),
+        "OTHER": whole.replace(talk_id, "0" * 24),
+        "PICTURE": whole.replace('"pictures": []', '"pictures": ["../../studio.db"]'),
+    }
+    path.write_text(damages.get(damage, damage))
+
+    assert page.talks.find(talk_id) == "damaged"
+    with pytest.raises(NotFoundError, match="damaged"):
+        open_talk(page, {"id": talk_id})
+    assert list_view(page) == {"items": []}
+
+
+def test_a_deleted_conversation_that_is_open_goes_on_under_a_new_link(page: Page):
+    talk_id, _, _ = converse(page)
+
+    assert delete_talk(page, {"clicked": talk_id}, talk_id) == [{"items": []}, "", {}]
+    assert delete_talk(page, {"clicked": ["x"]}, talk_id) == [{"items": []}, gr.skip(), gr.skip()]
+
+
+def test_kept_conversations_are_no_runs(page: Page, picture: Path):
+    converse(page, files=(str(picture),))
+
+    assert unknown_folders(page.services.workspace.output, set()) == []
+
+
+def test_answering_again_takes_the_next_seed_only_where_chance_plays_a_part(page: Page):
+    talk = Talk().asked("Well?").answered("So.")
+    models = ("demo", "", "")
+
+    greedy = ask_again(page, "", *models, talk, Talk(), Talk(), *Manner(seed=4).knobs)
+    drawn = ask_again(page, "", *models, talk, Talk(), Talk(), *Manner(seed=4, temperature=1).knobs)
+
+    assert (greedy[0], drawn[0], drawn[5].seed) == (4, 5, 5)
+    assert drawn[6].turns == (Message(role="user", content="Well?"),)
+    with pytest.raises(SpecError, match="no question yet"):
+        ask_again(page, "", *models, Talk(), Talk(), Talk(), *Manner().knobs)
+
+
+def test_every_model_is_asked_in_the_same_manner(page: Page):
+    manner = Manner(system="Be brief.", seed=3, most_tokens=9, temperature=1.5, top_p=0.5, repetition_penalty=1.2)
+
+    converse(page, manner=manner)
+
+    asked = page.services.chats.asked  # type: ignore[attr-defined]
+    assert [question.checkpoint for question in asked] == ["demo", "other"]
+    for question in asked:
+        assert (question.seed, question.max_new_tokens, question.temperature) == (3, 9, 1.5)
+        assert (question.top_p, question.repetition_penalty) == (0.5, 1.2)
+        assert question.turns[0] == Message(role="system", content="Be brief.")
+
+
+@pytest.mark.parametrize(
+    ("knob", "value"),
+    [("seed", None), ("seed", -1), ("most_tokens", 0), ("most_tokens", 2049), ("temperature", 2.1), ("top_p", 0),
+     ("repetition_penalty", 0), ("temperature", "hot"), ("system", "x" * 20_001)],
+)  # fmt: skip
+def test_knobs_out_of_range_are_refused(knob: str, value: object):
+    values = Manner().model_dump() | {knob: value}
+
+    with pytest.raises(SpecError, match="out of range"):
+        manner_of(tuple(values[name] for name in KNOBS), translator("en"))
+
+
+def test_a_store_without_a_folder_lists_nothing(tmp_path: Path):
+    assert TalkStore(Workspace(tmp_path)).newest() == []
