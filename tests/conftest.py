@@ -28,6 +28,7 @@ TOGETHER = (  # the longest first, so that no worker is left alone with it at th
     "tests/browser/test_journey.py",
     "tests/browser/test_train_and_runs.py",
     "tests/browser/test_rewards_page.py",
+    "tests/browser/test_evaluate_page.py",
     "tests/browser/test_grpo_pages.py",
     "tests/browser/test_look.py",
     "tests/browser/test_data.py",
