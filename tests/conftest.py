@@ -6,9 +6,9 @@ time: none of the other worker's tests runs beside it, at the price of that work
 
 import fcntl
 import os
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from xdist.remote import Producer
@@ -28,12 +28,14 @@ TOGETHER = (  # the longest first, so that no worker is left alone with it at th
     "tests/browser/test_journey.py",
     "tests/browser/test_train_and_runs.py",
     "tests/browser/test_rewards_page.py",
+    "tests/browser/test_evaluate_page.py",
     "tests/browser/test_grpo_pages.py",
     "tests/browser/test_look.py",
     "tests/browser/test_data.py",
     "tests/browser/test_playground.py",
 )
 GATE, FLOOR = Path(__file__), Path(__file__).with_name("serving.py")  # files that are there, only to be locked
+HELD = pytest.StashKey[TextIO]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,18 +67,29 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InOrder
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Hold the floor around the whole of a test, with others or alone; its time-out begins after the wait."""
-    with holding_the_floor(alone=item.get_closest_marker("alone") is not None):
-        return (yield)
+    with FLOOR.open() as floor:
+        item.stash[HELD] = floor
+        take(floor, alone=item.get_closest_marker("alone") is not None)
+        try:
+            return (yield)
+        finally:
+            fcntl.flock(floor, fcntl.LOCK_UN)  # by name: a child that was forked meanwhile may hold a copy
 
 
-@contextmanager
-def holding_the_floor(*, alone: bool) -> Iterator[None]:
+@pytest.fixture
+def take_the_floor(request: pytest.FixtureRequest) -> Callable[[], None]:
+    """For a test of speed that may find out late that it must be alone, and mostly does not."""
+
+    def taken() -> None:
+        fcntl.flock(request.node.stash[HELD], fcntl.LOCK_UN)  # whoever waits for it at the gate goes first
+        take(request.node.stash[HELD], alone=True)
+
+    return taken
+
+
+def take(floor: TextIO, *, alone: bool) -> None:
     """Wait at the gate, so that who wants the floor alone is not overtaken for ever."""
-    with GATE.open() as gate, FLOOR.open() as floor:
+    with GATE.open() as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
         fcntl.flock(floor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         fcntl.flock(gate, fcntl.LOCK_UN)
-        try:
-            yield
-        finally:
-            fcntl.flock(floor, fcntl.LOCK_UN)  # by name: a child that was forked meanwhile may hold a copy

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backend.datasets.store import DatasetStore, ImportOptions
-from backend.demo.datasets import DEMO_DATASETS, write_rows
+from backend.demo.datasets import DEMO_DATASETS, DemoDataset, write_rows
 from backend.settings import ROOT, Workspace
 
 SERVE = (
@@ -75,3 +75,9 @@ def add_demo(workspace: Workspace, room: Path, names: tuple[str, ...]) -> None:
             small = replace(demo, rows=ROWS)
             write_rows(small, room / demo.name)
             DatasetStore(workspace).import_dataset(room / demo.name, ImportOptions(name=demo.name), None)
+
+
+def easy_codes(rows: int) -> DemoDataset:
+    """Paint codes with one shape a picture: what the shipped model was never told, learned within a hundred steps."""
+    codes = next(demo for demo in DEMO_DATASETS if demo.name == "paint-codes")
+    return replace(codes, rows=rows, most_shapes=1)

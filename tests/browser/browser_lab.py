@@ -15,8 +15,14 @@ from tests.serving import Served, add_demo, start_serving, stop_serving
 __all__ = ["CHROMIUM", "QUIET", "WIDE", "Served", "Watched", "add_demo", "open_tab", "set_knobs", "start_serving",
            "stop_serving", "watch_over", "write_run"]  # fmt: skip
 CHROMIUM = Path("/usr/bin/chromium")
+# Chromium heeds the last such list alone, so it says again what Playwright's says. The last two are pages under the
+# address bar, which nobody sees here and each window loads in a renderer of their own: as much work as our page.
+UNUSED = ("AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "HttpsUpgrades", "LensOverlay",
+          "HttpsFirstBalancedModeAutoEnable", "MediaRouter", "PaintHolding", "ThirdPartyStoragePartitioning",
+          "OptimizationHints", "NetworkTimeServiceQuerying", "AimEnabled", "PreconnectToSearch", "WebUIOmniboxPopup",
+          "WebUIOmniboxAimPopup")  # fmt: skip
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+         "--disable-component-update", "--disable-sync", f"--disable-features={','.join(UNUSED)}"]  # fmt: skip
 WIDE = {"width": 1440, "height": 900}
 
 

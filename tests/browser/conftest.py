@@ -1,4 +1,4 @@
-"""One real studio for all browser tests, and a real Chromium for each file of them."""
+"""One real studio and one real Chromium for all browser tests that a worker takes."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -38,13 +38,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     workspace = Workspace(tmp_path_factory.mktemp("served"))
     workspace.prepare()
     (workspace.data / PREPARED).touch()
-    add_demo(workspace, tmp_path_factory.mktemp("rows"), ("shapes", "paint-codes"))
+    add_demo(workspace, tmp_path_factory.mktemp("rows"), ("shapes", "paint-codes", "night-shapes"))
     served = start_serving(workspace)
     yield served
     stop_serving(served)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)

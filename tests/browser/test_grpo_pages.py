@@ -2,10 +2,9 @@
 
 import re
 import time
-from collections.abc import Iterator
 
 import pytest
-from browser_lab import Served, add_demo, open_tab, set_knobs, start_serving, stop_serving
+from browser_lab import Served, open_tab, set_knobs
 from playwright.sync_api import Page, expect
 
 from backend.conversation import Message
@@ -15,7 +14,6 @@ from backend.runs.folder import RunFolder
 from backend.runs.records import ExitRecord
 from backend.runs.rollouts import Rollout, RolloutAnswer, write_rollouts
 from backend.settings import Workspace
-from studio.serving.demo_preparation import PREPARED
 
 pytestmark = pytest.mark.browser
 
@@ -24,17 +22,10 @@ SMALL = {"optimiser-max_steps": "3", "batching-batch_size": "16", "grpo-generati
 SEEDED = "20260101-000000-seeded"
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A real studio with night pictures, and with one run of the past."""
-    workspace = Workspace(tmp_path_factory.mktemp("grpo"))
-    workspace.prepare()
-    (workspace.data / PREPARED).touch()
-    add_demo(workspace, tmp_path_factory.mktemp("rows"), ("night-shapes",))
-    seed_run(workspace)
-    served = start_serving(workspace)
-    yield served
-    stop_serving(served)
+@pytest.fixture(scope="module", autouse=True)
+def seeded(served: Served) -> None:
+    """One run of the past."""
+    seed_run(served.workspace)
 
 
 def seed_run(workspace: Workspace) -> None:

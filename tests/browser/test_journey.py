@@ -11,9 +11,10 @@ import pytest
 from browser_lab import WIDE, Served, open_tab, start_serving, stop_serving
 from playwright.sync_api import Browser, Page, expect
 
-from backend.demo.datasets import DEMO_DATASETS, write_rows
+from backend.demo.datasets import write_rows
 from backend.settings import ROOT, Workspace
 from studio.serving.demo_preparation import PREPARED
+from tests.serving import easy_codes
 
 pytestmark = [pytest.mark.browser, pytest.mark.torch]
 
@@ -36,7 +37,7 @@ def fresh(tmp_path: Path) -> Iterator[Served]:
 def upload(tmp_path: Path) -> Path:
     """A zip as somebody might make it: a json in the official layout beside a folder of pictures."""
     folder = tmp_path / "drawn"
-    write_rows(next(demo for demo in DEMO_DATASETS if demo.name == "paint-codes"), folder)
+    write_rows(easy_codes(400), folder)
     packed = tmp_path / "paint shop.zip"
     with zipfile.ZipFile(packed, "w") as archive:
         for path in sorted(folder.rglob("*")):
@@ -68,7 +69,7 @@ def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: 
     page.locator("#upload-files input[type=file]").set_input_files(upload)
     page.locator("#import").wait_for(timeout=60_000)
     page.locator("#import").click()
-    expect(page.locator("#import-report")).to_contain_text("1,200", timeout=60_000)
+    expect(page.locator("#import-report")).to_contain_text("400 rows kept", timeout=60_000)
     expect(page.locator("#dataset-rows article").first).to_be_visible(timeout=20_000)
     page.wait_for_function("document.querySelector('#dataset-rows img')?.naturalWidth > 0", timeout=60_000)
     picture_both_ways(page, "data")
@@ -94,7 +95,7 @@ def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: 
         assert json.loads(process.read_text()) == before, "the run was started anew"
         picture_both_ways(page, "runs")
         expect(page.locator(".run")).to_contain_text("finished", timeout=300_000)
-        _wait_for_points(page, 405)
+        _wait_for_points(page, 129)
         page.locator("#run-playground").click()
         _talk(page, *picture_and_question(tmp_path / "drawn"))
         picture_both_ways(page, "playground")

@@ -70,13 +70,11 @@ def start_process(workspace: Workspace, port: int, behaviour: tuple[str, ...]) -
 
 
 @contextmanager
-def a_studio(root: Path, *behaviour: str, is_new: bool = True) -> Iterator[Studio]:
-    """Serve a workspace with the demo datasets in it: all of them, drawn by the first start, or a few rows of one."""
+def a_studio(root: Path, *behaviour: str) -> Iterator[Studio]:
+    """Serve a workspace with a few rows of each demo dataset but `shapes`, which the first start draws whole."""
     workspace = Workspace(root)
     workspace.prepare()
-    if not is_new:
-        add_demo(workspace, root / "rows", ("paint-codes",))
-        (workspace.data / PREPARED).touch()
+    add_demo(workspace, root / "rows", ("paint-codes", "night-shapes", "night-codes"))
     port = free_port()
     studio = Studio(workspace, port, start_process(workspace, port, behaviour), behaviour)
     try:
@@ -106,7 +104,7 @@ def until(claim: Callable[[], object], timeout_s: float = 60.0) -> None:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """What this file's pages look at, instead of the studio that trains for real."""
-    with a_studio(tmp_path_factory.mktemp("studio"), "--steps", "400", "--pause", "0.05") as studio:
+    with a_studio(tmp_path_factory.mktemp("studio"), "--steps", "4000", "--pause", "0.05") as studio:
         yield studio
 
 
@@ -173,11 +171,11 @@ def test_the_plan_stays_in_view_while_the_form_scrolls(page: Page):
 def test_weights_show_each_datasets_share_of_the_samples(page: Page):
     open_tab(page, "train")
     page.get_by_role("checkbox", name=re.compile("^shapes")).check()
-    page.get_by_label("Weight of shapes").fill("15")
+    page.get_by_label("Weight of shapes").fill("0.5")
     page.get_by_label("Weight of shapes").press("Tab")
 
-    expect(page.locator("#plan")).to_contain_text("--dataset shapes:15")
-    expect(page.locator(".dataset", has=page.get_by_label("Weight of shapes"))).to_contain_text("75% of the samples")
+    expect(page.locator("#plan")).to_contain_text("--dataset shapes:0.5")
+    expect(page.locator(".dataset", has=page.get_by_label("Weight of shapes"))).to_contain_text("82% of the samples")
 
 
 def test_a_setting_out_of_range_is_said_beside_its_field_and_nothing_starts(browser: Browser, served: Studio):
@@ -239,33 +237,34 @@ def test_a_run_is_started_watched_live_stopped_annotated_repeated_and_deleted(pa
     expect(page.locator(".run", has_text="watched closely")).to_have_count(0)
 
 
-def test_p2_a_web_process_killed_and_started_again_shows_the_run_live(browser: Browser, tmp_path: Path):
-    with a_studio(tmp_path, "--steps", "4000", "--pause", "0.05", is_new=False) as studio:
-        with a_plain_page(browser, studio.address) as page:
-            open_tab(page, "train")
-            expect(page.locator("#plan")).to_contain_text("--dataset paint-codes")
-            page.locator("#start").click()
-            expect(page.locator(".legend")).to_contain_text("over")
-            process = next(studio.workspace.output.glob("*/process.json"))
-            trainer = json.loads(process.read_text())["pid"]
+def test_p2_a_web_process_killed_and_started_again_shows_the_run_live(browser: Browser, served: Studio):
+    with a_plain_page(browser, served.address) as page:
+        open_tab(page, "train")
+        expect(page.locator("#plan")).to_contain_text("--dataset paint-codes")
+        page.locator("#run-name input, #run-name textarea").fill("survivor")
+        page.locator("#start").click()
+        expect(page.locator(".legend")).to_contain_text(re.compile("survivor: .* over"))
+        process = next(served.workspace.output.glob("*-survivor/process.json"))
+        trainer = json.loads(process.read_text())["pid"]
 
-            studio.kill()
-            expect(page.locator("#run-list")).to_contain_text("does not answer")
-            os.kill(trainer, 0)  # still there
-            studio.restart()
+        served.kill()
+        expect(page.locator("#run-list")).to_contain_text("does not answer")
+        os.kill(trainer, 0)  # still there
+        served.restart()
 
-            expect(page.locator("#run-list")).not_to_contain_text("does not answer")
-            before = drawn_points(page)
-            until(lambda: drawn_points(page) > before)
+        expect(page.locator("#run-list")).not_to_contain_text("does not answer")
+        before = drawn_points(page)
+        until(lambda: drawn_points(page) > before)
 
-        with a_plain_page(browser, studio.address) as page:  # a visitor who comes anew sees it too, and can end it
-            open_tab(page, "runs")
-            expect(page.locator(".run")).to_contain_text("running")
-            until(lambda: drawn_points(page) > 0)
-            page.locator("#run-stop-now").click()
-            expect(page.locator(".run")).to_contain_text("stopped")
-        with pytest.raises(ProcessLookupError):
-            os.kill(trainer, signal.SIG_DFL)
+    with a_plain_page(browser, served.address) as page:  # a visitor who comes anew sees it too, and can end it
+        open_tab(page, "runs")
+        row = page.locator(".run", has_text="survivor")
+        expect(row).to_contain_text("running")
+        until(lambda: drawn_points(page) > 0)
+        page.locator("#run-stop-now").click()
+        expect(row).to_contain_text("stopped")
+    with pytest.raises(ProcessLookupError):
+        os.kill(trainer, signal.SIG_DFL)
 
 
 def test_w10_hostile_names_logs_and_notes_are_shown_as_text(page: Page, served: Studio):

@@ -5,12 +5,21 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import pytest
+from typer.testing import CliRunner, Result
 
-from backend.demo.datasets import DEMO_DATASETS, write_rows
+from backend.demo.datasets import write_rows
+from studio.cli import doors
+from studio.cli.main import app
+from tests.serving import easy_codes
+
+DOORS = (doors.workspace, doors.dataset_store, doors.reward_store, doors.run_store, doors.launcher)
 
 
 @dataclass(frozen=True)
@@ -35,20 +44,21 @@ class Road:
         }
 
     def studio(self, *words: str, timeout_s: float = 540) -> subprocess.CompletedProcess[str]:
-        """Run one command to its end."""
+        """Run one command to its end, in a process of its own as a person does."""
         argv = [sys.executable, "-m", "studio.cli", *words]
         return subprocess.run(
             argv, env=self.environment(), capture_output=True, text=True, timeout=timeout_s, check=False
         )
 
-    def start(self, *words: str) -> "subprocess.Popen[bytes]":
-        """Start one command and go on."""
-        return subprocess.Popen([sys.executable, "-m", "studio.cli", *words], env=self.environment())
+    def command(self, *words: str) -> Result:
+        """The same in this process, which need not start first; programs that it starts are started as ever."""
+        with mock.patch.dict(os.environ, self.environment(), clear=True), opened_anew():
+            return CliRunner().invoke(app, words)
 
     def told(self, *words: str) -> object:
-        """Run one command that must succeed, and read what `--json` prints."""
-        done = self.studio(*words, "--json")
-        assert done.returncode == 0, done.stderr
+        """Give one command that must succeed, and read what `--json` prints."""
+        done = self.command(*words, "--json")
+        assert done.exit_code == 0, (done.stderr, done.exception)
         return json.loads(done.stdout)
 
     def wait_for_state(self, run_id: str, states: set[str], timeout_s: float = 300) -> dict:
@@ -62,12 +72,25 @@ class Road:
         raise AssertionError(f"{run_id} is {seen['state']}, not one of {states}")
 
 
+@contextmanager
+def opened_anew() -> Iterator[None]:
+    """Open the stores as a new process would, and close them as its end would."""
+    for door in DOORS:
+        door.cache_clear()
+    try:
+        yield
+    finally:
+        if doors.run_store.cache_info().currsize:
+            doors.run_store().close()
+        for door in DOORS:
+            door.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory) -> Path:
-    """A folder with data.json and images, as somebody might have it: paint codes of shapes."""
+    """A folder with data.json and images, as somebody might have it: paint codes of single shapes, soon learned."""
     folder = tmp_path_factory.mktemp("upload") / "codes"
-    demo = next(demo for demo in DEMO_DATASETS if demo.name == "paint-codes")
-    write_rows(demo, folder)
+    write_rows(easy_codes(320), folder)
     return folder
 
 
@@ -76,5 +99,5 @@ def road(tmp_path_factory, drawn) -> Road:
     """A workspace with one imported dataset."""
     road = Road(tmp_path_factory.mktemp("workspace"))
     imported = road.told("dataset", "import", str(drawn), "--name", "codes", "--heldout-share", "0.2")
-    assert imported["statistics"]["rows"] == 1200
+    assert imported["statistics"]["rows"] == 320
     return road

@@ -6,6 +6,8 @@ import pytest
 
 from backend.runs.folder import RunFolder
 from backend.runs.rollouts import read_rollouts, rollout_steps
+from backend.settings import Workspace
+from tests.scripts import measure_grpo
 
 pytestmark = pytest.mark.torch
 
@@ -28,14 +30,14 @@ def late(road, tmp_path_factory):
     road.told("reward", "save", "late", str(path))
     words = ["train", "grpo", "--dataset", "codes", "--reward", "late", "--set", "optimiser.max_steps=40", "--json",
              "--set", "grpo.failed_batches=3", *SMALL]  # fmt: skip
-    refused = road.studio("train", "grpo", "--dataset", "codes", "--reward", "late", "--plan")
-    return refused, road.studio(*words)
+    refused = road.command("train", "grpo", "--dataset", "codes", "--reward", "late", "--plan")
+    return refused, road.command(*words)
 
 
 def test_r14_a_run_needs_a_dry_run_of_the_source_as_it_is(late):
     refused, _ = late
 
-    assert refused.returncode == 2
+    assert refused.exit_code == 2
     assert "`late` was not dry-run as it is now" in refused.stderr
 
 
@@ -51,7 +53,7 @@ def test_r13_a_reward_that_keeps_failing_ends_the_run_with_a_checkpoint_and_the_
     _, done = late
     run = json.loads(done.stdout[done.stdout.rindex('{\n "run_id"') :])
 
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert run["state"] == "failed"
     assert run["reason"].startswith("Reward `late` failed 3 batches in a row: ZeroDivisionError")
     assert "line 3" in run["reason"]
@@ -68,28 +70,34 @@ def test_r14_an_edit_takes_the_voucher_away(road, late, tmp_path):
     path.write_text(LATE.replace("global_step >= 2", "global_step >= 200"))
     road.told("reward", "save", "late", str(path))
 
-    refused = road.studio("train", "grpo", "--dataset", "codes", "--reward", "late", "--plan")
+    refused = road.command("train", "grpo", "--dataset", "codes", "--reward", "late", "--plan")
 
-    assert refused.returncode == 2
+    assert refused.exit_code == 2
 
 
-def test_a_ready_reward_trains_at_once_and_the_run_keeps_its_own_copy(road):
-    run = road.told("train", "grpo", "--dataset", "codes", "--reward", "exact_match", "--reward", "length:0.1",
-                    "--set", "optimiser.max_steps=4", *SMALL)  # fmt: skip
+def test_a_ready_reward_trains_at_once_and_the_script_that_measures_it_tells_its_curve(road):
+    before = {run["run_id"] for run in road.told("runs")}
+
+    line = measure_grpo.measure(42, Workspace(road.root), short=True)
+
+    (run_id,) = {run["run_id"] for run in road.told("runs")} - before
+    run = road.told("runs", "show", run_id)
     folder = RunFolder(road.root / "output" / run["run_id"])
 
     assert run["state"] == "finished"
-    assert {"reward", "rewards/exact_match/mean", "rewards/length/mean", "entropy"} <= set(run["metrics"])
-    assert rollout_steps(folder.completions) == [0, 1, 2, 3]
-    assert sorted(path.name for path in folder.rewards.iterdir()) == ["exact_match.py", "length.py"]
+    assert {"reward", "rewards/exact_match/mean", "entropy"} <= set(run["metrics"])
+    assert rollout_steps(folder.completions) == [0, 1, 2]
+    assert [path.name for path in folder.rewards.iterdir()] == ["exact_match.py"]
+    assert line.startswith("| 42 | ")
+    assert "▁" in line
 
 
 def test_rewards_that_cannot_be_are_refused_all_at_once(road):
-    refused = road.studio("train", "grpo", "--dataset", "nowhere", "--reward", "exact_macth", "--plan")
-    wrong = road.studio("train", "lora", "--dataset", "codes", "--reward", "exact_match")
-    uneven = road.studio("train", "grpo", "--dataset", "codes", "--set", "grpo.generations=7", "--plan")
+    refused = road.command("train", "grpo", "--dataset", "nowhere", "--reward", "exact_macth", "--plan")
+    wrong = road.command("train", "lora", "--dataset", "codes", "--reward", "exact_match")
+    uneven = road.command("train", "grpo", "--dataset", "codes", "--set", "grpo.generations=7", "--plan")
 
-    assert refused.returncode == wrong.returncode == uneven.returncode == 2
+    assert refused.exit_code == wrong.exit_code == uneven.exit_code == 2
     assert "`nowhere`" in refused.stderr
     assert "`exact_macth`" in refused.stderr
     assert "exact_match" in refused.stderr

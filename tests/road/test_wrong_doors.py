@@ -1,29 +1,10 @@
 """Every wrong door of the command line says why and what to do."""
 
 import zipfile
-from collections.abc import Callable, Iterator
 
 import pytest
-from typer.testing import CliRunner, Result
-
-from studio.cli import doors
-from studio.cli.main import app
 
 pytestmark = pytest.mark.torch
-
-
-@pytest.fixture
-def command(road, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
-    """The command line in this process: a refusal needs no fresh one, and those take seconds each."""
-    monkeypatch.setenv("STUDIO_WORKSPACE", str(road.root))
-    opened = (doors.workspace, doors.dataset_store, doors.reward_store, doors.run_store, doors.launcher)
-    for door in opened:
-        door.cache_clear()
-    yield lambda *words: CliRunner().invoke(app, words)
-    if doors.run_store.cache_info().currsize:
-        doors.run_store().close()
-    for door in opened:
-        door.cache_clear()
 
 
 WRONG = {
@@ -58,7 +39,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_door_says_why_and_what_to_do(name, road, command, tmp_path):
+def test_a_wrong_door_says_why_and_what_to_do(name, road, tmp_path):
     words, said = WRONG[name]
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 not really")
     with zipfile.ZipFile(tmp_path / "climbs.zip", "w") as archive:
@@ -66,7 +47,7 @@ def test_a_wrong_door_says_why_and_what_to_do(name, road, command, tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"image": "gone.png", "question": "What?", "answer": "This."}\n')
     before = sorted(path.name for path in (road.root / "data").iterdir() if path.name != ".staging")
 
-    done = command(*(word.replace("{tmp}", str(tmp_path)) for word in words))
+    done = road.command(*(word.replace("{tmp}", str(tmp_path)) for word in words))
 
     assert isinstance(done.exception, SystemExit), done.exception
     assert done.exit_code == 2, done.stdout + done.stderr

@@ -21,6 +21,7 @@ from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from tests.scripts.readme import machine, write_section
 from tests.scripts.scoring import score
+from tests.serving import add_demo
 
 SEEDS = (42, 7)
 DATASET = "night-shapes"
@@ -52,6 +53,8 @@ def main() -> None:
 
 def measure(seed: int, workspace: Workspace, *, short: bool) -> str:
     """Train once as a person would; one line of the table."""
+    if short:
+        add_demo(workspace, workspace.root / "drawn", (DATASET,))
     extra = ["--set", "optimiser.max_steps=3", "--set", "batching.batch_size=16"] if short else []
     argv = [sys.executable, "-m", "studio.cli", "train", "grpo", "--reward", "exact_match", "--dataset", DATASET,
             "--set", f"data.seed={seed}", *extra, "--json"]  # fmt: skip

@@ -14,7 +14,7 @@ from tests.serving import Served
 
 MOST_TIMES = 1.4  # an empty Gradio page's start
 MOST_BYTES = 300e6
-ROUNDS = 2
+ROUNDS = 1
 MOST_ROUNDS = 6
 HEAVY = (
     "torch",

@@ -239,6 +239,18 @@ def test_changing_a_knob_changes_what_the_program_does(path, more):
     assert WITNESSES[path](more, after) != WITNESSES[path](more, before)
 
 
+def test_rows_that_are_all_too_long_say_so_and_what_to_change(lab):
+    spec = lab.spec(
+        {"data.datasets": [{"name": "plain"}], "data.max_tokens": 64, "model.min_pixels": 2_000_000,
+         "model.max_pixels": 2_000_000}
+    )  # fmt: skip
+
+    with pytest.raises(StudioError, match="longer than 64 tokens") as caught:
+        rows_of(lab, spec)
+
+    assert "max_tokens" in caught.value.hint
+
+
 RUNS = {
     "as it is": {},
     "every two": {"evaluation.every_steps": 2},

@@ -6,7 +6,7 @@ from tests.training.training_lab import Lab, metrics
 
 pytestmark = pytest.mark.torch
 
-STEPS = 7  # a pass has four, the last of them smaller; so the second pass begins on the way
+STEPS = 5  # a pass has four, the last of them smaller; so the second pass begins on the way
 ALONE = {
     "8x1": {},
     "1x8": {"batching.batch_size": 1, "batching.accumulation_steps": 8},

@@ -1,6 +1,6 @@
-"""Train several run folders in one process, one after the other: `python train_many.py RUN_DIR...`, on every rank.
+"""Train run folders one after the other in one process: their paths come line by line, on every rank the same.
 
-The real program from end to end, without paying for its imports each time.
+The real program from end to end, without paying for its imports each time. Each that is done is said on stdout.
 """
 
 import gc
@@ -17,9 +17,12 @@ from backend.training.program import train
 
 
 def main() -> None:
+    said = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what the program prints is no answer
     rank = join_group()
-    for path in sys.argv[1:]:
-        folder = RunFolder(Path(path))
+    gc.freeze()  # what was imported stays: looking through it after every run takes as long as a short run
+    for line in sys.stdin:
+        folder = RunFolder(Path(line.strip()))
         events = EventWriter(folder.events) if rank == 0 else None
         train(folder, events)
         if events is not None:
@@ -28,6 +31,7 @@ def main() -> None:
             state._reset_state()
         PartialState._shared_state.clear()
         gc.collect()  # DeepSpeed knows a run by a weak reference to its arguments
+        said.write(line)
     leave_group()
 
 

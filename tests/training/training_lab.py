@@ -4,8 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.datasets.store import DatasetStore, ImportOptions
@@ -64,11 +64,50 @@ def _gpt(text: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
+class Ranks:
+    """The processes of `train_many.py` that train one run after the other together."""
+
+    started: list[subprocess.Popen[str]]
+    log: Path
+
+    @classmethod
+    def start(cls, processes: int, log: Path) -> "Ranks":
+        port, argv = free_port(set()), [sys.executable, "-m", "tests.training.train_many"]
+        with log.open("a") as errors:
+            started = [
+                subprocess.Popen(argv, cwd=ROOT, env=_environment(rank, processes, port), text=True,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+                for rank in range(processes)
+            ]  # fmt: skip
+        return cls(started, log)
+
+    def train(self, folders: Iterable[Path]) -> None:
+        for folder in folders:
+            line = f"{folder}\n"
+            for rank in self.started:
+                print(folder, file=rank.stdin, flush=True)
+            answers = [rank.stdout.readline() for rank in self.started]
+            assert answers == [line] * len(self.started), self.log.read_text()[-6000:]
+
+    def end(self) -> None:
+        for rank in self.started:
+            rank.stdin.close()
+        for rank in self.started:
+            try:
+                rank.wait(timeout=60)
+            except subprocess.TimeoutExpired:  # one whose partner died waits for it
+                rank.kill()
+                rank.wait()
+            rank.stdout.close()
+
+
+@dataclass(frozen=True)
 class Lab:
     """A workspace, and what can be trained in it."""
 
     workspace: Workspace
     base: Path
+    ranks: dict[int, Ranks] = field(default_factory=dict)  # by how many processes they are
 
     def dataset(
         self, name: str, *, pictures: int, texts: int = 0, heldout_share: float = 0.2, side: int = 0, answer: str = ""
@@ -111,18 +150,21 @@ class Lab:
         return folder
 
     def train(self, specs: Mapping[str, RunSpec], processes: int = 1) -> dict[str, RunFolder]:
-        """Train each spec under its name, all in the same `processes`."""
+        """Train each spec under its name, all of a session in the same `processes`."""
         folders = {name: self.folder(name, spec) for name, spec in specs.items()}
-        port = free_port(set())
-        argv = [sys.executable, "-m", "tests.training.train_many", *(str(folder.path) for folder in folders.values())]
-        ranks = [
-            subprocess.Popen(argv, cwd=ROOT, env=_environment(rank, processes, port), stderr=subprocess.PIPE, text=True,
-                             stdout=subprocess.DEVNULL)
-            for rank in range(processes)
-        ]  # fmt: skip
-        errors = [rank.communicate(timeout=280)[1] for rank in ranks]
-        assert [rank.returncode for rank in ranks] == [0] * processes, "\n".join(error[-3000:] for error in errors)
+        if processes not in self.ranks:
+            self.ranks[processes] = Ranks.start(processes, self.workspace.root / f"ranks-{processes}.log")
+        try:
+            self.ranks[processes].train(folder.path for folder in folders.values())
+        except BaseException:
+            self.ranks.pop(processes).end()
+            raise
         return folders
+
+    def end(self) -> None:
+        """Let all processes go; who trains again starts new ones."""
+        while self.ranks:
+            self.ranks.popitem()[1].end()
 
 
 def _environment(rank: int, processes: int, port: int) -> dict[str, str]:
