@@ -1,8 +1,11 @@
 """Evaluations with real models: who answers, what is kept, what the report says."""
 
+import os
+from pathlib import Path
+
 import pytest
 
-from backend.datasets.store import DatasetStore
+from backend.datasets.store import DatasetStore, ImportOptions
 from backend.evaluation.report import read_report
 from backend.metrics.intervals import paired_interval
 from backend.metrics.library import METRICS
@@ -21,6 +24,7 @@ from tests.training.training_lab import Lab
 
 pytestmark = pytest.mark.torch
 
+REAL = os.environ.get("STUDIO_REALDATA")
 TONE = """def reward(completions: list[str], **columns):
     return [float("e" in text) if text else None for text in completions]
 """
@@ -42,12 +46,15 @@ def trained(lab: Lab) -> str:
     return folder.run_id
 
 
-def evaluated(lab: Lab, name: str, checkpoints: list[str], check: str = "quality", **changes: object) -> RunFolder:
+def evaluated(
+    lab: Lab, name: str, checkpoints: list[str], check: str = "quality", datasets: tuple[str, ...] = ("mixed",),
+    **changes: object,
+) -> RunFolder:  # fmt: skip
     from backend.evaluation.program import evaluate
 
     dotted = {path.replace("__", "."): value for path, value in changes.items()}
-    datasets = [] if check == "forgetting" else ["mixed"]
-    spec = resolve(evaluation_spec(check, checkpoints, datasets, CHANGES | dotted), lab.workspace)
+    names = [] if check == "forgetting" else list(datasets)
+    spec = resolve(evaluation_spec(check, checkpoints, names, CHANGES | dotted), lab.workspace)
     folder = RunFolder(lab.workspace.output / f"evaluation-{name}")
     folder.path.mkdir()
     put_sources(spec, folder, lab.workspace)
@@ -92,6 +99,27 @@ def test_the_report_says_what_a_hand_run_of_the_metrics_says(compared):
     assert told.verdict == ("better" if told.low > 0 else "undecided")
     assert told.verdict == "better", "the adapter learned nothing: the comparison proves nothing"
     assert report.conclusion.code == "compared"
+
+
+@pytest.mark.skipif(not REAL, reason="STUDIO_REALDATA names no folder with the real sets")
+def test_real_sets_give_the_numbers_of_a_hand_run_too(lab, trained):
+    store = DatasetStore(lab.workspace)
+    for name in ("qwen_official", "llamafactory"):
+        store.import_dataset(Path(str(REAL)) / name, ImportOptions(name=name.replace("_", "-"), heldout_share=0.0))
+    folder = evaluated(
+        lab, "real", [trained, "demo"], datasets=("qwen-official", "llamafactory"), comparison__split="all"
+    )
+
+    report = read_report(folder.report)
+    assert set(report.sides[0].groups) == {"qwen-official", "llamafactory"}
+    for number, side in enumerate(report.sides):
+        pairs = [Answered(each.gold, each.given, each.references) for each in read_answers(folder.answers, number)]
+        assert len(pairs) == report.rows > 5
+        for facts in report.metrics:
+            by_hand = METRICS[facts.name].of(pairs)
+            told = side.measures.get(facts.name)
+            assert (told and told.value) == (by_hand if by_hand is None else pytest.approx(by_hand, abs=1e-12))
+    assert report.conclusion.text
 
 
 def test_an_own_metric_is_measured_in_an_evaluation_and_during_training(lab, trained, compared):
