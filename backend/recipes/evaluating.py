@@ -68,11 +68,25 @@ def resolve_evaluation(spec: RunSpec, workspace: Workspace) -> RunSpec:
     return spec.with_values(
         {
             "data.datasets": [share.model_dump() for share in shares],
-            "data.boxes": _boxes(spec, workspace),
+            "data.boxes": boxes_of_contestants(spec, workspace),
             "comparison.metrics": metrics or _suitable(spec, workspace),
             "name": spec.name.strip() or _usual_name(spec)[:120],
         }
     )
+
+
+def boxes_of_contestants(spec: RunSpec, workspace: Workspace) -> str:
+    """As a contestant's training on these datasets read boxes, whichever of them it is; else as asked."""
+    asked = {share.name for share in spec.data.datasets}
+    for contestant in spec.comparison.contestants:
+        run = contestant.checkpoint.partition("/")[0]
+        folder = workspace.output / run
+        if is_safe_name(run) and (folder / "spec.json").is_file():
+            with suppress(StudioError, ValueError):
+                data = read_spec(folder).data
+                if data.boxes != "as_written" and asked & {share.name for share in data.datasets}:
+                    return data.boxes
+    return spec.data.boxes
 
 
 def _refuse_number(check: Check, checkpoints: tuple[str, ...]) -> None:
@@ -106,20 +120,6 @@ def _versions(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) 
             problems.append(SpecError(f"`{share.name}` has no {kind} rows", hint="Ask all rows: `--rows all`"))
         shares.append(share.model_copy(update={"sha256": manifest.sha256}))
     return shares
-
-
-def _boxes(spec: RunSpec, workspace: Workspace) -> str:
-    """As a contestant's training on these datasets read boxes, whichever of them it is; else as asked."""
-    asked = {share.name for share in spec.data.datasets}
-    for contestant in spec.comparison.contestants:
-        run = contestant.checkpoint.partition("/")[0]
-        folder = workspace.output / run
-        if is_safe_name(run) and (folder / "spec.json").is_file():
-            with suppress(StudioError, ValueError):
-                data = read_spec(folder).data
-                if data.boxes != "as_written" and asked & {share.name for share in data.datasets}:
-                    return data.boxes
-    return spec.data.boxes
 
 
 def _suitable(spec: RunSpec, workspace: Workspace) -> tuple[str, ...]:

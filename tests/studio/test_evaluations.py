@@ -12,10 +12,11 @@ from backend.errors import DatasetError, SpecError, StudioError
 from backend.evaluation.report import write_report
 from backend.evaluation.summary import Answers, summed_up
 from backend.ids import RunId
-from backend.recipes.evaluating import evaluation_spec
+from backend.recipes.evaluating import boxes_of_contestants, evaluation_spec
+from backend.recipes.library import load_recipe
 from backend.recipes.resolve import resolve
 from backend.rewards.store import RewardStore
-from backend.runs.answers import Answer, AnswerWriter, read_answers
+from backend.runs.answers import Answer, AnswerWriter, answers_path, read_answers
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
@@ -23,6 +24,7 @@ from backend.store.views import RunView
 from studio.i18n import translator
 from studio.measuring.mending import HARD_SET, apply_changes, changes_of
 from studio.measuring.results import report_view
+from studio.measuring.running import RunningMeans
 from studio.measuring.wall import PAGE, Wanted, wall_page
 from studio.planning.preview import command_of_run
 from studio.routes import evaluations
@@ -242,3 +244,77 @@ def test_a_dataset_without_such_rows_is_refused(services, tmp_path):
 
     with pytest.raises(StudioError, match="`all-train` has no held-out rows"):
         resolve(evaluation_spec("quality", ["demo"], ["all-train"]), services.workspace)
+
+
+def test_marks_whose_first_half_was_carried_out_can_be_sent_again(services, measured):
+    one, two, three = read_answers(measured.folder.answers, 0)[:3]
+    marks = {"answers": [mark(one, text="better")], "excluded": [mark(two)]}
+    apply_changes(services.datasets, measured, changes_of({"marks": marks}), T)
+
+    more = changes_of({"marks": marks | {"answers": [mark(one, text="better"), mark(three, text="best")]}})
+    apply_changes(services.datasets, measured, more, T)
+
+    rows = {row.id: row.gold for row in services.datasets.rows("colours")}
+    assert (rows[one.row], rows[three.row]) == ("better", "best")
+    assert two.row not in rows
+
+
+def test_w7_a_row_that_was_not_judged_cannot_be_changed_from_here(services, measured):
+    sent = changes_of({"marks": {"excluded": [{"dataset": "colours", "row": "nobody"}]}})
+
+    with pytest.raises(DatasetError, match="not of this evaluation: nobody"):
+        apply_changes(services.datasets, measured, sent, T)
+
+
+def test_the_means_so_far_are_read_on_and_begin_anew_where_the_file_is_replaced(services, measured):
+    running, path = RunningMeans(), answers_path(measured.folder.answers, 0)
+    answers = read_answers(measured.folder.answers, 0)
+    assert running.of(path).means["exact_match"] == pytest.approx(0.4)
+
+    right = answers[0].model_copy(update={"place": 10, "scores": {"exact_match": 1.0, "cer": None}})
+    with path.open("ab") as sink:
+        sink.write(right.model_dump_json().encode() + b'\n{"place": 11, "sco')
+    found = running.of(path)
+    assert (found.rows, found.means["exact_match"]) == (11, pytest.approx(5 / 11))
+    assert found.sums["cer"][1] == 10
+
+    with AnswerWriter(measured.folder.answers, 0) as writer:
+        writer.finish(answers[:2])
+    assert running.of(path).rows == 2
+    assert running.of(path.with_name("none")) is None
+
+
+def test_own_metrics_may_not_take_the_place_of_what_a_run_reports(services):
+    spec = load_recipe("lora").spec.with_values(
+        {"data.datasets": [{"name": "colours"}], "evaluation.own_metrics": ["exact_match"]}
+    )
+
+    with pytest.raises(SpecError, match="`exact_match` is reported by every run"):
+        resolve(spec, services.workspace)
+
+
+def test_one_metric_in_two_versions_is_refused(services):
+    store = RewardStore(services.workspace)
+    old = store.save("tone", "def reward(completions, **columns):\n    return [1.0]\n")
+    store.save("tone", "def reward(completions, **columns):\n    return [0.0]\n")
+
+    with pytest.raises(SpecError, match="`tone` is named in two versions"):
+        asked(services, "demo", comparison__metrics=["tone", f"tone@{old.sha256}"])
+
+
+def test_numbers_out_of_range_are_refused_in_words():
+    with pytest.raises(SpecError, match=r"comparison\.limit"):
+        evaluation_spec("quality", ["demo"], ["colours"], {"comparison.limit": 2_000_000})
+
+
+def test_boxes_are_read_as_whichever_contestant_was_trained_on_these_rows(services):
+    trained = load_recipe("lora").spec.with_values(
+        {"data.datasets": [{"name": "colours"}], "data.boxes": "stored_pixels"}
+    )
+    folder = services.workspace.output / "20260101-000000-boxed"
+    folder.mkdir()
+    (folder / "spec.json").write_text(trained.model_dump_json())
+    spec = evaluation_spec("quality", ["demo", folder.name], ["colours"])
+
+    assert boxes_of_contestants(spec, services.workspace) == "stored_pixels"
+    assert boxes_of_contestants(evaluation_spec("quality", ["demo"], ["colours"]), services.workspace) == "as_written"
