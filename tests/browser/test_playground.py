@@ -28,7 +28,7 @@ def trained_runs(served: Served) -> None:
 
 def choose(page: Page, dropdown: str, label: str) -> None:
     page.locator(f"{dropdown} input").click()
-    page.locator(dropdown).get_by_role("option", name=label).click()
+    page.locator(dropdown).get_by_role("option", name=re.compile(f"^{re.escape(label)}")).click()
 
 
 def ask(page: Page, question: str) -> None:

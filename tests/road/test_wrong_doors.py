@@ -77,6 +77,6 @@ def test_the_network_is_not_needed_and_its_absence_is_said(road):
 
 def test_lists_are_json_for_machines(road):
     assert {each["name"] for each in road.told("models")} >= {"demo", "Qwen/Qwen2.5-VL-7B-Instruct"}
-    assert [each["name"] for each in road.told("dataset", "list")] == ["codes"]
+    assert "codes" in [each["name"] for each in road.told("dataset", "list")]
     assert len(road.told("recipes")) >= 7
     assert all(finding["verdict"] != "missing" for finding in road.told("doctor"))

@@ -80,9 +80,8 @@ def evaluated(workspace: Workspace, count: int) -> tuple[list[Answer], Taken]:
 
 def plain_loop(rows: list[Answer], workspace: Workspace) -> Taken:
     """What a person would write: the released processor and `generate`, a row at a time."""
-    processor = Qwen2_5_VLProcessor.from_pretrained(
-        DEMO_MODEL, min_pixels=DEFAULT_MIN_PIXELS, max_pixels=DEFAULT_MAX_PIXELS
-    )
+    processor = Qwen2_5_VLProcessor.from_pretrained(DEMO_MODEL)
+    processor.image_processor.size = {"shortest_edge": DEFAULT_MIN_PIXELS, "longest_edge": DEFAULT_MAX_PIXELS}
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(DEMO_MODEL, dtype=torch.float32).eval()
     answers, begun = [], time.monotonic()
     for row in rows:

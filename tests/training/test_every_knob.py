@@ -189,7 +189,7 @@ WITNESSES: dict[str, Witness] = {
     "devices.zero_stage": deepspeed, "devices.offload_optimizer": deepspeed, "devices.offload_parameters": deepspeed,
     "devices.deepspeed": deepspeed,
 }  # fmt: skip
-ELSEWHERE = ("grpo.", "comparison.")  # test_grpo_knobs, test_evaluations
+ELSEWHERE = ("grpo.", "comparison.")  # test_grpo_knobs, test_evaluation_runs
 IN_A_RUN = {"evaluation.own_metrics", "evaluation.every_steps", "evaluation.max_new_tokens", "evaluation.patience"}
 # Values and circumstances in which the knob has something to change in these small datasets.
 HERE: dict[str, dict[str, object]] = {
