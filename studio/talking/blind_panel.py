@@ -60,8 +60,6 @@ class BlindPanel:
         t, asked = page.t, [self.pending, self.shown]
         begun = act(self.start.click, partial(_begin, page), [*self.choices, *knobs], self.stage, t=t)
         voted = act(self.shown.voted, partial(_vote, page), [self.vote_id, *asked], asked, t=t)
-        running = [stream(event.success, partial(blind.next_question, page), self.vote_id, asked, t=t)
-                   for event in (begun, voted)]  # fmt: skip
         act(self.shown.reveal, partial(_reveal, page), self.vote_id, [*asked, self.kept], t=t)
         refresh(self.anew.click, partial(_set_up, page), None, self.stage)
         refresh(self.kept.shown, partial(_listed, page), None, self.kept)
@@ -72,11 +70,9 @@ class BlindPanel:
             act(trigger, partial(_open, page), asking, [*modes, *self.stage], t=t)
             for trigger, asking in ((link.blind, link), (self.kept.open, self.kept))
         ]
-        running += [stream(event.success, partial(blind.next_question, page), self.vote_id, asked, t=t)
-                    for event in taken]  # fmt: skip
-        leaving = (self.start.click, self.anew.click, self.shown.reveal, self.kept.open, self.kept.remove, link.blind)
-        for trigger in leaving:  # answers to a question that nobody looks at any more belong to no other vote
-            trigger(None, None, None, cancels=running, api_visibility="private")
+        for event in (begun, voted, *taken):  # each at once: one vote's models may be slow while another begins
+            trigger = partial(event.success, trigger_mode="multiple")
+            stream(trigger, partial(blind.next_question, page), self.vote_id, asked, t=t)
         return taken
 
 
