@@ -28,6 +28,7 @@ MAX_PRINTED_BYTES = 8 * 1024  # kept of what one batch prints
 MARKER = "STUDIO_REWARD_WORKER"
 SLICE_S = 0.1  # how often the worker is looked at while it says nothing
 LAST_WORDS_S = 0.2  # for a hanging worker to say where it hangs, for a dead one to be reaped
+EXIT_S = 3.0  # how long a worker that closed its connection may take to end: a busy machine is slow
 LAST_LOOKS = 20
 SWEEPS = 50
 MAX_DUMP_BYTES = 16 * 1024
@@ -216,7 +217,7 @@ class WorkerProcess:
 
     def _obituary(self) -> str:
         with suppress(subprocess.TimeoutExpired):
-            code = self._process.wait(LAST_WORDS_S)
+            code = self._process.wait(EXIT_S)
             if code >= 0:
                 return f"The worker ended with exit code {code}"
             why = ", perhaps for want of memory" if code == -signal.SIGKILL else ""

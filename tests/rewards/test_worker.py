@@ -177,6 +177,9 @@ def test_r5_what_a_reward_starts_ends_with_it(isolation, command):
 def test_r5_closing_ends_what_still_runs():
     with worker(misbehaving("subprocess.Popen(['setsid', 'sleep', '297'])")) as started:
         assert started.score(batch("bad")).values == (3.0,)
+        begun = time.monotonic()
+        while not sleepers() and time.monotonic() - begun < 20:
+            time.sleep(0.05)
         assert len(sleepers()) == 1
 
     assert sleepers() == []
