@@ -2,6 +2,9 @@
 
 Two workers share them out in that order, those that need the same slow thing together. A test marked `alone` measures
 time: none of the other worker's tests runs beside it, at the price of that worker's waiting.
+
+A test whose name begins with the id of a property carries it as a marker too: `pytest -m "U1 or P4"`. A run of the whole
+suite fails where a property of `tests/properties.py` was shown by no test that passed.
 """
 
 import fcntl
@@ -13,6 +16,9 @@ from typing import TextIO
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from tests.probes import has, summary
+from tests.properties import PROPERTIES, shown_by
 
 # Two busy programs with two threads each on two cores wait for one another at every parallel loop.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -38,7 +44,58 @@ GATE, FLOOR = Path(__file__), Path(__file__).with_name("serving.py")  # files th
 HELD = pytest.StashKey[TextIO]()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Shown(config))
+    for name, text in PROPERTIES.items():
+        config.addinivalue_line("markers", f"{name}: {text}")
+
+
+def pytest_report_header() -> str:
+    return summary()
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in shown_by(item.name):
+            item.add_marker(name)
+    _sort(items)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        lacking = [probe for probe in mark.args if not has(probe)]
+        if lacking:
+            pytest.skip(f"this machine grants no {', no '.join(lacking)}")
+
+
+class Shown:
+    """Counts, where all reports meet, which properties a passed test has shown."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config, self.shown = config, set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.passed:
+            self.shown |= set(shown_by(report.nodeid.split("::")[-1]))
+
+    def missing(self) -> list[str]:
+        is_whole = self.config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        is_narrowed = self.config.option.keyword or self.config.option.markexpr
+        return [name for name in PROPERTIES if name not in self.shown] if is_whole and not is_narrowed else []
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if exitstatus == pytest.ExitCode.OK and self.missing():
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.missing():
+            terminalreporter.section("properties that no passed test has shown")
+            terminalreporter.write_line(", ".join(self.missing()))
+
+
+def _sort(items: list[pytest.Item]) -> None:
     def cost(item: pytest.Item) -> int:
         return 2 if item.get_closest_marker("browser") else 1 if item.get_closest_marker("torch") else 0
 

@@ -1,0 +1,40 @@
+"""Who did what: one line for each act that changes something, in `output/audit.jsonl`."""
+
+import getpass
+import os
+import time
+from contextlib import suppress
+from contextvars import ContextVar
+
+from backend.jsonl import strict_json
+from backend.settings import Workspace
+
+# the account that an act of this thread belongs to; the web app sets it for each event
+ACTOR: ContextVar[str] = ContextVar("actor", default="")
+FILE = "audit.jsonl"
+
+
+def audit(workspace: Workspace, act: str, subject: str, **details: str) -> None:
+    """Write down one act. A disk that refuses must not undo what was done, so that is passed over.
+
+    Args:
+        workspace: where the act happened.
+        act: in two words with a dot between, e.g. `run.start`, `reward.save`, `login.fail`.
+        subject: what was acted on, e.g. a run's id.
+        details: further texts, e.g. a sha256.
+    """
+    line = {"time": round(time.time(), 3), "who": ACTOR.get() or system_user(), "act": act, "subject": subject}
+    with suppress(OSError):
+        handle = os.open(workspace.output / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(handle, strict_json(line | details).encode() + b"\n")
+        finally:
+            os.close(handle)
+
+
+def system_user() -> str:
+    """Name the user of the operating system, for acts at the command line."""
+    try:
+        return f"{getpass.getuser()} (this machine)"
+    except (KeyError, OSError):
+        return f"user {os.getuid()} (this machine)"
