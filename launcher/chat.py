@@ -1,32 +1,32 @@
-"""Talk to models: one inference program per base model, kept warm, ended when it is idle."""
+"""Talk to models: one inference program per base model, kept warm, ended when it is idle or a run needs its GPU."""
 
-import itertools
-import queue
-import subprocess
-import sys
+import logging
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from backend.catalog.checkpoints import Checkpoint, resolve_checkpoint
 from backend.catalog.models import CATALOGUE
-from backend.chat_protocol import Ask, Failure, Line, Piece, Ready, Stop
+from backend.chat_protocol import Ask, Piece
 from backend.conversation import Message
 from backend.datasets.checks import CONTROL_TOKENS
 from backend.errors import CheckpointError, LaunchError, StudioError
 from backend.runs.folder import RunFolder
-from backend.settings import ROOT, Workspace, child_environment
+from backend.settings import Workspace
+from backend.store.leases import Holder
+from launcher.chat_program import ChatProgram
+from launcher.chat_seats import Seat, take_seat
+from launcher.devices import CPU
+from launcher.supervisor import Launcher
 
 MOST_PROGRAMS = 3
-IDLE_S = 900.0
-LOAD_TIMEOUT_S = 900.0  # a large model from a slow disk
-ANSWER_TIMEOUT_S = 300.0  # between two pieces
+LOOK_S = 2.0  # between two looks at who is idle, and whether a run waits
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Question:
     top_p: float = 1.0
     repetition_penalty: float = 1.0
     system: str = ""  # instead of what the messages or the model would say first
+    beside_runs: bool = False  # answer on a GPU that a run holds where no other is free
 
     @property
     def turns(self) -> tuple[Message, ...]:
@@ -60,32 +61,35 @@ class Choice:
     label: str
 
 
-_ANSWERS: TypeAdapter[Ready | Piece | Failure] = TypeAdapter(
-    Annotated[Ready | Piece | Failure, Field(discriminator="kind")]
-)
-_Line = Piece | Failure | None
-
-
 class ChatPool:
     """Answers questions from any number of threads; holds at most three base models in memory."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        """Start nothing yet."""
-        self._workspace = workspace
-        self._programs: dict[Path, _Program] = {}
+    def __init__(self, launcher: Launcher) -> None:
+        """Start nothing yet.
+
+        Args:
+            launcher: knows the machine's devices, and who holds them.
+        """
+        self._launcher = launcher
+        self._programs: dict[Path, ChatProgram] = {}
         self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._watcher: threading.Thread | None = None
 
     def ask(self, question: Question) -> Iterator[Piece]:
         """Stream an answer; closing the iterator stops it.
 
         Raises:
             NotFoundError, CheckpointError: the checkpoint cannot be used.
-            LaunchError: the program died or hangs.
+            LaunchError: the program died or hangs, or every GPU is held.
         """
         _refuse_special(question.turns)
         checkpoint = resolve_checkpoint(question.checkpoint, self._workspace)
-        program = self._program(checkpoint)
-        yield from program.ask(question, self._workspace)
+        program = self._reserved(checkpoint, question)
+        try:
+            yield from program.ask(_asked(question, self._workspace))
+        finally:
+            program.leave()
 
     def choices(self) -> list[Choice]:
         """What can be talked to: models on this machine, then runs, newest first, each with its checkpoints."""
@@ -101,19 +105,36 @@ class ChatPool:
         return found
 
     def close(self) -> None:
-        """End every program."""
+        """End every program; nothing is started any more."""
+        self._closed.set()
         with self._lock:
-            programs, self._programs = list(self._programs.values()), {}
-        for program in programs:
-            program.end()
+            self._end(list(self._programs))
 
-    def end_idle(self) -> None:
-        """End the programs nobody has asked for a while, and forget the dead."""
+    def end_idle(self) -> bool:
+        """End the programs that nobody has asked for a while or whose GPU a run waits for; forget the broken ones.
+
+        Returns:
+            Whether a run may start now on what became free.
+        """
+        wanted = self._wanted()
         with self._lock:
-            leaving = {base for base, program in self._programs.items() if program.is_idle or not program.is_alive}
-            programs = [self._programs.pop(base) for base in leaving]
-        for program in programs:
-            program.end()
+            quiet = [base for base, program in self._programs.items() if not program.is_busy]
+            asked = [base for base in quiet if self._programs[base].seat.device in wanted]
+            self._end([base for base in quiet if base in asked or not self._programs[base].is_fresh])
+        return bool(asked)
+
+    @property
+    def _workspace(self) -> Workspace:
+        return self._launcher.workspace
+
+    def _wanted(self) -> set[str]:
+        """The devices that runs wait for and only chats hold."""
+        runs = self._launcher.runs
+        by_runs = {lease.device for lease in runs.leases() if lease.run_id}
+        return runs.wanted_devices(self._device_names()) - by_runs if self._programs else set()
+
+    def _device_names(self) -> tuple[str, ...]:
+        return tuple(device.name for device in self._launcher.devices)
 
     def _is_here(self, name: str) -> bool:
         try:
@@ -122,152 +143,88 @@ class ChatPool:
             return False
         return True
 
-    def _program(self, checkpoint: Checkpoint) -> "_Program":
-        self.end_idle()
+    def _reserved(self, checkpoint: Checkpoint, question: Question) -> ChatProgram:
+        """The program of the checkpoint's base model, which nobody ends before it is left."""
+        base = checkpoint.base_folder
         with self._lock:
-            program = self._programs.get(checkpoint.base_folder)
-            if program is None:
-                self._make_room()
-                program = _Program(checkpoint.base_folder)
-                self._programs[checkpoint.base_folder] = program
-            return program
+            if self._closed.is_set():
+                raise LaunchError("The studio is ending", hint="Start it again, then ask")
+            if base in self._programs and not self._programs[base].is_usable:
+                self._end([base])
+            if base not in self._programs:
+                self._programs[base] = self._start(base, question)
+            self._programs[base].reserve()
+            if self._watcher is None:
+                self._watcher = threading.Thread(target=self._look_after, name="chats", daemon=True)
+                self._watcher.start()
+            return self._programs[base]
+
+    def _start(self, base: Path, question: Question) -> ChatProgram:
+        runs, seat = self._launcher.runs, self._seat(question)
+        program: ChatProgram | None = None
+        try:
+            self._make_room()
+            program = ChatProgram(base, seat)
+            identity = program.identity  # from now on its end frees the device, whoever dies before
+            if identity is None or not runs.hand_over(seat.holder, Holder(*identity)):
+                raise LaunchError("The chat program ended as it started", hint="Free some memory, then ask again")
+        except BaseException as error:
+            if program is not None:
+                program.end()
+            runs.release(seat.holder)
+            if isinstance(error, OSError):
+                raise LaunchError(f"The chat program cannot be started: {error}", hint="Free some memory") from error
+            raise
+        return program
+
+    def _seat(self, question: Question) -> Seat:
+        """A device for one more program; models that nobody is talking to make way, the longest quiet first."""
+        while True:
+            try:
+                return take_seat(self._launcher.runs, self._device_names(), question.checkpoint,
+                                 beside_runs=question.beside_runs)  # fmt: skip
+            except LaunchError:
+                quiet = self._quiet(lambda program: program.seat.device != CPU)
+                if not quiet:
+                    raise
+                self._end(quiet[:1])
 
     def _make_room(self) -> None:
         """End the program that has been quiet the longest, unless all of them are answering."""
         if len(self._programs) < MOST_PROGRAMS:
             return
-        quiet = {base: program for base, program in self._programs.items() if not program.is_busy}
+        quiet = self._quiet()
         if not quiet:
             raise LaunchError(
                 f"{MOST_PROGRAMS} base models are answering already", hint="Wait for one of them, or press Stop"
             )
-        oldest = min(quiet, key=lambda base: quiet[base].last_used)
-        self._programs.pop(oldest).end()
+        self._end(quiet[:1])
 
+    def _quiet(self, which: Callable[[ChatProgram], bool] = lambda _: True) -> list[Path]:
+        """The bases that nobody is talking to, the longest quiet first."""
+        quiet = [base for base, program in self._programs.items() if not program.is_busy and which(program)]
+        return sorted(quiet, key=lambda base: self._programs[base].last_used)
 
-class _Program:
-    """One inference process and the answers that wait for it."""
+    def _end(self, bases: list[Path]) -> None:
+        """End programs within the lock: nobody may ask for one, or for its device, in between."""
+        for base in bases:
+            program = self._programs.pop(base)
+            program.end()
+            with suppress(SQLAlchemyError):  # a locked index: whoever reconciles next sees that it is gone
+                self._launcher.runs.release(program.seat.holder)
 
-    def __init__(self, base_folder: Path) -> None:
-        self.last_used = time.monotonic()
-        self._numbers = itertools.count(1)
-        self._waiting: dict[int, queue.Queue[_Line]] = {}
-        self._lock = threading.Lock()
-        self._ready = threading.Event()
-        self._failure: Failure | None = None
-        environment = child_environment() | {
-            "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1",
-        }  # fmt: skip
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "backend.inference", str(base_folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
-        )
-        threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()
-
-    @property
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
-
-    @property
-    def is_busy(self) -> bool:
-        return bool(self._waiting)
-
-    @property
-    def is_idle(self) -> bool:
-        return not self.is_busy and time.monotonic() - self.last_used > IDLE_S
-
-    def ask(self, question: Question, workspace: Workspace) -> Iterator[Piece]:
-        number, lines = next(self._numbers), queue.Queue[_Line]()
-        self._waiting[number] = lines
-        finished = False
-        try:
-            self._wait_until_ready()
-            self._send(_ask_line(number, question, workspace))
-            while not finished:
-                line = _next_line(lines)
-                if isinstance(line, Failure):
-                    finished = True
-                    raise CheckpointError(line.message, hint=line.hint)
-                finished = line.is_last
-                yield line
-        finally:
-            self._waiting.pop(number, None)
-            self.last_used = time.monotonic()
-            if not finished and self.is_alive:
-                self._send(Stop(id=number))
-
-    def end(self) -> None:
-        """Close its stdin, which ends it; kill it where it does not listen."""
-        self._close_stdin()
-        try:
-            self._process.wait(timeout=3)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _close_stdin(self) -> None:
-        with self._lock, suppress(OSError):  # a dead reader leaves the last bytes unsent
-            if self._process.stdin:
-                self._process.stdin.close()
-
-    def _wait_until_ready(self) -> None:
-        if not self._ready.wait(LOAD_TIMEOUT_S) or self._failure is not None or not self.is_alive:
-            message = self._failure.message if self._failure else "The model could not be loaded for chat"
-            raise LaunchError(
-                message, hint=(self._failure and self._failure.hint) or "Free some memory, then ask again"
-            )
-
-    def _send(self, line: Line) -> None:
-        with self._lock:
+    def _look_after(self) -> None:
+        while not self._closed.wait(LOOK_S):
             try:
-                self._write(line.model_dump_json().encode() + b"\n")
-            except OSError as error:
-                raise LaunchError("The chat program has ended", hint="Ask again: it is started anew") from error
-
-    def _write(self, raw: bytes) -> None:
-        if self._process.stdin is None or self._process.stdin.closed:
-            raise BrokenPipeError
-        self._process.stdin.write(raw)
-        self._process.stdin.flush()
-
-    def _listen(self, stdout: IO[bytes] | None) -> None:
-        for raw in stdout or ():
-            try:
-                line = _ANSWERS.validate_json(raw)
-            except ValidationError:
-                continue
-            if isinstance(line, Ready):
-                self._ready.set()
-            elif line.id in self._waiting:
-                self._waiting[line.id].put(line)
-            elif isinstance(line, Failure):
-                self._failure = line
-        if stdout:
-            stdout.close()
-        self._process.wait()
-        self._close_stdin()
-        self._ready.set()
-        for lines in list(self._waiting.values()):
-            lines.put(None)
+                if self.end_idle():
+                    self._launcher.schedule()
+            except Exception:  # noqa: BLE001 - a locked index now says nothing about two seconds later
+                _log.exception("looking after the chats failed; trying again")
 
 
-def _next_line(lines: "queue.Queue[_Line]") -> Piece | Failure:
-    try:
-        line = lines.get(timeout=ANSWER_TIMEOUT_S)
-    except queue.Empty as error:
-        raise LaunchError("The model has not answered for minutes", hint="Press Stop, then ask again") from error
-    if line is None:
-        raise LaunchError("The chat program ended while it was answering", hint="Ask again: it is started anew")
-    return line
-
-
-def _ask_line(number: int, question: Question, workspace: Workspace) -> Ask:
+def _asked(question: Question, workspace: Workspace) -> Ask:
     return Ask(
-        id=number,
+        id=0,
         workspace=str(workspace.root),
         checkpoint=question.checkpoint,
         messages=question.turns,

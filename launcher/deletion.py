@@ -9,6 +9,7 @@ from backend.errors import LaunchError
 from backend.ids import is_safe_name
 from backend.runs.records import ACTIVE
 from backend.settings import Workspace
+from backend.spec.run import RunSpec
 from backend.store.runs import RunStore
 from backend.store.views import RunView
 
@@ -55,12 +56,21 @@ def empty_trash(workspace: Workspace, older_than_s: float = KEEP_RUBBISH_S) -> N
 def _refuse_used(runs: RunStore, run: RunView) -> None:
     if run.is_active:
         raise LaunchError(f"`{run.id}` is {run.state}", hint="Stop it first, then delete it")
-    if run.id in runs.holders().values():
+    if any(lease.run_id == run.id for lease in runs.leases()):
         raise LaunchError(f"`{run.id}` has ended, but not all of its processes", hint="Try again in a minute")
     for other in runs.views(_MANY, states=("queued", *ACTIVE)):
-        base = other.spec.model.base
-        if base == run.id or base.startswith(f"{run.id}/") or _lies_in(base, run.folder.path):
-            raise LaunchError(f"`{run.id}` is the model that `{other.id}` starts from", hint=f"Stop `{other.id}` first")
+        if any(_is_of(named, run) for named in _built_on(other.spec)):
+            raise LaunchError(f"`{other.id}` builds on `{run.id}`", hint=f"Stop `{other.id}` first")
+
+
+def _built_on(spec: RunSpec) -> list[str]:
+    """Every model or checkpoint that a run reads."""
+    return [spec.model.base, spec.resumed_from, *(one.checkpoint for one in spec.comparison.contestants)]
+
+
+def _is_of(named: str, run: RunView) -> bool:
+    """Whether a name means something of this run: its id, one of its checkpoints, or a path below its folder."""
+    return bool(named) and (named == run.id or named.startswith(f"{run.id}/") or _lies_in(named, run.folder.path))
 
 
 def _refuse_foreign(workspace: Workspace, run: RunView) -> None:

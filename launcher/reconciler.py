@@ -12,7 +12,7 @@ from backend.runs.records import ACTIVE, ExitRecord, ProcessRecord, read_record
 from backend.store.runs import RunStore
 from backend.store.views import RunView
 from launcher.keeper_lock import is_locked
-from launcher.processes import boot_id, child_of, end_all, is_alive, keeper_of
+from launcher.processes import Identity, boot_id, child_of, end_all, identify, is_alive, keeper_of
 
 START_PATIENCE_S = 30.0  # from the claim of a run's devices until its keeper must hold the lock
 SWEEP_TERM_S = 3.0
@@ -27,7 +27,10 @@ def settle_all(runs: RunStore) -> None:
             runs.hold(run_id, found.devices)
     for run in runs.views(_MANY, states=ACTIVE):
         settle(runs, run)
-    for run_id in set(runs.holders().values()):
+    for lease in runs.leases():
+        if lease.process is not None and identify(lease.process.pid) != Identity(*lease.process):
+            runs.release(lease.holder)  # a chat whose program is gone
+    for run_id in {lease.run_id for lease in runs.leases() if lease.run_id is not None}:
         with suppress(NotFoundError):  # it was deleted just now, which frees its devices too
             run = runs.get(run_id)
             if run.is_over:

@@ -3,6 +3,7 @@
 None of them needs another to live: each brings the index up to what the folders tell, and starts what may start.
 """
 
+import hashlib
 import json
 import shutil
 import threading
@@ -13,7 +14,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Self
 
+from backend.audit import audit
 from backend.catalog.checkpoints import newest_resumable, resumable
+from backend.catalog.disk import refuse_full_disk
 from backend.deepspeed_config import deepspeed_config
 from backend.errors import LaunchError, StudioError
 from backend.ids import RunId, new_run_id
@@ -88,17 +91,20 @@ class Launcher:
             Its id. Where it could not be started after all, its state is `failed` and says why.
 
         Raises:
-            LaunchError: it names a GPU that is not there, or its folder cannot be written.
+            LaunchError: it names a GPU that is not there, the disk is too full, or its folder cannot be written.
         """
         missing = self._missing_devices(spec)
         if missing:
             hint = f"Choose among what there is ({self.describe_devices()}), or name no GPU"
             raise LaunchError(f"There is no {' and no '.join(f'`{name}`' for name in missing)} here", hint=hint)
+        refuse_full_disk(spec, self.workspace)
         try:
             folder = self._new_folder(spec)
         except OSError as error:
             raise LaunchError(f"The run's folder cannot be written: {error}", hint="Free some space") from error
         self.runs.add(folder.run_id, spec, time.time())
+        asked = hashlib.sha256(folder.spec.read_bytes()).hexdigest()
+        audit(self.workspace, "run.start", folder.run_id, kind=spec.kind, sha256=asked)
         self.schedule()
         return folder.run_id
 
@@ -154,7 +160,10 @@ class Launcher:
             LaunchError: the wish cannot be written down.
         """
         run = self.runs.get(run_id)
-        if run.is_over or self._leave_queue(run):
+        if run.is_over:
+            return run
+        audit(self.workspace, "run.stop", run.id, mode=mode)
+        if self._leave_queue(run):
             return self.runs.get(run_id)
         with self._one_wish_at_a_time:
             asked = read_record(run.folder.stop, StopRecord)
@@ -171,6 +180,7 @@ class Launcher:
         """Delete a run that is not at work, with its folder. Raises LaunchError where it is used, NotFoundError."""
         with self._one_at_a_time:
             delete_run(self.workspace, self.runs, run_id)
+        audit(self.workspace, "run.delete", run_id)
 
     def log_tail(self, run_id: str, lines: int = 200) -> str:
         """Return the last lines of a run's log, without colours and secrets, at the same cost whatever its size."""

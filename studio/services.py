@@ -26,4 +26,5 @@ def build_services(workspace: Workspace) -> Services:
     """Open a workspace whose folders are prepared. Raises StudioError where its index cannot be opened."""
     runs, datasets = RunStore(workspace), DatasetStore(workspace)
     demo = DemoPreparation(workspace, datasets)
-    return Services(workspace, datasets, runs, Launcher(workspace, runs), ChatPool(workspace), demo)
+    launcher = Launcher(workspace, runs)
+    return Services(workspace, datasets, runs, launcher, ChatPool(launcher), demo)

@@ -3,8 +3,8 @@
 Two workers share them out in that order, those that need the same slow thing together. A test marked `alone` measures
 time: none of the other worker's tests runs beside it, at the price of that worker's waiting.
 
-A test whose name begins with the id of a property carries it as a marker too: `pytest -m "U1 or P4"`. A run of the whole
-suite fails where a property of `tests/properties.py` was shown by no test that passed.
+A test whose name begins with the id of a property carries it as a marker too: `pytest -m "U1 or P4"`. A run of the
+whole suite fails where a property of `tests/properties.py` was shown by no test that passed.
 """
 
 import fcntl

@@ -75,6 +75,7 @@ OTHER_VALUES: dict[str, object] = {
     "reporting.wandb": "offline",
     "reporting.project": "charts",
     "devices.gpus": [0, 1],
+    "devices.shared": True,
     "devices.processes": 2,
     "devices.threads": 2,
     "devices.zero_stage": 2,

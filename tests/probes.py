@@ -1,10 +1,10 @@
 """What this machine grants to tests, found out by trying; a test says `@pytest.mark.needs("tmpfs")`."""
 
 import ctypes
-import os
 import shutil
 import subprocess
 from functools import cache
+from pathlib import Path
 
 LANDLOCK_CREATE_RULESET = 444  # the system call's number, on every architecture
 VERSION_ONLY = 1
@@ -20,7 +20,7 @@ def _landlock() -> bool:
 
 def _accepts_full_device() -> bool:
     try:
-        with open("/dev/full", "wb", buffering=0) as sink:
+        with Path("/dev/full").open("wb", buffering=0) as sink:
             sink.write(b"x")
     except OSError as error:
         return error.errno == 28
@@ -33,7 +33,7 @@ PROBES = {
     "tmpfs": lambda: _succeeds("unshare", "-Urm", "sh", "-c", "mount -t tmpfs -o size=1m none /mnt"),
     "full device": _accepts_full_device,
     "chromium": lambda: bool(shutil.which("chromium")),
-    "proc": lambda: os.path.exists("/proc/self/environ"),
+    "proc": lambda: Path("/proc/self/environ").exists(),
 }
 
 

@@ -33,6 +33,17 @@ def test_p1_no_file_uses_a_shell_a_pickle_or_remote_code(path: Path):
             assert not names & {"pickle", "dill", "cloudpickle"}
 
 
+def test_u8_no_file_lets_pillow_choose_a_decoder():
+    calls = [
+        (path.name, {word.arg for word in node.keywords})
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Image.open"
+    ]
+    assert len(calls) >= 6
+    assert [name for name, words in calls if "formats" not in words] == []
+
+
 def test_environment_variables_are_read_in_one_file():
     readers = {str(path.relative_to(ROOT)) for path in MODULES if "os.environ" in path.read_text(encoding="utf-8")}
     assert readers <= {

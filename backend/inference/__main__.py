@@ -59,8 +59,8 @@ def _step(number: int, answer: Iterator[Piece]) -> Piece | Failure:
         return next(answer)
     except StudioError as error:
         return Failure(id=number, message=error.message, hint=error.hint)
-    except RuntimeError as error:  # out of memory above all: this answer ends, the model stays
-        text = str(error).splitlines()[0][:300]
+    except Exception as error:  # noqa: BLE001 - out of memory above all: this answer ends, the model stays
+        text = (str(error) or type(error).__name__).splitlines()[0][:300]
         return Failure(id=number, message=f"The model failed: {text}", hint="Try a smaller picture or fewer models")
 
 

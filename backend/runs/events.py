@@ -1,5 +1,6 @@
 """`events.jsonl`: what a program says while it runs, one whole line at a time."""
 
+import errno
 import json
 import os
 import time
@@ -44,16 +45,21 @@ class EventWriter:
         size = os.fstat(self._handle).st_size
         if size and os.pread(self._handle, 1, size - 1) != b"\n":
             os.write(self._handle, b"\n")
+        self._is_torn = False
         self._seq = max((event.seq for event in read_all(path)), default=0) if size else 0
 
     def write(self, kind: EventKind, step: int, /, **values: Any) -> None:
-        """Append one event. Raises OSError where the disk refuses."""
+        """Append one event. Raises OSError where the disk refuses; the events written later are whole all the same."""
         self._seq += 1
         line: dict[str, Any] = {"v": VERSION, "seq": self._seq, "t": round(time.time(), 3), "kind": kind, "step": step}
         lost = [name for name, value in values.items() if isinstance(value, float) and value - value != 0]
         if lost:
             line["nonfinite"] = lost
-        os.write(self._handle, strict_json(line | {"values": values}).encode() + b"\n")
+        raw = (b"\n" if self._is_torn else b"") + strict_json(line | {"values": values}).encode() + b"\n"
+        written = os.write(self._handle, raw)
+        self._is_torn = written < len(raw)
+        if self._is_torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         """Release the file."""

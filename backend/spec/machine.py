@@ -9,6 +9,9 @@ class DeviceKnobs(Part):
     """Where it runs, and how it is spread."""
 
     gpus: tuple[int, ...] = knob((), label="GPUs", help="CUDA indices; empty takes the first free one, or the CPU")
+    shared: bool = knob(
+        False, label="Share devices", help="Start at once, beside whatever holds them; memory may not suffice for both"
+    )
     processes: int = knob(
         1, label="CPU processes", help="Without a GPU: processes that share the samples of a step", unit="processes",
         ge=1, le=64,

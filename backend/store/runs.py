@@ -14,9 +14,10 @@ from backend.runs.folder import RunFolder
 from backend.runs.records import TERMINAL, RunState
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
-from backend.store import ingest, queue, rebuild
+from backend.store import ingest, leases, queue, rebuild
 from backend.store.curves import Curves, read_curves, read_metric_keys
 from backend.store.engine import open_database
+from backend.store.leases import Holder, Lease
 from backend.store.tables import happenings, runs
 from backend.store.views import Happening, RunView, happening_of, view_of
 
@@ -108,7 +109,7 @@ class RunStore:
     def remove(self, run_id: RunId) -> None:
         """Forget a run and its curves; its folder is left alone. An unknown run is no error."""
         with self._database.write() as connection:
-            queue.release(connection, run_id)
+            leases.release(connection, run_id)
             connection.execute(delete(runs).where(runs.c.id == run_id))
 
     def transition(
@@ -170,17 +171,46 @@ class RunStore:
     def hold(self, run_id: RunId, devices: tuple[str, ...]) -> None:
         """Write down that a run found at work holds its devices."""
         with self._database.write() as connection:
-            queue.hold(connection, run_id, devices, time.time())
+            leases.hold(connection, run_id, devices, time.time())
 
-    def release(self, run_id: RunId) -> None:
-        """Give a run's devices back, once no process of it is left."""
+    def hold_for_chat(self, chat: Lease, devices: tuple[str, ...], *, beside_runs: bool = False) -> bool:
+        """Take a device for a chat where nobody keeps it out and no run waits for it; tell whether it was taken.
+
+        Args:
+            chat: the lease it wants. One that keeps nobody out, on a CPU, may be taken at any time.
+            devices: every device of this machine.
+            beside_runs: take it all the same.
+        """
         with self._database.write() as connection:
-            queue.release(connection, run_id)
+            taken = queue.held_devices(connection) | queue.wanted_devices(connection, devices)
+            may = beside_runs or not chat.keeps_out or chat.device not in taken
+            if may:
+                leases.hold_for_chat(connection, chat)
+            return may
+
+    def hand_over(self, holder: str, process: Holder) -> bool:
+        """Let the end of `process` free what a chat holds; tell whether it holds anything."""
+        with self._database.write() as connection:
+            return leases.hand_over(connection, holder, process)
+
+    def release(self, holder: str) -> None:
+        """Give back a run's devices, once no process of it is left, or a chat's."""
+        with self._database.write() as connection:
+            leases.release(connection, holder)
+
+    def leases(self) -> list[Lease]:
+        """Who holds which device, runs and chats."""
+        with self._database.read() as connection:
+            return leases.all_leases(connection)
 
     def holders(self) -> dict[str, RunId]:
-        """Which run holds each device that is held."""
+        """Which run holds each device that a run holds."""
+        return {lease.device: lease.run_id for lease in self.leases() if lease.run_id is not None}
+
+    def wanted_devices(self, devices: tuple[str, ...]) -> set[str]:
+        """Of this machine's devices, those that a queued run could start on."""
         with self._database.read() as connection:
-            return queue.holders(connection)
+            return queue.wanted_devices(connection, devices)
 
     def _views(self, chosen: Select[Any]) -> list[RunView]:
         with self._database.read() as connection:

@@ -64,6 +64,13 @@ leases = Table(  # who holds a device; a run holds all of its own or none
     "leases",
     metadata,
     Column("device", Text, primary_key=True),
-    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("holder", Text, primary_key=True),  # a run's id, or what a chat calls itself
+    Column("run_id", Text, ForeignKey("runs.id")),  # null: a chat
+    Column("label", Text, nullable=False, server_default=""),  # what a chat talks to
+    Column("keeps_out", Integer, nullable=False, server_default="1"),  # 0: others may take the device all the same
+    # whose end frees a chat's lease; a run's is freed by the launcher, once no process of it is left
+    Column("pid", Integer),
+    Column("start_ticks", Integer),
+    Column("boot_id", Text),
     Column("acquired_at", Float, nullable=False),
 )

@@ -1,6 +1,6 @@
 """Measure the model on held-out rows while it learns: its loss, and the answers that it really gives."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -28,6 +28,10 @@ class Evaluation(NamedTuple):
     troubles: list[str]  # with the person's own metrics, in words; on the first process alone
 
 
+class Abandoned(Exception):
+    """An evaluation was left, because the run is to stop."""
+
+
 class Evaluator:
     """Asks the same rows each time. Every process takes its share of them and knows the whole result."""
 
@@ -46,14 +50,24 @@ class Evaluator:
         """
         self._spec, self._rows, self._encoder, self._collator = spec, list(rows), encoder, collator
         self._own = list(own)
+        self._is_unwanted: Callable[[], bool] = lambda: False
 
     @property
     def is_wanted(self) -> bool:
         """Whether there is anything to ask."""
         return bool(self._rows)
 
-    def evaluate(self, model: nn.Module) -> Evaluation:
-        """Ask all rows. Leaves the model in train mode; nothing random is drawn, so training goes on as without."""
+    def evaluate(self, model: nn.Module, is_unwanted: Callable[[], bool] = lambda: False) -> Evaluation:
+        """Ask all rows. Leaves the model in train mode; nothing random is drawn, so training goes on as without.
+
+        Args:
+            model: as trained.
+            is_unwanted: asked between two batches, at the same moment on every process, which must all say the same.
+
+        Raises:
+            Abandoned: it was unwanted.
+        """
+        self._is_unwanted = is_unwanted
         model.eval()
         try:
             loss, answers = self._loss(model), self._answers(model)
@@ -66,6 +80,12 @@ class Evaluator:
                 means.setdefault(name, []).append(score)
         metrics = {"eval_loss": loss} | {name: sum(scores) / len(scores) for name, scores in means.items()}
         return Evaluation(metrics, predictions, troubles)
+
+    def _wanted(self, batches: Iterator[Any]) -> Iterator[Any]:
+        for batch in batches:
+            if self._is_unwanted():
+                raise Abandoned
+            yield batch
 
     def _share(self) -> list[Question]:
         """This process' rows; all have equally many, so that none waits for another, some of them asked twice."""
@@ -85,7 +105,7 @@ class Evaluator:
             else _unlearned(row.encoded(self._spec, self._encoder))
             for place, row in zip(places, share, strict=True)
         ]
-        for part in _batches(samples):
+        for part in self._wanted(_batches(samples)):
             inputs = moved(self._collator(part), next(model.parameters()).device)
             losses = functional.cross_entropy(
                 learned_logits(model, inputs).float(), inputs["shift_labels"], reduction="sum"
@@ -100,7 +120,7 @@ class Evaluator:
         order = sorted(range(len(share)), key=lambda place: share[place].fit.tokens)
         given: dict[int, Prediction] = {}
         longest = self._spec.evaluation.max_new_tokens
-        for places in _batches(order):
+        for places in self._wanted(_batches(order)):
             questions = [share[place].encoded(self._spec, self._encoder, for_answer=True) for place in places]
             if self._collator.needs_picture and not any(len(question.grids) for question in questions):
                 questions.append(self._collator.blank)  # other processes may be waiting in the vision tower

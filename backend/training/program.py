@@ -7,6 +7,8 @@ from torch import nn
 from transformers import set_seed
 
 from backend.catalog.checkpoints import STATE, resolve_checkpoint, resumable
+from backend.catalog.disk import disk_need
+from backend.catalog.trained import trained_table
 from backend.datasets.store import DatasetStore
 from backend.ids import DatasetName
 from backend.lengths import RowMeter
@@ -52,7 +54,8 @@ def train(folder: RunFolder, events: EventWriter | None) -> None:
     maker = TrainerMaker(spec, folder, Base(base, precision), encoder, rows)
     own = _own_metrics(spec, folder, workspace) if events is not None else []
     evaluator = Evaluator(spec, heldout_questions(spec, workspace, meter), encoder, maker.collator, own)
-    checkpoints = Checkpoints(spec, folder, encoder)
+    expected = disk_need(spec, trained_table(spec, workspace)).checkpoint
+    checkpoints = Checkpoints(spec, folder, encoder, expected)
     reporter = Reporter(spec, folder, maker.batches, evaluator, checkpoints, teller)
     with ended(own), maker.made(reporter) as trainer:
         reporter.take(trainer)

@@ -16,7 +16,7 @@ from backend.spec.run import RunSpec
 from backend.training.alarms import Alarms
 from backend.training.batches import RunBatches
 from backend.training.engine import forget_dry_step, keep_to_itself, tell_gradient_norm
-from backend.training.evaluation import Evaluator
+from backend.training.evaluation import Abandoned, Evaluator
 from backend.training.groups import GroupBatches
 from backend.training.saving import Checkpoints
 from backend.training.telling import Teller
@@ -24,6 +24,7 @@ from backend.training.trainer import StudioTrainer
 
 WINDOW_STEPS = 20  # speed and time left are means over the last steps
 _NOTHING, _SAVE, _NOW, _CHECKPOINT = range(4)  # what the first process tells the others after each step
+_MODES: dict[int, StopMode] = {_SAVE: "save", _NOW: "now"}
 
 
 class Reporter(TrainerCallback):
@@ -43,6 +44,7 @@ class Reporter(TrainerCallback):
         self._trainer: StudioTrainer | None = None
         self.stop_mode: StopMode | None = None
         self.is_stopped_early = False
+        self._is_out_of_room = False
 
     def take(self, trainer: StudioTrainer) -> None:
         """Learn of the trainer, which is made after its callbacks."""
@@ -96,7 +98,11 @@ class Reporter(TrainerCallback):
             return False
         began, self._evaluated_at = time.monotonic(), step
         self._teller.say("progress", step, phase="evaluating", total_steps=state.max_steps)
-        found = self._evaluator.evaluate(self._running.unwrapped())
+        try:
+            found = self._evaluator.evaluate(self._running.unwrapped(), self._is_to_stop)
+        except Abandoned:
+            self.stop_mode = _MODES[self._agreed_wish(self._running.args)]
+            return False
         if self._running.is_world_process_zero():
             write_predictions(self._folder.predictions, step, found.predictions)
         self._teller.say("metric", step, **found.metrics)
@@ -104,6 +110,10 @@ class Reporter(TrainerCallback):
         self._warn(step, self._alarms.evaluated(step, found.metrics) + found.troubles)
         self._forget_time(time.monotonic() - began)
         return self._checkpoints.judge(found.metrics)
+
+    def _is_to_stop(self) -> bool:
+        """Whether the studio wants the run to end, on all processes alike; an evaluation is not waited for then."""
+        return self._agreed_wish(self._running.args) in _MODES
 
     @property
     def _running(self) -> StudioTrainer:
@@ -114,15 +124,15 @@ class Reporter(TrainerCallback):
     def _after_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> None:
         """Evaluate and save where it is due, and stop where the studio, or patience, asks for it."""
         step, every = state.global_step, self._spec.evaluation.every_steps
-        wish = self._agreed_wish(args)
-        is_best = bool(every) and step % every == 0 and self.evaluate(state)
+        is_evaluated = bool(every) and step % every == 0
+        is_best = is_evaluated and self.evaluate(state)
+        wish = self._agreed_wish(args)  # after the evaluation: it may have been wished for meanwhile
         is_last = step >= state.max_steps
         if is_best or wish in (_SAVE, _CHECKPOINT) or (self._checkpoints.is_due(step) and not is_last):
             self._save(state, is_best=is_best)
         if self._running.gave_up:
             self._give_up(state)
-        modes: dict[int, StopMode] = {_SAVE: "save", _NOW: "now"}
-        self.stop_mode = modes.get(wish)
+        self.stop_mode = _MODES.get(wish)
         patience = self._spec.evaluation.patience
         self.is_stopped_early = bool(patience) and self._checkpoints.since_best >= patience and not is_last
         if self.stop_mode is not None or self.is_stopped_early:
@@ -130,6 +140,13 @@ class Reporter(TrainerCallback):
 
     def _save(self, state: TrainerState, *, is_best: bool = False) -> None:
         began, step = time.monotonic(), state.global_step
+        lack = self._checkpoints.room.lack()
+        if self._agreed(bool(lack)):
+            self._checkpoints.put_off()
+            self._warn(step, [lack] if lack and not self._is_out_of_room else [])
+            self._is_out_of_room = True
+            return
+        self._is_out_of_room = False
         self._teller.say("progress", step, phase="saving", total_steps=state.max_steps)
         name = self._checkpoints.write(step, is_best=is_best)
         self._teller.say("checkpoint", step, name=name, is_best=is_best)
@@ -139,7 +156,8 @@ class Reporter(TrainerCallback):
         """End the run with a checkpoint and the reason, rather than learn from noise for the rest of the night."""
         self._save(state)
         kept = self._checkpoints.written
-        hint = f"Correct the reward, dry-run it and start again; `{kept}` holds what was learned until then"
+        hint = "Correct the reward, dry-run it and start again"
+        hint += f"; `{kept}` holds what was learned until then" if kept else ""
         raise RewardError(self._running.gave_up, hint=hint)
 
     def _warn(self, step: int, alarms: list[str]) -> None:
@@ -148,9 +166,12 @@ class Reporter(TrainerCallback):
 
     def _agreed_wish(self, args: TrainingArguments) -> int:
         """Let the first process look at `stop.json` and the clock, so that all do the same at the same step."""
-        code = torch.zeros(1, dtype=torch.long, device=args.device)
-        if args.process_index == 0:
-            code += self._wish()
+        return self._agreed(self._wish() if args.process_index == 0 else _NOTHING)
+
+    def _agreed(self, own: int) -> int:
+        """What the first process says, on all of them."""
+        args = self._running.args
+        code = torch.tensor([own], dtype=torch.long, device=args.device)
         if args.world_size > 1:
             distributed.broadcast(code, src=0)
         return int(code.item())

@@ -20,6 +20,7 @@ from backend.model.encoder import Encoder
 from backend.model.whole_weights import Weights, gathered, is_spread
 from backend.runs.folder import RunFolder
 from backend.spec.run import RunSpec
+from backend.training.space import Room
 from backend.training.trainer import StudioTrainer
 
 LOWER_IS_BETTER = frozenset({"loss"})
@@ -28,8 +29,8 @@ LOWER_IS_BETTER = frozenset({"loss"})
 class Checkpoints:
     """Writes and prunes. Every process calls every method at the same step."""
 
-    def __init__(self, spec: RunSpec, folder: RunFolder, encoder: Encoder) -> None:
-        """Start the clock of `saving.every_minutes`."""
+    def __init__(self, spec: RunSpec, folder: RunFolder, encoder: Encoder, expected_bytes: int = 0) -> None:
+        """Start the clock of `saving.every_minutes`; the first checkpoint should take `expected_bytes`."""
         self._spec, self._folder, self._encoder = spec, folder, encoder
         self._last_at = time.monotonic()
         self.trainer: StudioTrainer | None = None
@@ -37,6 +38,7 @@ class Checkpoints:
         self.best: str = ""  # name of the one with the best evaluation
         self.best_score: float | None = None
         self.since_best = 0  # evaluations since then
+        self.room = Room(folder.path, expected_bytes)
 
     def is_overdue(self) -> bool:
         """Whether `saving.every_minutes` have passed since the last one; processes may disagree, so one must decide."""
@@ -47,6 +49,10 @@ class Checkpoints:
         """Whether the step itself asks for one."""
         every = self._spec.saving.every_steps
         return bool(every) and step % every == 0
+
+    def put_off(self) -> None:
+        """Start the clock anew without having written one."""
+        self._last_at = time.monotonic()
 
     def judge(self, metrics: dict[str, float]) -> bool:
         """Take in an evaluation; tell whether it is the best so far. One that lacks the metric is not judged."""
@@ -74,6 +80,7 @@ class Checkpoints:
         if is_best:
             self.best = name
         if self._is_first:
+            self.room.measure(self._folder.path / name)
             self._remove_old()
         return name
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import TrainingArguments
 
 from backend.model.parts import optimiser_groups
 from backend.spec.run import RunSpec
@@ -19,7 +20,8 @@ class StudioTrainer:
 
     _spec: RunSpec
     tally: Tally
-    model_wrapped: Any  # this and the next two are the Trainer's own
+    args: TrainingArguments  # this and the next three are the Trainer's own
+    model_wrapped: Any
     optimizer: Any
     is_world_process_zero: Callable[[], bool]
     gave_up = ""  # why it cannot go on, in words; known to all processes at the same step

@@ -28,6 +28,7 @@ def chat(
     repetition_penalty: Annotated[float, typer.Option(min=0.5, max=2, help="Above 1: repeats itself less.")] = 1.0,
     system: Annotated[str, typer.Option(help="How to answer; without it the model's own.")] = "",
     max_new_tokens: Annotated[int, typer.Option(min=1, max=8192)] = 256,
+    beside_runs: Annotated[bool, typer.Option(help="Answer on a GPU that a run holds where no other is free.")] = False,
     as_json: JSON_OPTION = False,
 ) -> None:
     """Talk to a checkpoint about pictures."""
@@ -37,9 +38,9 @@ def chat(
     references = [checkpoint, *([compare] if compare else [])]
     sampling = {
         "seed": seed, "temperature": temperature, "top_p": top_p, "repetition_penalty": repetition_penalty,
-        "max_new_tokens": max_new_tokens, "system": system,
+        "max_new_tokens": max_new_tokens, "system": system, "beside_runs": beside_runs,
     }  # fmt: skip
-    with closing(ChatPool(doors.workspace())) as pool:
+    with closing(ChatPool(doors.launcher())) as pool:
         if prompt:
             _ask_once(pool, references, pictures, prompt, sampling, as_json)
         else:

@@ -41,6 +41,36 @@ def doctor(as_json: JSON_OPTION = False) -> None:
         raise typer.Exit(RUN_FAILED)
 
 
+@explained
+def devices(as_json: JSON_OPTION = False) -> None:
+    """Say what runs and chats can use on this machine, who holds it, and since when."""
+    launcher = doors.launcher()
+    launcher.reconcile()
+    held = launcher.runs.leases()
+    found = [
+        {
+            "device": device.name,
+            "label": device.label,
+            "memory_gb": round(device.memory_bytes / 1e9, 1),
+            "held_by": [
+                {"run": lease.run_id, "chat": None if lease.run_id else lease.label, "since": lease.since}
+                for lease in held
+                if lease.device == device.name
+            ],
+        }
+        for device in launcher.devices
+    ]
+    if as_json:
+        print_json(found)
+        return
+    who = {device.name: [lease.said for lease in held if lease.device == device.name] for device in launcher.devices}
+    rows = [
+        (device.name, device.label, f"{device.memory_bytes / 1e9:.0f} GB", ", ".join(who[device.name]) or "free")
+        for device in launcher.devices
+    ]
+    print_table(("device", "", "memory", "held by"), rows, empty="")
+
+
 def _system() -> Finding:
     if platform.system() != "Linux":
         return Finding("system", "missing", platform.system(), "Runs need Linux's /proc; use WSL or a container")

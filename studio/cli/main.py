@@ -26,6 +26,7 @@ app.command("eval")(evaluating.evaluate)
 app.command("chat")(chatting.chat)
 app.command("export")(exporting.export)
 app.command("doctor")(machine.doctor)
+app.command("devices")(machine.devices)
 
 HOST = Annotated[str, typer.Option(help="Address to listen on; only loopback ones need no account.")]
 PORT = Annotated[int, typer.Option(min=1, max=65535)]

@@ -46,7 +46,6 @@ class Upkeep:
                 self._services.launcher.schedule()
                 if time.monotonic() - tidied > TIDY_S:
                     tidied = time.monotonic()
-                    self._services.chats.end_idle()
                     remove_old_uploads(self._services.workspace)
             except Exception:  # noqa: BLE001 - a locked index or a full disk now says nothing about two seconds later
                 _log.exception("looking after the workspace failed; trying again")

@@ -161,7 +161,7 @@ def _examples(t: Translate, models: list[Any], columns: list[Any], views: list[A
 
 
 def _manner_knobs(t: Translate) -> list[Any]:
-    """What every model is told first, and how words are chosen; in the order of `KNOBS`."""
+    """What every model is told first, how words are chosen, and where it may sit; in the order of `KNOBS`."""
     with gr.Column(elem_classes="card manner"):
         with gr.Accordion(t("play.system"), open=False, elem_id="system-fold"):
             system = gr.Textbox(label=t("play.system.label"), info=t("play.system.help"), lines=2, max_lines=10,
@@ -175,6 +175,8 @@ def _manner_knobs(t: Translate) -> list[Any]:
                 _slider("temperature", (0, 2, 0, 0.05), "temperature", t),
                 _slider("top_p", (0.05, 1, 1, 0.05), "top-p", t),
                 _slider("penalty", (0.5, 2, 1, 0.05), "repetition-penalty", t),
+                gr.Checkbox(False, label=t("play.beside"), info=t("play.beside.help"), min_width=280,
+                            elem_id="beside-runs"),
             ]  # fmt: skip
 
 

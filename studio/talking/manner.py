@@ -12,7 +12,15 @@ from studio.i18n import Translate
 
 MOST_TOKENS = 2048
 MOST_SEED = 2**31 - 1
-KNOBS = ("system", "seed", "most_tokens", "temperature", "top_p", "repetition_penalty")  # as the page orders them
+KNOBS = (
+    "system",
+    "seed",
+    "most_tokens",
+    "temperature",
+    "top_p",
+    "repetition_penalty",
+    "beside_runs",
+)  # as the page orders them
 
 
 class Manner(BaseModel):
@@ -26,12 +34,14 @@ class Manner(BaseModel):
     temperature: float = Field(0.0, ge=0, le=2)
     top_p: float = Field(1.0, ge=0.05, le=1)
     repetition_penalty: float = Field(1.0, ge=0.5, le=2)
+    beside_runs: bool = False  # on a GPU that a run holds, where no other is free
 
     def question(self, model: str, messages: tuple[Message, ...], images: tuple[Any, ...]) -> Question:
         """Put a conversation to a model in this manner."""
         return Question(
             model, messages, images, seed=self.seed, max_new_tokens=self.most_tokens, temperature=self.temperature,
             top_p=self.top_p, repetition_penalty=self.repetition_penalty, system=self.system,
+            beside_runs=self.beside_runs,
         )  # fmt: skip
 
     @property

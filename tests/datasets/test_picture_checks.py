@@ -14,6 +14,7 @@ import psutil
 import pytest
 from dataset_lab import asked, codes, folder_of, picture
 from PIL import Image, ImageDraw
+from PIL.TiffImagePlugin import IFDRational
 
 from backend.datasets.confinement import command, start
 from backend.datasets.pictures import PictureOutcome, PicturePool
@@ -263,7 +264,15 @@ def test_u10_broken_metadata_does_not_lose_the_picture(tmp_path):
     png = sink.getvalue()
     with_xmp = png[:33] + png_chunk(b"iTXt", xmp) + png[33:]
 
-    outcomes, into = checked(tmp_path, **{"exif.jpg": broken, "xmp.png": with_xmp})
+    no_ratio = Image.Exif()
+    no_ratio[0x011A], no_ratio[0x0112] = IFDRational(72, 1), 1
+    tag = struct.pack("<II", 72, 1)
+    plain_exif = no_ratio.tobytes()
+    rational = io.BytesIO()
+    half_red().save(rational, "JPEG", exif=plain_exif.replace(tag, struct.pack("<II", 72, 0)).replace(
+        struct.pack(">II", 72, 1), struct.pack(">II", 72, 0)))  # fmt: skip
+
+    outcomes, into = checked(tmp_path, **{"exif.jpg": broken, "xmp.png": with_xmp, "rational.jpg": rational.getvalue()})
 
     for outcome in outcomes.values():
         assert outcome.code == ""

@@ -1,3 +1,5 @@
+import socket
+
 import pytest
 from dataset_lab import asked, codes, folder_of, picture
 
@@ -108,7 +110,9 @@ def test_a_missing_picture_says_where_pictures_are(tmp_path):
     assert refusal(found, "0042.png")[1].endswith("(it has 2 pictures under `imgs/`)")
 
 
-def test_u15_an_import_opens_nothing_outside_the_upload(store, tmp_path):
+def test_u15_an_import_opens_nothing_outside_the_upload(store, tmp_path, monkeypatch):
+    connected = []
+    monkeypatch.setattr(socket.socket, "connect", lambda _, address: connected.append(address))
     (tmp_path / "outside.png").write_bytes(picture())
     names = [
         str(tmp_path / "outside.png"),
@@ -122,6 +126,7 @@ def test_u15_an_import_opens_nothing_outside_the_upload(store, tmp_path):
 
     report = store.import_dataset(folder, ImportOptions())
 
+    assert connected == []
     assert codes(report) == {"PATH_REFUSED": 4}
     assert report.manifest.statistics.rows == 1
     assert report.problems[0].message.startswith("Row 1 of `data.json`: images[0] `")

@@ -33,12 +33,12 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def launch(workspace: Workspace) -> Iterator[Launch]:
-    """Build launchers: `launch("--steps", "5", devices=2, hang_s=1)`; each opens the index anew, as a process would."""
+    """Build launchers: `launch("--steps", "5", gpus=2, hang_s=1)`; each opens the index anew, as a process would."""
     opened: list[Launcher] = []
 
-    def build(*behaviour: str, devices: int = 1, **patience: float) -> Launcher:
+    def build(*behaviour: str, gpus: int = 0, **patience: float) -> Launcher:
         settings = settings_for(*behaviour, **patience)
-        slots = tuple(Device(f"cuda:{index}" if devices > 1 else "cpu:0", "fake", 1) for index in range(devices))
+        slots = tuple(Device(f"cuda:{index}", "fake", 1) for index in range(gpus)) or (Device("cpu:0", "fake", 1),)
         opened.append(Launcher(workspace, RunStore(workspace), settings, slots))
         return opened[-1]
 

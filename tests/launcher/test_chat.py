@@ -15,6 +15,7 @@ from backend.conversation import Message
 from backend.errors import CheckpointError, LaunchError, NotFoundError
 from backend.settings import Workspace
 from launcher.chat import ChatPool, Question
+from launcher.supervisor import Launcher
 
 pytestmark = pytest.mark.torch
 
@@ -23,8 +24,10 @@ pytestmark = pytest.mark.torch
 def pool(tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("chat"))
     workspace.prepare()
-    with closing(ChatPool(workspace)) as pool:
+    launcher = Launcher.open(workspace)
+    with closing(ChatPool(launcher)) as pool:
         yield pool
+    launcher.runs.close()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """C8: what may not be deleted is not."""
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -54,13 +55,24 @@ def test_c8_a_run_that_still_holds_a_device_is_not_deleted(over) -> None:
     assert launcher.runs.get(run.id) == run
 
 
-@pytest.mark.parametrize("base", ["{id}", "{id}/checkpoint-3", "{path}/final_model"])
-def test_c8_a_run_that_another_starts_from_is_not_deleted(over, base: str) -> None:
+@pytest.mark.parametrize(
+    "built",
+    [
+        {"model.base": "{id}"},
+        {"model.base": "{id}/checkpoint-3"},
+        {"model.base": "{path}/final_model"},
+        {"resumed_from": "{id}/checkpoint-3"},
+        {"comparison.contestants": [{"checkpoint": "demo"}, {"checkpoint": "{id}"}]},
+    ],
+    ids=str,
+)
+def test_c8_a_run_that_another_builds_on_is_not_deleted(over, built: dict[str, object]) -> None:
     launcher, run = over
-    spec = RunSpec().with_values({"model.base": base.format(id=run.id, path=run.folder.path)})
+    named = json.loads(json.dumps(built).replace("{id}", run.id).replace("{path}", str(run.folder.path)))
+    spec = RunSpec().with_values(named)
     launcher.runs.add("20260101-000000-child", spec, 1.0)
 
-    with pytest.raises(LaunchError, match="`20260101-000000-child` starts from"):
+    with pytest.raises(LaunchError, match="`20260101-000000-child` builds on"):
         launcher.delete(run.id)
 
     launcher.runs.transition("20260101-000000-child", "stopped", ("queued",))

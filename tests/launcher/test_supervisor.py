@@ -103,14 +103,37 @@ def test_p18_after_a_restart_of_the_machine_runs_are_lost_and_nobody_is_signalle
     until(lambda: identify(process.keeper_pid) is None)
 
 
+def test_p5_a_keeper_whose_pid_is_somebody_elses_by_now_is_gone_and_that_one_is_left_alone(launch) -> None:
+    launcher = launch()
+    launcher.runs.add("20260101-000000-old", RunSpec(), 1.0)  # type: ignore[arg-type]
+    launcher.runs.claim_next(("cpu:0",), lambda taken: 1)
+    folder = launcher.runs.get("20260101-000000-old").folder
+    folder.path.mkdir()
+    somebody = subprocess.Popen(["sleep", "60"])
+    own = identify(somebody.pid)
+    record = ProcessRecord(
+        pid=own.pid, start_ticks=own.start_ticks - 1, keeper_pid=own.pid, keeper_start_ticks=own.start_ticks - 1,
+        boot_id=own.boot_id, devices=("cpu:0",), started_at=1.0,
+    )  # fmt: skip
+    folder.process.write_text(record.model_dump_json())
+
+    launcher.reconcile()
+
+    assert launcher.runs.get("20260101-000000-old").state == "lost"
+    assert launcher.runs.leases() == []
+    assert somebody.poll() is None
+    somebody.kill()
+    somebody.wait()
+
+
 def test_p10_many_short_runs_leave_no_zombie(launch) -> None:
-    launcher = launch("--steps", "1", "--pause", "0", devices=4)
+    launcher = launch("--steps", "1", "--pause", "0", gpus=4)
     others = set(_zombie_children())  # of tests before this one
-    runs = [a_run(launcher, f"run {number}", **{"devices.gpus": (number % 4,)}) for number in range(8)]
+    runs = [a_run(launcher, f"run {number}", **{"devices.gpus": (number % 4,)}) for number in range(12)]
 
     states = [launcher.wait(run.id, poll_s=0.03).state for run in runs]
 
-    assert states == ["finished"] * 8
+    assert states == ["finished"] * 12
     until(lambda: set(_zombie_children()) <= others)
 
 
@@ -172,7 +195,7 @@ def test_p16_the_queue_keeps_its_order_and_needs_nobody(launch, workspace) -> No
 
 
 def test_p17_two_runs_at_once_meet_at_different_ports(launch, monkeypatch: pytest.MonkeyPatch) -> None:
-    launcher = launch("--steps", "1000", "--pause", "0.05", devices=2)
+    launcher = launch("--steps", "1000", "--pause", "0.05", gpus=2)
     seen: list[int] = []
     original = launcher._command_of
     monkeypatch.setattr(launcher, "_command_of", lambda run, claim: seen.append(claim.port) or original(run, claim))
@@ -209,7 +232,7 @@ def test_a_run_may_not_name_a_gpu_that_is_not_there(launch) -> None:
 
 
 def test_a_queued_run_whose_gpu_is_gone_fails_instead_of_waiting_for_ever(launch) -> None:
-    launch(devices=2).runs.add("20260101-000000-x", RunSpec().with_values({"devices.gpus": (1,)}), 1.0)  # type: ignore[arg-type]
+    launch(gpus=2).runs.add("20260101-000000-x", RunSpec().with_values({"devices.gpus": (1,)}), 1.0)  # type: ignore[arg-type]
     launcher = launch()
 
     (launcher.workspace.output / "20260101-000000-x").mkdir()
@@ -289,7 +312,7 @@ def test_p1_any_name_becomes_one_safe_folder_and_one_argument(name: str) -> None
 
 def test_p1_a_hostile_name_never_reaches_the_command(launch) -> None:
     names = ["x; touch p", "$(id)", "--deepspeed evil", "-c", "a b", "训练", "../../up"]
-    launcher = launch("--steps", "1", "--pause", "0", devices=7)
+    launcher = launch("--steps", "1", "--pause", "0", gpus=7)
 
     started = [a_run(launcher, name, **{"devices.gpus": (at,)}) for at, name in enumerate(names)]
 
@@ -303,7 +326,7 @@ def test_p1_a_hostile_name_never_reaches_the_command(launch) -> None:
 
 
 def test_m5_runs_of_one_name_in_one_second_get_folders_of_their_own(launch) -> None:
-    launcher = launch("--steps", "1", "--pause", "0", devices=4)
+    launcher = launch("--steps", "1", "--pause", "0", gpus=4)
     names = ("Caf\u00e9", "Cafe\u0301", "CAFE", "cafe")
 
     runs = [a_run(launcher, name, **{"devices.gpus": (at,)}) for at, name in enumerate(names)]

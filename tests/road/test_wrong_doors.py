@@ -1,8 +1,13 @@
 """Every wrong door of the command line says why and what to do."""
 
+import os
+import subprocess
+import sys
 import zipfile
 
 import pytest
+
+from backend.settings import ROOT
 
 pytestmark = pytest.mark.torch
 
@@ -80,3 +85,16 @@ def test_lists_are_json_for_machines(road):
     assert "codes" in [each["name"] for each in road.told("dataset", "list")]
     assert len(road.told("recipes")) >= 7
     assert all(finding["verdict"] != "missing" for finding in road.told("doctor"))
+
+
+def test_d7_a_workspace_that_cannot_be_written_ends_a_command_with_2(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    done = subprocess.run(
+        [sys.executable, "-m", "studio.cli", "runs"], cwd=ROOT, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "STUDIO_WORKSPACE": str(tmp_path / "file" / "inside")},
+    )  # fmt: skip
+
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written" in done.stderr
+    assert "hint:" in done.stderr
+    assert "Traceback" not in done.stderr

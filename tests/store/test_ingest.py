@@ -1,14 +1,17 @@
 """S5 to S9: what events.jsonl says arrives once and whole, whatever happens to the file."""
 
+import errno
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from store_lab import RUN, add_run, curve, write_losses
 
 from backend.runs.events import EventWriter
-from backend.settings import Workspace
+from backend.settings import ROOT, Workspace
 from backend.store.runs import RunStore
 
 
@@ -148,3 +151,32 @@ def test_a_run_without_events_or_without_a_row_is_no_error(store: RunStore, work
     store.remove(RUN)
     write_losses(folder.events, [1.0])
     assert store.ingest(folder) == 0
+
+
+def test_d1_a_line_cut_by_a_full_disk_is_an_error_and_harms_no_later_one(store: RunStore, tmp_path: Path) -> None:
+    """A real limit of the kernel's on a real file, in a process of its own: the limit cannot be lifted here."""
+    folder = add_run(store)
+    code = f"""
+import resource, signal
+from pathlib import Path
+from backend.runs.events import EventWriter
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+path = Path({str(folder.events)!r})
+writer = EventWriter(path)
+writer.write("metric", 1, loss=2.0)
+for room in (0, 10):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + room, resource.RLIM_INFINITY))
+    try:
+        writer.write("metric", 2, loss=1.0)
+        raise SystemExit("the disk was not full")
+    except OSError as error:
+        print(error.errno)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+writer.write("metric", 3, loss=0.5)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    store.ingest(folder)
+
+    assert done.stdout.split() == [str(errno.EFBIG), str(errno.ENOSPC)]
+    assert curve(store) == [(1, 2.0), (3, 0.5)]
+    assert store.get(RUN).bad_lines == 1

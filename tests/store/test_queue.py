@@ -5,6 +5,7 @@ import threading
 from store_lab import add_run
 
 from backend.settings import Workspace
+from backend.store.leases import Holder, Lease
 from backend.store.runs import RunStore
 
 GPUS = tuple(f"cuda:{index}" for index in range(4))
@@ -18,7 +19,7 @@ def test_p15_claims_from_many_threads_never_overlap(workspace: Workspace, store:
     wishes = [(0,), (0, 1), (1, 2), (3,), (2, 3), (), (0, 1, 2, 3), (1,)]
     for number, gpus in enumerate(wishes):
         add_run(store, f"run-{number}", **{"devices.gpus": gpus})
-    stores = [RunStore(workspace) for _ in range(4)]
+    stores = [RunStore(workspace) for _ in range(5)]
     order: list[tuple[str, tuple[str, ...]]] = []
     held: set[str] = set()
     guard = threading.Lock()
@@ -37,7 +38,16 @@ def test_p15_claims_from_many_threads_never_overlap(workspace: Workspace, store:
             own.transition(claim.run_id, "finished", ("starting",))
             own.release(claim.run_id)
 
-    threads = [threading.Thread(target=work, args=(own,)) for own in stores]
+    def talk(own: RunStore) -> None:
+        while len(order) < len(wishes):
+            for device in GPUS:
+                if own.hold_for_chat(chat(device), GPUS):
+                    with guard:
+                        assert device not in held
+                    own.release("chat")
+
+    threads = [threading.Thread(target=work, args=(own,)) for own in stores[:-1]]
+    threads.append(threading.Thread(target=talk, args=(stores[-1],)))
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -115,3 +125,63 @@ def test_p15_a_run_at_work_keeps_its_devices_before_its_lease_is_found_again(sto
     claim = store.claim_next(("cpu:0",), port)
     assert claim is not None
     assert claim.run_id == "waits"
+
+
+def test_p15_runs_share_a_device_only_where_they_asked_to(store: RunStore) -> None:
+    add_run(store, "alone")
+    add_run(store, "waits")
+    add_run(store, "shares", **{"devices.shared": True})
+
+    claims = [store.claim_next(("cpu:0",), port) for _ in range(3)]
+
+    assert [claim.run_id if claim else None for claim in claims] == ["alone", "shares", None]
+    assert [lease.holder for lease in store.leases()] == ["alone", "shares"]
+    for run_id in ("alone", "shares"):
+        assert store.claim_next(("cpu:0",), port) is None  # both must be gone before one that did not ask may begin
+        store.transition(run_id, "finished", ("starting",))  # type: ignore[arg-type]
+        store.release(run_id)
+    assert store.claim_next(("cpu:0",), port).run_id == "waits"  # type: ignore[union-attr]
+
+
+def chat(device: str, name: str = "chat", *, keeps_out: bool = True) -> Lease:
+    return Lease(device, name, None, "demo", keeps_out, Holder(2, 3, "boot"), 1.0)
+
+
+def test_p15_a_chat_holds_a_gpu_like_a_run_and_says_so(store: RunStore) -> None:
+    assert store.hold_for_chat(chat("cuda:0"), GPUS)
+    add_run(store, "run", **{"devices.gpus": (0,)})
+
+    assert store.claim_next(GPUS, port) is None
+    assert store.wanted_devices(GPUS) == {"cuda:0"}
+    store.release("chat")
+    assert not store.hold_for_chat(chat("cuda:0"), GPUS)  # the run waits for it: it goes first
+    assert store.claim_next(GPUS, port) is not None
+    assert not store.hold_for_chat(chat("cuda:0"), GPUS)
+    assert store.hold_for_chat(chat("cuda:0"), GPUS, beside_runs=True)
+    assert {lease.said for lease in store.leases()} == {"a chat with `demo`", "the run `run`"}
+
+
+def test_p15_a_run_at_work_keeps_chats_out_before_its_lease_is_found_again(store: RunStore) -> None:
+    add_run(store, "at-work", **{"devices.gpus": (0,)})
+    store.claim_next(GPUS, port)
+    store.release("at-work")  # as in a new index, between its row and its lease
+
+    assert not store.hold_for_chat(chat("cuda:0"), GPUS)
+    assert store.hold_for_chat(chat("cuda:1"), GPUS)
+
+
+def test_p15_a_chat_on_the_cpu_keeps_nobody_waiting(store: RunStore) -> None:
+    add_run(store, "run")
+
+    assert store.hold_for_chat(chat("cpu:0", keeps_out=False), ("cpu:0",))
+    assert store.claim_next(("cpu:0",), port) is not None
+    assert store.hold_for_chat(chat("cpu:0", "another", keeps_out=False), ("cpu:0",))
+
+
+def test_a_lease_can_be_handed_over_only_while_it_is_there(store: RunStore) -> None:
+    store.hold_for_chat(chat("cuda:0"), GPUS)
+
+    assert store.hand_over("chat", Holder(7, 8, "boot"))
+    assert [lease.process for lease in store.leases()] == [Holder(7, 8, "boot")]
+    store.release("chat")
+    assert not store.hand_over("chat", Holder(7, 8, "boot"))

@@ -1,19 +1,24 @@
 """Every knob of the spec changes what the program does or sends."""
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from backend.catalog.checkpoints import CheckpointRecord, resolve_checkpoint
 from backend.deepspeed_config import deepspeed_config
 from backend.errors import StudioError
+from backend.ids import RunId
 from backend.jsonl import write_atomically
 from backend.runs.events import read_all
 from backend.runs.folder import RunFolder
 from backend.runs.predictions import evaluated_steps, read_predictions
+from backend.settings import Workspace
 from backend.spec.reading import KNOBS
 from backend.spec.run import RunSpec
+from backend.store.runs import RunStore
 from launcher.commands import training_command
 from tests.knob_values import NEEDED, OTHER_VALUES
 from tests.training.training_lab import Lab
@@ -173,6 +178,17 @@ def command(lab: Lab, spec: RunSpec) -> Any:
     return made.argv, made.env["OMP_NUM_THREADS"]
 
 
+def claim(lab: Lab, spec: RunSpec) -> Any:
+    """Which device a run gets while another one holds the only one there is."""
+    workspace = Workspace(lab.workspace.root / f"claimed {uuid4().hex}")
+    with closing(RunStore(workspace)) as store:
+        store.add(RunId("first"), RunSpec(), 1.0)
+        store.claim_next(("cpu:0",), lambda taken: 1)
+        store.add(RunId("second"), spec, 2.0)
+        got = store.claim_next(("cpu:0",), lambda taken: 2)
+        return got.devices if got else None
+
+
 WITNESSES: dict[str, Witness] = {
     "name": mirrored, "data.datasets": plan, "data.max_tokens": plan, "data.too_long": plan, "data.boxes": samples,
     "data.seed": plan, "model.base": base, "model.min_pixels": samples, "model.max_pixels": samples,
@@ -185,7 +201,7 @@ WITNESSES: dict[str, Witness] = {
     "batching.max_tokens": plan, "batching.packing": batch, "batching.gradient_checkpointing": arguments,
     "evaluation.rows": asked, "evaluation.metric": saved, "saving.every_steps": saved, "saving.every_minutes": saved,
     "saving.keep": saved, "saving.final": saved, "reporting.wandb": mirrored, "reporting.project": mirrored,
-    "devices.gpus": command, "devices.processes": command, "devices.threads": command,
+    "devices.gpus": command, "devices.shared": claim, "devices.processes": command, "devices.threads": command,
     "devices.zero_stage": deepspeed, "devices.offload_optimizer": deepspeed, "devices.offload_parameters": deepspeed,
     "devices.deepspeed": deepspeed,
 }  # fmt: skip

@@ -4,8 +4,10 @@ import math
 
 import pytest
 
+from backend.rewards.client import describe
 from backend.runs.events import read_all
 from backend.runs.rollouts import read_rollouts, rollout_steps
+from tests.rewards.reward_lab import returning, worker
 from tests.training.training_lab import Lab, metrics
 
 pytestmark = pytest.mark.torch
@@ -126,6 +128,14 @@ def test_kl_is_measured_against_the_model_it_started_from(runs):
         kl = metrics(runs[name], "kl")
         assert kl[1] == pytest.approx(0, abs=1e-5)
         assert kl[3] > 1e-6
+
+
+def test_r11_the_run_says_what_its_rewards_are_kept_from(runs):
+    said = [event.values["text"] for event in read_all(runs["plain"].events) if event.kind == "note"]
+    (apart,) = [text for text in said if text.startswith("Rewards run apart: ")]
+    with worker(returning("[1.0, 2.0]")) as started:
+        assert apart == f"Rewards run apart: {describe(started.isolation)}"
+    assert "network" in apart
 
 
 def test_a_reward_is_told_where_training_stands_and_may_log(runs):

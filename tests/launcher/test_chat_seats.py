@@ -1,0 +1,88 @@
+"""P15 for chats: who talks to a model holds a device like any run, gives it up for one, and says who is in the way."""
+
+import os
+import shutil
+import signal
+import sqlite3
+from contextlib import closing
+
+import pytest
+from launcher_lab import a_run, until
+from sqlalchemy.exc import OperationalError
+
+from backend.conversation import Message
+from backend.errors import LaunchError
+from backend.settings import DEMO_MODEL
+from backend.store.leases import Holder
+from launcher.chat import ChatPool, Question
+from launcher.chat_seats import take_seat
+from launcher.processes import identify
+
+pytestmark = pytest.mark.torch
+
+
+def question(**changes: object) -> Question:
+    return Question("demo", (Message(role="user", content="Hello"),), (), max_new_tokens=3, **changes)  # type: ignore[arg-type]
+
+
+def test_p15_a_seat_is_kept_while_its_program_starts(launch) -> None:
+    launcher = launch(gpus=2)
+
+    seat = take_seat(launcher.runs, ("cuda:0", "cuda:1"), "demo", beside_runs=False)
+    launcher.reconcile()
+
+    assert [(lease.device, lease.holder) for lease in launcher.runs.leases()] == [("cuda:0", seat.holder)]
+    assert seat.environment["CUDA_VISIBLE_DEVICES"] == "0"
+    launcher.runs.release(seat.holder)
+
+
+def test_p15_a_program_that_cannot_keep_its_seat_is_ended(launch, monkeypatch) -> None:
+    launcher = launch(gpus=1)
+    started: list[int] = []
+
+    def fails(holder: str, process: Holder) -> bool:
+        started.append(process.pid)
+        raise OperationalError("UPDATE", {}, sqlite3.OperationalError("database is locked"))
+
+    monkeypatch.setattr(launcher.runs, "hand_over", fails)
+    with closing(ChatPool(launcher)) as pool, pytest.raises(OperationalError):
+        list(pool.ask(question()))
+
+    assert launcher.runs.leases() == []
+    assert identify(started[0]) is None
+
+
+def test_nothing_is_started_by_a_pool_that_was_closed(launch) -> None:
+    pool = ChatPool(launch())
+    pool.close()
+
+    with pytest.raises(LaunchError, match="is ending"):
+        list(pool.ask(question()))
+
+
+def test_p15_chats_and_runs_take_turns_on_a_gpu_and_share_it_only_where_asked(launch, tmp_path) -> None:
+    copy = shutil.copytree(DEMO_MODEL, tmp_path / "copy")  # another base model
+    launcher = launch("--steps", "1000", "--pause", "0.05", gpus=1)
+    with closing(ChatPool(launcher)) as pool:
+        assert list(pool.ask(question()))[-1].is_last
+        (lease,) = launcher.runs.leases()
+        assert (lease.device, lease.said) == ("cuda:0", "a chat with `demo`")
+
+        run = a_run(launcher)
+        assert run.state == "queued"
+        with pytest.raises(LaunchError, match="A run waits"):  # the first chat made way, for the run
+            list(pool.ask(Question(str(copy), question().messages, ())))
+        until(lambda: launcher.schedule() or launcher.runs.get(run.id).state == "running")  # the chat was quiet
+        assert [lease.holder for lease in launcher.runs.leases()] == [run.id]
+
+        with pytest.raises(LaunchError, match=f"cuda:0 by the run `{run.id}`"):
+            list(pool.ask(question()))
+        assert list(pool.ask(question(beside_runs=True)))[-1].is_last
+        chat = next(lease for lease in launcher.runs.leases() if lease.process)
+        assert chat.process.pid != os.getpid()
+        os.kill(chat.process.pid, signal.SIGKILL)
+        until(lambda: launcher.reconcile() or len(launcher.runs.leases()) == 1)
+        assert [lease.holder for lease in launcher.runs.leases()] == [run.id]
+    launcher.stop(run.id, "now")
+    launcher.wait(run.id, poll_s=0.03)
+    until(lambda: launcher.reconcile() or not launcher.runs.leases())
