@@ -6,11 +6,12 @@ import time
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from backend.jsonl import lines_from, strict_json
+from backend.jsonl import append_line, lines_from, strict_json
 
 EventKind = Literal["metric", "progress", "checkpoint", "sample", "note", "end"]
 VERSION = 1
 MAX_LINE_BYTES = 1 << 20
+READ_BYTES = 8 << 20  # about so much of a file at once
 _KINDS = get_args(EventKind)
 
 
@@ -35,7 +36,7 @@ class Batch(NamedTuple):
 class EventWriter:
     """Appends events; the one writer of its file.
 
-    Each line is a single `os.write`, so readers never see half of one unless the disk itself cut it.
+    Each line is a single write, so readers never see half of one unless the disk itself cut it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,19 +54,19 @@ class EventWriter:
         lost = [name for name, value in values.items() if isinstance(value, float) and value - value != 0]
         if lost:
             line["nonfinite"] = lost
-        os.write(self._handle, strict_json(line | {"values": values}).encode() + b"\n")
+        append_line(self._handle, strict_json(line | {"values": values}).encode())
 
     def close(self) -> None:
         """Release the file."""
         os.close(self._handle)
 
 
-def read_events(path: Path, offset: int = 0) -> Batch:
-    """Read the whole lines behind `offset`; lines that are not events are counted and skipped."""
+def read_events(path: Path, offset: int = 0, limit_bytes: int = READ_BYTES) -> Batch:
+    """Read the whole lines behind `offset`, about `limit_bytes` of them; others than events are counted and skipped."""
     if not path.is_file():
         return Batch([], offset, 0)
     events, end, bad = [], offset, 0
-    for line in lines_from(path, offset):
+    for line in lines_from(path, offset, limit_bytes):
         end = line.end
         event = _parse(line.raw)
         if event is not None:
