@@ -89,6 +89,7 @@ class Launcher:
 
         Raises:
             LaunchError: it names a GPU that is not there, or its folder cannot be written.
+            StudioError: the index cannot be written; nothing of the run is left.
         """
         missing = self._missing_devices(spec)
         if missing:
@@ -98,7 +99,11 @@ class Launcher:
             folder = self._new_folder(spec)
         except OSError as error:
             raise LaunchError(f"The run's folder cannot be written: {error}", hint="Free some space") from error
-        self.runs.add(folder.run_id, spec, time.time())
+        try:
+            self.runs.add(folder.run_id, spec, time.time())
+        except StudioError:  # a folder that stayed would be found, and started after all
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
         self.schedule()
         return folder.run_id
 
