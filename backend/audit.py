@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from contextvars import ContextVar
 
-from backend.jsonl import strict_json
+from backend.jsonl import append_line, strict_json
 from backend.settings import Workspace
 
 # the account that an act of this thread belongs to; the web app sets it for each event
@@ -25,9 +25,9 @@ def audit(workspace: Workspace, act: str, subject: str, **details: str) -> None:
     """
     line = {"time": round(time.time(), 3), "who": ACTOR.get() or system_user(), "act": act, "subject": subject}
     with suppress(OSError):
-        handle = os.open(workspace.output / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        handle = os.open(workspace.output / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            os.write(handle, strict_json(line | details).encode() + b"\n")
+            append_line(handle, strict_json(line | details).encode())
         finally:
             os.close(handle)
 

@@ -1,5 +1,6 @@
 """Write files so that a cut-off leaves the old or the new, and lines so that a torn one harms no other."""
 
+import errno
 import json
 import math
 import os
@@ -33,6 +34,23 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError:
         partial.unlink(missing_ok=True)
         raise
+
+
+def append_line(handle: int, line: bytes) -> None:
+    """Append one line with one write; a torn line that lies before it is closed first, so that it cannot eat this one.
+
+    Args:
+        handle: of a file that is open for reading and appending.
+        line: without its end.
+
+    Raises:
+        OSError: the disk refuses, be it the last bytes only: a full disk takes what fits and does not complain.
+    """
+    size = os.fstat(handle).st_size
+    is_torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+    content = b"\n" * is_torn + line + b"\n"
+    if os.write(handle, content) < len(content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def all_lines(path: Path) -> Iterator[bytes]:

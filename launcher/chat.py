@@ -210,7 +210,7 @@ class ChatPool:
         for base in bases:
             program = self._programs.pop(base)
             program.end()
-            with suppress(SQLAlchemyError):  # a locked index: whoever reconciles next sees that it is gone
+            with suppress(SQLAlchemyError, StudioError):  # a locked index: whoever reconciles next sees that it is gone
                 self._launcher.runs.release(program.seat.holder)
 
     def _look_after(self) -> None:

@@ -159,7 +159,11 @@ class Keeper:
         tail = read_end(self._folder.log, EVIDENCE_BYTES)
         stop_mode = self._wish() or self._evidence.stop_mode
         kills = oom_kills() - self._oom_kills_before
-        self._evidence = replace(self._evidence, log_tail=tail, stop_mode=stop_mode, oom_kills=kills)
+        disk = os.statvfs(self._folder.path)
+        self._evidence = replace(
+            self._evidence, log_tail=tail, stop_mode=stop_mode, oom_kills=kills,
+            disk_free_bytes=disk.f_bavail * disk.f_frsize,
+        )  # fmt: skip
         record = self._exit_record(judge(self._evidence, _spec_of(self._folder)))
         _write_stubbornly(self._folder.exit, record.model_dump_json().encode())
         return record

@@ -60,7 +60,8 @@ def has_keeper(run: RunView) -> bool:
         return is_alive(keeper_of(process))
     if is_locked(run.folder):
         return True
-    return run.state == "starting" and time.time() - (run.started_at or 0.0) < START_PATIENCE_S
+    waited_s = time.time() - (run.started_at or 0.0)  # a start in the future was before the clock was set back
+    return run.state == "starting" and abs(waited_s) < START_PATIENCE_S
 
 
 def _give_back(runs: RunStore, run: RunView) -> None:

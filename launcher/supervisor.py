@@ -4,24 +4,20 @@ None of them needs another to live: each brings the index up to what the folders
 """
 
 import hashlib
-import json
 import shutil
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 from functools import cached_property
 from typing import Self
 
 from backend.audit import audit
 from backend.catalog.checkpoints import newest_resumable, resumable
 from backend.catalog.disk import refuse_full_disk
-from backend.deepspeed_config import deepspeed_config
 from backend.errors import LaunchError, StudioError
-from backend.ids import RunId, new_run_id
+from backend.ids import RunId
 from backend.jsonl import write_atomically
-from backend.rewards.sources import put_sources
 from backend.runs.events import Event, read_events
 from backend.runs.folder import RunFolder
 from backend.runs.records import CommandRecord, ExitRecord, StopMode, StopRecord, read_record
@@ -35,6 +31,7 @@ from launcher.deletion import delete_run, empty_trash
 from launcher.devices import Device, describe, find_devices
 from launcher.keeper_lock import take_lock
 from launcher.logs import read_tail
+from launcher.new_runs import new_folder
 from launcher.ports import free_port
 from launcher.processes import start_detached
 from launcher.reconciler import settle, settle_all
@@ -92,6 +89,7 @@ class Launcher:
 
         Raises:
             LaunchError: it names a GPU that is not there, the disk is too full, or its folder cannot be written.
+            StudioError: the index cannot be written; nothing of the run is left.
         """
         missing = self._missing_devices(spec)
         if missing:
@@ -99,10 +97,14 @@ class Launcher:
             raise LaunchError(f"There is no {' and no '.join(f'`{name}`' for name in missing)} here", hint=hint)
         refuse_full_disk(spec, self.workspace)
         try:
-            folder = self._new_folder(spec)
+            folder = new_folder(spec, self.workspace)
         except OSError as error:
             raise LaunchError(f"The run's folder cannot be written: {error}", hint="Free some space") from error
-        self.runs.add(folder.run_id, spec, time.time())
+        try:
+            self.runs.add(folder.run_id, spec, time.time())
+        except StudioError:  # a folder that stayed would be found, and started after all
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
         asked = hashlib.sha256(folder.spec.read_bytes()).hexdigest()
         audit(self.workspace, "run.start", folder.run_id, kind=spec.kind, sha256=asked)
         self.schedule()
@@ -210,28 +212,6 @@ class Launcher:
     def _missing_devices(self, spec: RunSpec) -> list[str]:
         present = {device.name for device in self.devices}
         return [f"cuda:{index}" for index in spec.devices.gpus if f"cuda:{index}" not in present]
-
-    def _new_folder(self, spec: RunSpec) -> RunFolder:
-        """Make the folder of a new run; its spec is written last, and before that it is no run."""
-        datasets = [share.name for share in spec.data.datasets[:1]]
-        run_id = new_run_id(spec.name or " ".join([spec.strategy.name, *datasets]), datetime.now().astimezone())
-        folder, number = RunFolder(self.workspace.output / run_id), 1
-        while True:
-            try:
-                folder.path.mkdir()
-                break
-            except FileExistsError:  # another of that name in the same second
-                number += 1
-                folder = RunFolder(self.workspace.output / f"{run_id}-{number}")
-        try:
-            if spec.kind != "evaluation":
-                write_atomically(folder.deepspeed, json.dumps(deepspeed_config(spec), indent=2).encode())
-            put_sources(spec, folder, self.workspace)
-            write_atomically(folder.spec, spec.model_dump_json(indent=2).encode())
-        except (OSError, StudioError):
-            shutil.rmtree(folder.path, ignore_errors=True)
-            raise
-        return folder
 
     def _fail_impossible(self) -> None:
         """End queued runs that wait for a GPU which is no longer there: they would wait for ever."""

@@ -21,6 +21,7 @@ _ERROR_LINE = re.compile(
 _HINT_LINE = re.compile(r"^(?:\[rank\d+\]:\s*)?hint: (.+)$")
 _READ_LOG = "Read the end of its log"
 _MAX_SAID = 500  # characters of a quoted line
+_NO_SPACE_BYTES = 1 << 16  # less than this is a full disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Evidence:
     oom_kills: int = 0  # how many processes the kernel killed for memory while it ran
     was_hung: bool = False  # it had to be ended after its `end` event
     start_error: str = ""  # why nothing was started
+    disk_free_bytes: int | None = None  # at the end; a log that lies on a full disk cannot say so itself
 
 
 class Verdict(NamedTuple):
@@ -43,6 +45,9 @@ class Verdict(NamedTuple):
     state: TerminalState
     reason: str  # empty where all went well
     hint: str = ""
+
+
+_FULL = Verdict("failed", "The disk is full", "Free some space, for example by deleting old runs, and start it again")
 
 
 def judge(evidence: Evidence, spec: RunSpec) -> Verdict:
@@ -58,7 +63,10 @@ def judge(evidence: Evidence, spec: RunSpec) -> Verdict:
     if evidence.stop_mode is not None or outcome == "stopped":
         return _stopped(evidence)
     number = signal_of(code)
-    return _from_log(evidence, spec) or _from_signal(number, evidence, spec) or _from_exit(code, evidence)
+    return (
+        _from_log(evidence, spec) or _from_signal(number, evidence, spec) or _from_disk(evidence)
+        or _from_exit(code, evidence)
+    )  # fmt: skip
 
 
 def signal_of(code: int) -> signal.Signals | None:
@@ -96,10 +104,12 @@ def _stopped(evidence: Evidence) -> Verdict:
 def _from_log(evidence: Evidence, spec: RunSpec) -> Verdict | None:
     if _GPU_MEMORY.search(evidence.log_tail):
         return Verdict("failed", "The GPU ran out of memory", _less_memory(spec))
-    if _DISK_FULL.search(evidence.log_tail):
-        hint = "Free some space, for example by deleting old runs, and start it again"
-        return Verdict("failed", "The disk is full", hint)
-    return None
+    return _FULL if _DISK_FULL.search(evidence.log_tail) else None
+
+
+def _from_disk(evidence: Evidence) -> Verdict | None:
+    is_full = evidence.disk_free_bytes is not None and evidence.disk_free_bytes < _NO_SPACE_BYTES
+    return _FULL if is_full else None
 
 
 def _from_signal(number: signal.Signals | None, evidence: Evidence, spec: RunSpec) -> Verdict | None:

@@ -1,18 +1,15 @@
 """What a page that watches runs is told: a row for each run, new points of curves, new lines of a log."""
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from backend.ids import RunId
-from backend.jsonl import strict_json
 from backend.runs.folder import RunFolder
 from backend.store.runs import RunStore
 from backend.store.views import RunView
 from launcher.logs import redact
 
-LISTED = 200  # runs in a list
 LOG_BYTES = 64 << 10  # of a log in one answer; the first answer is its tail
 _STEERING = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -23,13 +20,6 @@ class LogPart(NamedTuple):
     text: str
     end: int  # byte offset to ask from next
     is_whole: bool  # show these instead of what was shown, rather than behind it
-
-
-def run_rows(store: RunStore, seen: str = "") -> dict[str, Any] | None:
-    """List the runs, newest first, with a version; None where that is the version the page has seen."""
-    rows = [run_row(view) for view in store.views(LISTED)]
-    version = hashlib.sha256(strict_json(rows).encode()).hexdigest()[:16]
-    return None if version == seen else {"version": version, "runs": rows}
 
 
 def run_row(view: RunView) -> dict[str, Any]:
@@ -58,6 +48,7 @@ def run_row(view: RunView) -> dict[str, Any]:
         "created_at": view.created_at,
         "started_at": view.started_at,
         "ended_at": view.ended_at,
+        "took": view.took_s,
         "has_model": view.folder.has_final_model,
     }
 

@@ -1,17 +1,17 @@
 """`events.jsonl`: what a program says while it runs, one whole line at a time."""
 
-import errno
 import json
 import os
 import time
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from backend.jsonl import lines_from, strict_json
+from backend.jsonl import append_line, lines_from, strict_json
 
 EventKind = Literal["metric", "progress", "checkpoint", "sample", "note", "end"]
 VERSION = 1
 MAX_LINE_BYTES = 1 << 20
+READ_BYTES = 8 << 20  # about so much of a file at once
 _KINDS = get_args(EventKind)
 
 
@@ -36,7 +36,7 @@ class Batch(NamedTuple):
 class EventWriter:
     """Appends events; the one writer of its file.
 
-    Each line is a single `os.write`, so readers never see half of one unless the disk itself cut it.
+    Each line is a single write, so readers never see half of one unless the disk itself cut it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,7 +45,6 @@ class EventWriter:
         size = os.fstat(self._handle).st_size
         if size and os.pread(self._handle, 1, size - 1) != b"\n":
             os.write(self._handle, b"\n")
-        self._is_torn = False
         self._seq = max((event.seq for event in read_all(path)), default=0) if size else 0
 
     def write(self, kind: EventKind, step: int, /, **values: Any) -> None:
@@ -55,23 +54,19 @@ class EventWriter:
         lost = [name for name, value in values.items() if isinstance(value, float) and value - value != 0]
         if lost:
             line["nonfinite"] = lost
-        raw = (b"\n" if self._is_torn else b"") + strict_json(line | {"values": values}).encode() + b"\n"
-        written = os.write(self._handle, raw)
-        self._is_torn = written < len(raw)
-        if self._is_torn:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append_line(self._handle, strict_json(line | {"values": values}).encode())
 
     def close(self) -> None:
         """Release the file."""
         os.close(self._handle)
 
 
-def read_events(path: Path, offset: int = 0) -> Batch:
-    """Read the whole lines behind `offset`; lines that are not events are counted and skipped."""
+def read_events(path: Path, offset: int = 0, limit_bytes: int = READ_BYTES) -> Batch:
+    """Read the whole lines behind `offset`, about `limit_bytes` of them; others than events are counted and skipped."""
     if not path.is_file():
         return Batch([], offset, 0)
     events, end, bad = [], offset, 0
-    for line in lines_from(path, offset):
+    for line in lines_from(path, offset, limit_bytes):
         end = line.end
         event = _parse(line.raw)
         if event is not None:

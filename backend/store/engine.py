@@ -17,12 +17,13 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from backend.errors import StudioError
 
 BUSY_TIMEOUT_MS = 15_000
 MIGRATIONS = Path(__file__).parent / "migrations"
+_REFUSED = ("disk is full", "disk I/O error")  # how SQLite says that a write did not fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,20 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction that holds the write lock from its start; committed at the end, rolled back on an error."""
-        with self.writer.begin() as connection:
-            yield connection
+        """One transaction that holds the write lock from its start; committed at the end, rolled back on an error.
+
+        Raises:
+            StudioError: the disk refuses; the index is as it was.
+        """
+        try:
+            with self.writer.begin() as connection:
+                yield connection
+        except OperationalError as error:
+            if not any(sign in str(error.orig) for sign in _REFUSED):
+                raise
+            raise StudioError(
+                f"The index cannot be written: {error.orig}", hint="Free some space, then do it again"
+            ) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -2,8 +2,8 @@
 
 import difflib
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -18,11 +18,13 @@ from backend.store import ingest, leases, queue, rebuild
 from backend.store.curves import Curves, read_curves, read_metric_keys
 from backend.store.engine import open_database
 from backend.store.leases import Holder, Lease
+from backend.store.listing import RunListing
 from backend.store.tables import happenings, runs
 from backend.store.views import Happening, RunView, happening_of, view_of
 
 MAX_NAME = 120  # characters
 MAX_NOTES = 20_000
+T = TypeVar("T")
 
 
 class RunStore:
@@ -92,6 +94,10 @@ class RunStore:
             holds = [column.icontains(text, autoescape=True) for column in (runs.c.id, runs.c.name, runs.c.notes)]
             chosen = chosen.where(holds[0] | holds[1] | holds[2])
         return self._views(chosen)
+
+    def listing(self, show: Callable[[RunView], T]) -> RunListing[T]:
+        """Keep what `show` makes of each run for pages that ask often what has changed."""
+        return RunListing(self._database, self.workspace.output, show)
 
     def rename(self, run_id: RunId, name: str) -> None:
         """Change the name that lists show. Raises StudioError for an empty or overlong name, NotFoundError."""

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -10,8 +11,10 @@ from sqlalchemy import RowMapping
 
 from backend.ids import RunId
 from backend.runs.folder import RunFolder
-from backend.runs.records import ACTIVE, TERMINAL, RunState
+from backend.runs.records import ACTIVE, TERMINAL, ExitRecord, RunState, read_record
 from backend.spec.run import RunSpec
+
+SPECS_REMEMBERED = 1_024  # read once, some 15 kB each: a spec never changes, and every list of runs reads it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,17 @@ class RunView:
     def is_over(self) -> bool:
         """Whether it has ended, one way or another, for good."""
         return self.state in TERMINAL
+
+    @property
+    def took_s(self) -> float | None:
+        """Seconds it was at work, once it has ended: as its keeper counted them, whom no clock that is set disturbs.
+
+        A run without a keeper's word, a lost one, has only the times that the machine's clock showed.
+        """
+        if not self.is_over or self.started_at is None or self.ended_at is None:
+            return None
+        ended = read_record(self.folder.exit, ExitRecord)
+        return ended.duration_s if ended is not None else max(0.0, self.ended_at - self.started_at)
 
 
 class Happening(NamedTuple):
@@ -89,6 +103,7 @@ def happening_of(row: RowMapping) -> Happening:
     return Happening(row["seq"], row["kind"], row["time"], row["step"], json.loads(row["values_json"]))
 
 
+@lru_cache(maxsize=SPECS_REMEMBERED)
 def readable_spec(text: str) -> RunSpec:
     """Read a spec; knobs that another version spelled otherwise take their defaults, so that lists stay whole."""
     try:

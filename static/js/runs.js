@@ -8,9 +8,11 @@
   const COLOURS = 8; // --st-run-0 to --st-run-7 in runs.css
   const CHART_SCRIPTS = ["ui-vendor/bokeh.min.js", "ui/js/chart.js"]; // large: the list does not wait for them
   const LOG_CHARACTERS = 400_000;
+  const AT_FIRST = 60, MORE = 200; // runs that the list draws; a search looks through all of them
 
   const watcher = {
-    rows: [], // as /api/runs lists them, newest first
+    rows: [], // as /api/runs tells them, newest first
+    byId: new Map(), // the same by id
     chosen: "", // whose tiles, log and notes are shown
     compared: new Set(), // whose curves are drawn beside the chosen one's
     key: "loss", // what the chart shows
@@ -27,7 +29,7 @@
   const keyOf = { sft: "loss", grpo: "reward" }; // the metric that was last looked at, by what the chosen run learns from
 
   const learns = (row) => row?.kind in keyOf; // dry runs and evaluations draw no curves
-  watcher.row = (id) => watcher.rows.find((row) => row.id === id);
+  watcher.row = (id) => watcher.byId.get(id);
   /** A run and those it went on from, newest first, each with the last step that counts of it. */
   watcher.chain = (id) => {
     const links = [];
@@ -142,10 +144,7 @@
     const asked = watcher.key;
     if (list) {
       seen = list.version;
-      watcher.rows = list.runs;
-      for (const row of [...list.runs].reverse()) {
-        if (!watcher.colours.has(row.id)) watcher.colours.set(row.id, `--st-run-${watcher.colours.size % COLOURS}`);
-      }
+      takeRows(list);
       if (!watcher.row(watcher.chosen)) chooseFirst();
       followKind(); // a run that another tab chose was not in the list yet
     }
@@ -155,6 +154,17 @@
     watcher.notes = chosen.notes;
     offset = chosen.log.end;
     watcher.log = (chosen.log.is_whole ? chosen.log.text : watcher.log + chosen.log.text).slice(-LOG_CHARACTERS);
+  }
+
+  /** Only rows that are new or have changed travel; a run's colour is its own for as long as the page lives. */
+  function takeRows({ is_whole, runs, gone }) {
+    if (is_whole) watcher.byId.clear();
+    for (const id of gone) watcher.byId.delete(id);
+    for (const row of [...runs].reverse()) {
+      watcher.byId.set(row.id, row);
+      if (!watcher.colours.has(row.id)) watcher.colours.set(row.id, `--st-run-${watcher.colours.size % COLOURS}`);
+    }
+    watcher.rows = [...watcher.byId.values()].sort((one, other) => other.number - one.number);
   }
 
   /** With nothing chosen, or the chosen run gone: the newest run at work, else the newest. */
@@ -184,7 +194,7 @@
 
   const badge = (row, words) => el("span", { class: `bdg ${STATE_CLASS[row.state] || ""}` }, words[`state.${row.state}`] || row.state);
   const share = (row) => (row.state === "finished" ? 1 : row.total_steps ? Math.min(1, row.step / row.total_steps) : 0);
-  const took = (row) => (row.ended_at && row.started_at ? row.ended_at - row.started_at : null);
+  const took = (row) => row.took;
   Object.assign(studio, { runBadge: badge, runTook: took }); // the tiles show the same
 
   function subtitle(row, words) {
@@ -197,9 +207,16 @@
     return [kind, ["training", "checking", "answering"].includes(row.phase) ? null : waiting || words["phase.loading"], steps, left].filter(Boolean).join(" · ");
   }
 
-  /** The list: a button chooses a run, a box beside it draws its curve too. */
+  /** What a search looks through: what the list says of a run, its datasets and rewards, its id. */
+  const saidOf = (row, words) => [row.name, row.id, words[`state.${row.state}`], words[`kind.${row.kind}`], words[`strategy.${row.strategy}`], ...row.datasets, ...row.rewards].filter(Boolean).join("\n").toLowerCase();
+
+  /** The list: a button chooses a run, a box beside it draws its curve too. Long ones are searched, and drawn in parts. */
   studio.runList = (host, props, watch) => {
     const words = props.words;
+    let most = AT_FIRST;
+    const search = el("input", { type: "search", placeholder: words.search, "aria-label": words.search, maxlength: 200, hidden: true });
+    const more = el("button", { type: "button", class: "quiet", hidden: true }), body = el("div", { class: "all-runs" });
+    host.append(search, body, more);
     const item = (row) => {
       const isChosen = row.id === watcher.chosen, isShown = isChosen || watcher.compared.has(row.id);
       return el("li", { class: `run${isChosen ? " chosen" : ""}` },
@@ -210,27 +227,45 @@
           watcher.isActive(row) && row.total_steps ? el("span", { class: "meter" }, el("i", { style: `width:${(share(row) * 100).toFixed(1)}%` })) : null),
         badge(row, words));
     };
+    /** The first so many that hold every word of the search, and the chosen one wherever it stands. */
+    const listed = () => {
+      const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const found = wanted.length ? watcher.rows.filter((row) => wanted.every((word) => saidOf(row, words).includes(word))) : watcher.rows;
+      return { found, drawn: found.filter((row, place) => place < most || row.id === watcher.chosen) };
+    };
     const draw = () => {
       const focused = document.activeElement;
-      const had = host.contains(focused) ? focused.dataset.choose || focused.dataset.compare : null;
+      const had = body.contains(focused) ? focused.dataset.choose || focused.dataset.compare : null;
       const kind = had && (focused.dataset.choose ? "choose" : "compare");
+      const { found, drawn } = listed();
       const lost = watcher.isReached ? null : el("p", { class: "lost", role: "status" }, words.unreached);
-      const empty = el("li", { class: "none" }, el("b", {}, words.none), el("p", {}, words.none_help));
-      studio.redraw(host, lost, el("ul", {}, ...(watcher.rows.length ? watcher.rows.map(item) : [empty])));
-      if (had) host.querySelector(`[data-${kind}="${CSS.escape(had)}"]`)?.focus();
+      const empty = watcher.rows.length ? el("li", { class: "none" }, el("b", {}, words.found_none)) : el("li", { class: "none" }, el("b", {}, words.none), el("p", {}, words.none_help));
+      studio.redraw(body, lost, el("ul", {}, ...(drawn.length ? drawn.map(item) : [empty])));
+      search.hidden = watcher.rows.length < 10 && !search.value;
+      more.hidden = drawn.length >= found.length;
+      more.textContent = fill(words.more, { count: count(Math.min(MORE, found.length - drawn.length)), total: count(found.length) });
+      if (had) body.querySelector(`[data-${kind}="${CSS.escape(had)}"]`)?.focus();
       tell();
     };
+    search.addEventListener("input", () => {
+      most = AT_FIRST;
+      draw();
+    });
+    more.addEventListener("click", () => {
+      most += MORE;
+      draw();
+    });
     /** The component's value is what the server knows of the choice: another run, or another state of it. */
     const tell = () => {
       const row = watcher.row(watcher.chosen), value = props.value || {};
       const now = row ? { id: row.id, state: row.state, has_model: row.has_model } : { id: "", state: "", has_model: false };
       if (watcher.rows.length + (value.id ? 1 : 0) && JSON.stringify(now) !== JSON.stringify({ id: value.id, state: value.state, has_model: value.has_model })) props.value = now;
     };
-    host.addEventListener("click", (event) => {
+    body.addEventListener("click", (event) => {
       const button = event.target.closest("[data-choose]");
       if (button) watcher.choose(button.dataset.choose);
     });
-    host.addEventListener("change", (event) => watcher.compare(event.target.dataset.compare, event.target.checked));
+    body.addEventListener("change", (event) => watcher.compare(event.target.dataset.compare, event.target.checked));
     const obey = () => {
       if (!props.value?.id || props.value.id === watcher.chosen) return;
       watcher.choose(props.value.id);

@@ -22,7 +22,8 @@ _SCRIPT = "runs.js"
 
 def run_list(t: Translate) -> gr.HTML:
     """List the runs and choose among them. Value: {id, state, has_model} of the chosen one."""
-    keys = ("compare", "compare_run", "unreached", "waiting", "step_of", "row_of", "left", "none", "none_help")
+    keys = ("search", "more", "found_none", "compare", "compare_run", "unreached", "waiting", "step_of", "row_of",
+            "left", "none", "none_help")  # fmt: skip
     words = {key: t(f"runs.{key}") for key in keys} | _run_words(t)
     return island("runList", _SCRIPT, words, value={}, elem_id="run-list")
 

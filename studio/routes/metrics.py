@@ -1,8 +1,9 @@
 """JSON for pages that watch runs, and the script that draws their charts. Only what is new travels."""
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, Response
@@ -12,8 +13,9 @@ from backend.errors import NotFoundError, StudioError
 from backend.ids import RunId, is_safe_name
 from backend.jsonl import strict_json
 from backend.store.runs import RunStore
+from studio.run_rows import Row, RunRows
 from studio.services import Services
-from studio.watching import new_points, program_notes, read_log, run_rows
+from studio.watching import new_points, program_notes, read_log
 
 MAX_RUNS = 24  # curves in one chart
 BOKEH_SCRIPT = "server/static/js/bokeh.min.js"  # within the installed package
@@ -30,32 +32,32 @@ class Watch(BaseModel):
     key: str = "loss"
     cursor: Cursor = ""
     seen: str = ""  # version of the list that the page has
-    chosen: RunList = ""  # whose log and notes
+    chosen: RunList = ""  # the one whose log and notes
     offset: int = -1  # where the page is in that log
 
 
 def router(services: Services) -> APIRouter:
     """The routes of this file. Their handlers are plain functions: FastAPI runs them beside the event loop."""
     routes = APIRouter()
-    store = services.runs
+    store, rows = services.runs, RunRows(services.runs)
 
     @routes.get("/api/runs")
     def list_runs(seen: str = "") -> Response:
-        return _answer(lambda: run_rows(store, seen))
+        return _answer(lambda: rows.since(seen))
 
     @routes.get("/api/curves")
     def curves(
         runs: Annotated[RunList, Query()] = "", key: str = "loss", cursor: Annotated[Cursor, Query()] = ""
     ) -> Response:
-        return _answer(lambda: new_points(store, _known(store, runs), key, cursor))
+        return _answer(lambda: strict_json(new_points(store, _known(store, runs), key, cursor)))
 
     @routes.get("/api/runs/{run_id}/log")
     def log(run_id: str, offset: int = -1) -> Response:
-        return _answer(lambda: _log(store, run_id, offset))
+        return _answer(lambda: strict_json(_log(_row_of(store, rows, run_id), offset)))
 
     @routes.get("/api/watch")
     def watch(asked: Annotated[Watch, Query()]) -> Response:
-        return _answer(lambda: _tick(store, asked))
+        return _answer(lambda: _tick(store, rows, asked))
 
     @routes.get("/ui-vendor/bokeh.min.js", include_in_schema=False)
     def chart_script() -> Response:
@@ -64,16 +66,25 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def _tick(store: RunStore, asked: Watch) -> dict[str, Any]:
-    there = _present(store, asked.chosen)
-    chosen = {"log": _log(store, there[0], asked.offset), "notes": program_notes(store, there[0])} if there else None
-    curves = new_points(store, _present(store, asked.runs), asked.key, asked.cursor)
-    return {"list": run_rows(store, asked.seen), "curves": curves, "chosen": chosen}
+def _tick(store: RunStore, rows: RunRows, asked: Watch) -> str:
+    run_id = RunId(asked.chosen)
+    row, chosen = rows.get(run_id), "null"
+    if row is not None:
+        chosen = strict_json({"log": _log(row, asked.offset), "notes": program_notes(store, run_id)})
+    curves = strict_json(new_points(store, _present(rows, asked.runs), asked.key, asked.cursor))
+    return f'{{"list":{rows.since(asked.seen)},"curves":{curves},"chosen":{chosen}}}'
 
 
-def _log(store: RunStore, run_id: str, offset: int) -> dict[str, Any]:
-    view = store.get(run_id)
-    return read_log(view.folder, offset, is_over=view.is_over)._asdict()
+def _log(row: Row, offset: int) -> dict[str, object]:
+    return read_log(row.folder, offset, is_over=row.is_over)._asdict()
+
+
+def _row_of(store: RunStore, rows: RunRows, run_id: str) -> Row:
+    """One run's row. Raises NotFoundError, naming the nearest one."""
+    row = rows.get(run_id) or rows.get(store.get(run_id).id)
+    if row is None:
+        raise NotFoundError(f"Run `{run_id}` was removed just now", hint="Reload the page")
+    return row
 
 
 def _known(store: RunStore, listed: str) -> list[RunId]:
@@ -82,25 +93,20 @@ def _known(store: RunStore, listed: str) -> list[RunId]:
     return [store.get(run_id).id for run_id in asked]
 
 
-def _present(store: RunStore, listed: str) -> list[RunId]:
+def _present(rows: RunRows, listed: str) -> list[RunId]:
     """The ids of a comma-separated list that are runs."""
-    found = []
-    for run_id in [run_id for run_id in listed.split(",") if is_safe_name(run_id)][:MAX_RUNS]:
-        try:
-            found.append(store.get(run_id).id)
-        except NotFoundError:
-            continue
-    return found
+    asked = [RunId(run_id) for run_id in listed.split(",") if is_safe_name(run_id)][:MAX_RUNS]
+    return [run_id for run_id in asked if rows.get(run_id) is not None]
 
 
-def _answer(ask: Any) -> Response:
-    """Answer with strict JSON; what is not there is a 404 and what cannot be done a 400, both in words."""
+def _answer(ask: Callable[[], str]) -> Response:
+    """Answer with this JSON; what is not there is a 404 and what cannot be done a 400, both in words."""
     try:
         content, status = ask(), 200
     except StudioError as error:
-        content = {"message": error.message, "hint": error.hint}
+        content = strict_json({"message": error.message, "hint": error.hint})
         status = 404 if isinstance(error, NotFoundError) else 400
-    return Response(strict_json(content), status, media_type="application/json", headers={"Cache-Control": "no-store"})
+    return Response(content, status, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 def _chart_script() -> Response:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from backend.jsonl import all_lines
+from backend.jsonl import all_lines, append_line
 from backend.settings import Workspace
 from studio.talking.kept_talks import changed_at
 from studio.talking.records import RevealRecord, SessionRecord, VoteRecord, is_id
@@ -81,9 +81,7 @@ class VoteStore:
         path = self._folder / f"{vote_id}.jsonl"
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            size = os.fstat(handle).st_size
-            is_torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-            os.write(handle, b"\n" * is_torn + line.model_dump_json().encode() + b"\n")
+            append_line(handle, line.model_dump_json().encode())
         finally:
             os.close(handle)
 

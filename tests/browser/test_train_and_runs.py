@@ -324,6 +324,27 @@ def test_a_page_asks_nothing_while_nobody_looks_at_its_runs(page: Page):
     assert asked == []
 
 
+def test_among_many_runs_each_can_be_found_and_all_can_be_shown(page: Page, served: Studio):
+    for number in range(70):
+        seed_run(served.workspace, f"20200103-{number:06d}-many", f"many {number}", [2.0, 1.0])
+    open_tab(page, "runs")
+    rows, search = page.locator(".run"), page.get_by_role("searchbox", name=re.compile("^Search runs"))
+    expect(rows.first).to_contain_text("many")
+
+    search.fill("MANY 42")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("many 42")
+    search.fill("nothing is called that")
+    expect(page.locator("#run-list")).to_contain_text("No run matches the search")
+    search.fill("many finished paint-codes")
+    expect(rows).to_have_count(60)
+    page.get_by_role("button", name="Show 10 more of 70").click()
+
+    expect(rows).to_have_count(70)
+    expect(page.get_by_role("button", name=re.compile("more of"))).to_be_hidden()
+    expect(search).to_have_value("many finished paint-codes")  # drawing the list anew leaves it alone
+
+
 def drawn_points(page: Page) -> int:
     """How many points the chart's longest line has."""
     return page.evaluate(

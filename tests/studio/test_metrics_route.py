@@ -177,6 +177,54 @@ def test_the_list_travels_only_when_it_changed(services, client):
     assert strict(client.get("/api/runs", params={"seen": listed["version"]}))["runs"][0]["step"] == 2
 
 
+def test_a_page_that_knows_the_list_gets_only_the_rows_that_changed(services, client):
+    runs = {name: a_run(services, name) for name in ("run-a", "run-b", "run-c")}
+    whole = strict(client.get("/api/runs"))
+    learn(services, *runs["run-b"], range(1, 3))
+
+    changed = strict(client.get("/api/runs", params={"seen": whole["version"]}))
+    services.runs.remove(RunId("run-a"))
+    gone = strict(client.get("/api/runs", params={"seen": changed["version"]}))
+    both = strict(client.get("/api/runs", params={"seen": whole["version"]}))
+
+    assert (whole["is_whole"], [row["id"] for row in whole["runs"]]) == (True, ["run-c", "run-b", "run-a"])
+    assert [row["number"] for row in whole["runs"]] == [3, 2, 1]
+    assert (changed["is_whole"], [(row["id"], row["step"]) for row in changed["runs"]]) == (False, [("run-b", 2)])
+    assert (gone["runs"], gone["gone"]) == ([], ["run-a"])
+    assert ([row["id"] for row in both["runs"]], both["gone"]) == (["run-b"], ["run-a"])
+
+
+@pytest.mark.parametrize("seen", ["", "nonsense", "-", "00000000-1", "-1", "\u0661-\u0661", "9" * 400, "x-" + "9" * 90])
+def test_w7_a_made_up_version_gets_the_whole_list(services, client, seen):
+    a_run(services, "run-a")
+
+    assert strict(client.get("/api/runs", params={"seen": seen}))["is_whole"]
+
+
+def test_a_version_of_the_future_or_of_another_process_gets_the_whole_list(services, client):
+    a_run(services, "run-a")
+    name, _, count = strict(client.get("/api/runs"))["version"].partition("-")
+
+    assert strict(client.get("/api/runs", params={"seen": f"{name}-{int(count) + 1}"}))["is_whole"]
+    assert client.get("/api/runs", params={"seen": f"{name}-{count}"}).json() is None
+
+
+def test_d5_hundreds_of_runs_are_all_told_once_and_then_only_what_is_new(services, client):
+    spec = load_recipe("lora").spec.with_values({"data.datasets": [{"name": "shapes"}]})
+    for number in range(300):
+        services.runs.add(RunId(f"run-{number}"), spec.with_values({"name": f"number {number}"}), 1_795_000_000.0)
+    whole = strict(client.get("/api/watch"))["list"]
+    folder = RunFolder(services.workspace.output / "run-7")
+    folder.path.mkdir()
+    learn(services, folder, EventWriter(folder.events), range(1, 3))
+
+    answer = client.get("/api/watch", params={"seen": whole["version"]})
+
+    assert len(whole["runs"]) == 300
+    assert [row["id"] for row in strict(answer)["list"]["runs"]] == ["run-7"]
+    assert len(answer.content) < 2_000
+
+
 def test_one_question_a_tick_brings_all_a_page_needs(services, client):
     folder, events = a_run(services, "run-a")
     events.write("note", 0, level="warning", text="3 rows were left out")

@@ -1,0 +1,166 @@
+"""What a browser asks when a person opens the page or one of its tabs, without a browser.
+
+The events are Gradio's own: which function a shown tab calls, with which components' values, and what follows from the
+values that come back. What the studio's scripts fetch beside that is written out below, as static/js does it.
+"""
+
+import asyncio
+import json
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+TABS = ("data", "train", "rewards", "runs", "evaluate", "playground")  # the guide asks for nothing
+PAGE = 8  # rows that the Data page shows
+AT_ONCE = 6  # connections of a browser to one server
+FOLLOWS = 40  # events in one opening, at the most: a loop would be a mistake here
+BUSY_S = 1.5  # between two looks, while a run is at work: BUSY_MS of static/js/runs.js
+
+
+@dataclass
+class OpenPage:
+    """One page, as far as its server can tell."""
+
+    http: httpx.AsyncClient
+    session: str = field(default_factory=lambda: uuid.uuid4().hex[:10])
+    config: dict[str, Any] = field(default_factory=dict)
+    values: dict[int, Any] = field(default_factory=dict)
+    seen: str = ""
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    cursor: str = ""
+    offset: int = -1
+    chosen: str = ""
+
+    async def load(self, config: dict[str, Any] | None = None) -> None:
+        """Open the page; its settings come with it."""
+        await _got(self.http, "/")
+        self.config = config or json.loads(await _got(self.http, "/config"))
+        self.values = {part["id"]: part["props"].get("value") for part in self.config["components"]}
+        await self._fire_all("load")
+
+    async def open_tab(self, name: str) -> None:
+        """Do what opening this tab does."""
+        inside = _inside(self.config["layout"], self._tab(name))
+        before = dict(self.values)
+        await self._fire_all("shown", inside)
+        if name == "runs":
+            self.seen, self.cursor, self.offset, self.rows = "", "", -1, {}
+            await self.watch()
+            await self.watch()  # once more, with the curve and the log of the chosen one
+        if name == "data":
+            await self.rows_of(
+                next(v["chosen"] for v in self.values.values() if isinstance(v, dict) and "datasets" in v)
+            )
+        await self.pictures([self.values[part] for part in inside if self.values.get(part) != before.get(part)])
+
+    async def rows_of(self, dataset: str, search: str = "") -> int:
+        """Read the first rows of a dataset and their pictures; how many rows match."""
+        query = {"start": 0, "count": PAGE, "search": search, "split": ""}
+        told = json.loads(await _got(self.http, f"/api/datasets/{dataset}/rows", query))
+        await self.pictures(told["rows"])
+        return int(told["total"])
+
+    async def watch(self) -> None:
+        """Ask once what is new, and take it in."""
+        query = {"runs": self.chosen, "key": "loss", "cursor": self.cursor, "seen": self.seen, "chosen": self.chosen,
+                 "offset": self.offset}  # fmt: skip
+        told = json.loads(await _got(self.http, "/api/watch", query))
+        if told["list"]:
+            self.seen = told["list"]["version"]
+            if told["list"].get("is_whole", True):
+                self.rows.clear()
+            self.rows |= {row["id"]: row for row in told["list"]["runs"]}
+            if self.chosen not in self.rows:
+                running = [row["id"] for row in self.rows.values() if row["state"] == "running"]
+                self.chosen = next(iter([*running, *self.rows]), "")
+        self.cursor = told["curves"]["cursor"]
+        self.offset = told["chosen"]["log"]["end"] if told["chosen"] else -1
+
+    async def pictures(self, shown: object) -> None:
+        """Fetch the small pictures that these values show."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def fetch(of: str, name: str) -> None:
+            async with gate:
+                await _got(self.http, f"/media/{of}/{name}", {"thumb": "true"})
+
+        await asyncio.gather(*(fetch(*each) for each in sorted(set(_pictures(shown)))))
+
+    async def hold_open(self) -> None:
+        """Keep Gradio's own connection, as every page does for as long as it is open."""
+        async with self.http.stream("GET", f"/gradio_api/heartbeat/{self.session}", timeout=None) as stream:
+            async for _ in stream.aiter_bytes():
+                pass
+
+    async def _fire_all(self, told: str, parts: set[int] | None = None) -> None:
+        for event in self.config["dependencies"]:
+            if any(name == told and (parts is None or part in parts) for part, name in event["targets"]):
+                await self._fire(event, FOLLOWS)
+
+    async def _fire(self, event: dict[str, Any], left: int) -> None:
+        """Call one event's function, put what it returns in place, and fire what follows from that."""
+        changed = await self._call(event) if event["backend_fn"] else set()
+        for following in self.config["dependencies"]:
+            is_next = following["trigger_after"] == event["id"]
+            is_told = any(part in changed and name == "change" for part, name in following["targets"])
+            if is_next or is_told:
+                assert left > 0, "one opening makes too many events"
+                await self._fire(following, left - 1)
+
+    async def _call(self, event: dict[str, Any]) -> set[int]:
+        """Which components have another value now."""
+        assert event["queue"] is False, f"event {event['id']} changes something: opening a tab may not"
+        content = {"data": [self.values.get(part) for part in event["inputs"]], "fn_index": event["id"],
+                   "session_hash": self.session, "event_data": None}  # fmt: skip
+        answer = await self.http.post("/gradio_api/run/predict", json=content)
+        if answer.status_code != 200:
+            raise AssertionError(f"event {event['id']} answered {answer.status_code}: {answer.text[:300]}")
+        changed = set()
+        for part, told in zip(event["outputs"], answer.json()["data"], strict=True):
+            is_update = isinstance(told, dict) and told.get("__type__") == "update"
+            value = told.get("value", self.values.get(part)) if is_update else told
+            changed |= {part} if self.values.get(part) != value else set()
+            self.values[part] = value
+        return changed
+
+    def _tab(self, name: str) -> int:
+        return next(
+            part["id"] for part in self.config["components"]
+            if part["type"] == "tabitem" and part["props"].get("id") == name
+        )  # fmt: skip
+
+
+async def timed(act: Any) -> float:
+    """Seconds that something takes."""
+    begun = time.monotonic()
+    await act
+    return time.monotonic() - begun
+
+
+async def _got(http: httpx.AsyncClient, path: str, query: dict[str, Any] | None = None) -> str:
+    answer = await http.get(path, params=query)
+    if answer.status_code != 200:
+        raise AssertionError(f"{path} answered {answer.status_code}: {answer.text[:300]}")
+    return answer.text
+
+
+def _inside(node: dict[str, Any], wanted: int, is_inside: bool = False) -> set[int]:
+    is_inside = is_inside or node.get("id") == wanted
+    found = {node["id"]} if is_inside and "id" in node else set()
+    for child in node.get("children") or ():
+        found |= _inside(child, wanted, is_inside)
+    return found
+
+
+def _pictures(shown: object) -> list[tuple[str, str]]:
+    """Every picture that a value names, as the studio's scripts find them."""
+    if isinstance(shown, dict):
+        if isinstance(shown.get("of"), str) and isinstance(shown.get("name"), str):
+            return [(shown["of"], shown["name"])]
+        return [found for value in shown.values() for found in _pictures(value)]
+    if isinstance(shown, list | tuple):
+        return [found for value in shown for found in _pictures(value)]
+    return []
