@@ -70,6 +70,7 @@ def _give_back(runs: RunStore, run: RunView) -> None:
     is_of_this_boot = process is None or process.boot_id == boot_id()
     leader = child_of(process) if process is not None and is_of_this_boot else None
     if not is_of_this_boot or end_all(run.folder, leader, term_s=SWEEP_TERM_S):
+        runs.ingest(run.folder)  # what it still wrote while it was being ended
         runs.release(run.id)
 
 

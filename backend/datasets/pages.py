@@ -4,9 +4,10 @@ import json
 import os
 from array import array
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256 as new_sha256
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 from pydantic import ValidationError
 
@@ -16,6 +17,8 @@ from backend.datasets.records import Page
 from backend.datasets.row_files import INDEX, ROWS, OpenRows, open_rows
 from backend.errors import DatasetError
 from backend.jsonl import strict_json
+
+SEARCHES_REMEMBERED = 16  # 8 bytes a row that matched
 
 
 class RowWriter:
@@ -80,21 +83,21 @@ def read_page(
 ) -> Page:
     """Give `count` rows from the `start`-th match on, and how many match in all.
 
-    Without a search only the rows of the page are read; with one the file is read once, a line at a time. A row
-    matches if one of its turns holds the words, upper or lower case.
+    Without a search only the rows of the page are read; with one the file is read once, a line at a time, and where the
+    rows stand that matched is remembered for the next page. A row matches if one of its turns holds the words, upper or
+    lower case.
 
     Raises:
         DatasetError: a line is no row.
     """
-    start, count = max(0, start), max(0, count)
+    start, count, words = max(0, start), max(0, count), search.strip()
+    entries = (_found if sha256 else _found.__wrapped__)(folder, sha256, words, split) if words else None
     opened = open_rows(folder, sha256)
     with opened.rows as source:
-        if search.strip():
-            matches = _matches(source, folder.name, search.strip(), split)
-            return _counted(matches, start, count)
-        entries = _index(opened, folder.name)
-        if split is not None:
-            entries = array("Q", (entry for entry in entries if (entry % 2 == 1) == (split == "heldout")))
+        if entries is None:
+            entries = _index(opened, folder.name)
+            if split is not None:
+                entries = array("Q", (entry for entry in entries if (entry % 2 == 1) == (split == "heldout")))
         rows = []
         for entry in entries[start : start + count]:
             source.seek(entry // 2)
@@ -132,23 +135,20 @@ def _index(opened: OpenRows, name: str) -> "array[int]":
     return made
 
 
-def _matches(source: BinaryIO, name: str, words: str, split: Split | None) -> Iterator[Row]:
+@lru_cache(maxsize=SEARCHES_REMEMBERED)
+def _found(folder: Path, sha256: str, words: str, split: Split | None) -> "array[int]":
+    """The entries of the rows that hold the words. A version never changes, so it is searched once for them."""
     needle = words.casefold()
     written = json.dumps(words, ensure_ascii=False)[1:-1].casefold()  # as JSON escapes it
-    for number, line in enumerate(source, start=1):
-        if written not in line.decode("utf-8", "replace").casefold():
-            continue  # most lines end here, unparsed
-        row = parse_line(line, f"line {number:,} of `{name}/{ROWS}`")
-        if row is None or split not in (None, row.split):
-            continue
-        if any(needle in message.content.casefold() for message in row.messages):
-            yield row
-
-
-def _counted(matches: Iterator[Row], start: int, count: int) -> Page:
-    rows: list[Row] = []
-    total = 0
-    for row in matches:
-        total += 1
-        rows += [row] if start < total <= start + count else []
-    return Page(tuple(rows), total)
+    found, begun = array("Q"), 0
+    with open_rows(folder, sha256).rows as source:
+        for number, line in enumerate(source, start=1):
+            place, begun = begun, begun + len(line)
+            if written not in line.decode("utf-8", "replace").casefold():
+                continue  # most lines end here, unparsed
+            row = parse_line(line, f"line {number:,} of `{folder.name}/{ROWS}`")
+            if row is None or split not in (None, row.split):
+                continue
+            if any(needle in message.content.casefold() for message in row.messages):
+                found.append(2 * place + (row.split == "heldout"))
+    return found

@@ -37,7 +37,7 @@ def test_d1_c1_a_checkpoint_that_does_not_fit_leaves_the_last_one_whole(tmp_path
 
     base, saved = tmp_path / "base", tmp_path / "run" / "final_model"
     make_untrained(base, seed=3)
-    spec = RunSpec().with_values({"strategy.name": "full_finetune", "model.base": str(base)})
+    spec = RunSpec().with_values({"strategy.name": "full", "model.base": str(base)})
     model = apply_strategy(load_base(base, choose_precision("fp32")), spec)
     encoder = Encoder(base, min_pixels=4 * 784, max_pixels=64 * 784)
     save_checkpoint(model, encoder, spec, saved, 1)

@@ -13,10 +13,13 @@ from pathlib import Path
 
 from tests.scripts.fault_campaign import Campaign, Found
 from tests.scripts.full_disk import Trial, on_a_small_disk
+from tests.scripts.killed_training import KIND as REAL
+from tests.scripts.killed_training import kill_trainings
 from tests.scripts.readme import machine, write_section
 
 KILLS = 200
 SHORT = 12
+REAL_KILLS = 4  # of these 200
 KINDS = ("web process", "keeper", "trainer", "importer")
 
 
@@ -31,7 +34,9 @@ def main() -> None:
     print(f"seed {asked.seed}", flush=True)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="measure-", ignore_cleanup_errors=True) as folder:
-        found = kill(Path(folder) / "kills", asked.seed, SHORT if asked.short else asked.kills)
+        found = kill(Path(folder) / "kills", asked.seed, SHORT if asked.short else asked.kills - REAL_KILLS)
+        if not asked.short:
+            kill_trainings(Path(folder) / "real", asked.seed, REAL_KILLS, found)
         (Path(folder) / "full").mkdir()
         trials = on_a_small_disk(Path(folder) / "full")
     text = table(found, trials, asked.seed, time.monotonic() - begun)
@@ -60,7 +65,7 @@ def table(found: Found, trials: list[Trial], seed: int, seconds: float) -> str:
     lines = [
         "| killed at random moments | times |",
         "|---|---|",
-        *(f"| {kind} | {found.kills[kind]} |" for kind in KINDS),
+        *(f"| {kind} | {found.kills[kind]} |" for kind in (*KINDS, REAL)),
         "",
         f"Afterwards: {found.runs} runs, {found.lines:,} lines of events and {found.imports} datasets looked at;"
         f" {len(found.wrong)} things wrong (a state that is not what happened, a process left, a device held, a line"
