@@ -9,6 +9,7 @@ from backend.runs.folder import RunFolder
 from backend.store.runs import RunStore
 from backend.store.views import RunView
 from launcher.logs import redact
+from launcher.supervisor import Launcher
 
 LOG_BYTES = 64 << 10  # of a log in one answer; the first answer is its tail
 _STEERING = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f\x7f]")
@@ -50,7 +51,25 @@ def run_row(view: RunView) -> dict[str, Any]:
         "ended_at": view.ended_at,
         "took": view.took_s,
         "has_model": view.folder.has_final_model,
+        "bad_lines": view.bad_lines,
     }
+
+
+def device_rows(launcher: Launcher) -> list[dict[str, Any]]:
+    """Each device of the machine with the runs and chats that hold it. `since` is in seconds since the epoch."""
+    held = launcher.runs.leases()
+    return [
+        {
+            "name": device.name,
+            "label": device.label,
+            "holders": [
+                {"run": lease.run_id or "", "label": lease.label, "since": lease.since}
+                for lease in held
+                if lease.device == device.name
+            ],
+        }
+        for device in launcher.devices
+    ]
 
 
 def new_points(store: RunStore, run_ids: list[RunId], key: str, cursor: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@
     curves: new Map(), // run id -> {steps, values}
     log: "",
     notes: [],
+    devices: [], // {name, label, holders: [{run, label, since}]}
     isReached: true, // whether the server answered last time
     views: [], // {element, draw}
     colours: new Map(), // run id -> CSS variable
@@ -140,7 +141,8 @@
     return response.json();
   }
 
-  function take({ list, curves, chosen }) {
+  function take({ list, curves, chosen, devices }) {
+    watcher.devices = devices;
     const asked = watcher.key;
     if (list) {
       seen = list.version;

@@ -1,7 +1,7 @@
 // The chosen run in numbers: those that its way of learning is judged by, and why it ended.
 (() => {
   "use strict";
-  const studio = window.studio, { el, count, measure, duration, percent } = studio;
+  const studio = window.studio, { el, fill, count, measure, duration, percent } = studio;
 
   const tile = (label, value, unit = "") => el("div", { class: "kpi" }, el("small", {}, label), el("strong", {}, value), unit ? el("span", {}, unit) : null);
   const known = (value) => value !== null && value !== undefined;
@@ -35,6 +35,7 @@
       studio.redraw(host,
         el("div", { class: "head" }, el("h2", {}, row.name), studio.runBadge(row, words), el("small", {}, about(row, words))),
         reason,
+        row.bad_lines ? el("p", { class: "odd", role: "status" }, fill(words.bad_lines, { count: count(row.bad_lines) })) : null,
         el("div", { class: "kpis" },
           ...(NUMBERS[row.kind] || NUMBERS.sft)(row, words),
           known(row.exact_match) ? tile(words.exact_match, percent(row.exact_match)) : null,

@@ -27,6 +27,7 @@ def described(view: RunView) -> dict[str, Any]:
         "step": view.step,
         "total_steps": view.total_steps,
         "metrics": view.metrics,
+        "unreadable_events": view.bad_lines,
         "checkpoints": [path.name for path in view.folder.checkpoints()],
         "final_model": str(view.folder.final_model) if view.folder.has_final_model else None,
     }

@@ -20,6 +20,12 @@ OF_A_REWARD = ("mean", "std", "error_rate", "seconds")  # ends of metrics that e
 _SCRIPT = "runs.js"
 
 
+def run_devices(t: Translate) -> gr.HTML:
+    """Say who holds which device."""
+    words = {key: t(f"devices.{key}") for key in ("title", "free", "chat", "open")}
+    return island("runDevices", "devices.js", words, elem_id="run-devices")
+
+
 def run_list(t: Translate) -> gr.HTML:
     """List the runs and choose among them. Value: {id, state, has_model} of the chosen one."""
     keys = ("search", "more", "found_none", "compare", "compare_run", "unreached", "waiting", "step_of", "row_of",
@@ -35,6 +41,7 @@ def run_tiles(t: Translate) -> gr.HTML:
         for key in (
             "loss_now",
             "reward_now",
+            "bad_lines",
             "flat",
             "rows",
             "exact_match",

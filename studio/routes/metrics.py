@@ -15,7 +15,7 @@ from backend.jsonl import strict_json
 from backend.store.runs import RunStore
 from studio.run_rows import Row, RunRows
 from studio.services import Services
-from studio.watching import new_points, program_notes, read_log
+from studio.watching import device_rows, new_points, program_notes, read_log
 
 MAX_RUNS = 24  # curves in one chart
 BOKEH_SCRIPT = "server/static/js/bokeh.min.js"  # within the installed package
@@ -57,7 +57,7 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/api/watch")
     def watch(asked: Annotated[Watch, Query()]) -> Response:
-        return _answer(lambda: _tick(store, rows, asked))
+        return _answer(lambda: _tick(services, rows, asked))
 
     @routes.get("/ui-vendor/bokeh.min.js", include_in_schema=False)
     def chart_script() -> Response:
@@ -66,13 +66,15 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def _tick(store: RunStore, rows: RunRows, asked: Watch) -> str:
+def _tick(services: Services, rows: RunRows, asked: Watch) -> str:
+    store = services.runs
     run_id = RunId(asked.chosen)
     row, chosen = rows.get(run_id), "null"
     if row is not None:
         chosen = strict_json({"log": _log(row, asked.offset), "notes": program_notes(store, run_id)})
     curves = strict_json(new_points(store, _present(rows, asked.runs), asked.key, asked.cursor))
-    return f'{{"list":{rows.since(asked.seen)},"curves":{curves},"chosen":{chosen}}}'
+    devices = strict_json(device_rows(services.launcher))
+    return f'{{"list":{rows.since(asked.seen)},"curves":{curves},"chosen":{chosen},"devices":{devices}}}'
 
 
 def _log(row: Row, offset: int) -> dict[str, object]:

@@ -15,7 +15,7 @@ from backend.store.runs import MAX_NAME, MAX_NOTES
 from backend.store.views import RunView
 from studio.i18n import Translate
 from studio.islands.headings import card_head, page_head
-from studio.islands.runs import run_answers, run_chart, run_list, run_log, run_rollouts, run_tiles
+from studio.islands.runs import run_answers, run_chart, run_devices, run_list, run_log, run_rollouts, run_tiles
 from studio.islands.train import settings_table
 from studio.planning.run_settings import settings_of
 from studio.services import Services
@@ -62,6 +62,7 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     with gr.Row(equal_height=False, elem_classes="runs-columns"):
         with gr.Column(scale=4, min_width=300), gr.Column(elem_classes="card"):
             card_head(t("runs.list"))
+            run_devices(t)
             runs = run_list(t)
         with gr.Column(scale=8, min_width=320):
             controls, keep, sure = _chosen_run(t)

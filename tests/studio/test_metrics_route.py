@@ -16,6 +16,7 @@ from backend.recipes.library import load_recipe
 from backend.runs.events import EventWriter
 from backend.runs.folder import RunFolder
 from backend.settings import ROOT, Workspace
+from backend.store.leases import Holder, Lease
 from studio.routes import metrics
 from studio.services import Services, build_services
 from studio.watching import LOG_BYTES, read_log
@@ -338,3 +339,27 @@ def test_each_kind_of_run_tells_what_it_is_and_what_it_is_judged_by(services, cl
         "run-b": ("grpo", ["exact_match"], 0.25, 0.75),
         "run-c": ("reward_check", ["exact_match"], None, None),
     }
+
+
+def test_s7_lines_that_could_not_be_read_are_told(client: TestClient, services: Services) -> None:
+    folder, events = a_run(services, "20260101-000000-odd")
+    learn(services, folder, events, range(1, 3))
+    with folder.events.open("ab") as torn:
+        torn.write(b"\xff\xfe not json\n{}\n")
+    services.runs.ingest(folder)
+
+    (row,) = strict(client.get("/api/watch"))["list"]["runs"]
+
+    assert (row["bad_lines"], row["step"]) == (2, 2)
+
+
+def test_p15_a_page_is_told_who_holds_which_device(client: TestClient, services: Services) -> None:
+    a_run(services, "20260101-000000-night", "the night run")
+    services.runs.claim_next(("cpu:0",), lambda taken: 29_500)
+    services.runs.hold_for_chat(Lease("cpu:0", "chat-1", None, "demo", False, Holder(1, 2, "b"), 5.0), ("cpu:0",))
+
+    (device,) = strict(client.get("/api/watch"))["devices"]
+
+    assert device["name"] == "cpu:0"
+    held = [(holder["run"], holder["label"]) for holder in device["holders"]]
+    assert sorted(held) == [("", "demo"), ("20260101-000000-night", "the night run")]
