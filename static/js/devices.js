@@ -9,7 +9,7 @@
       ? el("button", { type: "button", class: "quiet", "data-run": run, title: words.open }, label)
       : el("span", {}, fill(words.chat, { name: label }));
     const line = (device) => el("li", {}, el("b", {}, device.label), el("code", {}, device.name),
-      ...(device.holders.length ? device.holders.map(holder) : [el("span", { class: "free" }, words.free)]));
+      ...(device.holders.length ? [el("span", {}, words.held), ...device.holders.map(holder)] : [el("span", { class: "free" }, words.free)]));
     host.addEventListener("click", (event) => {
       const button = event.target.closest("[data-run]");
       if (button) watcher.choose(button.dataset.run);

@@ -11,16 +11,17 @@ import gradio as gr
 SHARED_SCRIPTS = ("dom.js", "bubbles.js")
 
 
-def island(script: str, source: str, words: dict[str, str], tells: tuple[str, ...] = (), **shown: Any) -> gr.HTML:
-    """Frame the component `script` of `window.studio`, which `static/js/<source>` defines.
+def island(script: str, source: str | tuple[str, ...], words: dict[str, str], tells: tuple[str, ...] = (), **shown: Any) -> gr.HTML:
+    """Frame the component `script` of `window.studio`, which `static/js/<source>` defines, after other sources it needs.
 
     The script gets an object `tell` with one function for each event that it `tells` the server.
     """
     tell = ", ".join(f"{event}: () => trigger('{event}')" for event in tells)
+    sources = (source,) if isinstance(source, str) else source
     return gr.HTML(
         html_template=f"<div class='island {script}'></div>",
         js_on_load=f"window.studio.{script}(element.querySelector('.island'), props, watch, {{{tell}}})",
-        head="".join(f"<script src='ui/js/{name}'></script>" for name in (*SHARED_SCRIPTS, source)),
+        head="".join(f"<script src='ui/js/{name}'></script>" for name in (*SHARED_SCRIPTS, *sources)),
         words=words,
         apply_default_css=False,
         **shown,

@@ -22,8 +22,8 @@ _SCRIPT = "runs.js"
 
 def run_devices(t: Translate) -> gr.HTML:
     """Say who holds which device."""
-    words = {key: t(f"devices.{key}") for key in ("title", "free", "chat", "open")}
-    return island("runDevices", "devices.js", words, elem_id="run-devices")
+    words = {key: t(f"devices.{key}") for key in ("title", "free", "held", "chat", "open")}
+    return island("runDevices", (_SCRIPT, "devices.js"), words, elem_id="run-devices")
 
 
 def run_list(t: Translate) -> gr.HTML:
