@@ -11,7 +11,9 @@ import gradio as gr
 SHARED_SCRIPTS = ("dom.js", "bubbles.js")
 
 
-def island(script: str, source: str | tuple[str, ...], words: dict[str, str], tells: tuple[str, ...] = (), **shown: Any) -> gr.HTML:
+def island(
+    script: str, source: str | tuple[str, ...], words: dict[str, str], tells: tuple[str, ...] = (), **shown: Any
+) -> gr.HTML:
     """Frame the component `script` of `window.studio`, which `static/js/<source>` defines, after other sources it needs.
 
     The script gets an object `tell` with one function for each event that it `tells` the server.

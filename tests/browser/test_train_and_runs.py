@@ -122,13 +122,16 @@ def open_tab(page: Page, name: str) -> None:
     page.locator(f"#nav [role=tab][data-tab-id='{name}']").click()
 
 
-def seed_run(workspace: Workspace, run_id: str, name: str, losses: list[float], **ended: str) -> RunFolder:
-    """Write the folder of a run that is over."""
+def seed_run(
+    workspace: Workspace, run_id: str, name: str, losses: list[float], *, going_on_from: str = "", **ended: str
+) -> RunFolder:
+    """Write the folder of a run that is over; one that went on from `run-id/checkpoint-N` begins behind step N."""
+    first = int(going_on_from.rsplit("-", 1)[-1]) + 1 if going_on_from else 1
     folder = RunFolder(workspace.output / run_id)
     folder.path.mkdir()
     events = EventWriter(folder.events)
     events.write("note", 0, level="warning", text=f"noted: {HOSTILE}")
-    for step, loss in enumerate(losses, start=1):
+    for step, loss in enumerate(losses, start=first):
         events.write("metric", step, loss=loss, grad_norm=0.5)
         events.write("progress", step, phase="training", total_steps=len(losses))
     events.close()
@@ -138,7 +141,8 @@ def seed_run(workspace: Workspace, run_id: str, name: str, losses: list[float], 
         raw_status=0, exit_code=0, signal=None, duration_s=3, peak_memory_bytes=0, ended_at=time.time(), **shown
     )
     folder.exit.write_text(record.model_dump_json())
-    spec = load_recipe("lora").spec.with_values({"name": name, "data.datasets": [{"name": "paint-codes"}]})
+    asked = {"name": name, "data.datasets": [{"name": "paint-codes"}], "resumed_from": going_on_from}
+    spec = load_recipe("lora").spec.with_values(asked)
     folder.spec.write_text(spec.model_dump_json())
     return folder
 
@@ -210,6 +214,8 @@ def test_a_run_is_started_watched_live_stopped_annotated_repeated_and_deleted(pa
     expect(page.locator(".legend")).to_contain_text(re.compile(r"watched: loss 1 → 0\.\d+ over \d+ steps"))
     first = drawn_points(page)
     until(lambda: drawn_points(page) > first)
+    expect(page.locator("#run-devices")).to_contain_text("held by")
+    expect(page.locator("#run-devices").get_by_role("button", name="watched")).to_be_visible()
     expect(page.locator("#run-tiles")).to_contain_text("Time left")
     expect(page.locator("#run-delete")).to_be_hidden()
 
@@ -308,6 +314,20 @@ def test_curves_of_several_runs_share_one_chart_and_keep_the_zoom(page: Page, se
 
     page.get_by_label("Metric").select_option("grad_norm")
     expect(page.locator(".legend")).to_contain_text("second: gradient norm 0.5 → 0.5 over 100 steps")
+
+
+def test_s8_a_run_that_went_on_is_drawn_behind_what_it_went_on_from(page: Page, served: Studio):
+    parent, child = "20200104-000000-parent", "20200104-000001-child"
+    seed_run(served.workspace, parent, "parent", [9.0, 8, 7, 6, 5, 4, 3])
+    seed_run(served.workspace, child, "child", [4.5, 3.5], going_on_from=f"{parent}/checkpoint-5")
+    open_tab(page, "runs")
+    page.locator(f"[data-choose='{child}']").click()
+
+    expect(page.locator(".legend")).to_contain_text("child: loss 9 → 3.5 over 7 steps")
+    curve = page.evaluate(f"() => window.studio.watcher.curve('{child}')")
+    assert curve == {"steps": [1, 2, 3, 4, 5, 6, 7], "values": [9, 8, 7, 6, 5, 4.5, 3.5]}
+    page.locator(f"[data-choose='{parent}']").click()
+    expect(page.locator(".legend")).to_contain_text("parent: loss 9 → 3 over 7 steps")  # its own is kept whole
 
 
 def test_a_page_asks_nothing_while_nobody_looks_at_its_runs(page: Page):
