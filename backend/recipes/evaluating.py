@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from backend.catalog.checkpoints import resolve_checkpoint
+from backend.datasets.records import Statistics
 from backend.datasets.store import DatasetStore
 from backend.errors import SpecError, StudioError
 from backend.ids import is_safe_name
@@ -13,9 +15,9 @@ from backend.metrics.proposals import proposed
 from backend.probes.dataset import PROBES
 from backend.recipes.measuring import resolve_metrics
 from backend.recipes.problems import refuse_all
+from backend.recipes.versions import dataset_versions
 from backend.settings import Workspace
 from backend.spec.comparing import Check, contestants_for
-from backend.spec.inputs import DatasetShare
 from backend.spec.reading import apply_settings, read_spec, spec_from
 from backend.spec.run import RunSpec
 
@@ -62,7 +64,7 @@ def resolve_evaluation(spec: RunSpec, workspace: Workspace) -> RunSpec:
             resolve_checkpoint(contestant.checkpoint, workspace)
         except StudioError as error:
             problems.append(error)
-    shares = _versions(spec, workspace, problems)
+    shares = dataset_versions(spec, workspace, problems, partial(_no_rows, spec.comparison.split))
     metrics = resolve_metrics(spec, workspace, problems)
     refuse_all({problem.message: problem for problem in problems}.values())  # type: ignore[arg-type]
     return spec.with_values(
@@ -103,23 +105,13 @@ def _refuse_number(check: Check, checkpoints: tuple[str, ...]) -> None:
         raise SpecError(f"{len(checkpoints)} checkpoints are too many at once", hint="Compare two or three")
 
 
-def _versions(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) -> list[DatasetShare]:
-    store, shares = DatasetStore(workspace), []
-    if not spec.data.datasets:
-        problems.append(SpecError("No dataset is chosen", hint="Choose one, or `--dataset NAME`"))
-    for share in spec.data.datasets:
-        try:
-            manifest = store.get(share.name)
-        except StudioError as error:
-            problems.append(error)
-            continue
-        counts = manifest.statistics
-        rows = {"heldout": counts.heldout_rows, "train": counts.train_rows, "all": counts.rows}[spec.comparison.split]
-        if not rows:
-            kind = {"heldout": "held-out", "train": "training", "all": ""}[spec.comparison.split]
-            problems.append(SpecError(f"`{share.name}` has no {kind} rows", hint="Ask all rows: `--rows all`"))
-        shares.append(share.model_copy(update={"sha256": manifest.sha256}))
-    return shares
+def _no_rows(split: str, name: str, counts: Statistics) -> SpecError | None:
+    rows, kind = {
+        "heldout": (counts.heldout_rows, "held-out "),
+        "train": (counts.train_rows, "training "),
+        "all": (counts.rows, ""),
+    }[split]
+    return None if rows else SpecError(f"`{name}` has no {kind}rows", hint="Ask all rows: `--rows all`")
 
 
 def _suitable(spec: RunSpec, workspace: Workspace) -> tuple[str, ...]:

@@ -4,12 +4,13 @@ from typing import Any
 
 from backend.catalog.checkpoints import resolve_checkpoint
 from backend.catalog.trained import rate_of
-from backend.datasets.store import DatasetStore
+from backend.datasets.records import Statistics
 from backend.errors import SpecError, StudioError
 from backend.recipes.evaluating import resolve_evaluation
 from backend.recipes.measuring import resolve_own_metrics
 from backend.recipes.problems import refuse_all
 from backend.recipes.rewards import resolve_rewards
+from backend.recipes.versions import dataset_versions
 from backend.settings import Workspace
 from backend.spec.inputs import DatasetShare
 from backend.spec.rewarding import RewardShare
@@ -28,7 +29,7 @@ def resolve(spec: RunSpec, workspace: Workspace) -> RunSpec:
     if spec.kind == "evaluation":
         return resolve_evaluation(spec, workspace)
     problems: list[StudioError] = []
-    shares = _versions(spec, workspace, problems)
+    shares = dataset_versions(spec, workspace, problems, _no_training_rows)
     rewards = resolve_rewards(spec, workspace, problems) if spec.kind != "sft" else list(spec.grpo.rewards)
     own_metrics = resolve_own_metrics(spec, workspace, problems)
     try:
@@ -44,26 +45,13 @@ def resolve(spec: RunSpec, workspace: Workspace) -> RunSpec:
     return _filled(spec.with_values({"evaluation.own_metrics": own_metrics}), shares, rewards)
 
 
-def _versions(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) -> list[DatasetShare]:
-    store = DatasetStore(workspace)
-    shares = []
-    if not spec.data.datasets:
-        problems.append(SpecError("No dataset is chosen", hint="Choose one, or `--dataset NAME`"))
-    for share in spec.data.datasets:
-        try:
-            manifest = store.get(share.name)
-        except StudioError as error:
-            problems.append(error)
-            continue
-        if not manifest.statistics.train_rows:
-            problems.append(
-                SpecError(
-                    f"`{share.name}` has no training rows, all of it is held out",
-                    hint="Choose another dataset, or import it again with a smaller held-out share",
-                )
-            )
-        shares.append(share.model_copy(update={"sha256": manifest.sha256}))
-    return shares
+def _no_training_rows(name: str, counts: Statistics) -> SpecError | None:
+    if counts.train_rows:
+        return None
+    return SpecError(
+        f"`{name}` has no training rows, all of it is held out",
+        hint="Choose another dataset, or import it again with a smaller held-out share",
+    )
 
 
 def _filled(spec: RunSpec, shares: list[DatasetShare], rewards: list[RewardShare]) -> RunSpec:

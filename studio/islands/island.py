@@ -14,7 +14,7 @@ SHARED_SCRIPTS = ("dom.js", "bubbles.js")
 def island(
     script: str, source: str | tuple[str, ...], words: dict[str, str], tells: tuple[str, ...] = (), **shown: Any
 ) -> gr.HTML:
-    """Frame the component `script` of `window.studio`, which `static/js/<source>` defines, after other sources it needs.
+    """Frame the component `script` of `window.studio`, which the last `static/js/<source>` defines.
 
     The script gets an object `tell` with one function for each event that it `tells` the server.
     """
