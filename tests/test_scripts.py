@@ -14,7 +14,8 @@ SCRIPTS = ("make_demo_model", "measure_demo", "measure_eval")
 ALIKE = {"measure_recipes", "measure_start", "measure_web"}
 # tests/road/test_rewards.py runs measure_grpo for its own sake; metric_tables needs an interpreter with the reference
 # packages, and its tables are tested in tests/metrics.
-ELSEWHERE = {"measure_grpo", "metric_cases", "metric_tables"}
+# measure_fuzz runs the tests of tests/fuzz, which run here anyway, with more inputs.
+ELSEWHERE = {"measure_grpo", "metric_cases", "metric_tables", "measure_fuzz"}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
