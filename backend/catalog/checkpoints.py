@@ -3,12 +3,14 @@
 import difflib
 import json
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from backend.catalog.digests import damaged_files
 from backend.catalog.models import CATALOGUE
+from backend.catalog.outside import ADAPTER_CONFIG, INDEX, WEIGHTS, checked_adapter, checked_model
 from backend.errors import CheckpointError, NotFoundError
 from backend.ids import is_safe_name, slug
 from backend.runs.folder import RunFolder
@@ -18,6 +20,7 @@ from backend.spec.strategies import StrategyName
 COMPLETE = "complete.json"  # written last: without it a checkpoint does not exist
 VISION_WEIGHTS = "vision.safetensors"  # trained vision weights beside an adapter
 STATE = "state"  # within a checkpoint: optimizer, schedule and random numbers, for going on from it
+MOST_PIXELS = 2**31
 
 
 class CheckpointRecord(BaseModel):
@@ -25,14 +28,15 @@ class CheckpointRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 2  # a record of version 1 has no digests
     kind: Literal["model", "adapter"]
     base: str  # what the run was started from, as the spec names it
     strategy: StrategyName
     step: int
-    min_pixels: int
-    max_pixels: int
+    min_pixels: int = Field(ge=1, le=MOST_PIXELS)
+    max_pixels: int = Field(ge=1, le=MOST_PIXELS)
     sizes: dict[str, int]  # file name -> bytes
+    sha256: dict[str, str] = {}  # file name -> digest, as `digests` says of which files
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +62,24 @@ def resolve_checkpoint(reference: str, workspace: Workspace) -> Checkpoint:
 
     Raises:
         NotFoundError: nothing has that name, or the model is not downloaded.
-        CheckpointError: a folder that is not a whole checkpoint of this architecture.
+        CheckpointError: a folder that is not a whole checkpoint of this architecture, or may not be loaded; every
+            reason that `outside` finds.
     """
-    if reference in CATALOGUE:
-        folder = model_folder(reference, workspace)
-        if folder is None:
-            raise NotFoundError(
-                f"`{reference}` is not on this machine", hint=f"Fetch it first: `studio models get {reference}`"
-            )
-        return Checkpoint(reference, folder, folder, None)
-    folder = _folder_of(reference, workspace)
-    record = read_record(folder)
+    folder, record = _found(reference, workspace)
     if record is None or record.kind == "model":
-        if not (folder / "config.json").is_file():
-            raise CheckpointError(
-                f"`{reference}` holds no whole model",
-                hint="Name a finished run, a checkpoint of one, or a model folder",
-            )
+        _refuse_no_model(reference, folder)
+        checked_model(folder)
         return Checkpoint(reference, folder, folder, None)
-    base = resolve_checkpoint(record.base, workspace)
-    if base.adapter is not None:
+    _refuse_foreign_base(reference, folder, record.base, workspace)
+    base_folder, base_record = _found(record.base, workspace)
+    if base_record is not None and base_record.kind == "adapter":
         raise CheckpointError(
             f"`{reference}` was trained on the adapter `{record.base}`", hint="Export that run to a whole model first"
         )
-    return Checkpoint(reference, folder, base.base_folder, folder)
+    _refuse_no_model(record.base, base_folder)
+    checked_adapter(folder, record.base)
+    checked_model(base_folder)
+    return Checkpoint(reference, folder, base_folder, folder)
 
 
 def resumable_names(folder: RunFolder) -> list[str]:
@@ -103,20 +101,22 @@ def newest_resumable(folder: RunFolder) -> str:
 def resumable(reference: str, workspace: Workspace) -> Path:
     """Find the checkpoint `run-id/checkpoint-N` of this workspace that a run can go on from.
 
-    Only a run's own checkpoints: an optimizer's state from elsewhere is never read.
+    Only a run's own checkpoints, and none behind a link: DeepSpeed reads the optimizer's state by unpickling it, which
+    would run what a foreign one orders.
 
     Raises:
         NotFoundError: no such run or checkpoint, or one without the optimizer's state.
         CheckpointError: a checkpoint that is damaged.
     """
     run, _, name = reference.partition("/")
-    names = resumable_names(RunFolder(workspace.output / run)) if is_safe_name(run) else []
-    if name not in names:
+    folder = RunFolder(workspace.output / run)
+    names = resumable_names(folder) if is_safe_name(run) and folder.spec.is_file() else []
+    found = folder.path / name
+    if name not in names or any(path.is_symlink() for path in (folder.path, found, found / STATE)):
         hint = f"Run `{run}` has: {', '.join(names) or 'none'}"
         raise NotFoundError(f"`{reference}` is no checkpoint to go on from", hint=hint)
-    folder = workspace.output / run / name
-    read_record(folder)
-    return folder
+    read_record(found)
+    return found
 
 
 def read_record(folder: Path) -> CheckpointRecord | None:
@@ -130,7 +130,9 @@ def read_record(folder: Path) -> CheckpointRecord | None:
         return None
     try:
         record = CheckpointRecord.model_validate_json(path.read_bytes())
-    except ValidationError as error:
+        if not all(_is_within(name) for name in (*record.sizes, *record.sha256)):
+            raise ValueError("a name outside the folder")
+    except (ValueError, OSError) as error:
         raise CheckpointError(
             f"`{folder.name}/{COMPLETE}` cannot be read", hint="Take another checkpoint of that run"
         ) from error
@@ -144,6 +146,65 @@ def read_record(folder: Path) -> CheckpointRecord | None:
             hint="Take another checkpoint of that run",
         )
     return record
+
+
+def verify(folder: Path) -> CheckpointRecord | None:
+    """Read every file of a checkpoint whole, and hold it against what was saved; None where there is no record.
+
+    Raises:
+        CheckpointError: the files that are missing, cut off or changed, by their names.
+    """
+    record = read_record(folder)
+    wrong = damaged_files(folder, record.sizes, record.sha256) if record else []
+    if wrong:
+        raise CheckpointError(
+            f"`{folder.name}` is damaged: {', '.join(f'`{name}`' for name in wrong)} is not what was saved",
+            hint="Take another checkpoint of that run, or copy these files again from where they are whole",
+        )
+    return record
+
+
+def _found(reference: str, workspace: Workspace) -> tuple[Path, CheckpointRecord | None]:
+    """The folder that a reference names, and its record. Raises NotFoundError or CheckpointError."""
+    if reference not in CATALOGUE:
+        folder = _folder_of(reference, workspace)
+        return folder, read_record(folder)
+    found = model_folder(reference, workspace)
+    if found is None:
+        raise NotFoundError(
+            f"`{reference}` is not on this machine", hint=f"Fetch it first: `studio models get {reference}`"
+        )
+    return found, None
+
+
+def _refuse_no_model(reference: str, folder: Path) -> None:
+    if (folder / "config.json").is_file():
+        return
+    if (folder / ADAPTER_CONFIG).is_file():
+        raise CheckpointError(
+            f"`{reference}` is an adapter without `{COMPLETE}`, so its base and its pictures' sizes are not known",
+            hint="Merge it into its base where it was made, and name the whole model",
+        )
+    raise CheckpointError(
+        f"`{reference}` holds no whole model", hint="Name a finished run, a checkpoint of one, or a model folder"
+    )
+
+
+def _refuse_foreign_base(reference: str, folder: Path, base: str, workspace: Workspace) -> None:
+    """Refuse an adapter from elsewhere whose record names a folder of this machine: only names of models are taken."""
+    is_own = folder.resolve().is_relative_to(workspace.output.resolve())
+    run = base.partition("/")[0]
+    is_run = is_safe_name(run) and RunFolder(workspace.output / run).spec.is_file()
+    if not is_own and not is_run and base not in CATALOGUE and base not in added_models(workspace):
+        raise CheckpointError(
+            f"The adapter `{reference}` is not of this workspace and stands on the folder `{base[:120]}`",
+            hint="Export it to a whole model where it was trained, and name that",
+        )
+
+
+def _is_within(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(name) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 def _folder_of(reference: str, workspace: Workspace) -> Path:
@@ -182,8 +243,10 @@ def added_models(workspace: Workspace) -> dict[str, Path]:
 
 def is_downloaded_whole(folder: Path) -> bool:
     """Whether every weight file that a model's index names lies in its folder."""
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return (folder / "model.safetensors").is_file()
-    names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    return all((folder / name).is_file() for name in names)
+    if not (folder / INDEX).is_file():
+        return (folder / WEIGHTS).is_file()
+    try:
+        names = set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
+        return bool(names) and all(_is_within(name) and (folder / name).is_file() for name in names)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return False

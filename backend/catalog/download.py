@@ -10,7 +10,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, Offl
 
 from backend.catalog.checkpoints import is_downloaded_whole, model_folder
 from backend.catalog.models import CATALOGUE
-from backend.catalog.parameters import read_config
+from backend.catalog.outside import read_config
 from backend.errors import CheckpointError, NotFoundError
 from backend.ids import is_safe_name, slug
 from backend.jsonl import write_atomically
@@ -30,12 +30,13 @@ def fetch_model(name: str, workspace: Workspace, progress: Callable[[str], None]
 
     Raises:
         NotFoundError: not in the catalogue.
-        CheckpointError: too little disk, no network, or the hub refuses.
+        CheckpointError: too little disk, no network, or the hub refuses; or what arrived may not be loaded.
     """
     if name not in CATALOGUE:
         raise NotFoundError(f"`{name}` is not in the catalogue", hint=f"There are: {', '.join(CATALOGUE)}")
     here = model_folder(name, workspace)
     if here is not None:
+        read_config(here)
         return here
     model, folder = CATALOGUE[name], workspace.models / slug(name, fallback="model")
     _refuse_full_disk(model.download_bytes, folder, workspace)
@@ -63,15 +64,11 @@ def add_model(folder: Path, name: str, workspace: Workspace) -> str:
         The name.
 
     Raises:
-        CheckpointError: not a whole Qwen2.5-VL in safetensors.
+        CheckpointError: not a whole Qwen2.5-VL in safetensors, or something in it may not be loaded; all reasons.
         NotFoundError: a name that is taken or cannot be a name.
     """
     folder = folder.expanduser().resolve()
     read_config(folder)
-    if not is_downloaded_whole(folder):
-        raise CheckpointError(
-            f"`{folder.name}` lacks safetensors weights", hint="Convert the weights to safetensors, then add the folder"
-        )
     chosen = name or slug(folder.name, fallback="model")
     if not is_safe_name(chosen) or chosen in CATALOGUE or (workspace.models / chosen).exists():
         raise NotFoundError(f"`{chosen}` cannot be the model's name", hint="Give another one with --name")

@@ -1,33 +1,12 @@
 """How many parameters each part of a Qwen2.5-VL has, from its config.json alone."""
 
-import json
-from pathlib import Path
 from typing import Any
 
-from backend.errors import CheckpointError
 from backend.spec.strategies import PartName
 
 Counts = dict[PartName, int]
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Read a model's `config.json`.
-
-    Raises:
-        CheckpointError: no such file, not JSON, or another architecture.
-    """
-    path = folder / "config.json"
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"`{folder.name}` has no readable config.json", hint="Name a folder that holds a Qwen2.5-VL model"
-        ) from error
-    if config.get("model_type") != "qwen2_5_vl":
-        raise CheckpointError(
-            f"`{folder.name}` is a `{config.get('model_type')}` model", hint="This studio trains Qwen2.5-VL models only"
-        )
-    return config
+# What transformers takes where a released config.json is silent: Qwen2_5_VLVisionConfig.
+TOWER = {"depth": 32, "hidden_size": 3584, "intermediate_size": 3420, "out_hidden_size": 3584}
 
 
 def count_parameters(config: dict[str, Any]) -> Counts:
@@ -35,7 +14,7 @@ def count_parameters(config: dict[str, Any]) -> Counts:
 
     Source: the modules of transformers' modeling_qwen2_5_vl.py; a test compares with the model itself.
     """
-    text, vision = config.get("text_config", config), config["vision_config"]
+    text, vision = config.get("text_config", config), TOWER | config["vision_config"]
     width, inner = text["hidden_size"], text["intermediate_size"]
     heads = text["num_attention_heads"]
     keys = text["num_key_value_heads"] * (width // heads)
@@ -77,7 +56,7 @@ def _language_linears(config: dict[str, Any]) -> tuple[int, list[tuple[int, int]
 
 
 def _vision_linears(config: dict[str, Any]) -> tuple[int, list[tuple[int, int]]]:
-    vision = config["vision_config"]
+    vision = TOWER | config["vision_config"]
     width, inner = vision["hidden_size"], vision["intermediate_size"]
     sides = [(width, 3 * width), (width, width), (width, inner), (width, inner), (inner, width)]
     return int(vision["depth"]), sides

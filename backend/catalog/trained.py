@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from backend.catalog.checkpoints import resolve_checkpoint
 from backend.catalog.models import rates_for
-from backend.catalog.parameters import Counts, count_adapters, count_parameters, read_config
+from backend.catalog.outside import read_config
+from backend.catalog.parameters import Counts, count_adapters, count_parameters
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.spec.strategies import PARTS, STRATEGIES, How, PartName, Strategy, StrategyName

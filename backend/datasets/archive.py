@@ -90,7 +90,10 @@ def is_ignored(name: str) -> bool:
 
 def _checked(zipped: zipfile.ZipFile, archive: str) -> list[Member]:
     """Apply every rule that the list of members can tell, and name them."""
-    entries = [entry for entry in zipped.infolist() if not entry.is_dir()]
+    # not `is_dir`, which looks for the last character of a name that may have none
+    entries = [entry for entry in zipped.infolist() if not entry.filename.endswith("/")]
+    if any(not _plain(entry.filename) for entry in entries):
+        raise UploadRefused("ARCHIVE_DAMAGED", f"`{shown(archive)}` holds a file without a name")
     for entry in zipped.infolist():
         _refuse_special(entry)
     members = sorted((_named(entry) for entry in entries), key=lambda member: member.name)

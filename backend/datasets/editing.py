@@ -22,6 +22,14 @@ MOST_NAMED = 5  # versions, where none was meant
 SHOWN_ANSWER = 60  # characters
 
 
+class EditConflict(DatasetError):
+    """Somebody else changed the same rows since the caller saw them; `changed` has their answers of now, by row id."""
+
+    def __init__(self, message: str, *, hint: str, changed: Mapping[str, str]) -> None:
+        super().__init__(message, hint=hint)
+        self.changed = dict(changed)
+
+
 @dataclass(frozen=True, slots=True)
 class Edits:
     """What is to be changed, by row id."""
@@ -47,7 +55,7 @@ def apply_edits(
     Raises:
         NotFoundError: no dataset has that name.
         DatasetError: every edit that cannot be made, at once; somebody else is at work; the disk refuses. In each case
-            the dataset is as it was.
+            the dataset is as it was. An EditConflict where a row is not as it was expected.
     """
     with sole_editor(workspace, name) as editor:
         corrected = _count_or_refuse(editor, edits, expected or {})
@@ -113,10 +121,12 @@ def _count_or_refuse(editor: Editor, edits: Edits, expected: Mapping[str, str]) 
     ]
     missing = dict.fromkeys([*edits.answers, *edits.excluded, *expected])
     corrected = kept = 0
+    changed: dict[str, str] = {}
     for row in editor.rows():
         missing.pop(row.id, None)
         kept += row.id not in edits.excluded
         if row.id in expected and row.gold != expected[row.id]:
+            changed[row.id] = row.gold or ""
             problems.append(f"row `{row.id}` has another answer now, `{shown(row.gold or '', SHOWN_ANSWER)}`")
         if row.id in edits.answers:
             problems += _faults(row, edits.answers[row.id])
@@ -125,10 +135,9 @@ def _count_or_refuse(editor: Editor, edits: Edits, expected: Mapping[str, str]) 
     if not kept:
         problems.append("no row would be left")
     if problems:
-        raise DatasetError(
-            f"Dataset `{editor.folder.name}` was not changed: {'; '.join(problems)}",
-            hint="Look at these rows as they are now, then correct the edits",
-        )
+        said = f"Dataset `{editor.folder.name}` was not changed: {'; '.join(problems)}"
+        hint = "Look at these rows as they are now, then correct the edits"
+        raise EditConflict(said, hint=hint, changed=changed) if changed else DatasetError(said, hint=hint)
     return corrected
 
 

@@ -8,13 +8,14 @@ from peft import PeftModel
 from torch import nn
 from transformers import DynamicCache
 
-from backend.catalog.checkpoints import COMPLETE, CheckpointRecord, read_record, resolve_checkpoint
+from backend.catalog.checkpoints import COMPLETE, CheckpointRecord, resolve_checkpoint, verify
+from backend.catalog.digests import digests_of
 from backend.errors import CheckpointError
 from backend.export.questions import Question, questions_for
 from backend.export.request import ExportReport, ExportRequest, refuse_target
 from backend.jsonl import write_atomically
 from backend.model.answering import first_logits
-from backend.model.checkpoint import as_for_generation, file_sizes, whole_or_absent, write_processor
+from backend.model.checkpoint import as_for_generation, synced_sizes, whole_or_absent, write_processor
 from backend.model.encoder import Encoder
 from backend.model.generating import answer_batch
 from backend.model.loading import choose_precision, load_base, load_checkpoint
@@ -42,7 +43,9 @@ def export(request: ExportRequest, work: Path, events: EventWriter) -> None:
     target, workspace = Path(request.target), Workspace(Path(request.workspace))
     refuse_target(target)
     checkpoint = resolve_checkpoint(request.checkpoint, workspace)
-    record, precision = read_record(checkpoint.folder), choose_precision("auto")
+    record, precision = verify(checkpoint.folder), choose_precision("auto")
+    if checkpoint.adapter is not None:
+        verify(checkpoint.base_folder)
     bounds = (record.min_pixels, record.max_pixels) if record else DEFAULT_BOUNDS
     encoder = Encoder(checkpoint.base_folder, *bounds)
     questions = questions_for(checkpoint, workspace, work)
@@ -75,7 +78,9 @@ def _write(model: Any, encoder: Encoder, record: CheckpointRecord | None, folder
         whole.save_pretrained(folder)
     write_processor(encoder, folder)
     if record is not None:
-        own = record.model_copy(update={"kind": "model", "sizes": file_sizes(folder)})
+        sizes = synced_sizes(folder)
+        said = {"version": 2, "kind": "model", "sizes": sizes, "sha256": digests_of(folder, sizes)}
+        own = record.model_copy(update=said)
         write_atomically(folder / COMPLETE, own.model_dump_json(indent=1).encode())
 
 
@@ -95,7 +100,7 @@ def _report(target: Path, written: Path, before: Answers, after: Answers, *, is_
         same_answers=same,
         largest_difference=float((before.logits - after.logits).abs().max()),
         is_merged=is_merged,
-        bytes=sum(file_sizes(written).values()),
+        bytes=sum(synced_sizes(written).values()),
     )
 
 

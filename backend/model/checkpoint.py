@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from backend.catalog.checkpoints import COMPLETE, VISION_WEIGHTS, CheckpointRecord
+from backend.catalog.digests import digests_of
 from backend.jsonl import sync_folder, write_atomically
 from backend.model.encoder import Encoder
 from backend.model.parts import plain_name
@@ -45,11 +46,22 @@ def partial_of(folder: Path) -> Path:
 
 
 def put_in_place(partial: Path, folder: Path) -> None:
-    """Rename a finished folder into place; what was there makes way at the last moment."""
+    """Rename a finished folder into place, at once where nothing or an empty folder is there.
+
+    A checkpoint that is replaced makes way at the last moment, and comes back where the new one cannot take its place.
+
+    Raises:
+        OSError: the disk refuses; `folder` is as it was.
+    """
     old = folder.with_name(f".{folder.name}.removed")
-    if folder.exists():
+    if folder.exists() and any(folder.iterdir()):
         folder.rename(old)
-    partial.rename(folder)
+    try:
+        partial.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
     sync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
@@ -122,7 +134,8 @@ def as_for_generation(model: Any) -> Iterator[Any]:
 
 
 def complete(folder: Path, spec: RunSpec, step: int) -> None:
-    """Sync every file and write the record that makes the folder a checkpoint."""
+    """Sync every file and write the record that makes the folder a checkpoint. Raises OSError."""
+    sizes = synced_sizes(folder)
     record = CheckpointRecord(
         kind="model" if spec.table.is_whole else "adapter",
         base=spec.model.base,
@@ -130,17 +143,22 @@ def complete(folder: Path, spec: RunSpec, step: int) -> None:
         step=step,
         min_pixels=spec.model.min_pixels,
         max_pixels=spec.model.max_pixels,
-        sizes=file_sizes(folder),
+        sizes=sizes,
+        sha256=digests_of(folder, sizes),
     )
     write_atomically(folder / COMPLETE, record.model_dump_json(indent=1).encode())
 
 
-def file_sizes(folder: Path) -> dict[str, int]:
-    """Sync every file of a folder; bytes by its path within it."""
-    sizes = {}
+def synced_sizes(folder: Path) -> dict[str, int]:
+    """Sync every file of a folder, then the folders that name them; bytes by a file's path within it."""
+    sizes, folders = {}, [folder]
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             with path.open("rb") as written:
                 os.fsync(written.fileno())
             sizes[path.relative_to(folder).as_posix()] = path.stat().st_size
+        else:
+            folders.append(path)
+    for each in reversed(folders):
+        sync_folder(each)
     return sizes

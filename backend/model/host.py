@@ -45,12 +45,12 @@ class ModelHost:
         if checkpoint.adapter is None:
             return SPEAKS_BASE
         if checkpoint.adapter not in self._names:
-            name = f"adapter{len(self._names)}"
+            name, trained = f"adapter{len(self._names)}", vision_weights(self._model, checkpoint)
             is_first = not isinstance(self._model, PeftModel)
             self._model = attach_adapter(self._model, checkpoint, name).eval()
             if is_first:
                 self._speaking = name  # a later one only joins: whoever spoke goes on until `speak_as`
-            self._vision[name] = vision_weights(checkpoint)
+            self._vision[name] = trained
             self._names[checkpoint.adapter] = name
         return self._names[checkpoint.adapter]
 

@@ -11,12 +11,24 @@ from torch import nn
 from transformers import BitsAndBytesConfig, Qwen2_5_VLForConditionalGeneration
 
 from backend.catalog.checkpoints import VISION_WEIGHTS, Checkpoint, read_record
-from backend.catalog.parameters import read_config
+from backend.catalog.outside import checked_adapter, checked_model
 from backend.errors import CheckpointError, SpecError
 from backend.model.attention import use_studio_attention
+from backend.model.parts import plain_name
 
 # `["visual"]` would quantise the whole tower without a word: the names must be anchored like this.
 KEPT_WHOLE = ["model.visual", "lm_head"]
+# What a config that `outside` let pass can still raise where transformers builds and fills the model.
+_UNLOADABLE = (
+    OSError,
+    SafetensorError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+)
 
 
 class Precision(NamedTuple):
@@ -64,7 +76,7 @@ def load_base(folder: Path, precision: Precision, *, quantised: bool = False) ->
     Raises:
         CheckpointError: another architecture, or files that are missing or broken.
     """
-    read_config(folder)
+    checked_model(folder)
     four_bit = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -73,18 +85,24 @@ def load_base(folder: Path, precision: Precision, *, quantised: bool = False) ->
         llm_int8_skip_modules=KEPT_WHOLE,
     )
     try:
-        model = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        model, told = Qwen2_5_VLForConditionalGeneration.from_pretrained(
             folder,
             dtype=precision.dtype,
             attn_implementation="sdpa",
             use_safetensors=True,
             quantization_config=four_bit if quantised else None,
+            output_loading_info=True,
         )
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except _UNLOADABLE as error:
         raise CheckpointError(
-            f"`{folder.name}` cannot be loaded: {str(error).splitlines()[0][:200]}",
+            f"`{folder.name}` cannot be loaded: {' '.join(str(error).split())[:200]}",
             hint="Take another checkpoint, or fetch the model again",
         ) from error
+    if told["missing_keys"]:  # transformers would begin them at random
+        raise CheckpointError(
+            f"`{folder.name}` lacks {len(told['missing_keys'])} weights, `{min(told['missing_keys'])}` for one",
+            hint="Take another checkpoint, or fetch the model again",
+        )
     use_studio_attention(model)
     return model
 
@@ -98,7 +116,7 @@ def load_checkpoint(checkpoint: Checkpoint, precision: Precision) -> nn.Module:
     model = load_base(checkpoint.base_folder, precision)
     if checkpoint.adapter is None:
         return model
-    model.load_state_dict(vision_weights(checkpoint), strict=False)
+    model.load_state_dict(vision_weights(model, checkpoint), strict=False)
     return attach_adapter(model, checkpoint, "default")
 
 
@@ -110,21 +128,41 @@ def attach_adapter(model: nn.Module, checkpoint: Checkpoint, name: str) -> PeftM
     """
     if checkpoint.adapter is None:
         raise CheckpointError(f"`{checkpoint.reference}` is no adapter", hint="Load it as a whole model")
-    read_record(checkpoint.adapter)
+    record = read_record(checkpoint.adapter)
+    checked_adapter(checkpoint.adapter, record.base if record else "")
     if isinstance(model, PeftModel):
-        result = model.load_adapter(str(checkpoint.adapter), adapter_name=name)
+        try:
+            result = model.load_adapter(str(checkpoint.adapter), adapter_name=name)
+        except _UNLOADABLE as error:
+            raise _misfit(checkpoint, " ".join(str(error).split())[:200]) from error
         missing = [key for key in result.missing_keys if "lora_" in key and f".{name}." in key]
         if missing or result.unexpected_keys:
-            raise CheckpointError(
-                f"The adapter of `{checkpoint.reference}` does not fit: {(missing or result.unexpected_keys)[0]}",
-                hint="It was trained on another model",
-            )
+            raise _misfit(checkpoint, (missing or result.unexpected_keys)[0])
         return model
-    return PeftModel.from_pretrained(model, str(checkpoint.adapter), adapter_name=name)
+    try:
+        return PeftModel.from_pretrained(model, str(checkpoint.adapter), adapter_name=name)
+    except _UNLOADABLE as error:
+        raise _misfit(checkpoint, " ".join(str(error).split())[:200]) from error
 
 
-def vision_weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """The vision weights trained beside an adapter, named as in the released model; empty where there are none."""
+def vision_weights(model: nn.Module, checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """The vision weights trained beside an adapter, named as in the released model; empty where there are none.
+
+    Raises:
+        CheckpointError: weights that `model`, the adapter's base, does not have, or has in another shape.
+    """
     if checkpoint.adapter is None or not (checkpoint.adapter / VISION_WEIGHTS).is_file():
         return {}
-    return load_file(checkpoint.adapter / VISION_WEIGHTS)
+    found = load_file(checkpoint.adapter / VISION_WEIGHTS)
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    shapes = {plain_name(name): parameter.shape for name, parameter in base.named_parameters()}
+    for name, weight in found.items():
+        if shapes.get(name) != weight.shape:
+            raise _misfit(checkpoint, f"its `{VISION_WEIGHTS}` holds `{name[:120]}` of {tuple(weight.shape)}")
+    return found
+
+
+def _misfit(checkpoint: Checkpoint, said: str) -> CheckpointError:
+    return CheckpointError(
+        f"The adapter of `{checkpoint.reference}` does not fit: {said}", hint="It was trained on another model"
+    )

@@ -8,6 +8,10 @@ from backend.rewards.lint import lint
 MAX_BYTES = 200_000
 
 
+class ChangedElsewhere(SpecError):
+    """The reward is no longer the version that its editor began from."""
+
+
 def refuse_bad_name(name: str) -> None:
     """Raise SpecError for a name that cannot be a folder's, or that is a ready reward's."""
     if not is_safe_name(name):

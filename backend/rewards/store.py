@@ -4,12 +4,15 @@
 is as good as not there.
 """
 
+import contextlib
+import fcntl
 import hashlib
+import os
 import re
 import shutil
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +24,7 @@ from backend.jsonl import write_atomically
 from backend.rewards.composer import Part, refuse_bad
 from backend.rewards.contract import RewardSource
 from backend.rewards.library import library_names, library_source, nearest
-from backend.rewards.refusals import refuse_bad_name, refuse_bad_text, refuse_ready
+from backend.rewards.refusals import ChangedElsewhere, refuse_bad_name, refuse_bad_text, refuse_ready
 from backend.rewards.vouchers import CheckRecord, read_check, write_check
 from backend.settings import Workspace
 
@@ -103,15 +106,19 @@ class RewardStore:
         ]
         return sorted(found, key=lambda each: (each.saved_at, each.is_current), reverse=True)
 
-    def save(self, name: str, text: str, parts: Sequence[Part] | None = None) -> RewardSource:
+    def save(
+        self, name: str, text: str, parts: Sequence[Part] | None = None, *, expected: str | None = None
+    ) -> RewardSource:
         """Make `text` what the reward is from now on; earlier versions stay. The text that it has is no new version.
 
         Args:
             name: a new one, or an own reward's.
             text: Python that binds `reward`; looked at, never run.
             parts: what the composer made it from.
+            expected: SHA-256 of the text that the caller began from, empty for a new reward; None asks for no look.
 
         Raises:
+            ChangedElsewhere: the reward has another text by now; it is as it was.
             SpecError: an unsafe or a ready reward's name, a text that is too large or has errors (each with its line),
                 parts that cannot be composed.
             OSError: the disk refuses; the reward is as it was.
@@ -120,14 +127,24 @@ class RewardStore:
         refuse_bad_text(name, text)
         if parts is not None:
             refuse_bad(parts)
-        source, known = RewardSource(name, text, "own"), self._record(name)
+        (self._root / name).mkdir(parents=True, exist_ok=True)
+        with _alone_in(self._root / name):
+            return self._save(RewardSource(name, text, "own"), parts, expected)
+
+    def _save(self, source: RewardSource, parts: Sequence[Part] | None, expected: str | None) -> RewardSource:
+        name, known = source.name, self._record(source.name)
         kept = tuple(parts) if parts is not None else None
         if known and self._own(name) == source and kept in (None, known.parts):
             return source
+        current = known.current if known else ""
+        if expected is not None and current != expected:
+            raise ChangedElsewhere(
+                f"`{name}` was changed elsewhere meanwhile: it is version `{current[:12]}` now",
+                hint="Look at it as it is now, then save again; the versions before stay",
+            )
         folder, now = self._root / name, time.time()
-        folder.mkdir(parents=True, exist_ok=True)
         if self._text(name, source.sha256) is None:
-            write_atomically(folder / f"{source.sha256}.py", text.encode())
+            write_atomically(folder / f"{source.sha256}.py", source.text.encode())
         record = _Record(current=source.sha256, created=known.created if known else now, saved=now, parts=kept)
         write_atomically(folder / RECORD, record.model_dump_json().encode())
         return source
@@ -194,6 +211,17 @@ class RewardStore:
             return content.decode()
         except UnicodeDecodeError:
             return None
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until nobody else saves into a reward's folder, so that what was looked at is what is replaced."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _content(path: Path) -> bytes | None:

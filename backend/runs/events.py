@@ -12,6 +12,7 @@ EventKind = Literal["metric", "progress", "checkpoint", "sample", "note", "end"]
 VERSION = 1
 MAX_LINE_BYTES = 1 << 20
 READ_BYTES = 8 << 20  # about so much of a file at once
+MAX_DEPTH = 16  # of what stands in `values`; more would take the stack of whoever writes it on
 _KINDS = get_args(EventKind)
 
 
@@ -95,9 +96,16 @@ def _parse(raw: bytes) -> Event | None:
         line = json.loads(raw, parse_constant=_refuse)
         if line["v"] != VERSION or line["kind"] not in _KINDS or not isinstance(line["values"], dict):
             return None
+        if not _is_shallow(line["values"], MAX_DEPTH):
+            return None
         return Event(int(line["seq"]), float(line["t"]), line["kind"], int(line["step"]), line["values"])
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_is_shallow(each, levels - 1) for each in inner if isinstance(each, dict | list))
 
 
 def _refuse(token: str) -> None:

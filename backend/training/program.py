@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from transformers import set_seed
 
-from backend.catalog.checkpoints import STATE, resolve_checkpoint, resumable
+from backend.catalog.checkpoints import STATE, resolve_checkpoint, resumable, verify
 from backend.catalog.disk import disk_need
 from backend.catalog.trained import trained_table
 from backend.datasets.store import DatasetStore
@@ -74,8 +74,12 @@ def _own_metrics(spec: RunSpec, folder: RunFolder, workspace: Workspace) -> list
 
 
 def _state_of(spec: RunSpec, workspace: Workspace) -> str | None:
-    """Where the optimizer of the checkpoint lies that this run goes on from."""
-    return str(resumable(spec.resumed_from, workspace) / STATE) if spec.resumed_from else None
+    """Where the optimizer of the checkpoint lies that this run goes on from, once every file of it was read whole."""
+    if not spec.resumed_from:
+        return None
+    folder = resumable(spec.resumed_from, workspace)
+    verify(folder)
+    return str(folder / STATE)
 
 
 def _finish(trainer: Any, reporter: Reporter, checkpoints: Checkpoints, teller: Teller) -> None:

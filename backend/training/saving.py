@@ -85,8 +85,11 @@ class Checkpoints:
         return name
 
     def write_final(self, step: int) -> None:
-        """Write `final_model`: the weights as they are, or those of the best checkpoint where the spec says so."""
-        if self._spec.saving.final == "best" and self.best:
+        """Write `final_model`: the weights as they are, or those of the best checkpoint where the spec says so.
+
+        A best checkpoint that somebody removed by hand must not cost the run its end: the last weights stand in.
+        """
+        if self._spec.saving.final == "best" and self.best in self._names():
             if self._is_first:
                 self._copy_best()
         else:
@@ -139,6 +142,10 @@ class Checkpoints:
             return is_whole or ".lora_" in name or is_trained_vision(name, parameter)
 
         return gathered(self._model, wanted, keeps=self._is_first)
+
+    def _names(self) -> list[str]:
+        """The checkpoints that lie there whole."""
+        return [path.name for path in self._folder.checkpoints()]
 
     def _copy_best(self) -> None:
         """Copy the best checkpoint without its optimizer; its own record says which step it is."""

@@ -1,19 +1,21 @@
-"""`studio models`: list, get, add."""
+"""`studio models`: list, get, add, check."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from backend.catalog.checkpoints import added_models, model_folder
+from backend.catalog.checkpoints import added_models, model_folder, resolve_checkpoint, verify
+from backend.catalog.digests import without_digest
 from backend.catalog.models import CATALOGUE
+from backend.catalog.outside import inspect
 from backend.catalog.trained import memory_by_strategy
 from studio.cli import doors
 from studio.cli.output import JSON_OPTION, explained, print_json, print_table, say
 
 MOST_NEGLIGIBLE_GB = 0.1
 
-app = typer.Typer(help="Models: list, get, add.", invoke_without_command=True)
+app = typer.Typer(help="Models: list, get, add, check.", invoke_without_command=True)
 
 
 @app.callback()
@@ -64,6 +66,39 @@ def add(
 
     chosen = add_model(folder, name, doors.workspace())
     print_json({"name": chosen}) if as_json else say(f"Added as {chosen}: studio train lora --model {chosen} ...")
+
+
+@app.command()
+@explained
+def check(
+    model: Annotated[str, typer.Argument(help="A model's name, a run, RUN/checkpoint-N, or a folder.")],
+    as_json: JSON_OPTION = False,
+) -> None:
+    """Read every file of a model or checkpoint whole, and name what is damaged or may not be loaded."""
+    found = resolve_checkpoint(model, doors.workspace())
+    said: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for folder in dict.fromkeys((found.folder, found.base_folder)):
+        record = verify(folder)
+        bare = without_digest(record.sizes, record.sha256) if record else []
+        known = len(record.sizes) - len(bare) if record else 0
+        said.append({"folder": str(folder), "files_as_saved": known, "files_of_known_size_only": len(bare)})
+        notes += inspect(folder, "adapter" if folder == found.adapter else "model").notes
+    if as_json:
+        print_json({"model": model, "folders": said, "notes": notes})
+        return
+    for each in said:
+        say(f"{each['folder']}: {_checked(each['files_as_saved'], each['files_of_known_size_only'])}")
+    for note in dict.fromkeys(notes):
+        say(note)
+
+
+def _checked(as_saved: int, size_only: int) -> str:
+    if as_saved:
+        return f"{as_saved} files are byte for byte what was saved"
+    if size_only:
+        return f"{size_only} files have the sizes they were saved with; this checkpoint has no digests yet"
+    return "its files may be loaded; nobody has said what their bytes should be"
 
 
 def _short(count: int) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from backend.datasets.editing import Edits
+from backend.datasets.editing import EditConflict, Edits
 from backend.datasets.store import DatasetStore
 from backend.errors import DatasetError, StudioError
 from backend.runs.answers import read_answers
@@ -91,7 +91,12 @@ def _edit(store: DatasetStore, name: str, changes: Changes, seen: dict[RowKey, s
     if not answers and not excluded:
         return ""
     expected = {row: seen[RowKey(name, row)] for row in (*answers, *excluded)}
-    manifest = store.apply_edits(name, Edits(answers, excluded), expected=expected)
+    try:
+        manifest = store.apply_edits(name, Edits(answers, excluded), expected=expected)
+    except EditConflict as conflict:
+        rows = [t("wall.changed.row", row=row, answer=text[:60]) for row, text in conflict.changed.items()]
+        said = t("wall.changed", dataset=name, rows="; ".join(rows))
+        raise DatasetError(said, hint=t("wall.changed.hint")) from conflict
     return t("wall.done", dataset=name, fixed=len(answers), excluded=len(excluded), version=manifest.sha256[:8])
 
 

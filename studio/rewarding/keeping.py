@@ -1,12 +1,14 @@
 """What the editor holds of one visitor, and how it becomes a reward's newest version."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from backend.errors import SpecError
 from backend.ids import is_safe_name, slug
-from backend.rewards.composer import compose
+from backend.rewards.composer import Part, compose
 from backend.rewards.contract import RewardSource
+from backend.rewards.refusals import ChangedElsewhere
 from backend.rewards.store import RewardStore
 from studio.i18n import Translate
 from studio.rewarding.composing import parts_of
@@ -20,6 +22,7 @@ class Held:
     key: str = ""
     is_composed: bool = False
     drafts: dict[str, str] = field(default_factory=dict)
+    seen: str = ""  # SHA-256 of the saved text when the reward was opened; empty for what is not saved yet
 
     def with_draft(self, store: RewardStore, text: str) -> dict[str, str]:
         """The drafts, with what is in the editor now where it is not saved."""
@@ -46,7 +49,19 @@ def keep(store: RewardStore, held: Held, name: str, code: str, composer: dict[st
         raise SpecError(t("rewards.taken", name=wanted), hint=t("rewards.taken.hint"))
     if parts is None and known and is_same(code, saved_text(store, held.key)):
         return store.get(known)
-    return store.save(wanted, text, parts)
+    return save_over(store, held, wanted, text, t, parts)
+
+
+def save_over(
+    store: RewardStore, held: Held, name: str, text: str, t: Translate, parts: Sequence[Part] | None = None
+) -> RewardSource:
+    """Save a text over the version that the visitor opened. Raises SpecError where somebody saved another meanwhile."""
+    expected = held.seen if name_of(held.key) == name else ""
+    try:
+        return store.save(name, text, parts, expected=expected)
+    except ChangedElsewhere as error:
+        version = store.get(name).sha256[:8]
+        raise SpecError(t("rewards.changed", name=name, version=version), hint=t("rewards.changed.hint")) from error
 
 
 def copy_name(store: RewardStore, name: str) -> str:

@@ -18,7 +18,7 @@ from studio.islands.headings import card_head, page_head
 from studio.planning.model_choices import present_choices
 from studio.rewarding.composing import FIRST_PARTS, composer_view, parts_of, sentence
 from studio.rewarding.dry_runs import MOST_ANSWERS, MOST_ROWS, RECIPE, Asked, dry_run_spec, last_dry_run
-from studio.rewarding.keeping import Held, copy_name, keep
+from studio.rewarding.keeping import Held, copy_name, keep, save_over
 from studio.rewarding.shelf import (
     COMPOSE,
     FIRST,
@@ -205,7 +205,7 @@ def edit_as_code(page: Page, held: Held, code: str | None) -> list[Any]:
 def restore(page: Page, held: Held, version: str | None) -> list[Any]:
     """Make an older version the current one again. Raises NotFoundError where it is gone."""
     source = page.store.version(name_of(held.key), version or "")
-    page.store.save(source.name, source.text)
+    save_over(page.store, held, source.name, source.text, page.t)
     return _shown(page, held.key, held.without_draft())
 
 
@@ -259,7 +259,7 @@ def _shown(
     is_ready = saved is not None and not own
     return [
         list_view(store, key, t),
-        Held(key, parts is not None, drafts),
+        Held(key, parts is not None, drafts, store.get(name_of(key)).sha256 if own else ""),
         head_view(store, key, t),
         composer_view(parts, t) if parts else {},
         {"said": sentence(parts, t)} if parts else {},

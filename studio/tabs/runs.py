@@ -1,5 +1,6 @@
 """Runs: watch them live, compare their curves, stop, delete, annotate and repeat them. All is read from the store."""
 
+import html
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,7 @@ VERBS = {
 }  # fmt: skip
 ASK_AGAIN = "() => window.studio.watcher.soon()"  # the list shows at once what was done
 Choice = dict[str, Any]  # the value of the list: {id, state, has_model}
+SHOWN_NOTES = 200  # characters of somebody else's, in a toast
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,15 @@ class Page:
 
     services: Services
     t: Translate
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The run that is shown, and the texts that the visitor saw of it before typing."""
+
+    run_id: str = ""
+    name: str = ""
+    notes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,7 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
             runs = run_list(t)
         with gr.Column(scale=8, min_width=320):
             controls, keep, sure = _chosen_run(t)
-    shown = gr.State("")
+    shown = gr.State(Seen())
 
     chosen = refresh(runs.change, partial(show, page), [runs, shown], [shown, *controls.all])
     refresh(chosen.then, hide_question, None, sure.box)
@@ -75,7 +86,8 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     _then_ask(act(buttons["stop_save"].click, partial(stop, page, "save"), runs, t=t))
     _then_ask(act(buttons["stop_now"].click, partial(stop, page, "now"), runs, t=t))
     _then_ask(act(buttons["unqueue"].click, partial(stop, page, "now"), runs, t=t))
-    _then_ask(act(keep.click, partial(annotate, page), [runs, controls.name, controls.notes], t=t))
+    texts = [controls.name, controls.notes]
+    _then_ask(act(keep.click, partial(annotate, page), [runs, shown, *texts], [shown, *texts], t=t))
     act(buttons["measure"].click, partial(measure, page), runs, shared.measure, t=t)
     act(buttons["playground"].click, partial(open_in_playground, page), runs, shared.checkpoint, t=t)
     _then_ask(act(buttons["resume"].click, partial(resume, page), runs, shared.run_id, t=t))
@@ -132,12 +144,13 @@ def choose(run_id: str) -> Choice:
     return {"id": run_id}
 
 
-def show(page: Page, choice: Choice, shown: str) -> list[Any]:
+def show(page: Page, choice: Choice, shown: Seen) -> list[Any]:
     """Show the chosen run; while it stays the same one, leave what the person may be typing alone."""
     view = _found(page, choice)
     if view is None:
-        return ["", "", "", {}, *[gr.Button(visible=False)] * len(VERBS), gr.Column(visible=False)]
-    texts = [gr.skip()] * 2 if view.id == shown else [view.name, view.notes]
+        return [Seen(), "", "", {}, *[gr.Button(visible=False)] * len(VERBS), gr.Column(visible=False)]
+    is_same = view.id == shown.run_id
+    seen, texts = (shown, [gr.skip()] * 2) if is_same else (_seen(view), [view.name, view.notes])
     settings = settings_of(view.spec, page.t)  # never skipped: an update would take an island's words away
     is_at_work = view.state in ("starting", "running")
     possible = {
@@ -150,7 +163,7 @@ def show(page: Page, choice: Choice, shown: str) -> list[Any]:
         "again": view.spec.kind in ("sft", "grpo"),  # dry runs and evaluations begin on pages of their own
         "delete": view.is_over,
     }
-    return [view.id, *texts, settings, *(gr.Button(visible=possible[verb]) for verb in VERBS), gr.Column(visible=True)]
+    return [seen, *texts, settings, *(gr.Button(visible=possible[verb]) for verb in VERBS), gr.Column(visible=True)]
 
 
 def stop(page: Page, mode: StopMode, choice: Choice) -> None:
@@ -165,12 +178,33 @@ def stop(page: Page, mode: StopMode, choice: Choice) -> None:
         )
 
 
-def annotate(page: Page, choice: Choice, name: str, notes: str) -> None:
-    """Keep the person's name and notes for the run. Raises StudioError for texts that do not fit."""
-    view = _chosen(page, choice)
-    page.services.runs.rename(view.id, name)
-    page.services.runs.set_notes(view.id, notes)
+def annotate(page: Page, choice: Choice, shown: Seen, name: str, notes: str) -> list[Any]:
+    """Keep what the person changed of the run's name and notes; what somebody else changed meanwhile is told first.
+
+    Returns:
+        What the visitor has now seen, name, notes: theirs where this person changed the other text only.
+
+    Raises:
+        StudioError: a text does not fit.
+    """
+    view, runs = _chosen(page, choice), page.services.runs
+    before = shown if shown.run_id == view.id else _seen(view)
+    texts = ((before.name, view.name, name), (before.notes, view.notes, notes))
+    if any(now not in (seen, typed) and typed != seen for seen, now, typed in texts):
+        theirs = {"name": html.escape(view.name), "notes": html.escape(view.notes[:SHOWN_NOTES])}
+        gr.Warning(page.t("run.changed_elsewhere.said", **theirs), title=page.t("run.changed_elsewhere"), duration=20)
+        return [_seen(view), gr.skip(), gr.skip()]
+    if name != before.name:
+        runs.rename(view.id, name)
+    if notes != before.notes:
+        runs.set_notes(view.id, notes)
     gr.Info(page.t("run.kept"), title=page.t("run.details"))
+    kept = runs.get(view.id)
+    return [_seen(kept), kept.name, kept.notes]
+
+
+def _seen(view: RunView) -> Seen:
+    return Seen(str(view.id), view.name, view.notes)
 
 
 def open_in_playground(page: Page, choice: Choice) -> Wish:

@@ -123,7 +123,7 @@ def test_every_edit_that_cannot_be_made_is_named_at_once(store, shapes):
     assert facts(store) == before
 
 
-def test_what_the_editor_did_not_see_is_not_overwritten(store, shapes):
+def test_m3_what_the_editor_did_not_see_is_not_overwritten(store, shapes):
     first, second, third, *_ = rows_of(store)
     seen = {row.id: row.gold for row in (first, second, third)}
     store.apply_edits("shapes", Edits({first.id: "Mine"}, frozenset({second.id})))

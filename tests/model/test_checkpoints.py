@@ -6,12 +6,12 @@ import sys
 
 import pytest
 import torch
+from saving_lab import changed_model
 
 from backend.catalog.checkpoints import read_record, resolve_checkpoint
 from backend.conversation import Message
 from backend.errors import CheckpointError, NotFoundError
 from backend.settings import Workspace
-from backend.spec.run import RunSpec
 
 pytestmark = pytest.mark.torch
 
@@ -40,29 +40,6 @@ size = processor.image_processor.size
 told = {"size": [size["shortest_edge"], size["longest_edge"]]}
 print(json.dumps(told | {"use_cache": model.config.get_text_config().use_cache}))
 """
-
-
-def changed_model(untrained, strategy: str, seed: int = 5):
-    """A model whose trained parts differ from the base, as after training."""
-    from backend.model.loading import choose_precision, load_base
-    from backend.model.parts import apply_strategy
-
-    spec = RunSpec().with_values(
-        {
-            "strategy.name": "lora" if strategy == "vision adapters" else strategy,
-            "strategy.lora_vision": strategy == "vision adapters",
-            "model.base": str(untrained),
-            "model.min_pixels": 4 * 784,
-            "model.max_pixels": 64 * 784,
-        }
-    )
-    model = apply_strategy(load_base(untrained, choose_precision("fp32")), spec)
-    torch.manual_seed(seed)
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data += 0.02 * torch.randn_like(parameter)
-    model.config.use_cache = False  # as training leaves it
-    return model.eval(), spec
 
 
 @pytest.mark.parametrize("strategy", ["full", "lora", "vit_only", "lora_llm_full_vit"])
@@ -99,10 +76,10 @@ def test_t7_chat_gives_the_logits_that_training_left(strategy, untrained, encode
     from backend.model.host import ModelHost
 
     model, spec = changed_model(untrained, strategy)
-    save_checkpoint(model, encoder, spec, tmp_path / "final_model", step=7)
+    save_checkpoint(model, encoder, spec, tmp_path / "output" / "final_model", step=7)
     sample = encoder.encode((Message(role="user", content="<image>What?"),), pictures[:1], for_answer=True)
     expected = first_logits(model, sample, DynamicCache())
-    checkpoint = resolve_checkpoint(str(tmp_path / "final_model"), Workspace(tmp_path))
+    checkpoint = resolve_checkpoint(str(tmp_path / "output" / "final_model"), Workspace(tmp_path))
     host = ModelHost(checkpoint.base_folder)
     with host.seeing_as(host.prepare(resolve_checkpoint(str(untrained), Workspace(tmp_path)))) as base:
         before = first_logits(base, sample, DynamicCache())
@@ -129,18 +106,18 @@ def test_two_adapters_of_one_base_each_speak_for_themselves(second, untrained, e
     expected = {}
     for name, strategy, seed in (("one", "lora_llm_full_vit", 5), ("two", second, 6)):
         model, spec = changed_model(untrained, strategy, seed)
-        save_checkpoint(model, encoder, spec, tmp_path / name, step=7)
+        save_checkpoint(model, encoder, spec, tmp_path / "output" / name, step=7)
         expected[name] = first_logits(model, sample, DynamicCache())
     assert not expected["one"].equal(expected["two"])
     host = ModelHost(untrained)
 
     for name in ("one", "two", "one", "two"):
-        checkpoint = resolve_checkpoint(str(tmp_path / name), Workspace(tmp_path))
+        checkpoint = resolve_checkpoint(str(tmp_path / "output" / name), Workspace(tmp_path))
         with host.seeing_as(host.prepare(checkpoint)) as adapted:
             assert (first_logits(adapted, sample, DynamicCache()) - expected[name]).abs().max() < 1e-4
 
 
-def test_a_cut_off_checkpoint_is_refused_by_the_file_that_lacks(untrained, encoder, tmp_path):
+def test_c3_a_cut_off_checkpoint_is_refused_by_the_file_that_lacks(untrained, encoder, tmp_path):
     from backend.model.checkpoint import save_checkpoint
 
     model, spec = changed_model(untrained, "lora")
@@ -153,7 +130,7 @@ def test_a_cut_off_checkpoint_is_refused_by_the_file_that_lacks(untrained, encod
         read_record(folder)
 
 
-def test_a_failed_save_leaves_the_old_checkpoint(untrained, encoder, tmp_path, monkeypatch):
+def test_c1_a_failed_save_leaves_the_old_checkpoint(untrained, encoder, tmp_path, monkeypatch):
     from backend.model import checkpoint
 
     model, spec = changed_model(untrained, "lora")

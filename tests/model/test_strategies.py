@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from backend.catalog.parameters import count_adapters, count_parameters, read_config
+from backend.catalog.outside import read_config
+from backend.catalog.parameters import count_adapters, count_parameters
 from backend.spec.run import RunSpec
 from backend.spec.strategies import STRATEGY_NAMES, part_of
 

@@ -154,7 +154,7 @@ def test_marks_make_one_new_version_and_a_hard_set_with_the_corrected_labels(ser
     assert "2 rows copied" in told[1]
 
 
-def test_a_row_that_is_no_longer_what_was_judged_is_not_changed(services, measured):
+def test_m3_a_row_that_is_no_longer_what_was_judged_is_not_changed(services, measured):
     one, two = read_answers(measured.folder.answers, 0)[:2]
     apply_changes(services.datasets, measured, changes_of({"marks": {"answers": [mark(one, text="first")]}}), T)
     before = services.datasets.get("colours").sha256
