@@ -2,8 +2,10 @@
 
 import base64
 import json
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, text
 
@@ -11,6 +13,7 @@ from backend.ids import RunId
 from backend.store.tables import metrics, runs
 
 MAX_POINTS = 2_000  # a series' points in one answer
+MOST_CURVES = 32  # long ones whose buckets are remembered, some 300 kB each
 _BUCKETS = (MAX_POINTS - 2) // 3  # each gives its lowest, its highest and one gap; and the two ends
 _HERE = "FROM metrics WHERE run_id = ? AND key = ? AND seq BETWEEN ? AND ?"
 _OF_A_BUCKET = (  # in SQLite a bare column beside min() or max() comes from the row that holds the extreme
@@ -47,11 +50,44 @@ class Curves:
     cursor: str
 
 
-def read_curves(connection: Connection, run_ids: list[RunId], key: str, cursor: str) -> Curves:
+class Thinned:
+    """The buckets of long curves that are full: they never change, so they are read once. Safe to use from threads."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[_Curve, _Buckets] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, curve: "_Curve") -> "_Buckets":
+        """What is known of one curve; a few curves are remembered."""
+        with self._lock:
+            found = self._known.setdefault(curve, _Buckets())
+            self._known.move_to_end(curve)
+            if len(self._known) > MOST_CURVES:
+                self._known.popitem(last=False)
+            return found
+
+
+class _Curve(NamedTuple):
+    """One metric of one run, cut into buckets of one width."""
+
+    run_id: RunId
+    key: str
+    epoch: int
+    width: int
+
+
+class _Buckets:
+    def __init__(self) -> None:
+        self.full: dict[int, tuple[Point, ...]] = {}
+        self.lock = threading.Lock()  # of several who ask for one curve at once, one reads it
+
+
+def read_curves(connection: Connection, thinned: Thinned, run_ids: list[RunId], key: str, cursor: str) -> Curves:
     """Read one metric of some runs behind `cursor`.
 
     Args:
         connection: a reading one.
+        thinned: what is remembered of long curves.
         run_ids: which runs; unknown ones give no series.
         key: the metric's name, e.g. `loss`.
         cursor: empty at first, then the one of the last answer. Anything else counts as empty.
@@ -65,7 +101,7 @@ def read_curves(connection: Connection, run_ids: list[RunId], key: str, cursor: 
         known_epoch, after = seen.get(f"{run_id}/{key}", (-1, -1))
         is_whole = known_epoch != epoch
         after = -1 if is_whole else after
-        points = _points(connection, run_id, key, after)
+        points = _points(connection, thinned, (run_id, key, epoch), after)
         series.append(Series(run_id, [point.step for point in points], [point.value for point in points], is_whole))
         positions[f"{run_id}/{key}"] = (epoch, points[-1].seq if points else after)
     return Curves(tuple(series), _encode(positions))
@@ -84,32 +120,46 @@ def read_metric_keys(connection: Connection, run_ids: list[RunId]) -> list[str]:
     return sorted(found)
 
 
-def _points(connection: Connection, run_id: RunId, key: str, after: int) -> list[Point]:
+def _points(connection: Connection, thinned: Thinned, curve: tuple[RunId, str, int], after: int) -> list[Point]:
     """Read the points behind `after`; more than MAX_POINTS are thinned to the extremes of equal buckets."""
+    run_id, key, epoch = curve
     here = (metrics.c.run_id == run_id, metrics.c.key == key, metrics.c.seq > after)
     asked = select(metrics.c.seq, metrics.c.step, metrics.c.value).where(*here).order_by(metrics.c.seq)
     points = [Point(*row) for row in connection.execute(asked.limit(MAX_POINTS + 1))]
     if len(points) <= MAX_POINTS:
         return points
     (last,) = connection.execute(select(func.max(metrics.c.seq)).where(*here)).one()
-    return _thinned(connection, run_id, key, (points[0].seq, last))
+    first, width = points[0].seq, 1
+    while last // width - first // width >= _BUCKETS:
+        width *= 2  # so that a growing curve keeps its buckets for a while
+    return _thinned(connection, thinned, _Curve(run_id, key, epoch, width), (first, last))
 
 
-def _thinned(connection: Connection, run_id: RunId, key: str, extent: tuple[int, int]) -> list[Point]:
+def _thinned(connection: Connection, thinned: Thinned, curve: _Curve, extent: tuple[int, int]) -> list[Point]:
     """The lowest, the highest and a gap of each bucket, and both ends.
 
     The table lies in the order of (run, key, seq), so a bucket is read in one go; one question that groups a million
-    rows by their bucket would sort them first, which takes ten times as long.
+    rows by their bucket would sort them first.
     """
-    first, last = extent
-    width = -(-(last - first + 1) // _BUCKETS)
-    cursor = connection.connection.cursor()  # the driver's own: two thousand small questions
-    kept: set[Point] = set()
-    for start in range(first, last + 1, width):
-        for question in _OF_A_BUCKET:
-            kept.add(Point(*cursor.execute(question, (run_id, key, start, min(start + width - 1, last))).fetchone()))
-    kept |= {Point(*cursor.execute(_AT, (run_id, key, end)).fetchone()) for end in extent}
-    return sorted((point for point in kept if point.seq is not None), key=lambda point: point.seq)
+    (first, last), width = extent, curve.width
+    cursor = connection.connection.cursor()  # the driver's own: some thousand small questions
+    known = thinned.of(curve)
+    kept = {Point(*cursor.execute(_AT, (curve.run_id, curve.key, end)).fetchone()) for end in extent}
+    with known.lock:
+        for bucket in range(first // width, last // width + 1):
+            start, end = bucket * width, bucket * width + width - 1
+            found = known.full.get(bucket)
+            if found is None:
+                found = _extremes(cursor, curve, (max(start, first), min(end, last)))
+                if end < last and first <= start:
+                    known.full[bucket] = found
+            kept |= {point for point in found if point.seq >= first}
+    return sorted(kept, key=lambda point: point.seq)
+
+
+def _extremes(cursor: Any, curve: _Curve, extent: tuple[int, int]) -> tuple[Point, ...]:
+    rows = [cursor.execute(asked, (curve.run_id, curve.key, *extent)).fetchone() for asked in _OF_A_BUCKET]
+    return tuple(Point(*row) for row in rows if row[0] is not None)
 
 
 def _encode(positions: dict[str, tuple[int, int]]) -> str:

@@ -15,7 +15,7 @@ from backend.runs.records import TERMINAL, RunState
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.store import ingest, leases, queue, rebuild
-from backend.store.curves import Curves, read_curves, read_metric_keys
+from backend.store.curves import Curves, Thinned, read_curves, read_metric_keys
 from backend.store.engine import open_database
 from backend.store.leases import Holder, Lease
 from backend.store.listing import RunListing
@@ -35,6 +35,7 @@ class RunStore:
         self.workspace = workspace
         workspace.output.mkdir(parents=True, exist_ok=True)
         self._database = open_database(workspace.database)
+        self._thinned = Thinned()
 
     def close(self) -> None:
         """Close the file."""
@@ -152,7 +153,7 @@ class RunStore:
     def curves(self, run_ids: list[RunId], key: str, cursor: str = "") -> Curves:
         """Read the points of one metric behind `cursor`: where it is empty, whole curves of at most 2,000 points."""
         with self._database.read() as connection:
-            return read_curves(connection, run_ids, key, cursor)
+            return read_curves(connection, self._thinned, run_ids, key, cursor)
 
     def metric_keys(self, run_ids: list[RunId]) -> list[str]:
         """Name every metric that one of the runs has reported, sorted."""

@@ -33,6 +33,7 @@ class OpenPage:
     cursor: str = ""
     offset: int = -1
     chosen: str = ""
+    kept: set[tuple[str, str]] = field(default_factory=set)
 
     async def load(self, config: dict[str, Any] | None = None) -> None:
         """Open the page; its settings come with it."""
@@ -87,7 +88,9 @@ class OpenPage:
             async with gate:
                 await _got(self.http, f"/media/{of}/{name}", {"thumb": "true"})
 
-        await asyncio.gather(*(fetch(*each) for each in sorted(set(_pictures(shown)))))
+        wanted = set(_pictures(shown)) - self.kept
+        self.kept |= wanted  # a browser keeps them: their names are digests
+        await asyncio.gather(*(fetch(*each) for each in sorted(wanted)))
 
     async def hold_open(self) -> None:
         """Keep Gradio's own connection, as every page does for as long as it is open."""
@@ -96,19 +99,22 @@ class OpenPage:
                 pass
 
     async def _fire_all(self, told: str, parts: set[int] | None = None) -> None:
-        for event in self.config["dependencies"]:
-            if any(name == told and (parts is None or part in parts) for part, name in event["targets"]):
-                await self._fire(event, FOLLOWS)
+        events = [
+            event for event in self.config["dependencies"]
+            if any(name == told and (parts is None or part in parts) for part, name in event["targets"])
+        ]  # fmt: skip
+        await asyncio.gather(*(self._fire(event, FOLLOWS) for event in events))
 
     async def _fire(self, event: dict[str, Any], left: int) -> None:
         """Call one event's function, put what it returns in place, and fire what follows from that."""
+        assert left > 0, "one opening makes too many events"
         changed = await self._call(event) if event["backend_fn"] else set()
-        for following in self.config["dependencies"]:
-            is_next = following["trigger_after"] == event["id"]
-            is_told = any(part in changed and name == "change" for part, name in following["targets"])
-            if is_next or is_told:
-                assert left > 0, "one opening makes too many events"
-                await self._fire(following, left - 1)
+        following = [
+            each for each in self.config["dependencies"]
+            if each["trigger_after"] == event["id"]
+            or any(part in changed and name == "change" for part, name in each["targets"])
+        ]  # fmt: skip
+        await asyncio.gather(*(self._fire(each, left - 1) for each in following))  # as a browser does, all at once
 
     async def _call(self, event: dict[str, Any]) -> set[int]:
         """Which components have another value now."""

@@ -4,6 +4,7 @@ import random
 
 from store_lab import RUN, add_run, curve, write_losses
 
+from backend.settings import Workspace
 from backend.store.curves import MAX_POINTS
 from backend.store.runs import RunStore
 
@@ -21,6 +22,47 @@ def test_d5_many_points_are_thinned_with_their_extremes_and_ends(store: RunStore
     assert 1000 < len(points) <= MAX_POINTS
     assert {(1235, 50.0), (5679, -50.0), (7001, None), (1, losses[0]), (9000, losses[-1])} <= set(points)
     assert points == sorted(points, key=lambda point: point[0])
+
+
+def test_d5_a_long_curve_that_grows_is_told_whole_and_as_an_index_tells_that_never_told_it(
+    workspace: Workspace, store: RunStore
+) -> None:
+    folder, chance = add_run(store), random.Random(2)
+    cursor, told = "", []
+    for number, count in enumerate((3000, 700, 9000, 1)):
+        losses = [chance.gauss(0, 1) for _ in range(count)]
+        losses[count // 2] = float("nan") if number % 2 else 1000.0 + number
+        write_losses(folder.events, losses, first_step=1 + sum(len(each) for each in told))
+        told.append(losses)
+        store.ingest(folder)
+        whole, later = store.curves([RUN], "loss"), store.curves([RUN], "loss", cursor)
+        fresh = RunStore(workspace)
+        assert whole == fresh.curves([RUN], "loss")
+        fresh.close()
+        cursor = later.cursor
+        (part,) = later.series
+        assert len(part.steps) == min(count, len(part.steps)) <= MAX_POINTS
+        assert part.steps[-1] == whole.series[0].steps[-1] == sum(len(each) for each in told)
+
+    values = dict(curve(store))
+    assert {1000.0, 1002.0} <= set(values.values())
+    assert values[3000 + 350 + 1] is None
+    assert len(values) <= MAX_POINTS
+
+
+def test_a_bucket_that_is_full_is_read_once(store: RunStore) -> None:
+    folder = add_run(store)
+    write_losses(folder.events, [1.0] * 6000)
+    store.ingest(folder)
+    first, asked = curve(store), []
+    for pooled in (store._database.reader.raw_connection(),):
+        pooled.driver_connection.set_trace_callback(asked.append)
+        pooled.close()
+
+    again = curve(store)
+
+    assert again == first
+    assert 0 < len(asked) < 40  # not three for each of the buckets
 
 
 def test_only_new_points_travel_after_the_first_answer(store: RunStore) -> None:
