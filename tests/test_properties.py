@@ -2,6 +2,7 @@
 
 import ast
 import os
+from functools import cache
 from pathlib import Path
 
 from backend.settings import ROOT
@@ -12,6 +13,7 @@ TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 CHECKS = ("assert", "raises", "expect")  # an assertion, pytest's or Playwright's; also in a helper's name
 
 
+@cache
 def functions_of(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     return [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
