@@ -1,12 +1,17 @@
 """Who did what: one line for each act that changes something, in `output/audit.jsonl`."""
 
+import contextlib
 import getpass
+import json
 import os
 import time
+from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from contextvars import ContextVar
+from typing import Any
 
-from backend.jsonl import append_line, strict_json
+from backend.jsonl import all_lines, append_line, strict_json
 from backend.settings import Workspace
 
 # the account that an act of this thread belongs to; the web app sets it for each event
@@ -30,6 +35,28 @@ def audit(workspace: Workspace, act: str, subject: str, **details: str) -> None:
             append_line(handle, strict_json(line | details).encode())
         finally:
             os.close(handle)
+
+
+@contextlib.contextmanager
+def acting(who: str) -> Iterator[None]:
+    """Let what happens inside be this account's."""
+    token = ACTOR.set(who)
+    try:
+        yield
+    finally:
+        ACTOR.reset(token)
+
+
+def acts(workspace: Workspace, last: int) -> list[dict[str, Any]]:
+    """Give the last acts that were written down, oldest first; a line that cannot be read is left out."""
+    lines: deque[bytes] = deque(all_lines(workspace.output / FILE), maxlen=last)
+    found = []
+    for line in lines:
+        with suppress(ValueError):
+            act = json.loads(line)
+            if isinstance(act, dict):
+                found.append(act)
+    return found
 
 
 def system_user() -> str:

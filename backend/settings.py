@@ -47,6 +47,16 @@ class Workspace:
         return self.output / "studio.db"
 
     @property
+    def accounts(self) -> Path:
+        """Who may log in; not part of the index, so that deleting that opens no door."""
+        return self.output / "accounts.json"
+
+    @property
+    def sessions(self) -> Path:
+        """The browsers that are logged in, by digest."""
+        return self.output / "sessions.json"
+
+    @property
     def talks(self) -> Path:
         """Kept conversations: a JSON file each, and its pictures in a folder of the same name."""
         return self.output / "talks"

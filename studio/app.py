@@ -7,7 +7,9 @@ from types import ModuleType
 import gradio as gr
 import psutil
 
+from backend.audit import ACTOR
 from launcher.devices import CPU, describe
+from studio.accounts.logging_in import NOBODY
 from studio.i18n import Language, Translate, translator
 from studio.islands.page_link import page_link
 from studio.services import Services
@@ -19,6 +21,7 @@ TABS: dict[str, ModuleType] = {
     "data": data, "train": train, "rewards": rewards, "runs": runs, "evaluate": evaluate,
     "playground": playground, "guide": guide,
 }  # fmt: skip
+MOST_QUEUED = 200  # events that wait for their turn; more are refused
 TEMP_FILES_S = (3600, 86_400)  # how often Gradio's copies are looked through, and how old they may grow
 
 
@@ -34,27 +37,32 @@ def build(services: Services, language: Language) -> gr.Blocks:
                 with gr.Tab(t(f"tab.{name}"), id=name):
                     tab.build(services, shared, t)
         refresh(page.load, partial(machine, services, t), None, header)
+    page._queue.max_size = MOST_QUEUED  # what `page.queue(...)` sets too, but it would assemble the whole app once more
     return page
 
 
 def machine(services: Services, t: Translate) -> dict[str, str]:
-    """Say what there is to run on, as the header shows it."""
-    devices = services.launcher.devices
+    """Say what there is to run on and who is logged in, as the header shows it."""
+    devices, who = services.launcher.devices, ACTOR.get()
+    head = {"user": "", "who": ""} if who == NOBODY else {"user": who, "who": t("head.who", name=who)}
     if [device.name for device in devices] != [CPU]:
-        return {"devices": describe(devices)}
+        return head | {"devices": describe(devices)}
     cores = len(psutil.Process().cpu_affinity() or [])
-    return {"devices": t("head.cpu", cores=cores, memory=f"{devices[0].memory_bytes / 1e9:.0f}")}
+    return head | {"devices": t("head.cpu", cores=cores, memory=f"{devices[0].memory_bytes / 1e9:.0f}")}
 
 
 def _header(language: Language, t: Translate) -> gr.HTML:
     other, address = ("zh", "zh/") if language == "en" else ("en", "../")
-    said = {key: html.escape(t(key)) for key in ("app.name", "head.other", "head.theme", "head.devices")}
+    keys = ("app.name", "head.other", "head.theme", "head.devices", "head.log_out")
+    said = {key: html.escape(t(key)) for key in keys}
     frame = (
         "<header class='topbar'><img src='ui/logo.svg' alt='' width='28' height='28'>"
         f"<b>{said['app.name']}</b><span class='space'></span>"
         f"<span class='pill' title='{said['head.devices']}' hidden><i></i><span></span></span>"
         f"<a href='{address}' lang='{other}' hreflang='{other}'>{said['head.other']}</a>"
-        f"<button type='button' aria-label='{said['head.theme']}' title='{said['head.theme']}'></button></header>"
+        f"<button type='button' class='theme' aria-label='{said['head.theme']}' title='{said['head.theme']}'></button>"
+        "<form class='who' method='post' action='logout' hidden><span></span>"
+        f"<button>{said['head.log_out']}</button></form></header>"
     )
     return gr.HTML(
         value={}, html_template=frame, js_on_load="window.studio.topbar(element, props, watch)",

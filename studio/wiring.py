@@ -1,59 +1,120 @@
-"""Three ways an event may behave, so that tabs say which and repeat nothing."""
+"""Three ways an event may behave, so that tabs say which and repeat nothing.
 
+All three look at what a browser sent before a handler sees it, and let what the handler does be its account's.
+"""
+
+import contextlib
 import functools
 import html
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
 
+from backend.audit import acting
 from backend.errors import StudioError
-from studio.i18n import Translate
+from studio.accounts.logging_in import NOBODY
+from studio.i18n import Translate, translator
+from studio.serving.login_gate import account_in
 
 Handler = Callable[..., Any]
+_END = object()
 
 
 def refresh(trigger: Handler, fn: Handler, inputs: Any = None, outputs: Any = None) -> Any:
     """Redraw from disk: no spinner, no queue. `fn` must be quick and change nothing; the newest wish wins."""
     return trigger(
-        fn, inputs, outputs, show_progress="hidden", queue=False, api_visibility="private", trigger_mode="always_last"
-    )
+        explained(fn, inputs), inputs, outputs, show_progress="hidden", queue=False, api_visibility="private",
+        trigger_mode="always_last",
+    )  # fmt: skip
 
 
 def act(trigger: Handler, fn: Handler, inputs: Any = None, outputs: Any = None, *, t: Translate) -> Any:
     """Change something, once per click: a second click while `fn` runs is dropped; a StudioError becomes a toast."""
     return trigger(
-        explained(fn, t), inputs, outputs, trigger_mode="once", api_visibility="private", show_progress="minimal"
-    )
+        explained(fn, inputs, t), inputs, outputs, trigger_mode="once", api_visibility="private",
+        show_progress="minimal",
+    )  # fmt: skip
 
 
 def stream(trigger: Handler, fn: Handler, inputs: Any = None, outputs: Any = None, *, t: Translate) -> Any:
     """Show a generator's values as they come, for any number of visitors at once."""
     return trigger(
-        explained(fn, t), inputs, outputs, concurrency_limit=None, api_visibility="private", show_progress="hidden"
-    )
+        explained(fn, inputs, t), inputs, outputs, concurrency_limit=None, api_visibility="private",
+        show_progress="hidden",
+    )  # fmt: skip
 
 
-def explained(fn: Handler, t: Translate) -> Handler:
-    """Wrap a handler so that a StudioError is shown, escaped, as message and hint. Generators stay generators."""
+def explained(fn: Handler, inputs: Any = None, t: Translate | None = None) -> Handler:
+    """Wrap a handler so that a StudioError is shown, escaped, as message and hint. Generators stay generators.
+
+    Args:
+        fn: the handler; it takes the values of `inputs`.
+        inputs: the components whose values a browser sends.
+        t: of the page that says what is wrong; without it, of the page that the request came to.
+    """
+    kinds = [kind_of(component) for component in _listed(inputs)]
     if inspect.isgeneratorfunction(inspect.unwrap(fn.func if isinstance(fn, functools.partial) else fn)):
 
-        def generate(*args: Any) -> Iterator[Any]:
+        def generate(request: gr.Request, *args: Any) -> Iterator[Any]:
+            said = t or _translator_of(request)
             try:
-                yield from fn(*args)
+                with contextlib.closing(fn(*_fitting(args, kinds, said))) as values:
+                    while True:
+                        with acting(who(request)):  # each step runs in a context of its own
+                            value = next(values, _END)
+                        if value is _END:
+                            return
+                        yield value
             except StudioError as error:
-                raise _toast(error, t) from error
+                raise _toast(error, said) from error
 
         return generate
 
-    def handle(*args: Any) -> Any:
+    def handle(request: gr.Request, *args: Any) -> Any:
+        said = t or _translator_of(request)
         try:
-            return fn(*args)
+            with acting(who(request)):
+                return fn(*_fitting(args, kinds, said))
         except StudioError as error:
-            raise _toast(error, t) from error
+            raise _toast(error, said) from error
 
     return handle
+
+
+def who(request: gr.Request) -> str:
+    """The account that an event belongs to."""
+    return account_in(request.request.scope) or NOBODY
+
+
+def kind_of(component: Any) -> type | None:
+    """What a component holds, where Gradio itself takes anything; None where it looks for itself."""
+    match component:
+        case gr.Code() | gr.Textbox():
+            return str
+        case gr.Checkbox():
+            return bool
+        case gr.HTML():
+            return type(component.value)
+    return None
+
+
+def _fitting(args: Sequence[Any], kinds: Sequence[type | None], t: Translate) -> Sequence[Any]:
+    """The values, nothing as the emptiest of its kind. Raises StudioError for a kind that its component never holds."""
+    if any(kind and value is not None and not isinstance(value, kind) for value, kind in zip(args, kinds, strict=True)):
+        raise StudioError(t("error.nonsense"), hint=t("error.nonsense.hint"))
+    return [kind() if kind and value is None else value for value, kind in zip(args, kinds, strict=True)]
+
+
+def _listed(inputs: Any) -> list[Any]:
+    if inputs is None:
+        return []
+    return list(inputs) if isinstance(inputs, list | tuple | set) else [inputs]
+
+
+def _translator_of(request: gr.Request) -> Translate:
+    return translator("zh" if request.request.scope.get("root_path", "").endswith("/zh") else "en")
 
 
 def _toast(error: StudioError, t: Translate) -> gr.Error:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from backend.audit import audit
 from backend.conversation import Row
 from backend.datasets.changing import finish_change
 from backend.datasets.editing import Edits, apply_edits, kept_manifests, restore, versions_of
@@ -122,11 +123,14 @@ class DatasetStore:
 
     def import_dataset(self, source: Path, options: ImportOptions, progress: Progress | None = None) -> Report:
         """Import an upload whole, or not at all; `import_upload` says the rest. Raises DatasetError."""
-        return import_upload(self._workspace, source, options, progress)
+        report = import_upload(self._workspace, source, options, progress)
+        if not report.was_known:
+            self._note("dataset.import", report.manifest)
+        return report
 
     def apply_edits(self, name: str, edits: Edits, *, expected: Mapping[str, str] | None = None) -> Manifest:
         """Correct answers and leave rows out, as a new version; `editing.apply_edits` says the rest."""
-        return apply_edits(self._workspace, name, edits, expected=expected)
+        return self._note("dataset.edit", apply_edits(self._workspace, name, edits, expected=expected))
 
     def versions(self, name: str) -> list[DatasetVersion]:
         """Every version of a dataset, newest first. Raises NotFoundError."""
@@ -134,15 +138,15 @@ class DatasetStore:
 
     def restore(self, name: str, sha256: str) -> Manifest:
         """Let an earlier version count again; `editing.restore` says the rest."""
-        return restore(self._workspace, name, sha256)
+        return self._note("dataset.restore", restore(self._workspace, name, sha256))
 
     def add_to_set(self, name: str, rows: Iterable[str], target: str) -> Manifest:
         """Copy rows of the dataset `name` into `target`; `sets.add_to_set` says the rest."""
-        return add_to_set(self._workspace, name, rows, target)
+        return self._note("dataset.add", add_to_set(self._workspace, name, rows, target))
 
     def put_rows(self, name: str, rows: Iterable[Row], pictures: Pictures, making: Making) -> Manifest:
         """Make a dataset of good rows without an upload; `making.put_rows` says the rest."""
-        return put_rows(self._workspace, name, rows, pictures, making)
+        return self._note("dataset.make", put_rows(self._workspace, name, rows, pictures, making))
 
     def delete(self, name: str) -> None:
         """Make a dataset disappear at once with all versions, then remove its files.
@@ -153,9 +157,10 @@ class DatasetStore:
             NotFoundError: no dataset has that name.
             OSError: the disk refuses; the dataset is still there.
         """
-        folder = self.folder(name)
+        folder, gone = self.folder(name), self.get(name)
         with staging_folder(self._workspace) as room:
             folder.rename(room / name)
+            self._note("dataset.delete", gone)
 
     def check(self, name: str) -> list[Problem]:
         """Read every row, picture and version again; an empty list means that all is well. Raises NotFoundError.
@@ -165,3 +170,8 @@ class DatasetStore:
         folder = self.folder(name)
         finish_change(self._workspace, name)
         return list(verify(folder, self.get(name), kept_manifests(folder)))
+
+    def _note(self, act: str, manifest: Manifest) -> Manifest:
+        """Write down who did what to which version."""
+        audit(self._workspace, act, manifest.name, sha256=manifest.sha256)
+        return manifest

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from backend.audit import audit
 from backend.errors import NotFoundError
 from backend.ids import is_safe_name
 from backend.jsonl import write_atomically
@@ -54,7 +55,7 @@ class RewardStore:
     """Everything that pages, commands and programs may do with rewards. Holds no state of its own: the disk is it."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._root = workspace.rewards
+        self._workspace, self._root = workspace, workspace.rewards
         self._vouchers = workspace.rewards / ".checks"
 
     def names(self) -> list[str]:
@@ -147,6 +148,7 @@ class RewardStore:
             write_atomically(folder / f"{source.sha256}.py", source.text.encode())
         record = _Record(current=source.sha256, created=known.created if known else now, saved=now, parts=kept)
         write_atomically(folder / RECORD, record.model_dump_json().encode())
+        audit(self._workspace, "reward.save", name, sha256=source.sha256)
         return source
 
     def delete(self, name: str) -> None:
@@ -161,7 +163,9 @@ class RewardStore:
         folder = self._root / name
         if not is_safe_name(name) or not folder.is_dir():
             self.get(name)  # says what there is
+        gone = self._record(name)
         folder.rename(self._root / f"{_LEAVING}{uuid.uuid4().hex}")
+        audit(self._workspace, "reward.delete", name, sha256=gone.current if gone else "")
         for leaving in self._root.glob(f"{_LEAVING}*"):  # also what a cut-off left
             leaving.unlink() if leaving.is_symlink() else shutil.rmtree(leaving, ignore_errors=True)
 

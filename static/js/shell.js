@@ -1,11 +1,24 @@
-// The frame of the page: the header's buttons, and arrow keys among the tabs.
+// The frame of the page: the header's buttons, arrow keys among the tabs, and the way back to the login.
 (() => {
   "use strict";
   const studio = window.studio, THEME = "studio.theme";
 
+  // A session that is over shows as an answer 401: loading the page anew leads to the login.
+  const ask = window.fetch;
+  let isLeaving = false;
+  window.fetch = async (...asked) => {
+    const answer = await ask(...asked);
+    if (answer.status === 401 && !isLeaving) {
+      isLeaving = true;
+      window.location.reload();
+    }
+    return answer;
+  };
+
   /** The header: a switch for dark and light that is remembered, and the machine in a few words. */
   studio.topbar = (element, props, watch) => {
-    const button = element.querySelector("button"), pill = element.querySelector(".pill");
+    const button = element.querySelector(".theme"), pill = element.querySelector(".pill");
+    const form = element.querySelector(".who");
     const isDark = () => document.body.classList.contains("dark");
     const press = () => button.setAttribute("aria-pressed", isDark());
     button.addEventListener("click", () => {
@@ -18,9 +31,12 @@
       window.dispatchEvent(new Event("studio:theme"));
     }).observe(document.body, { attributeFilter: ["class"] });
     const draw = () => {
-      const { devices = "" } = props.value || {};
+      const { devices = "", user = "", who = "" } = props.value || {};
       pill.querySelector("span").textContent = devices;
       pill.hidden = !devices;
+      form.querySelector("span").textContent = user;
+      form.title = who;
+      form.hidden = !user;
     };
     watch("value", draw);
     press();

@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from backend.settings import default_workspace
-from studio.cli import chatting, datasets, evaluating, exporting, machine, models, rewards, runs, training
+from studio.cli import (
+    audits,
+    chatting,
+    datasets,
+    evaluating,
+    exporting,
+    machine,
+    models,
+    rewards,
+    runs,
+    training,
+    users,
+)
 from studio.cli.output import explained
 
 app = typer.Typer(
@@ -25,12 +37,22 @@ app.command("train")(training.train)
 app.command("eval")(evaluating.evaluate)
 app.command("chat")(chatting.chat)
 app.command("export")(exporting.export)
+app.add_typer(users.app, name="user")
+app.command("audit")(audits.audit)
 app.command("doctor")(machine.doctor)
 app.command("devices")(machine.devices)
 
 HOST = Annotated[str, typer.Option(help="Address to listen on; only loopback ones need no account.")]
 PORT = Annotated[int, typer.Option(min=1, max=65535)]
 ROOT_PATH = Annotated[str, typer.Option(help="Path prefix behind a reverse proxy, e.g. /studio.")]
+ALLOW_HOST = Annotated[
+    list[str] | None,
+    typer.Option(help="A further name to answer to, e.g. a reverse proxy's: studio.example.com; may be repeated."),
+]
+TRUST_PROXY = Annotated[
+    bool, typer.Option("--trust-proxy", help="Take visitors' addresses from the last entry of X-Forwarded-For.")
+]
+MOST_UPLOAD = Annotated[float, typer.Option("--max-upload-gb", min=0.001, help="The most one upload may send, in GiB.")]
 WORKSPACE = Annotated[Path | None, typer.Option(help="Folder that holds data/ and output/.")]
 
 
@@ -43,9 +65,19 @@ def without_command(context: typer.Context) -> None:
 
 @app.command()
 @explained
-def ui(host: HOST = "127.0.0.1", port: PORT = 7860, root_path: ROOT_PATH = "", workspace: WORKSPACE = None) -> None:
-    """Serve the web app until Ctrl-C. Runs go on when it ends."""
+def ui(
+    host: HOST = "127.0.0.1",
+    port: PORT = 7860,
+    root_path: ROOT_PATH = "",
+    workspace: WORKSPACE = None,
+    allow_host: ALLOW_HOST = None,
+    trust_proxy: TRUST_PROXY = False,
+    max_upload_gb: MOST_UPLOAD = 20.0,
+) -> None:
+    """Serve the web app until Ctrl-C. Runs go on when it ends. Where others can reach it, it needs an account."""
+    from studio.serving.reach import GIB, Reach  # noqa: PLC0415 - as below
     from studio.serving.server import serve  # noqa: PLC0415 - gradio takes two seconds that no other command should pay
 
     chosen = default_workspace() if workspace is None else type(default_workspace())(workspace.expanduser().resolve())
-    serve(chosen, host=host, port=port, root_path=root_path)
+    reach = Reach(host, tuple(allow_host or ()), trust_proxy, int(max_upload_gb * GIB))
+    serve(chosen, host=host, port=port, root_path=root_path, reach=reach)

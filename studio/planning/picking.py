@@ -53,7 +53,8 @@ def chosen_names(shares: Shares) -> set[str]:
 
 def _with_choices(there: Shares, made: object) -> Shares:
     """What a browser sends may be anything: only what is there is listed, and only choices and weights are taken."""
-    known = {each.get("name"): each for each in made if isinstance(each, dict)} if isinstance(made, list) else {}
+    rows = [each for each in made if isinstance(each, dict)] if isinstance(made, list) else []
+    known = {str(each.get("name")): each for each in rows}
     return [
         _FRESH | {key: known.get(each["name"], _FRESH).get(key, _FRESH[key]) for key in _FRESH} | each for each in there
     ]

@@ -22,7 +22,7 @@ def composer_view(parts: Sequence[Part], t: Translate) -> View:
 def parts_of(view: object, t: Translate) -> list[Part]:
     """Read what was chosen in a browser. Raises SpecError for what is no weight."""
     rows = view.get("parts") if isinstance(view, dict) else None
-    chosen = [row for row in rows or [] if isinstance(row, dict) and row.get("chosen")]
+    chosen = [row for row in rows if isinstance(row, dict) and row.get("chosen")] if isinstance(rows, list) else []
     return [Part(str(row.get("name")), _weight(row, t)) for row in chosen]
 
 

@@ -4,13 +4,14 @@ Gradio has no list of hosts and reflects origins, so a page on another site coul
 (https://github.com/gradio-app/gradio/issues/13594). Starlette's `TrustedHostMiddleware` cannot match `[::1]:7860`.
 """
 
-import ipaddress
 import re
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from studio.serving.reach import Reach
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_FETCHES = frozenset({"", "same-origin", "none"})  # Sec-Fetch-Site; old browsers and programs send none
@@ -22,7 +23,9 @@ GRADIO_PATHS = re.compile(
     r"|file=/.+)"
     r")"
 )
-STUDIO_PATHS = re.compile(r"/(zh|healthz|(ui|ui-vendor|api|media)/.+|zh/(ui|ui-vendor)/.+)")
+STUDIO_PATHS = re.compile(r"/(zh|healthz|(zh/)?(login|logout)|(ui|ui-vendor|api|media)/.+|zh/(ui|ui-vendor)/.+)")
+# Gradio builds addresses from these, whoever sent them; a proxy passes the Host header on instead
+DROPPED = frozenset({b"x-forwarded-host", b"x-gradio-server"})
 HEADERS = {
     b"content-security-policy": (
         b"default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -39,46 +42,48 @@ HEADERS = {
 class Guard:
     """Refuse other hosts, other sites' writes and closed paths before anything runs; add headers to every answer."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Stand before `app`."""
-        self._app = app
+    def __init__(self, app: ASGIApp, reach: Reach) -> None:
+        """Stand before `app`, which goes by the names that `reach` knows."""
+        self._app, self._reach = app, reach
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        refusal = _refusal(scope)
+        refusal = _refusal(scope, self._reach)
         answer = self._app if refusal is None else refusal
-        await answer(scope, receive, _with_headers(send))
+        await answer(_cleaned(scope), receive, _with_headers(send))
 
 
-def is_loopback(name: str) -> bool:
-    """Tell whether a host's name, without port, means this machine only."""
-    plain = name.strip("[]").rstrip(".").lower()
-    if plain == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(plain).is_loopback
-    except ValueError:
-        return False
+def own_path(scope: Scope) -> str:
+    """A request's path as the studio's routes spell it, without the prefix that a proxy has stripped."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
-def _refusal(scope: Scope) -> ASGIApp | None:
+def _refusal(scope: Scope, reach: Reach) -> ASGIApp | None:
     headers = Headers(scope=scope)
     host = _host_of(headers)
-    if scope["type"] != "http" or host is None:
-        return _say(403, "This studio answers on localhost only.")
-    if scope["method"] not in SAFE_METHODS and not _is_own_request(headers, host):
+    own_address = str((scope.get("server") or ("",))[0])
+    if scope["type"] != "http" or host is None or not reach.knows(host.hostname or "", own_address):
+        return _say(403, "This studio does not answer to that name; `studio ui --allow-host NAME` lets it.")
+    if scope["method"] not in SAFE_METHODS and not _is_own_request(headers, host.netloc.lower()):
         return _say(403, "This request comes from another site.")
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    path = own_path(scope)
     if not (GRADIO_PATHS.fullmatch(path) or STUDIO_PATHS.fullmatch(path)):
         return _say(404, "There is nothing here.")
     return None
 
 
-def _host_of(headers: Headers) -> str | None:
-    """The one Host header, in lower case, where it names this machine."""
+def _cleaned(scope: Scope) -> Scope:
+    """A request as the rest should see it: by https where the proxy says so, which harms nobody but who says it."""
+    proto = Headers(scope=scope).get("x-forwarded-proto", "")
+    scheme = "https" if proto.partition(",")[0].strip() == "https" else scope.get("scheme", "http")
+    return {**scope, "scheme": scheme, "headers": [pair for pair in scope["headers"] if pair[0] not in DROPPED]}
+
+
+def _host_of(headers: Headers) -> SplitResult | None:
+    """The one Host header, where it is a plain name with or without a port."""
     hosts = headers.getlist("host")
     if len(hosts) != 1:
         return None
@@ -87,7 +92,7 @@ def _host_of(headers: Headers) -> str | None:
         is_plain = parts.netloc == hosts[0] and "@" not in hosts[0] and (parts.port or True)
     except ValueError:
         return None
-    return hosts[0].lower() if is_plain and is_loopback(parts.hostname or "") else None
+    return parts if is_plain else None
 
 
 def _is_own_request(headers: Headers, host: str) -> bool:

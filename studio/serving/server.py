@@ -1,37 +1,42 @@
-"""Serve the web app: one process per workspace, on a loopback address. Runs live on when it ends."""
+"""Serve the web app: one process per workspace; where other machines reach it, with accounts. Runs live on after it."""
 
 import gc
 import os
 import socket
+from dataclasses import replace
 
 import uvicorn
 
 from backend.errors import LaunchError
-from backend.settings import Workspace
-from studio.serving.guard import is_loopback
+from backend.settings import Workspace, default_workspace
+from studio.accounts.account_file import AccountFile
+from studio.serving.log_redaction import redact_stderr
+from studio.serving.reach import Reach, is_loopback, refuse_bad_hosts
 from studio.serving.workspace_lock import workspace_lock
 
 SHUTDOWN_S = 3  # for answers under way; open event streams would never end by themselves
 
 
-def serve(workspace: Workspace, host: str = "127.0.0.1", port: int = 7860, root_path: str = "") -> None:
+def serve(
+    workspace: Workspace, host: str = "127.0.0.1", port: int = 7860, root_path: str = "", reach: Reach | None = None
+) -> None:
     """Serve until Ctrl-C.
 
     Args:
         workspace: what to show; its folders are created.
-        host: a loopback address or `localhost`.
+        host: the address to listen on; only a loopback one or `localhost` needs no account.
         port: 0 takes a free one, which the first line printed names.
         root_path: the prefix that a reverse proxy strips, e.g. `/studio`.
+        reach: what else was said about who may come; its host is `host`.
 
     Raises:
-        LaunchError: the address is public or taken, the workspace cannot be written or is served already.
-        StudioError: the index cannot be opened.
+        LaunchError: others could come and there is no account, the address is taken, the workspace cannot be written
+            or is served already.
+        StudioError: the index or the accounts cannot be opened.
     """
-    if not is_loopback(host):
-        raise LaunchError(
-            f"`{host}` can be reached from other machines, and this studio has no accounts to protect it",
-            hint="Leave --host out; from elsewhere, forward the port: `ssh -L 7860:127.0.0.1:7860 this-machine`",
-        )
+    reach = replace(reach or Reach(), host=host)
+    refuse_bad_hosts(reach.allowed_hosts)
+    _refuse_open(workspace, reach)
     try:
         workspace.prepare()
         workspace.uploads.chmod(0o700)
@@ -41,24 +46,39 @@ def serve(workspace: Workspace, host: str = "127.0.0.1", port: int = 7860, root_
             hint="Choose a folder of your own with --workspace",
         ) from error
     with workspace_lock(workspace), _listen(host, port) as listener:
-        _serve(workspace, listener, root_path.rstrip("/"))
+        _serve(workspace, listener, "/" + root_path.strip("/") if root_path.strip("/") else "", reach)
 
 
-def _serve(workspace: Workspace, listener: socket.socket, root_path: str) -> None:
+def _refuse_open(workspace: Workspace, reach: Reach) -> None:
+    """Raise LaunchError where other machines could come and nobody would have to log in."""
+    if not reach.is_public or AccountFile(workspace).all():
+        return
+    name = next(each for each in (reach.host, *reach.allowed_hosts) if not is_loopback(each))
+    where = "" if workspace == default_workspace() else f"STUDIO_WORKSPACE={workspace.root} "
+    raise LaunchError(
+        f"`{name}` can be reached from other machines, and this studio has no accounts to protect it",
+        hint=f"Add one first: `{where}studio user add NAME`; or leave --host and --allow-host out, and forward the "
+        "port from elsewhere: `ssh -L 7860:127.0.0.1:7860 this-machine`",
+    )
+
+
+def _serve(workspace: Workspace, listener: socket.socket, root_path: str, reach: Reach) -> None:
+    redact_stderr(dict(os.environ))
     settle_gradio(workspace)
     gc.disable()  # a fifth of the start would go into looking through modules that stay for ever
     from studio.services import build_services  # noqa: PLC0415 - a taken port must be told before seconds of imports
     from studio.serving.web import create_app  # noqa: PLC0415 - gradio reads its environment when it is imported
 
-    app = create_app(build_services(workspace))
+    app = create_app(build_services(workspace), reach)
     gc.freeze()
     gc.enable()
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"VL Studio on http://{shown}:{port}{root_path}/ · Ctrl-C ends it, runs go on", flush=True)  # noqa: T201
     config = uvicorn.Config(
-        app, log_level="warning", root_path=root_path, timeout_graceful_shutdown=SHUTDOWN_S, server_header=False
-    )
+        app, log_level="warning", root_path=root_path, timeout_graceful_shutdown=SHUTDOWN_S, server_header=False,
+        proxy_headers=False,  # who a visitor is, and by what, `Reach` decides
+    )  # fmt: skip
     uvicorn.Server(config).run(sockets=[listener])
 
 

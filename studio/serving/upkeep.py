@@ -6,8 +6,10 @@ import threading
 import time
 from pathlib import Path
 
+from backend.audit import acting
 from backend.errors import StudioError
 from backend.settings import Workspace
+from studio.accounts.sessions import Sessions
 from studio.services import Services
 from studio.uploads.asked_pictures import asked_folder
 
@@ -15,6 +17,7 @@ LOOK_S = 2.0
 TIDY_S = 600.0
 FIRST_PAGE_S = 2.0  # the first visitor's page goes before drawing
 KEEP_UPLOADS_S = 86_400.0
+OURSELVES = "the studio"  # who draws the demo datasets at the first start
 
 _log = logging.getLogger(__name__)
 
@@ -22,9 +25,9 @@ _log = logging.getLogger(__name__)
 class Upkeep:
     """Two threads, neither of them the event loop's: a slow disk or a locked index delays no answer."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, sessions: Sessions) -> None:
         """Start nothing yet."""
-        self._services = services
+        self._services, self._sessions = services, sessions
         self._ended = threading.Event()
         self._looking = threading.Thread(target=self._look_after, name="upkeep", daemon=True)
 
@@ -37,6 +40,7 @@ class Upkeep:
         """Stop looking, and end the chat programs. A demo dataset half drawn is left out and drawn again next time."""
         self._ended.set()
         self._looking.join(timeout=10)
+        self._sessions.keep()
         self._services.chats.close()
 
     def _look_after(self) -> None:
@@ -47,6 +51,7 @@ class Upkeep:
                 if time.monotonic() - tidied > TIDY_S:
                     tidied = time.monotonic()
                     remove_old_uploads(self._services.workspace)
+                    self._sessions.keep()
             except Exception:  # noqa: BLE001 - a locked index or a full disk now says nothing about two seconds later
                 _log.exception("looking after the workspace failed; trying again")
             self._ended.wait(LOOK_S)
@@ -55,7 +60,8 @@ class Upkeep:
         if self._ended.wait(FIRST_PAGE_S):
             return
         try:
-            self._services.demo.prepare_first()
+            with acting(OURSELVES):
+                self._services.demo.prepare_first()
         except (StudioError, OSError) as error:
             _log.warning("The demo datasets could not be drawn; the Data page offers them again. %s", error)
 

@@ -10,21 +10,30 @@ from fastapi.responses import PlainTextResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from backend.settings import STATIC
+from studio.accounts.account_file import AccountFile
+from studio.accounts.logging_in import LogIns
+from studio.accounts.sessions import Sessions
 from studio.app import build
-from studio.routes import answers, datasets, evaluations, media, metrics, rewards, rollouts
+from studio.i18n import LANGUAGES
+from studio.routes import answers, datasets, evaluations, login, media, metrics, rewards, rollouts
 from studio.services import Services
+from studio.serving.body_limit import BodyLimit
 from studio.serving.guard import Guard
+from studio.serving.login_gate import LoginGate
 from studio.serving.page_opening import PageOpening
+from studio.serving.reach import Reach
 from studio.serving.upkeep import Upkeep
 from studio.theme import StudioTheme
 
-MAX_FILE_SIZE = "20gb"  # of one uploaded file; what it unpacks to has limits of its own
 STYLES = ("base", "data", "train", "rewards", "runs", "evaluate", "playground", "guide")
 
 
-def create_app(services: Services) -> FastAPI:
-    """Assemble the app. Its background work starts and ends with it."""
-    upkeep = Upkeep(services)
+def create_app(services: Services, reach: Reach | None = None) -> FastAPI:
+    """Assemble the app, to be reached as `reach` says. Its background work starts and ends with it."""
+    reach, workspace = reach or Reach(), services.workspace
+    accounts = AccountFile(workspace)
+    log_ins = LogIns(workspace, accounts, Sessions(workspace, accounts))
+    upkeep = Upkeep(services, log_ins.sessions)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -44,17 +53,22 @@ def create_app(services: Services) -> FastAPI:
     async def without_slash() -> RedirectResponse:
         return RedirectResponse("zh/")
 
+    for language in LANGUAGES:
+        prefix = "" if language == "en" else f"/{language}"
+        app.include_router(login.router(workspace, log_ins, reach, language), prefix=prefix)
     for routes in (metrics, answers, rewards, datasets, media, rollouts, evaluations):
         app.include_router(routes.router(services))
         app.include_router(routes.router(services), prefix="/zh")
-    app = gr.mount_gradio_app(app, build(services, "zh"), path="/zh", **_mounting())
-    app = gr.mount_gradio_app(app, build(services, "en"), path="/", **_mounting())
+    app = gr.mount_gradio_app(app, build(services, "zh"), path="/zh", **_mounting(reach))
+    app = gr.mount_gradio_app(app, build(services, "en"), path="/", **_mounting(reach))
     app.add_middleware(PageOpening)
-    app.add_middleware(Guard)  # added last: outermost
+    app.add_middleware(BodyLimit, reach=reach)
+    app.add_middleware(LoginGate, workspace=workspace, log_ins=log_ins, reach=reach)
+    app.add_middleware(Guard, reach=reach)  # added last: outermost
     return app
 
 
-def _mounting() -> dict[str, Any]:
+def _mounting(reach: Reach) -> dict[str, Any]:
     return {
         "theme": StudioTheme(),
         "css_paths": [STATIC / "css" / f"{name}.css" for name in STYLES],
@@ -66,6 +80,6 @@ def _mounting() -> dict[str, Any]:
         "mcp_server": False,
         "show_error": False,
         "allowed_paths": [],
-        "max_file_size": MAX_FILE_SIZE,
+        "max_file_size": reach.most_upload_bytes,
         "app_kwargs": {"openapi_url": None, "docs_url": None, "redoc_url": None},
     }

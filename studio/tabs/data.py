@@ -220,7 +220,7 @@ def load(page: Page, listed: Value | None) -> Value:
 
 def show(page: Page, listed: Value | None) -> list[Any]:
     """Show the chosen dataset; one that is gone meanwhile shows as none chosen."""
-    name = (listed or {}).get("chosen", "")
+    name = _name(listed)
     try:
         view = tiles_view(page.services.datasets.get(name), page.t)
     except StudioError:

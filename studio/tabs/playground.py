@@ -236,7 +236,8 @@ def show_strip(page: Page, dataset: str | None) -> Value:
 
 def add_example(page: Page, box: Value, strip: Value | None) -> Value:
     """Put the clicked example into the question."""
-    clicked = (strip or {}).get("clicked") or {}
+    sent = (strip or {}).get("clicked")
+    clicked = sent if isinstance(sent, dict) else {}
     dataset = str(clicked.get("of", "")).removeprefix("dataset/")
     stored = page.services.datasets.picture(dataset, f"images/{clicked.get('name', '')}")
     workspace = page.services.workspace

@@ -23,7 +23,7 @@ from studio.planning.plan import plan_of, refused, suggested_name
 from studio.planning.preview import effort_of
 from studio.services import Services
 from studio.shared import RewardWish, Shared, Wish, opened
-from studio.wiring import act, refresh
+from studio.wiring import act, explained, refresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     for moved in _moves(page, controls, shared):
         refresh(moved, time.time, None, asked_at)
     act(
-        partial(start.click, validator=partial(check, page)),
+        partial(start.click, validator=explained(partial(check, page), typed, t)),
         partial(begin, page),
         typed,
         [shared.run_id, shared.tabs],
@@ -182,9 +182,9 @@ def begin(page: Page, kind: str, effort: str, *values: Any) -> tuple[str, Any]:
     return run_id, gr.Tabs(selected="runs")
 
 
-def restore(page: Page, again: Wish) -> list[Any]:
-    """Show a run's settings, so that it can be trained again, changed or not."""
-    spec = page.services.runs.get(again[0]).spec
+def restore(page: Page, again: Wish | None) -> list[Any]:
+    """Show a run's settings, so that it can be trained again, changed or not. Raises NotFoundError without one."""
+    spec = page.services.runs.get(again[0] if again else "").spec
     base = Base("sft" if spec.kind == "sft" else "grpo", spec.strategy.name, effort_of(spec))
     plain = {
         "strategy.name": spec.strategy.name, "model.base": spec.model.base, "name": "",

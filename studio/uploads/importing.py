@@ -1,5 +1,6 @@
 """An import told step by step, which goes on to its end even if nobody listens any more."""
 
+import contextvars
 import queue
 import threading
 from collections.abc import Iterator
@@ -31,7 +32,8 @@ def import_steps(store: DatasetStore, upload: StagedUpload, options: ImportOptio
         except BaseException as error:  # noqa: BLE001 - raised again where it is read
             steps.put(error)
 
-    threading.Thread(target=work, name="import", daemon=True).start()
+    here = contextvars.copy_context()  # whose act it is goes with it
+    threading.Thread(target=here.run, args=(work,), name="import", daemon=True).start()
     yield 0.0
     while True:
         step = _newest(steps)

@@ -1,6 +1,8 @@
-"""A real studio that the tests of a file ask over HTTP."""
+"""Real studios that the tests of a file ask over HTTP: an open one, and one with an account, as behind a proxy."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,8 +11,9 @@ import httpx
 import pytest
 
 from backend.settings import ROOT, Workspace
+from studio.accounts.account_file import AccountFile
 from studio.serving.demo_preparation import PREPARED
-from tests.serving import Served, add_demo, start_serving, stop_serving
+from tests.serving import Served, add_demo, free_port, start_serving, stop_serving
 
 ASSEMBLE = """
 import json, sys
@@ -33,7 +36,9 @@ workspace = Workspace(Path(sys.argv[1]))
 workspace.prepare()
 app = create_app(build_services(workspace))
 modules = sorted(sys.modules)
-print(json.dumps({"modules": modules, "paths": sorted(set(paths(app)))}))
+pages = [route.app.get_blocks() for route in app.routes if hasattr(getattr(route, "app", None), "get_blocks")]
+queued = [page._queue.max_size for page in pages]
+print(json.dumps({"modules": modules, "paths": sorted(set(paths(app))), "queued": queued}))
 """
 
 
@@ -59,4 +64,55 @@ def assembled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 @pytest.fixture
 def ask(studio: Served) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=studio.address, timeout=20, verify=False) as client:  # no time for certificates
+        yield client
+
+
+NAME, PASSWORD = "ann", "four words of rain"
+PREFIX, PUBLIC = "/studio", "studio.example.com"
+MOST_UPLOAD = 2 << 20  # bytes that one upload may send to the studio with accounts
+SECRET = "hf_thisIsNoRealTokenAtAll"  # in the environment of the studio with accounts
+
+
+@pytest.fixture(scope="session")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One with the account `ann`, started as from a shell, in a home of its own; it holds the dataset `shapes`."""
+    home = tmp_path_factory.mktemp("home")
+    workspace = Workspace(home / "work")
+    workspace.prepare()
+    (workspace.data / PREPARED).touch()
+    add_demo(workspace, tmp_path_factory.mktemp("locked-rows"), ("shapes",))
+    AccountFile(workspace).add(NAME, PASSWORD)
+    argv = [sys.executable, "-m", "studio.cli", "ui", "--port", str(free_port()), "--workspace", str(workspace.root),
+            "--root-path", PREFIX, "--allow-host", PUBLIC, "--max-upload-gb", str(MOST_UPLOAD / 1024**3)]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(home), "HF_TOKEN": SECRET}
+    with (workspace.root / "studio.log").open("ab") as log:
+        process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, env=environment)
+    assert process.stdout is not None
+    found = re.search(rf"(http://127\.0\.0\.1:\d+){PREFIX}/", process.stdout.readline().decode())
+    assert found, (workspace.root / "studio.log").read_text()
+    served = Served(found[1], workspace, process)
+    yield served
+    stop_serving(served)
+
+
+@pytest.fixture
+def stranger(locked: Served) -> Iterator[httpx.Client]:
+    """Nobody, asking the studio with accounts as its proxy does."""
+    with httpx.Client(base_url=locked.address, timeout=20, verify=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def logged_in(locked: Served) -> dict[str, str]:
+    """The cookie of `ann`, for tests that need not log in themselves."""
+    with httpx.Client(base_url=locked.address, timeout=20, verify=False) as client:
+        answer = client.post("/login", data={"name": NAME, "password": PASSWORD})
+        assert answer.status_code == 303
+        return {name: value for name, value in client.cookies.items()}
+
+
+@pytest.fixture
+def member(locked: Served, logged_in: dict[str, str]) -> Iterator[httpx.Client]:
+    """`ann`, likewise."""
+    with httpx.Client(base_url=locked.address, timeout=20, verify=False, cookies=logged_in) as client:
         yield client

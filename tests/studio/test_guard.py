@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from studio.serving.guard import GRADIO_PATHS, STUDIO_PATHS, is_loopback
+from studio.serving.guard import GRADIO_PATHS, STUDIO_PATHS
+from studio.serving.reach import is_loopback
 from tests.serving import Served
 
 PATHS = ["/", "/zh/", "/healthz", "/ui/css/base.css", "/theme.css", "/config", "/api/runs"]
@@ -153,7 +154,7 @@ def test_w11_an_uploaded_page_is_downloaded_and_not_shown(ask: httpx.Client):
 
 
 CLOSED = [
-    "/monitoring", "/monitoring/summary", "/docs", "/redoc", "/openapi.json", "/gradio_api/openapi.json", "/login",
+    "/monitoring", "/monitoring/summary", "/docs", "/redoc", "/openapi.json", "/gradio_api/openapi.json",
     "/gradio_api/info", "/gradio_api/runs", "/gradio_api/run-history/buckets", "/gradio_api/mcp/",
     "/gradio_api/vibe-code", "/gradio_api/deep_link", "/gradio_api/dev/reload", "/gradio_api/proxy=http://evil.com",
     "/gradio_api/user", "/gradio_api/token", "/gradio_api/app_id", "/manifest.json", "/pwa_icon", "/robots.txt",
@@ -166,6 +167,13 @@ CLOSED = [
 def test_w15_what_is_switched_off_is_not_there(ask: httpx.Client, path: str):
     assert ask.get(path).status_code == 404
     assert ask.post(path, json={}).status_code == 404
+
+
+def test_without_accounts_there_is_nothing_to_log_in_to(ask: httpx.Client):
+    for page in ("", "/zh"):
+        answer = ask.get(f"{page}/login?next=//evil.com")
+        assert (answer.status_code, answer.headers["location"]) == (303, "./" if not page else "../zh/")
+        assert ask.post(f"{page}/login", data={"name": "ann", "password": "anything"}).status_code == 401
 
 
 GRADIO_NEEDED = {
@@ -184,10 +192,9 @@ def test_w6_every_route_is_open_by_choice_or_closed(assembled: dict[str, list[st
     opened = {path for path in paths if GRADIO_PATHS.fullmatch(path) or STUDIO_PATHS.fullmatch(path)}
 
     assert opened == GRADIO_NEEDED | {f"/zh{path}" for path in GRADIO_NEEDED} | {
-        "/healthz", "/zh", "/api/curves", "/api/runs", "/api/runs/x/log", "/api/runs/x/answers", "/api/runs/x/rollouts",
-            "/api/runs/x/check", "/api/runs/x/evaluation", "/api/runs/x/wall",
-            "/api/watch",
-            "/api/datasets/x/rows",
+        "/healthz", "/zh", "/login", "/logout", "/zh/login", "/zh/logout", "/api/curves", "/api/runs",
+        "/api/runs/x/log", "/api/runs/x/answers", "/api/runs/x/rollouts", "/api/runs/x/check",
+        "/api/runs/x/evaluation", "/api/runs/x/wall", "/api/watch", "/api/datasets/x/rows",
         "/api/datasets/x/problems.csv", "/media/asked/x", "/media/dataset/x/x", "/ui-vendor/bokeh.min.js",
         "/zh/ui-vendor/bokeh.min.js",
     }  # fmt: skip

@@ -1,0 +1,45 @@
+"""The events of a running page, posted raw, as anybody can who is not its page."""
+
+import json
+from typing import Any
+
+import httpx
+
+
+class Events:
+    """What `/config` tells of a page: its events, and what each takes."""
+
+    def __init__(self, client: httpx.Client, page: str = "/") -> None:
+        self.client, self.page = client, page
+        config = client.get(f"{page}config").json()
+        self.components = {each["id"]: each for each in config["components"]}
+        self.all = [each for each in config["dependencies"] if each["backend_fn"]]
+
+    def at(self, elem_id: str, event: str) -> dict[str, Any]:
+        """The event of one component."""
+        (component,) = [number for number, each in self.components.items() if each["props"].get("elem_id") == elem_id]
+        (found,) = [each for each in self.all if [component, event] in each["targets"]]
+        return found
+
+    def inputs(self, event: dict[str, Any]) -> list[dict[str, Any]]:
+        return [self.components[number] for number in event["inputs"]]
+
+    def body(self, event: dict[str, Any], values: list[Any], session: str) -> dict[str, Any]:
+        return {"fn_index": event["id"], "data": values, "session_hash": session}
+
+    def call(self, event: dict[str, Any], values: list[Any], session: str) -> str:
+        """Post it by the way it is open to; everything that was answered, as text."""
+        body = self.body(event, values, session)
+        if event["queue"] is False:
+            return self.client.post(f"{self.page}gradio_api/run/predict", json=body).text
+        joined = self.client.post(f"{self.page}gradio_api/queue/join", json=body)
+        if joined.status_code != 200:
+            return joined.text
+        with self.client.stream("GET", f"{self.page}gradio_api/queue/data?session_hash={session}") as told:
+            return joined.text + "".join(told.iter_text())
+
+
+def outputs(said: str) -> list[Any]:
+    """The values of an answer of an event."""
+    lines = [line.removeprefix("data: ") for line in said.split("\n") if '"process_completed"' in line]
+    return json.loads(lines[-1])["output"]["data"] if lines else json.loads(said)["data"]
