@@ -73,13 +73,14 @@ def device_rows(launcher: Launcher) -> list[dict[str, Any]]:
 
 
 def new_points(store: RunStore, run_ids: list[RunId], key: str, cursor: str) -> dict[str, Any]:
-    """Read what the chart lacks: the points of one metric behind `cursor`, and which metrics there are."""
+    """Read what the chart lacks: the points of one metric behind `cursor`, and, where there are any, which metrics."""
     curves = store.curves(run_ids, key, cursor)
     series = [
         {"id": each.run_id, "steps": each.steps, "values": each.values, "is_whole": each.is_whole}
         for each in curves.series
     ]
-    return {"cursor": curves.cursor, "series": series, "keys": store.metric_keys(run_ids)}
+    is_news = any(each.is_whole or each.steps for each in curves.series)  # else the page knows the metrics already
+    return {"cursor": curves.cursor, "series": series, "keys": store.metric_keys(run_ids) if is_news else []}
 
 
 def program_notes(store: RunStore, run_id: RunId) -> list[dict[str, Any]]:

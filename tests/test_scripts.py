@@ -13,9 +13,9 @@ SCRIPTS = ("make_demo_model", "measure_demo", "measure_eval")
 # These go the way of measure_grpo, of the road's test of the first step and of test_weight, and cost as much again.
 ALIKE = {"measure_recipes", "measure_start", "measure_web"}
 # tests/road/test_rewards.py runs measure_grpo for its own sake; metric_tables needs an interpreter with the reference
-# packages, and its tables are tested in tests/metrics; the parts of measure_faults are tests/faults'. measure_fuzz runs
-# the tests of tests/fuzz, which run here anyway, with more inputs.
-ELSEWHERE = {"measure_faults", "measure_fuzz", "measure_grpo", "metric_cases", "metric_tables"}
+# packages, and its tables are tested in tests/metrics; the parts of measure_faults are tests/faults', those of
+# measure_load are in tests/studio/test_open_tabs.py; measure_fuzz runs tests/fuzz with more inputs.
+ELSEWHERE = {"measure_faults", "measure_fuzz", "measure_grpo", "measure_load", "metric_cases", "metric_tables"}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
