@@ -59,7 +59,7 @@ def table(found: list[Campaign], examples: int) -> str:
         lines.append(f"| {WHAT[each.name]} | {inputs:,} | {0 if each.passed else 'some'} | {each.seconds:.0f} |")
     return "\n".join(
         [*lines, "", "Each input works and reads back whole, or is refused in words; nothing is left or changed beside "
-         f"it. `python -m tests.scripts.measure_fuzz --write` on {machine()}."]
+         f"it. `python -m tests.scripts.measure_fuzz --examples {examples} --write` on {machine()}."]
     )  # fmt: skip
 
 
