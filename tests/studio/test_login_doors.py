@@ -148,14 +148,14 @@ def test_w12_what_is_no_form_is_a_wrong_password(stranger: httpx.Client, body: b
     assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("cookie", ["", "studio-0000000000=x", "{name}=", "{name}=x", "{name}=\x00", '{name}="; x="',
+@pytest.mark.parametrize("cookie", ["", "studio-0000000000=x", "{name}=", "{name}=x", '{name}="; x="',
                                     "{name}=" + "a" * 4000, "=; ;=", "{name}"])  # fmt: skip
 def test_w12_a_made_up_cookie_opens_nothing(stranger: httpx.Client, logged_in: dict[str, str], cookie: str):
     (name,) = logged_in
 
     answer = stranger.get("/api/runs", headers={"cookie": cookie.format(name=name).encode()})
 
-    assert answer.status_code in (401, 400)  # the server itself reads no such header
+    assert answer.status_code == 401
 
 
 def test_w12_logging_out_ends_it_everywhere(stranger: httpx.Client):
