@@ -13,7 +13,7 @@ from studio.accounts.sessions import Sessions
 
 NOBODY = "the page"  # who acts where there are no accounts, and who is not logged in
 HASHES_AT_ONCE = 2  # each takes 32 MiB and a core
-MOST_WAITING = 12
+MOST_WAITING = 8
 BUSY_S = 3.0
 
 

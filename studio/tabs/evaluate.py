@@ -156,6 +156,8 @@ def begin(page: Page, *asked: Any) -> list[Any]:
     """Start an evaluation and show it. Raises StudioError with every reason why it cannot start."""
     check, *models = asked[: 1 + MOST_CONTESTANTS]
     dataset, split, limit, metrics = asked[1 + MOST_CONTESTANTS :]
+    if check not in CHECKS:
+        raise SpecError(page.t("error.nonsense"), hint=page.t("error.nonsense.hint"))
     wanted = [model for model in models[: CHECKPOINTS_OF.get(check, 1)] if model]
     _refuse_unknown(page, wanted)
     if check == "forgetting" and len(wanted) == 1:

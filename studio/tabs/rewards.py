@@ -226,7 +226,8 @@ def dry_run(page: Page, held: Held, name: str, code: str | None, composer: Value
 
 def tell_result(page: Page, held: Held) -> tuple[Value, Value]:
     """Say in the list and over the editor what the dry run has just found."""
-    return list_view(page.store, held.key, page.t), head_view(page.store, held.key, page.t)
+    key = held.key or FIRST
+    return list_view(page.store, key, page.t), head_view(page.store, key, page.t)
 
 
 def train_with(page: Page, held: Held, code: str | None, dataset: str | None) -> RewardWish:

@@ -29,14 +29,18 @@ class Events:
 
     def call(self, event: dict[str, Any], values: list[Any], session: str) -> str:
         """Post it by the way it is open to; everything that was answered, as text."""
-        body = self.body(event, values, session)
-        if event["queue"] is False:
-            return self.client.post(f"{self.page}gradio_api/run/predict", json=body).text
-        joined = self.client.post(f"{self.page}gradio_api/queue/join", json=body)
-        if joined.status_code != 200:
-            return joined.text
+        said = self.post(event, values, session)
+        return said + self.heard(session) if event["queue"] is not False and '"event_id"' in said else said
+
+    def post(self, event: dict[str, Any], values: list[Any], session: str) -> str:
+        """Post it; what is queued is answered by `heard`."""
+        way = "run/predict" if event["queue"] is False else "queue/join"
+        return self.client.post(f"{self.page}gradio_api/{way}", json=self.body(event, values, session)).text
+
+    def heard(self, session: str) -> str:
+        """All that the queue answers to this visitor, until nothing is left to be answered."""
         with self.client.stream("GET", f"{self.page}gradio_api/queue/data?session_hash={session}") as told:
-            return joined.text + "".join(told.iter_text())
+            return "".join(told.iter_text())
 
 
 def outputs(said: str) -> list[Any]:

@@ -52,7 +52,7 @@ def test_w6_nothing_but_the_login_is_open(stranger: httpx.Client, assembled: dic
     opened = set()
     for path in sorted(named):
         is_there = GRADIO_PATHS.fullmatch(path) or STUDIO_PATHS.fullmatch(path)
-        for method in ("GET", "POST", "HEAD"):
+        for method in ("GET", "POST", *(["HEAD"] if path in PAGES else [])):
             status = stranger.request(method, path).status_code
             wanted = {303} if path in PAGES and method != "POST" else {401} if is_there else {404}
             if status not in wanted:
@@ -148,14 +148,14 @@ def test_w12_what_is_no_form_is_a_wrong_password(stranger: httpx.Client, body: b
     assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("cookie", ["", "studio-0000000000=x", "{name}=", "{name}=x", "{name}=\x00", '{name}="; x="',
+@pytest.mark.parametrize("cookie", ["", "studio-0000000000=x", "{name}=", "{name}=x", '{name}="; x="',
                                     "{name}=" + "a" * 4000, "=; ;=", "{name}"])  # fmt: skip
 def test_w12_a_made_up_cookie_opens_nothing(stranger: httpx.Client, logged_in: dict[str, str], cookie: str):
     (name,) = logged_in
 
     answer = stranger.get("/api/runs", headers={"cookie": cookie.format(name=name).encode()})
 
-    assert answer.status_code in (401, 400)  # the server itself reads no such header
+    assert answer.status_code == 401
 
 
 def test_w12_logging_out_ends_it_everywhere(stranger: httpx.Client):

@@ -146,6 +146,17 @@ def test_s10_a_locked_index_delays_no_answer(studio: Served):
     assert sorted(waits)[len(waits) // 2] < 1  # the lock is held for as long as all of them take
 
 
+def test_an_answer_does_not_wait_for_the_one_before_it_to_be_acknowledged(ask: httpx.Client):
+    """Nagle's algorithm would hold the second part of each back for 40 ms."""
+    waits = []
+    for _ in range(30):
+        begun = time.monotonic()
+        assert ask.get("/nothing").status_code == 404
+        waits.append(time.monotonic() - begun)
+
+    assert min(waits[15:]) < 0.03  # the kernel acknowledges at once what comes first on a connection
+
+
 def test_w13_a_made_up_upload_is_no_way_to_a_file(ask: httpx.Client, studio: Served):
     config = ask.get("/config").json()
     files = {component["id"] for component in config["components"] if component["type"] == "file"}
