@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,7 +184,10 @@ class ChatPool:
                 return take_seat(self._launcher.runs, self._device_names(), question.checkpoint,
                                  beside_runs=question.beside_runs)  # fmt: skip
             except LaunchError:
-                quiet = self._quiet(lambda program: program.seat.device != CPU)
+                runs = self._launcher.runs
+                lost = {lease.device for lease in runs.leases() if lease.run_id} | {CPU}
+                lost |= runs.wanted_devices(self._device_names())  # ending a chat frees none of these for another
+                quiet = [base for base in self._quiet() if self._programs[base].seat.device not in lost]
                 if not quiet:
                     raise
                 self._end(quiet[:1])
@@ -200,9 +203,9 @@ class ChatPool:
             )
         self._end(quiet[:1])
 
-    def _quiet(self, which: Callable[[ChatProgram], bool] = lambda _: True) -> list[Path]:
+    def _quiet(self) -> list[Path]:
         """The bases that nobody is talking to, the longest quiet first."""
-        quiet = [base for base, program in self._programs.items() if not program.is_busy and which(program)]
+        quiet = [base for base, program in self._programs.items() if not program.is_busy]
         return sorted(quiet, key=lambda base: self._programs[base].last_used)
 
     def _end(self, bases: list[Path]) -> None:

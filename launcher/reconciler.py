@@ -3,6 +3,7 @@
 A keeper proposes how a run ended; only here is that made the run's state, and only here are its devices given back.
 """
 
+import shutil
 import time
 from contextlib import suppress
 
@@ -71,7 +72,15 @@ def _give_back(runs: RunStore, run: RunView) -> None:
     leader = child_of(process) if process is not None and is_of_this_boot else None
     if not is_of_this_boot or end_all(run.folder, leader, term_s=SWEEP_TERM_S):
         runs.ingest(run.folder)  # what it still wrote while it was being ended
+        _sweep(run.folder)
         runs.release(run.id)
+
+
+def _sweep(folder: RunFolder) -> None:
+    """Remove checkpoints that were being written or removed when the run ended: nobody reads them."""
+    for pattern in (".*.partial", ".checkpoint-*.removed"):
+        for left in folder.path.glob(pattern):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _why_lost(folder: RunFolder) -> str:

@@ -18,18 +18,18 @@ class DiskNeed(NamedTuple):
     """Bytes that a run writes. An estimate: tokenizers, logs and answers come on top."""
 
     final: int  # the final model
-    checkpoint: int  # one checkpoint with the optimizer's state; 0 where none is written on the way
-    kept: int  # how many of them stay
+    checkpoint: int  # one checkpoint with the optimizer's state
+    kept: int  # how many of them stay; 0 where none is written by the clock or the step
 
     @property
     def least(self) -> int:
         """Without so much not even one checkpoint and the final model fit."""
-        return self.final + self.checkpoint
+        return self.final + (self.checkpoint if self.kept else 0)
 
     @property
     def most(self) -> int:
         """All that stays, and one more while it is written."""
-        return self.final + self.checkpoint * (self.kept + 1)
+        return self.final + (self.checkpoint * (self.kept + 1) if self.kept else 0)
 
 
 def disk_need(spec: RunSpec, rows: list[TrainedPart]) -> DiskNeed:
@@ -43,7 +43,7 @@ def disk_need(spec: RunSpec, rows: list[TrainedPart]) -> DiskNeed:
     trained = sum(row.trained for row in rows)
     weights = width * (sum(row.total for row in rows) if spec.table.is_whole else trained)
     saves = spec.saving.every_steps or spec.saving.every_minutes
-    return DiskNeed(weights, weights + BYTES_OF_STATE * trained if saves else 0, spec.saving.keep)
+    return DiskNeed(weights, weights + BYTES_OF_STATE * trained, spec.saving.keep if saves else 0)
 
 
 def free_bytes(folder: Path) -> int:

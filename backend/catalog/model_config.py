@@ -49,7 +49,7 @@ def _out_of_range(part: dict[str, Any], most: dict[str, int], prefix: str, *, re
         value = part.get(key)
         if value is None and required:
             yield f"does not say its `{prefix}{key}`"
-        elif value is not None and (type(value) is not int or not 1 <= value <= largest):
+        elif key in part and (type(value) is not int or not 1 <= value <= largest):
             yield f"sets `{prefix}{key}` to {_shown(value)}, which is no number from 1 to {largest:,}"
 
 

@@ -32,12 +32,20 @@ NOT_LOOKED_INTO = frozenset({"state", "__pycache__"})
 # Tables of tokens, whose names may be anything.
 VOCABULARIES = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json"})
 CODE_KEYS = frozenset({"auto_map", "trust_remote_code", "custom_pipelines"})
+POINTER_KEYS = frozenset({"transformers_weights"})  # makes transformers load other files than those looked at here
+# What the libraries read; whatever else lies there, a trainer's own notes for one, is nobody's business.
+READ = frozenset({
+    "config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json",
+    "vocab.json", "added_tokens.json", "processor_config.json", "preprocessor_config.json",
+    "video_preprocessor_config.json", "chat_template.json", "adapter_config.json", "model.safetensors.index.json",
+})  # fmt: skip
 Kind = Literal["model", "adapter"]
 
 HINT_SAFETENSORS = "Take the model's safetensors, or convert the weights to safetensors where you trust them"
 HINT_CODE = "The studio runs no code of a model's; take a folder without it"
 HINT_LINK = "Copy the file itself into the folder"
 HINT_DAMAGED = "Fetch or copy this file again"
+HINT_MIXED = "Name a folder that holds only the model, or export the adapters to a whole model where they were made"
 HINT_KIND = "This studio trains Qwen2.5-VL models only"
 HINT_CONFIG = "Take the config.json that belongs to these weights"
 HINT_ADAPTER = "Take adapters that this studio trained, or export them to a whole model where they were made"
@@ -108,11 +116,12 @@ def _checked(folder: Path, kind: Kind) -> Look:
 def _look(folder: Path, kind: Kind, entries: tuple[Entry, ...]) -> Look:
     faults = [entry.fault for entry in entries if entry.fault]
     names = {entry.name for entry in entries if not entry.fault}
-    texts = {name: _read_json(folder, name, faults) for name in sorted(names) if name.endswith(".json")}
+    texts = {name: _read_json(folder, name, faults) for name in sorted(names & READ)}
     faults += _faults_of_code(names, texts)
     held = {name: _header(folder, name, faults) for name in sorted(names) if name.endswith(".safetensors")}
     config = texts.get(CONFIG if kind == "model" else ADAPTER_CONFIG) or {}
     if kind == "model":
+        faults += _faults_beside(names)
         faults += _faults_of_model(config, texts, held)
     else:
         faults += _faults_of_adapter_folder(config, held)
@@ -193,18 +202,20 @@ def _faults_of_code(names: set[str], texts: dict[str, dict[str, Any] | None]) ->
     for name, content in texts.items():
         if name.rpartition("/")[2] in VOCABULARIES or name == INDEX or content is None:
             continue
-        for key in sorted(_keys(content) & CODE_KEYS):
+        for key in sorted(_set_keys(content) & CODE_KEYS):
             yield Fault(f"asks for code of its own (`{key}` in {name[:120]})", HINT_CODE)
+        for key in sorted(_set_keys(content) & POINTER_KEYS):
+            yield Fault(f"points to other weights (`{key}` in {name[:120]})", HINT_CONFIG)
 
 
-def _keys(content: Any) -> set[str]:
-    """Every key at any depth; the reader has bounded the depth."""
+def _set_keys(content: Any) -> set[str]:
+    """Every key at any depth that says something, be it an empty text; the reader has bounded the depth."""
     left = [content]
     found: set[str] = set()
     while left:
         value = left.pop()
         if isinstance(value, dict):
-            found |= value.keys()
+            found |= {key for key, said in value.items() if said not in (None, False, {}, [])}
             left += value.values()
         elif isinstance(value, list):
             left += value
@@ -219,6 +230,13 @@ def _header(folder: Path, name: str, faults: list[Fault]) -> dict[str, int]:
     except OSError as error:
         faults.append(Fault(f"its `{name[:120]}` cannot be read: {error.strerror}", HINT_DAMAGED))
     return {}
+
+
+def _faults_beside(names: set[str]) -> Iterator[Fault]:
+    for name in sorted(name for name in names if name == ADAPTER_CONFIG or name.startswith("adapter_model.")):
+        yield Fault(
+            f"holds adapters beside a whole model (`{name[:120]}`), which would be put on it unseen", HINT_MIXED
+        )
 
 
 def _faults_of_model(

@@ -95,8 +95,11 @@ class RunFolder:
 
     def checkpoints(self) -> list[Path]:
         """The complete checkpoints, by step; the final model is not one of them."""
-        with os.scandir(self.path) as entries:  # lists look through a thousand runs; a glob takes ten times as long
-            names = [entry.name for entry in entries if entry.name.startswith("checkpoint-")]
+        try:  # lists look through a thousand runs; a glob takes ten times as long
+            with os.scandir(self.path) as entries:
+                names = [entry.name for entry in entries if entry.name.startswith("checkpoint-")]
+        except (FileNotFoundError, NotADirectoryError):  # somebody removed the folder by hand
+            return []
         found = [self.path / name for name in names if (self.path / name / "complete.json").is_file()]
         return sorted(found, key=lambda path: int(path.name.rsplit("-", 1)[1]))
 

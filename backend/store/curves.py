@@ -148,7 +148,7 @@ def _thinned(connection: Connection, thinned: Thinned, curve: _Curve, extent: tu
     with known.lock:
         for bucket in range(first // width, last // width + 1):
             start, end = bucket * width, bucket * width + width - 1
-            found = known.full.get(bucket)
+            found = known.full.get(bucket) if first <= start else None  # of a part of it the extremes are others
             if found is None:
                 found = _extremes(cursor, curve, (max(start, first), min(end, last)))
                 if end < last and first <= start:

@@ -100,17 +100,25 @@ class RunStore:
         """Keep what `show` makes of each run for pages that ask often what has changed."""
         return RunListing(self._database, self.workspace.output, show)
 
+    def annotate(self, run_id: RunId, name: str, notes: str, *, seen: tuple[str, str]) -> bool:
+        """Replace name and notes where they are still those that were seen; tell whether they were.
+
+        Raises:
+            StudioError: an empty or overlong name, or overlong notes; nothing has changed then.
+        """
+        name = _checked_name(name)
+        _check_notes(notes)
+        still = (runs.c.id == run_id, runs.c.name == seen[0], runs.c.notes == seen[1])
+        with self._database.write() as connection:
+            return connection.execute(update(runs).where(*still).values(name=name, notes=notes)).rowcount == 1
+
     def rename(self, run_id: RunId, name: str) -> None:
         """Change the name that lists show. Raises StudioError for an empty or overlong name, NotFoundError."""
-        name = " ".join(name.split())
-        if not 1 <= len(name) <= MAX_NAME:
-            raise StudioError(f"A name of {len(name)} characters does not fit", hint=f"Give 1 to {MAX_NAME} characters")
-        self._update(run_id, name=name)
+        self._update(run_id, name=_checked_name(name))
 
     def set_notes(self, run_id: RunId, notes: str) -> None:
         """Replace the notes. Raises StudioError for overlong ones, NotFoundError."""
-        if len(notes) > MAX_NOTES:
-            raise StudioError(f"Notes of {len(notes):,} characters do not fit", hint=f"Keep them under {MAX_NOTES:,}")
+        _check_notes(notes)
         self._update(run_id, notes=notes)
 
     def remove(self, run_id: RunId) -> None:
@@ -234,6 +242,18 @@ class RunStore:
             found = connection.execute(update(runs).where(runs.c.id == run_id).values(**changes)).rowcount
         if not found:
             self.get(run_id)  # says what is near
+
+
+def _checked_name(name: str) -> str:
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= MAX_NAME:
+        raise StudioError(f"A name of {len(name)} characters does not fit", hint=f"Give 1 to {MAX_NAME} characters")
+    return name
+
+
+def _check_notes(notes: str) -> None:
+    if len(notes) > MAX_NOTES:
+        raise StudioError(f"Notes of {len(notes):,} characters do not fit", hint=f"Keep them under {MAX_NOTES:,}")
 
 
 def _ids_and_names(connection: Connection) -> list[tuple[str, str]]:

@@ -54,8 +54,8 @@ def train(folder: RunFolder, events: EventWriter | None) -> None:
     maker = TrainerMaker(spec, folder, Base(base, precision), encoder, rows)
     own = _own_metrics(spec, folder, workspace) if events is not None else []
     evaluator = Evaluator(spec, heldout_questions(spec, workspace, meter), encoder, maker.collator, own)
-    expected = disk_need(spec, trained_table(spec, workspace)).checkpoint
-    checkpoints = Checkpoints(spec, folder, encoder, expected)
+    need = disk_need(spec, trained_table(spec, workspace))
+    checkpoints = Checkpoints(spec, folder, encoder, need)
     reporter = Reporter(spec, folder, maker.batches, evaluator, checkpoints, teller)
     with ended(own), maker.made(reporter) as trainer:
         reporter.take(trainer)

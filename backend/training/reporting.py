@@ -142,7 +142,7 @@ class Reporter(TrainerCallback):
         began, step = time.monotonic(), state.global_step
         lack = self._checkpoints.room.lack()
         if self._agreed(bool(lack)):
-            self._checkpoints.put_off()
+            self._checkpoints.put_off(is_best=is_best)
             self._warn(step, [lack] if lack and not self._is_out_of_room else [])
             self._is_out_of_room = True
             return

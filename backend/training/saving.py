@@ -8,6 +8,7 @@ from typing import Any
 from torch import distributed, nn
 
 from backend.catalog.checkpoints import STATE
+from backend.catalog.disk import DiskNeed
 from backend.model.checkpoint import (
     complete,
     is_trained_vision,
@@ -29,16 +30,17 @@ LOWER_IS_BETTER = frozenset({"loss"})
 class Checkpoints:
     """Writes and prunes. Every process calls every method at the same step."""
 
-    def __init__(self, spec: RunSpec, folder: RunFolder, encoder: Encoder, expected_bytes: int = 0) -> None:
-        """Start the clock of `saving.every_minutes`; the first checkpoint should take `expected_bytes`."""
+    def __init__(self, spec: RunSpec, folder: RunFolder, encoder: Encoder, need: DiskNeed | None = None) -> None:
+        """Start the clock of `saving.every_minutes`; `need` is what the run should take on disk."""
         self._spec, self._folder, self._encoder = spec, folder, encoder
         self._last_at = time.monotonic()
         self.trainer: StudioTrainer | None = None
         self.written: str = ""  # name of the newest one
         self.best: str = ""  # name of the one with the best evaluation
         self.best_score: float | None = None
+        self._score_before: float | None = None  # of the best one before
         self.since_best = 0  # evaluations since then
-        self.room = Room(folder.path, expected_bytes)
+        self.room = Room(folder.path, need.checkpoint if need else 0, need.final if need else 0)
 
     def is_overdue(self) -> bool:
         """Whether `saving.every_minutes` have passed since the last one; processes may disagree, so one must decide."""
@@ -50,9 +52,11 @@ class Checkpoints:
         every = self._spec.saving.every_steps
         return bool(every) and step % every == 0
 
-    def put_off(self) -> None:
-        """Start the clock anew without having written one."""
+    def put_off(self, *, is_best: bool) -> None:
+        """Start the clock anew without having written one; what is not kept is not the best that is."""
         self._last_at = time.monotonic()
+        if is_best:
+            self.best_score = self._score_before
 
     def judge(self, metrics: dict[str, float]) -> bool:
         """Take in an evaluation; tell whether it is the best so far. One that lacks the metric is not judged."""
@@ -64,7 +68,7 @@ class Checkpoints:
         is_better = self.best_score is None or gain > self.best_score
         self.since_best = 0 if is_better else self.since_best + 1
         if is_better:
-            self.best_score = gain
+            self._score_before, self.best_score = self.best_score, gain
         return is_better
 
     def write(self, step: int, *, is_best: bool = False) -> str:

@@ -8,9 +8,9 @@ from backend.catalog.disk import RESERVE_BYTES, free_bytes, sized
 class Room:
     """What a checkpoint takes: estimated at first, then as large as the last one was."""
 
-    def __init__(self, folder: Path, expected_bytes: int) -> None:
-        """Take the run's folder, and what its first checkpoint should take."""
-        self._folder, self._needed = folder, expected_bytes
+    def __init__(self, folder: Path, expected_bytes: int, final_bytes: int = 0) -> None:
+        """Take the run's folder, what its first checkpoint should take, and what the final model will."""
+        self._folder, self._needed, self._kept_free = folder, expected_bytes, final_bytes + RESERVE_BYTES
 
     def measure(self, written: Path) -> None:
         """Take in how large a checkpoint came out."""
@@ -18,10 +18,10 @@ class Room:
 
     def lack(self) -> str:
         """Say what is missing for one more; empty where there is room."""
-        needed, free = self._needed + RESERVE_BYTES, free_bytes(self._folder)
+        needed, free = self._needed + self._kept_free, free_bytes(self._folder)
         if needed <= free:
             return ""
         return (
-            f"The disk is nearly full: a checkpoint needs {sized(needed)} and {sized(free)} are free. "
-            "None is written until there is room again; training goes on"
+            f"The disk is nearly full: a checkpoint and the final model need {sized(needed)}, and {sized(free)} are "
+            "free. No checkpoint is written until there is room again; training goes on"
         )

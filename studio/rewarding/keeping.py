@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from backend.errors import SpecError
 from backend.ids import is_safe_name, slug
@@ -15,24 +15,33 @@ from studio.rewarding.composing import parts_of
 from studio.rewarding.shelf import is_same, name_of, saved_text
 
 
+class Draft(NamedTuple):
+    """A text that was typed but not saved."""
+
+    text: str
+    seen: str  # SHA-256 of the saved text that it began from; empty for what is not saved yet
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """What the editor holds, and the texts that were typed but not saved, by key."""
 
     key: str = ""
     is_composed: bool = False
-    drafts: dict[str, str] = field(default_factory=dict)
-    seen: str = ""  # SHA-256 of the saved text when the reward was opened; empty for what is not saved yet
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    seen: str = (
+        ""  # SHA-256 of the saved text when the reward, or its draft, was begun; empty for what is not saved yet
+    )
 
-    def with_draft(self, store: RewardStore, text: str) -> dict[str, str]:
+    def with_draft(self, store: RewardStore, text: str) -> dict[str, Draft]:
         """The drafts, with what is in the editor now where it is not saved."""
         if self.is_composed or not self.key or is_same(text, saved_text(store, self.key)):
             return self.drafts
-        return self.drafts | {self.key: text}
+        return self.drafts | {self.key: Draft(text, self.seen)}
 
-    def without_draft(self) -> dict[str, str]:
+    def without_draft(self) -> dict[str, Draft]:
         """The drafts, but for what is in the editor now."""
-        return {key: text for key, text in self.drafts.items() if key != self.key}
+        return {key: draft for key, draft in self.drafts.items() if key != self.key}
 
 
 def keep(store: RewardStore, held: Held, name: str, code: str, composer: dict[str, Any], t: Translate) -> RewardSource:

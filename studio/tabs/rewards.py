@@ -18,7 +18,7 @@ from studio.islands.headings import card_head, page_head
 from studio.planning.model_choices import present_choices
 from studio.rewarding.composing import FIRST_PARTS, composer_view, parts_of, sentence
 from studio.rewarding.dry_runs import MOST_ANSWERS, MOST_ROWS, RECIPE, Asked, dry_run_spec, last_dry_run
-from studio.rewarding.keeping import Held, copy_name, keep, save_over
+from studio.rewarding.keeping import Draft, Held, copy_name, keep, save_over
 from studio.rewarding.shelf import (
     COMPOSE,
     FIRST,
@@ -193,13 +193,13 @@ def save(page: Page, held: Held, name: str, code: str | None, composer: Value) -
 
 def copy(page: Page, held: Held, code: str | None) -> list[Any]:
     """Begin a new reward with this one's text."""
-    return _shown(page, NEW, held.drafts | {NEW: code or ""}, name=copy_name(page.store, name_of(held.key)))
+    return _shown(page, NEW, held.drafts | {NEW: Draft(code or "", "")}, name=copy_name(page.store, name_of(held.key)))
 
 
 def edit_as_code(page: Page, held: Held, code: str | None) -> list[Any]:
     """Leave the composer: its Python becomes a text to be changed by hand."""
     key = held.key if name_of(held.key) else NEW
-    return _shown(page, key, held.drafts | {key: code or ""}, by_hand=True)
+    return _shown(page, key, held.drafts | {key: Draft(code or "", held.seen if held.key == key else "")}, by_hand=True)
 
 
 def restore(page: Page, held: Held, version: str | None) -> list[Any]:
@@ -243,7 +243,7 @@ def train_with(page: Page, held: Held, code: str | None, dataset: str | None) ->
 def _shown(
     page: Page,
     key: str,
-    drafts: dict[str, str],
+    drafts: dict[str, Draft],
     *,
     name: str = "",
     composer: Value | None = None,
@@ -254,13 +254,14 @@ def _shown(
     saved, own = saved_text(store, key), name_of(key) in store.names()
     kept = FIRST_PARTS if key == COMPOSE else store.parts_of(name_of(key)) if own and not by_hand else None
     parts = None if key in drafts and key != COMPOSE else _current(page, composer, kept)
-    text = compose(parts) if parts else drafts.get(key, template(t) if saved is None else saved)
+    text = compose(parts) if parts else drafts[key].text if key in drafts else template(t) if saved is None else saved
     report = last_dry_run(page.services.runs, store, store.get(name_of(key))) if saved is not None else ""
     versions = version_choices(store, name_of(key), t) if own else []
     is_ready = saved is not None and not own
+    seen = drafts[key].seen if key in drafts else store.get(name_of(key)).sha256 if own else ""
     return [
         list_view(store, key, t),
-        Held(key, parts is not None, drafts, store.get(name_of(key)).sha256 if own else ""),
+        Held(key, parts is not None, drafts, seen),
         head_view(store, key, t),
         composer_view(parts, t) if parts else {},
         {"said": sentence(parts, t)} if parts else {},

@@ -190,14 +190,13 @@ def annotate(page: Page, choice: Choice, shown: Seen, name: str, notes: str) -> 
     view, runs = _chosen(page, choice), page.services.runs
     before = shown if shown.run_id == view.id else _seen(view)
     texts = ((before.name, view.name, name), (before.notes, view.notes, notes))
-    if any(now not in (seen, typed) and typed != seen for seen, now, typed in texts):
+    kept_name, kept_notes = (now if typed == seen else typed for seen, now, typed in texts)
+    is_theirs = any(now not in (seen, typed) and typed != seen for seen, now, typed in texts)
+    if is_theirs or not runs.annotate(view.id, kept_name, kept_notes, seen=(view.name, view.notes)):
+        view = runs.get(view.id)
         theirs = {"name": html.escape(view.name), "notes": html.escape(view.notes[:SHOWN_NOTES])}
         gr.Warning(page.t("run.changed_elsewhere.said", **theirs), title=page.t("run.changed_elsewhere"), duration=20)
         return [_seen(view), gr.skip(), gr.skip()]
-    if name != before.name:
-        runs.rename(view.id, name)
-    if notes != before.notes:
-        runs.set_notes(view.id, notes)
     gr.Info(page.t("run.kept"), title=page.t("run.details"))
     kept = runs.get(view.id)
     return [_seen(kept), kept.name, kept.notes]

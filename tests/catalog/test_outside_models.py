@@ -87,8 +87,8 @@ CODE = {
     "config.json": {"auto_map": {"AutoModel": "modeling.Model"}},
     "tokenizer_config.json": {"auto_map": {"AutoTokenizer": ["tok.Tok", None]}},
     "processor_config.json": {"image_processor": {"deep": [{"trust_remote_code": True}]}},
-    "preprocessor_config.json": {"auto_map": {}},
-    "generation_config.json": {"trust_remote_code": False},
+    "preprocessor_config.json": {"auto_map": {"AutoImageProcessor": "pictures.Pictures"}},
+    "generation_config.json": {"trust_remote_code": 1},
 }
 
 
@@ -112,6 +112,36 @@ def test_c5_code_in_a_folder_is_refused_and_not_run(name, tmp_path, refused):
 
     assert f"brings code (`{name}`)" in refused(folder)
     assert not (tmp_path / "ran").exists()
+
+
+def test_c5_a_no_to_code_and_a_trainers_notes_are_no_code(tmp_path, workspace):
+    folder = model_folder(tmp_path / "model")
+    (folder / "preprocessor_config.json").write_text('{"auto_map": {}}')
+    (folder / "generation_config.json").write_text('{"trust_remote_code": false}')
+    (folder / "trainer_state.json").write_text('{"best_metric": NaN, "trust_remote_code": true}')
+    (folder / "args.json").write_text('["no table"]')
+
+    assert resolve_checkpoint(str(folder), workspace).folder == folder
+
+
+@pytest.mark.parametrize("where", [{}, {"text_config": {}}])
+def test_c6_a_config_may_not_point_to_other_weights(where, tmp_path, refused):
+    folder = model_folder(tmp_path / "model")
+    pointer = {"transformers_weights": "../../elsewhere.safetensors"}
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(
+        json.dumps(config | ({"text_config": config["text_config"] | pointer} if where else pointer))
+    )
+
+    assert "points to other weights (`transformers_weights` in config.json)" in refused(folder)
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"])
+def test_c6_adapters_beside_a_whole_model_are_refused(name, tmp_path, refused):
+    folder = model_folder(tmp_path / "model")
+    (folder / name).write_bytes(b"{}" if name.endswith("json") else safetensors({"lora": 4}))
+
+    assert f"holds adapters beside a whole model (`{name}`)" in refused(folder)
 
 
 def test_c5_a_token_of_that_name_is_no_code(tmp_path, workspace):

@@ -70,7 +70,9 @@ def test_p15_chats_and_runs_take_turns_on_a_gpu_and_share_it_only_where_asked(la
 
         run = a_run(launcher)
         assert run.state == "queued"
-        with pytest.raises(LaunchError, match="A run waits"):  # the first chat made way, for the run
+        with pytest.raises(
+            LaunchError, match="held: cuda:0 by a chat"
+        ):  # it makes way for the run, not for another chat
             list(pool.ask(Question(str(copy), question().messages, ())))
         until(lambda: launcher.schedule() or launcher.runs.get(run.id).state == "running")  # the chat was quiet
         assert [lease.holder for lease in launcher.runs.leases()] == [run.id]

@@ -70,15 +70,34 @@ def test_p9_a_run_whose_keeper_is_killed_is_lost_and_swept(launch) -> None:
     process = read_record(run.folder.process, ProcessRecord)
     assert process is not None
 
+    for half in (".checkpoint-9.partial", ".checkpoint-3.removed"):
+        (run.folder.path / half).mkdir()
+        (run.folder.path / half / "model.safetensors").write_bytes(b"half")
+
     os.kill(process.keeper_pid, signal.SIGKILL)
     until(lambda: identify(process.keeper_pid) is None)
     launcher.reconcile()
 
     lost = launcher.runs.get(run.id)
     assert lost.state == "lost"
+    assert list(run.folder.path.glob(".checkpoint-*")) == []
     assert "keeper was killed" in lost.reason
     assert identify(process.pid) is None
     assert launcher.runs.holders() == {}
+
+
+def test_p9_a_run_whose_folder_was_removed_by_hand_is_lost_and_stops_nobody(launch) -> None:
+    launcher = launch()
+    for number in (1, 2):
+        launcher.runs.add(f"20260101-00000{number}-gone", RunSpec(), float(number))  # type: ignore[arg-type]
+    launcher.runs.claim_next(("cpu:0",), lambda taken: 1)
+    (launcher.workspace.output / "20260101-000002-gone").mkdir()
+
+    launcher.runs.transition("20260101-000001-gone", "running", ("starting",))  # type: ignore[arg-type]
+    launcher.schedule()
+
+    assert launcher.runs.get("20260101-000001-gone").state == "lost"
+    assert launcher.wait("20260101-000002-gone", poll_s=0.03).state in ("finished", "failed")
 
 
 def test_p18_after_a_restart_of_the_machine_runs_are_lost_and_nobody_is_signalled(launch) -> None:

@@ -57,7 +57,7 @@ def converse(page: Page, *, models: tuple[str, ...] = ("demo", "other", ""), fil
 
 def opened(page: Page, talk_id: str) -> dict[str, list[object]]:
     shown = open_talk(page, {"id": talk_id})
-    assert len(shown) == 27
+    assert len(shown) == 28
     return {"models": [each.value for each in shown[9:12]], "talks": shown[12:15], "views": shown[15:18],
             "knobs": shown[21:]}  # fmt: skip
 
