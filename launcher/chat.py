@@ -1,6 +1,7 @@
 """Talk to models: one inference program per base model, kept warm, ended when it is idle or a run needs its GPU."""
 
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -73,6 +74,7 @@ class ChatPool:
         self._launcher = launcher
         self._programs: dict[Path, ChatProgram] = {}
         self._lock = threading.Lock()
+        self._of_ended: dict[str, list[Choice]] = {}  # by run
         self._closed = threading.Event()
         self._watcher: threading.Thread | None = None
 
@@ -94,14 +96,21 @@ class ChatPool:
     def choices(self) -> list[Choice]:
         """What can be talked to: models on this machine, then runs, newest first, each with its checkpoints."""
         found = [Choice(model.name, model.title) for model in CATALOGUE.values() if self._is_here(model.name)]
-        runs = [RunFolder(path) for path in self._workspace.output.glob("*") if (path / "spec.json").is_file()]
-        for folder in sorted(runs, key=lambda folder: folder.run_id, reverse=True):
-            if folder.has_final_model:
-                found.append(Choice(folder.run_id, str(folder.run_id)))
-            found += [
-                Choice(f"{folder.run_id}/{path.name}", f"{folder.run_id} · {path.name}")
-                for path in reversed(folder.checkpoints())
-            ]
+        there = sorted((entry.name for entry in os.scandir(self._workspace.output) if entry.is_dir()), reverse=True)
+        self._of_ended = {run_id: self._of_ended[run_id] for run_id in there if run_id in self._of_ended}
+        for run_id in there:
+            known = self._of_ended.get(run_id)
+            found += self._choices_of(RunFolder(self._workspace.output / run_id)) if known is None else known
+        return found
+
+    def _choices_of(self, folder: RunFolder) -> list[Choice]:
+        """What can be talked to of one run; where it has ended, looked up once: there may be a thousand."""
+        is_over, is_run = folder.exit.is_file(), folder.spec.is_file()
+        final = [Choice(folder.run_id, str(folder.run_id))] if is_run and folder.has_final_model else []
+        kept = reversed(folder.checkpoints()) if is_run else ()
+        found = final + [Choice(f"{folder.run_id}/{path.name}", f"{folder.run_id} · {path.name}") for path in kept]
+        if is_over:
+            self._of_ended[folder.run_id] = found
         return found
 
     def close(self) -> None:

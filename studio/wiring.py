@@ -7,6 +7,7 @@ import contextlib
 import functools
 import html
 import inspect
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from studio.serving.login_gate import account_in
 
 Handler = Callable[..., Any]
 _END = object()
+_log = logging.getLogger(__name__)
 
 
 def refresh(trigger: Handler, fn: Handler, inputs: Any = None, outputs: Any = None) -> Any:
@@ -47,7 +49,7 @@ def stream(trigger: Handler, fn: Handler, inputs: Any = None, outputs: Any = Non
 
 
 def explained(fn: Handler, inputs: Any = None, t: Translate | None = None) -> Handler:
-    """Wrap a handler so that a StudioError is shown, escaped, as message and hint. Generators stay generators.
+    """Wrap a handler so that a StudioError, or a disk that refuses, is shown, escaped. Generators stay generators.
 
     Args:
         fn: the handler; it takes the values of `inputs`.
@@ -67,7 +69,7 @@ def explained(fn: Handler, inputs: Any = None, t: Translate | None = None) -> Ha
                         if value is _END:
                             return
                         yield value
-            except StudioError as error:
+            except (StudioError, OSError) as error:
                 raise _toast(error, said) from error
 
         return generate
@@ -77,7 +79,7 @@ def explained(fn: Handler, inputs: Any = None, t: Translate | None = None) -> Ha
         try:
             with acting(who(request)):
                 return fn(*_fitting(args, kinds, said))
-        except StudioError as error:
+        except (StudioError, OSError) as error:
             raise _toast(error, said) from error
 
     return handle
@@ -117,6 +119,9 @@ def _translator_of(request: gr.Request) -> Translate:
     return translator("zh" if request.request.scope.get("root_path", "").endswith("/zh") else "en")
 
 
-def _toast(error: StudioError, t: Translate) -> gr.Error:
+def _toast(error: StudioError | OSError, t: Translate) -> gr.Error:
+    if isinstance(error, OSError):  # a full disk above all; its path is nobody's business
+        _log.exception("an event met a disk that refuses")
+        error = StudioError(t("error.disk", why=error.strerror or type(error).__name__), hint=t("error.disk.hint"))
     shown = "<br>".join(html.escape(text) for text in (error.message, error.hint))  # both may quote file names
     return gr.Error(shown, title=t("error.title"), print_exception=False, duration=12)

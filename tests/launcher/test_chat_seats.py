@@ -60,6 +60,32 @@ def test_nothing_is_started_by_a_pool_that_was_closed(launch) -> None:
         list(pool.ask(question()))
 
 
+def test_what_can_be_talked_to_follows_the_runs(launch) -> None:
+    launcher = launch()
+    pool, output = ChatPool(launcher), launcher.workspace.output
+
+    def write(name: str) -> None:
+        (output / name).parent.mkdir(parents=True, exist_ok=True)
+        (output / name).write_text("{}")
+
+    def offered() -> list[str]:
+        return [choice.reference for choice in pool.choices() if choice.reference.startswith("2026")]
+
+    write("20260101-000000-a/spec.json")
+    assert offered() == []
+    write("20260101-000000-a/checkpoint-5/complete.json")
+    assert offered() == ["20260101-000000-a/checkpoint-5"]
+    write("20260101-000000-a/final_model/complete.json")
+    write("20260101-000000-a/exit.json")
+    write("20260102-000000-b/spec.json")
+    write("20260102-000000-b/exit.json")
+    for _ in range(2):  # of those that have ended it is looked up once
+        assert offered() == ["20260101-000000-a", "20260101-000000-a/checkpoint-5"]
+    shutil.rmtree(output / "20260101-000000-a")
+    assert offered() == []
+    pool.close()
+
+
 def test_p15_chats_and_runs_take_turns_on_a_gpu_and_share_it_only_where_asked(launch, tmp_path) -> None:
     copy = shutil.copytree(DEMO_MODEL, tmp_path / "copy")  # another base model
     launcher = launch("--steps", "1000", "--pause", "0.05", gpus=1)
