@@ -165,6 +165,8 @@ def open_reward(page: Page, rewards: Value, held: Held, code: str | None, compos
     """Show the chosen reward; what was typed for another one is kept for later."""
     key = list_view(page.store, str((rewards or {}).get("chosen") or FIRST), page.t)["chosen"]
     drafts = held.with_draft(page.store, code or "")
+    if key == held.key and key in drafts and name_of(key) in page.store.names():  # opened again: seen as it is now
+        drafts = drafts | {key: Draft(drafts[key].text, page.store.get(name_of(key)).sha256)}
     return _shown(page, key, drafts, composer=composer if held.is_composed and held.key == key else None)
 
 

@@ -83,6 +83,19 @@ def test_m3_the_second_may_save_a_copy_or_open_again_and_replace(editor):
     assert len(editor.store.versions("mine")) == 3
 
 
+def test_m3_a_draft_that_rested_is_still_one_of_the_version_it_began_from(editor):
+    mine = opened(editor)
+    elsewhere = rewards.open_reward(editor, {"chosen": "of:exact_match"}, mine, THREE, {})[1]
+    rewards.save(editor, opened(editor), "", TWO, {})
+
+    back = rewards.open_reward(editor, {"chosen": "of:mine"}, elsewhere, "", {})
+
+    assert back[5].value.strip() == THREE.strip()
+    with pytest.raises(SpecError):
+        rewards.save(editor, back[1], "", THREE, {})
+    assert editor.store.get("mine").text == TWO
+
+
 def test_m3_one_tab_saves_as_often_as_it_likes(editor):
     held = opened(editor)
     for text in (TWO, THREE, TWO, ONE):

@@ -73,7 +73,7 @@ def test_a_conversation_is_kept_after_its_answers_and_opened_as_it_was(page: Pag
     again = opened(page, talk_id)
     assert again["models"] == ["demo", "other", ""]
     assert again["talks"] == talks
-    assert again["knobs"] == ["Be brief.", 7, 256, 0.5, 0.9, 1.1]
+    assert again["knobs"] == ["Be brief.", 7, 256, 0.5, 0.9, 1.1, False]
     assert again["views"][0]["turns"][0]["parts"][1] == {"text": HOSTILE}  # data, to be written as text
 
 
