@@ -51,10 +51,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {text}")
 
 
-def pytest_report_header() -> str:
-    return summary()
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -90,6 +86,7 @@ class Shown:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.write_line(f"{summary()}; {len(self.shown)} of {len(PROPERTIES)} properties shown")
         if self.missing():
             terminalreporter.section("properties that no passed test has shown")
             terminalreporter.write_line(", ".join(self.missing()))
