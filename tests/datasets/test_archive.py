@@ -272,3 +272,15 @@ def test_a_zip_beside_its_annotation_file_is_unpacked(store, tmp_path):
     zip_of(folder / "pictures.zip", {"pictures/a.png": picture()})
 
     assert store.import_dataset(folder, ImportOptions()).manifest.statistics.pictures == 1
+
+
+@pytest.mark.parametrize("name", ["", ".", "./."])
+def test_u4_a_file_without_a_name_is_damage(store, workspace, tmp_path, name):
+    archive = tmp_path / "nameless.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("data.json", b"[]")
+        entry = zipfile.ZipInfo("x")
+        entry.filename = name
+        zipped.writestr(entry, b"x")
+
+    assert "without a name" in refused(store, workspace, archive, "ARCHIVE_DAMAGED").message

@@ -42,7 +42,7 @@ def lines(draw: st.DrawFn) -> bytes:
     return text.replace("{}", "[" * depth + "]" * depth).encode() if depth else text.encode()
 
 
-@fuzz(25)
+@fuzz(10)
 @given(st.lists(lines(), max_size=8), damages(), st.lists(st.floats(0, 1), max_size=3))
 def test_s5_s6_s7_any_bytes_are_taken_in_the_same_however_they_come(workspace, runs, drawn, done, cuts):
     content = damaged(b"\n".join(drawn) + b"\n", done)
@@ -98,3 +98,17 @@ def taken_in(runs: RunStore, folder: RunFolder) -> Any:
     told = [[each._asdict() for each in runs.happenings_of(folder.run_id, kind)] for kind in KINDS]
     json.loads(json.dumps(told), parse_constant=pytest.fail)
     return view.step, view.total_steps, view.phase, view.state, repr(view.seconds_left), keys, len(curves), repr(told)
+
+
+def test_s7_a_line_nested_too_deeply_is_a_bad_line_and_harms_no_other(workspace, runs):
+    folder = folder_of(workspace, runs, "deep")
+    usual = {"v": 1, "t": 1.0, "kind": "note", "step": 1}
+    lines = [json.dumps(usual | {"seq": seq, "values": {"text": "X"}}) for seq in (1, 2, 3)]
+    lines[1] = lines[1].replace('"X"', "[" * 400 + "]" * 400)
+    folder.events.write_text("\n".join(lines) + "\n")
+
+    runs.ingest(folder)
+
+    assert [event.seq for event in read_all(folder.events)] == [1, 3]
+    assert len(runs.notes_of(folder.run_id)) == 2
+    assert runs.get(folder.run_id).bad_lines == 1
