@@ -1,10 +1,13 @@
 """The paths of one run folder, which is the truth of what happened in it."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from backend.ids import RunId
+
+_CHECKPOINT = re.compile(r"checkpoint-[0-9]{1,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class RunFolder:
         """The complete checkpoints, by step; the final model is not one of them."""
         try:  # lists look through a thousand runs; a glob takes ten times as long
             with os.scandir(self.path) as entries:
-                names = [entry.name for entry in entries if entry.name.startswith("checkpoint-")]
+                names = [entry.name for entry in entries if _CHECKPOINT.fullmatch(entry.name)]
         except (FileNotFoundError, NotADirectoryError):  # somebody removed the folder by hand
             return []
         found = [self.path / name for name in names if (self.path / name / "complete.json").is_file()]

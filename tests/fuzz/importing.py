@@ -42,4 +42,4 @@ def read_back(store: DatasetStore, name: str, rows: int) -> None:
 def leavings(root: Path) -> set[str]:
     """What lies in a workspace beside its folders."""
     return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir() or path.parent.name == "data"
-            } - {"data/.staging"}  # fmt: skip
+            } - {"data/.staging", "output/audit.jsonl"}  # fmt: skip

@@ -55,7 +55,7 @@ def packed(drawn: list[Part]) -> bytes:
     return sink.getvalue()
 
 
-@fuzz(60)
+@fuzz(35)
 @given(st.lists(parts(), max_size=4), st.booleans(), damages())
 def test_u1_u4_u5_u18_any_zip_is_imported_whole_or_refused_with_a_code(workspace, drawn, has_rows, done):
     rows = [Part("rows.json", ROWS, 8, 0, 0, None)] if has_rows else []
@@ -67,7 +67,7 @@ def test_u1_u4_u5_u18_any_zip_is_imported_whole_or_refused_with_a_code(workspace
     assert leavings(workspace.root) == set()
 
 
-@fuzz(40)
+@fuzz(25)
 @given(damages())
 def test_u4_u18_a_sound_zip_with_damage_is_imported_whole_or_refused(workspace, done):
     sound = [Part("data.json", ROWS, 8, 0, 0, None), Part("图/b.jsonl", b'{"a": 1}\n', 0, 0, 0, None)]

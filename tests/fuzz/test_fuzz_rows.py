@@ -62,7 +62,7 @@ def encoded(text: str, encoding: str) -> bytes:
     return text.encode(encoding, "replace")
 
 
-@fuzz(60)
+@fuzz(35)
 @given(
     st.lists(st.one_of(sound(), sound(), rows()), max_size=6),
     st.booleans(),
@@ -82,7 +82,7 @@ def test_u12_u13_any_json_is_read_or_refused(workspace, found, as_lines, is_esca
     assert leavings(workspace.root) == set()
 
 
-@fuzz(40)
+@fuzz(25)
 @given(
     st.lists(st.lists(st.one_of(st.sampled_from(WORDS), texts(20, surrogates=False)), max_size=4), max_size=5),
     st.sampled_from([",", "\t", ";", "|"]), st.sampled_from(ENCODINGS), damages(),
@@ -99,7 +99,7 @@ def test_u12_u13_any_table_is_read_or_refused(workspace, cells, delimiter, encod
     assert leavings(workspace.root) == set()
 
 
-@fuzz(40)
+@fuzz(25)
 @given(st.lists(rows(), min_size=1, max_size=3), texts(10), texts(10))
 def test_u12_a_look_at_any_upload_says_what_it_is_or_why_not(workspace, found, one, other):
     source = workspace.root.parent / "rows.json"

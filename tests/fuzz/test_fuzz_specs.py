@@ -40,7 +40,7 @@ def goes_round(spec: RunSpec, tmp_path: Any) -> None:
     assert read_spec(tmp_path) == spec
 
 
-@fuzz(200)
+@fuzz(120)
 @given(st.lists(settings_of(), max_size=6))
 def test_any_settings_make_a_spec_or_are_refused_in_words(tmp_path, given_settings):
     with said_plainly():
@@ -48,7 +48,7 @@ def test_any_settings_make_a_spec_or_are_refused_in_words(tmp_path, given_settin
         event("taken")
 
 
-@fuzz(200)
+@fuzz(120)
 @given(contents(), st.booleans(), st.integers(0, 2**32))
 def test_any_content_makes_a_spec_or_is_refused_in_words(tmp_path, content, as_json, seed):
     with said_plainly():
@@ -65,7 +65,7 @@ def test_any_content_makes_a_spec_or_is_refused_in_words(tmp_path, content, as_j
         goes_round(spec_from_yaml(text, source="text"), tmp_path)
 
 
-@fuzz(200)
+@fuzz(120)
 @given(st.one_of(texts(200), st.binary(max_size=100).map(lambda raw: raw.decode("latin-1"))))
 def test_any_text_makes_a_spec_or_is_refused_in_words(tmp_path, text):
     with said_plainly():

@@ -54,7 +54,7 @@ LESSONS = (
     Lesson(GENERAL, 5, 3, 14000, 2, 1e-3, "cosine"),
     Lesson(GENERAL, 5, 3, 20000, 1, 7e-4, "cosine"),
 )
-SHORT = (Lesson((colour, kind), 2, 1, 32, 1, 1e-3, "constant"), Lesson(GENERAL, 5, 3, 32, 1, 1e-3, "cosine"))
+SHORT = (Lesson(GENERAL, 5, 3, 32, 1, 1e-3, "cosine"),)
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from backend.runs.answers import Answer, read_answers
 from backend.runs.folder import RunFolder
 from backend.settings import DEMO_MODEL, Workspace
 from tests.scripts.readme import machine, write_section
+from tests.serving import add_demo
 
 DATASET, ROWS, SHORT_ROWS = "night-codes", 1000, 24
 LONGEST = 32  # tokens of an answer
@@ -48,7 +49,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="measure-", ignore_cleanup_errors=True) as folder:
         workspace = Workspace(Path(folder))
         workspace.prepare()
-        prepare_demo_datasets(DatasetStore(workspace))
+        if asked.short:
+            add_demo(workspace, Path(folder) / "rows", (DATASET,))
+        else:
+            prepare_demo_datasets(DatasetStore(workspace))
         rows, studio = evaluated(workspace, count)
         plain = plain_loop(rows, workspace)
     same = sum(one == other for one, other in zip(studio.answers, plain.answers, strict=True))
