@@ -97,7 +97,7 @@ def main(root: Path) -> None:
         mine, _ = checkpoints_of(Workspace(folder.parent.parent), model, encoder, spec, folder.name)
         mine.write(8)
 
-    for how, stride in (("kill", 1), ("fail", 5)):
+    for how, stride in (("kill", 2), ("fail", 5)):
         number, code = 0, None
         while code != DONE:
             number += stride
