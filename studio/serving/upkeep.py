@@ -6,11 +6,14 @@ import threading
 import time
 from pathlib import Path
 
+import gradio as gr
+
 from backend.audit import acting
 from backend.errors import StudioError
 from backend.settings import Workspace
 from studio.accounts.sessions import Sessions
 from studio.services import Services
+from studio.serving.closed_pages import forget_closed
 from studio.uploads.asked_pictures import asked_folder
 
 LOOK_S = 2.0
@@ -25,9 +28,9 @@ _log = logging.getLogger(__name__)
 class Upkeep:
     """Two threads, neither of them the event loop's: a slow disk or a locked index delays no answer."""
 
-    def __init__(self, services: Services, sessions: Sessions) -> None:
-        """Start nothing yet."""
-        self._services, self._sessions = services, sessions
+    def __init__(self, services: Services, sessions: Sessions, pages: tuple[gr.Blocks, ...]) -> None:
+        """Start nothing yet. `pages` are mounted by the time it starts."""
+        self._services, self._sessions, self._pages = services, sessions, pages
         self._ended = threading.Event()
         self._looking = threading.Thread(target=self._look_after, name="upkeep", daemon=True)
 
@@ -48,6 +51,8 @@ class Upkeep:
         while not self._ended.is_set():
             try:
                 self._services.launcher.schedule()
+                for page in self._pages:
+                    forget_closed(page.state_holder)
                 if time.monotonic() - tidied > TIDY_S:
                     tidied = time.monotonic()
                     remove_old_uploads(self._services.workspace)

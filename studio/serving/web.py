@@ -33,7 +33,8 @@ def create_app(services: Services, reach: Reach | None = None) -> FastAPI:
     reach, workspace = reach or Reach(), services.workspace
     accounts = AccountFile(workspace)
     log_ins = LogIns(workspace, accounts, Sessions(workspace, accounts))
-    upkeep = Upkeep(services, log_ins.sessions)
+    pages = {language: build(services, language) for language in LANGUAGES}
+    upkeep = Upkeep(services, log_ins.sessions, tuple(pages.values()))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -59,8 +60,8 @@ def create_app(services: Services, reach: Reach | None = None) -> FastAPI:
     for routes in (metrics, answers, rewards, datasets, media, rollouts, evaluations):
         app.include_router(routes.router(services))
         app.include_router(routes.router(services), prefix="/zh")
-    app = gr.mount_gradio_app(app, build(services, "zh"), path="/zh", **_mounting(reach))
-    app = gr.mount_gradio_app(app, build(services, "en"), path="/", **_mounting(reach))
+    app = gr.mount_gradio_app(app, pages["zh"], path="/zh", **_mounting(reach))
+    app = gr.mount_gradio_app(app, pages["en"], path="/", **_mounting(reach))
     app.add_middleware(PageOpening)
     app.add_middleware(BodyLimit, reach=reach)
     app.add_middleware(LoginGate, workspace=workspace, log_ins=log_ins, reach=reach)
