@@ -1,6 +1,7 @@
 """Quick tests first: then those that load the model, then those that drive a browser.
 
-Two workers share them out in that order, those that need the same slow thing together. A test marked `alone` measures
+Three workers share them out in that order, since many wait for a page or a process; those that need the same slow thing
+stay together. A test marked `alone` measures
 time: none of the other worker's tests runs beside it, at the price of that worker's waiting.
 
 A test whose name begins with the id of a property carries it as a marker too: `pytest -m "U1 or P4"`. A run of the

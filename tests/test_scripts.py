@@ -9,19 +9,27 @@ from backend.settings import ROOT
 
 pytestmark = pytest.mark.torch
 
-SCRIPTS = ("make_demo_model", "measure_demo", "measure_eval")
+SCRIPTS = ("measure_demo", "measure_eval")
 # These go the way of measure_grpo, of the road's test of the first step and of test_weight, and cost as much again.
 ALIKE = {"measure_recipes", "measure_start", "measure_web"}
 # tests/road/test_rewards.py runs measure_grpo for its own sake; metric_tables needs an interpreter with the reference
 # packages, and its tables are tested in tests/metrics; the parts of measure_faults are tests/faults', those of
-# measure_load are in tests/studio/test_open_tabs.py; measure_fuzz runs tests/fuzz with more inputs.
-ELSEWHERE = {"measure_faults", "measure_fuzz", "measure_grpo", "measure_load", "metric_cases", "metric_tables"}
+# measure_load are in tests/studio/test_open_tabs.py; measure_fuzz runs tests/fuzz with more inputs;
+# make_demo_model trains lesson after lesson, each the way of tests/road.
+ELSEWHERE = {
+    "make_demo_model",
+    "measure_faults",
+    "measure_fuzz",
+    "measure_grpo",
+    "measure_load",
+    "metric_cases",
+    "metric_tables",
+}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_script_runs_in_its_short_form(name, tmp_path, monkeypatch, capsys):
-    more = ["--to", str(tmp_path / "model")] if name == "make_demo_model" else []
-    monkeypatch.setattr(sys, "argv", [name, "--short", *more])
+def test_a_script_runs_in_its_short_form(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [name, "--short"])
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
     runpy.run_module(f"tests.scripts.{name}", run_name="__main__")  # a process would load torch first

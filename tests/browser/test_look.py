@@ -26,7 +26,7 @@ SCREENSHOTS = ROOT / "screenshots"
 
 
 LOOKS: list[tuple[Language, str, dict[str, int]]] = [  # each language, scheme and width
-    ("en", "light", WIDE), ("en", "dark", NARROW), ("zh", "dark", WIDE),
+    ("en", "light", WIDE), ("zh", "dark", NARROW),
 ]  # fmt: skip
 
 
@@ -106,5 +106,5 @@ def test_arrow_keys_move_among_the_tabs(page: Page):
 def test_pictures_of_every_tab_were_taken():
     taken = {path.name for path in Path(SCREENSHOTS).glob("*.png")}
     wanted = {f"{tab}-{language}-{scheme}-{size['width']}.png" for tab in READY for language, scheme, size in LOOKS}
-    assert len(wanted) == 24
+    assert len(wanted) == 12
     assert wanted <= taken

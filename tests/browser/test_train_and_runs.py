@@ -354,6 +354,7 @@ def test_among_many_runs_each_can_be_found_and_all_can_be_shown(page: Page, serv
     search.fill("MANY 42")
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("many 42")
+    rows.locator("[data-choose]").click()  # the chosen one is drawn wherever it stands: one that stands in front
     search.fill("nothing is called that")
     expect(page.locator("#run-list")).to_contain_text("No run matches the search")
     search.fill("many finished paint-codes")

@@ -10,7 +10,7 @@ import pytest
 from tests.scripts.fault_campaign import Campaign
 from tests.scripts.full_disk import on_a_small_disk
 
-KILLS = {"web process": 1, "keeper": 3, "trainer": 3, "importer": 1}
+KILLS = {"web process": 1, "keeper": 2, "trainer": 2, "importer": 1}
 SAYS_NOTHING = {"audit"}  # what was done is not undone because its line does not fit
 
 
@@ -25,7 +25,7 @@ def test_p2_p9_s4_s12_u18_killed_at_random_moments_all_is_told_as_it_was(tmp_pat
 
     assert found.wrong == []
     assert found.kills == KILLS
-    assert found.runs > 5
+    assert found.runs > 3
     assert found.lines > 0
 
 
