@@ -1,7 +1,6 @@
 """Quick tests first: then those that load the model, then those that drive a browser.
 
-Three workers share them out in that order, since many wait for a page or a process; those that need the same slow thing
-stay together. A test marked `alone` measures
+Two workers share them out in that order, those that need the same slow thing together. A test marked `alone` measures
 time: none of the other worker's tests runs beside it, at the price of that worker's waiting.
 
 A test whose name begins with the id of a property carries it as a marker too: `pytest -m "U1 or P4"`. A run of the
@@ -79,7 +78,9 @@ class Shown:
 
     def missing(self) -> list[str]:
         is_whole = self.config.args_source is pytest.Config.ArgsSource.TESTPATHS
-        is_narrowed = self.config.option.keyword or self.config.option.markexpr
+        is_narrowed = (
+            self.config.option.keyword or self.config.option.markexpr != "not long" or self.config.option.collectonly
+        )
         return [name for name in PROPERTIES if name not in self.shown] if is_whole and not is_narrowed else []
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

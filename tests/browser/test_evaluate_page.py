@@ -58,6 +58,7 @@ def evaluate(page: Page, served: Served) -> RunView:
     return newest
 
 
+@pytest.mark.long
 def test_a_worst_answer_leads_to_a_mended_label_another_training_and_a_comparison(page: Page, served: Served):
     open_tab(page, "runs")
     page.locator(f"[data-choose='{FIRST}']").click()

@@ -64,6 +64,7 @@ def dry_run(page: Page) -> None:
     expect(page.locator("#dry-run-report .verdict")).to_be_visible(timeout=DRY_RUN_MS)
 
 
+@pytest.mark.long
 def test_a_reward_that_pays_for_nothing_is_found_out_mended_and_trained_with(page: Page, served: Served):
     open_rewards(page)
     begin(page, "new", "New from a template")

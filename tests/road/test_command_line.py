@@ -85,6 +85,7 @@ def test_a_run_says_what_it_gained_on_held_out_rows(trained):
     assert measured[96]["eval_loss"] < measured[0]["eval_loss"]
 
 
+@pytest.mark.long
 def test_the_first_step_comes_within_20_s_without_compiler_or_caches(trained, road, take_the_floor):
     waits = [seconds_to_first_step(trained)]  # maybe beside another test
     while min(waits) >= 20 and len(waits) < 3:
