@@ -27,6 +27,7 @@ ELSEWHERE = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_runs_in_its_short_form(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [name, "--short"])
