@@ -17,15 +17,21 @@ class Line(NamedTuple):
     end: int
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Replace `path` by `content` through a synced temporary file in the same folder.
+
+    Args:
+        path: of the file.
+        content: all of it.
+        mode: who may read and write it, less what the process's umask takes away; it holds from the first byte on.
 
     Raises:
         OSError: the disk refuses; the old file is untouched and the temporary one is removed.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    partial.unlink(missing_ok=True)  # of a killed process with this one's number, and perhaps of another mode
     try:
-        with partial.open("wb") as sink:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as sink:
             sink.write(content)
             sink.flush()
             os.fsync(sink.fileno())

@@ -77,8 +77,15 @@ def _give_back(runs: RunStore, run: RunView) -> None:
 
 
 def _sweep(folder: RunFolder) -> None:
-    """Remove checkpoints that were being written or removed when the run ended: nobody reads them."""
-    for pattern in (".*.partial", ".checkpoint-*.removed"):
+    """Remove checkpoints that were being written or removed when the run ended: nobody reads them.
+
+    One that had made way for another which never took its place is put back.
+    """
+    for old in folder.path.glob(".*.replaced"):
+        whole = old.with_name(old.name.removeprefix(".").removesuffix(".replaced"))
+        if not whole.exists():
+            old.rename(whole)
+    for pattern in (".*.partial", ".*.replaced", ".checkpoint-*.removed"):
         for left in folder.path.glob(pattern):
             shutil.rmtree(left, ignore_errors=True)
 

@@ -53,7 +53,11 @@ def put_in_place(partial: Path, folder: Path) -> None:
     Raises:
         OSError: the disk refuses; `folder` is as it was.
     """
-    old = folder.with_name(f".{folder.name}.removed")
+    old = folder.with_name(f".{folder.name}.replaced")
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+    elif old.exists():  # a kill came between two renames
+        old.rename(folder)
     if folder.exists() and any(folder.iterdir()):
         folder.rename(old)
     try:

@@ -17,10 +17,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backend.audit import audit
 from backend.errors import NotFoundError, SpecError, StudioError
+from backend.jsonl import write_atomically
 from backend.settings import Workspace
 from studio.accounts.passwords import PasswordHash, hash_of, refuse_weak
-from studio.accounts.private_files import write_private
 
+PRIVATE = 0o600  # nobody else on the machine reads it
 _NAME = re.compile(r"[^\W_][\w.@+-]{0,39}")
 _Stamp = tuple[int, int, int]  # inode, time of change, size
 
@@ -140,7 +141,7 @@ class AccountFile:
 
     def _write(self, accounts: Sequence[Account]) -> None:
         content = _Content(accounts=tuple(sorted(accounts, key=lambda each: each.name)))
-        write_private(self._path, content.model_dump_json(indent=1).encode() + b"\n")
+        write_atomically(self._path, content.model_dump_json(indent=1).encode() + b"\n", PRIVATE)
 
     @contextlib.contextmanager
     def _sole_writer(self) -> Iterator[None]:

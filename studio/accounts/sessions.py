@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from backend.jsonl import write_atomically
 from backend.settings import Workspace
-from studio.accounts.account_file import Account, AccountFile
-from studio.accounts.private_files import write_private
+from studio.accounts.account_file import PRIVATE, Account, AccountFile
 
 IDLE_S = 14 * 86_400.0  # one that asks nothing for so long is over
 LONGEST_S = 90 * 86_400.0
@@ -92,7 +92,7 @@ class Sessions:
                 self._known = {digest: each for digest, each in self._known.items() if not self._is_over(each, now)}
                 content, self._is_kept = _Content(sessions=dict(self._known)), True
             try:
-                write_private(self._path, content.model_dump_json().encode())
+                write_atomically(self._path, content.model_dump_json().encode(), PRIVATE)
             except OSError as error:
                 self._is_kept = False
                 _log.warning("who is logged in could not be written down: %s", error.strerror)

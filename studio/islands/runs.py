@@ -17,13 +17,13 @@ METRICS = (  # what the programs report; another one is shown by its own name
     "policy_loss", "entropy_coef",
 )  # fmt: skip
 OF_A_REWARD = ("mean", "std", "error_rate", "seconds")  # ends of metrics that each reward, or part of one, brings
-_SCRIPT = "runs.js"
+_WATCHER = "watcher.js"  # before each script that draws what it knows
 
 
 def run_devices(t: Translate) -> gr.HTML:
     """Say who holds which device."""
     words = {key: t(f"devices.{key}") for key in ("title", "free", "held", "chat", "open")}
-    return island("runDevices", (_SCRIPT, "devices.js"), words, elem_id="run-devices")
+    return island("runDevices", (_WATCHER, "devices.js"), words, elem_id="run-devices")
 
 
 def run_list(t: Translate) -> gr.HTML:
@@ -31,7 +31,7 @@ def run_list(t: Translate) -> gr.HTML:
     keys = ("search", "more", "found_none", "compare", "compare_run", "unreached", "waiting", "step_of", "row_of",
             "left", "none", "none_help")  # fmt: skip
     words = {key: t(f"runs.{key}") for key in keys} | _run_words(t)
-    return island("runList", _SCRIPT, words, value={}, elem_id="run-list")
+    return island("runList", (_WATCHER, "runs.js"), words, value={}, elem_id="run-list")
 
 
 def run_tiles(t: Translate) -> gr.HTML:
@@ -52,7 +52,7 @@ def run_tiles(t: Translate) -> gr.HTML:
             "took",
         )
     }
-    return island("runTiles", "tiles.js", words | _run_words(t), elem_id="run-tiles")
+    return island("runTiles", (_WATCHER, "runs.js", "tiles.js"), words | _run_words(t), elem_id="run-tiles")
 
 
 def run_chart(t: Translate) -> gr.HTML:
@@ -71,7 +71,7 @@ def run_chart(t: Translate) -> gr.HTML:
     )
     words = {key: t(f"chart.{key}") for key in keys} | {"step": t("tile.step")}
     words |= {f"metric.{key}": t(f"metric.{key}") for key in (*METRICS, *(f"of.{end}" for end in OF_A_REWARD))}
-    return island("runChart", _SCRIPT, words, elem_id="run-chart")
+    return island("runChart", (_WATCHER, "run_chart.js"), words, elem_id="run-chart")
 
 
 def run_answers(t: Translate) -> gr.HTML:
@@ -79,7 +79,7 @@ def run_answers(t: Translate) -> gr.HTML:
     keys = ("title", "step", "at", "untrained", "which", "all", "wrong", "changed", "right", "not_right", "gold",
             "given", "given_cut", "before", "none", "back", "next", "where")  # fmt: skip
     words = {key: t(f"answers.{key}") for key in keys} | bubble_words(t)
-    return island("runAnswers", "answers.js", words, elem_id="run-answers")
+    return island("runAnswers", (_WATCHER, "answers.js"), words, elem_id="run-answers")
 
 
 def run_rollouts(t: Translate) -> gr.HTML:
@@ -88,12 +88,13 @@ def run_rollouts(t: Translate) -> gr.HTML:
             "found_none", "in.question", "in.gold", "in.answer", "gold", "reward", "advantage", "advantage_help",
             "answer", "tokens", "cut", "no_reward", "flat", "values", "table", "back", "next", "where")  # fmt: skip
     words = {key: t(f"rollouts.{key}") for key in keys} | bubble_words(t)
-    return island("runRollouts", "rollouts.js", words, elem_id="run-rollouts")
+    return island("runRollouts", (_WATCHER, "rollouts.js"), words, elem_id="run-rollouts")
 
 
 def run_log(t: Translate) -> gr.HTML:
     """What the chosen run's program noted, and its log as it grows."""
-    return island("runLog", _SCRIPT, {"title": t("run.log"), "log_empty": t("run.log_empty")}, elem_id="run-log")
+    words = {"title": t("run.log"), "log_empty": t("run.log_empty")}
+    return island("runLog", (_WATCHER, "runs.js"), words, elem_id="run-log")
 
 
 def _run_words(t: Translate) -> dict[str, str]:

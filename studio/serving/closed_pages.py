@@ -2,6 +2,8 @@
 
 For each page that was ever opened it keeps every component as it was last shown, a megabyte or more, and lets none go
 before there are thousands. The values of a closed page end after an hour anyhow, so that is how long the rest may stay.
+A program that asks like a page, but holds no connection as browsers do, never counts as closed: `MOST_PAGES` bounds
+those, and the one that asked least lately goes first.
 """
 
 import datetime
@@ -10,6 +12,7 @@ from gradio.state_holder import StateHolder
 
 KEPT = datetime.timedelta(hours=1)  # for somebody whose connection broke
 MOST_KEPT = 20  # closed pages in each language
+MOST_PAGES = 300  # of all kinds in each language
 
 
 def forget_closed(holder: StateHolder, now: datetime.datetime | None = None) -> int:

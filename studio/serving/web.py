@@ -18,6 +18,7 @@ from studio.i18n import LANGUAGES
 from studio.routes import answers, datasets, evaluations, login, media, metrics, rewards, rollouts
 from studio.services import Services
 from studio.serving.body_limit import BodyLimit
+from studio.serving.closed_pages import MOST_PAGES
 from studio.serving.guard import Guard
 from studio.serving.login_gate import LoginGate
 from studio.serving.page_opening import PageOpening
@@ -60,6 +61,8 @@ def create_app(services: Services, reach: Reach | None = None) -> FastAPI:
     for routes in (metrics, answers, rewards, datasets, media, rollouts, evaluations):
         app.include_router(routes.router(services))
         app.include_router(routes.router(services), prefix="/zh")
+    for page in pages.values():
+        page.state_session_capacity = MOST_PAGES
     app = gr.mount_gradio_app(app, pages["zh"], path="/zh", **_mounting(reach))
     app = gr.mount_gradio_app(app, pages["en"], path="/", **_mounting(reach))
     app.add_middleware(PageOpening)

@@ -5,12 +5,9 @@ refuses that step). Prints how often the former and the new state were found. A 
 """
 
 import contextlib
-import errno
 import json
-import os
 import shutil
 import sys
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -23,40 +20,9 @@ from backend.datasets.staging import sweep_staging
 from backend.datasets.store import DatasetStore
 from backend.errors import DatasetError, StudioError
 from backend.settings import Workspace
+from tests.disk_steps import DONE, KILLED, OUTLIVED, REFUSED, DiskSteps, in_child
 
-KILLED, REFUSED, DONE = 9, 3, 0
 ROOMS = {".lock", "data.index", "data.json", "dataset.json", "images", "problems.jsonl", "versions"}
-ALL_STEPS = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"}
-
-
-class Steps:
-    """Counts the steps of this process on the disk below a folder, and cuts it off at one of them."""
-
-    def __init__(self) -> None:
-        self.folder, self.left, self.is_kill = "", 0, True
-        os.fsync = self._sync  # type: ignore[assignment]  # also: no time is spent waiting for the disk
-        sys.addaudithook(self._hear)
-
-    def arm(self, folder: Path, number: int, *, is_kill: bool) -> None:
-        self.folder, self.left, self.is_kill = str(folder), number, is_kill
-
-    def _sync(self, handle: int) -> None:
-        if self.folder:
-            self._step(f"fsync {handle}")
-
-    def _hear(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self.folder or not any(str(arg).startswith(self.folder) for arg in args[:2]):
-            return
-        writes = event == "open" and bool(args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-        if event in ALL_STEPS or writes:
-            self._step(event)
-
-    def _step(self, event: str) -> None:
-        self.left -= 1
-        if self.left == 0 and self.is_kill:
-            os._exit(KILLED)
-        if self.left == 0:
-            raise OSError(errno.ENOSPC, f"No space left on device ({event})")
 
 
 def edit(store: DatasetStore) -> None:
@@ -109,30 +75,22 @@ def check_finished(workspace: Workspace) -> None:
             assert not index.is_file() or (folder / "data.index").read_bytes() == index.read_bytes()
 
 
-def in_child(steps: Steps, workspace: Workspace, act: Callable[[DatasetStore], None], number: int, how: str) -> int:
-    """Run the act in a process of its own, cut off at its `number`-th step; gives its exit code."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            store = DatasetStore(workspace)
-            with contextlib.suppress(StudioError):
-                store.get("nothing")  # whatever is imported on use is imported now
-            steps.arm(workspace.root, number, is_kill=how == "kill")
-            act(store)
-            code = DONE if steps.left <= 0 else DONE + 100
-        except DatasetError:
-            code = REFUSED
-        except BaseException:  # noqa: BLE001 - shown here: the process ends without a traceback
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def cut_off(steps: DiskSteps, workspace: Workspace, act: Callable[[DatasetStore], None], number: int, how: str) -> int:
+    """Run the act in a process of its own, cut off at its `number`-th step; how that ended."""
+
+    def armed() -> None:
+        store = DatasetStore(workspace)
+        with contextlib.suppress(StudioError):
+            store.get("nothing")  # whatever is imported on use is imported now
+        steps.arm(workspace.root, number, how)
+        act(store)
+
+    return in_child(steps, armed, DatasetError)
 
 
 def main(root: Path, name: str, how: str) -> None:
     """Go through all steps."""
-    steps, act, ends = Steps(), ACTS[name], Counter[str]()
+    steps, act, ends = DiskSteps(), ACTS[name], Counter[str]()
     former = state(DatasetStore(Workspace(root / "base")))
     shutil.copytree(root / "base", root / "whole")
     act(DatasetStore(Workspace(root / "whole")))
@@ -141,10 +99,10 @@ def main(root: Path, name: str, how: str) -> None:
     for number in range(1, 1_000):
         workspace = Workspace(root / f"{how}-{number}")
         shutil.copytree(root / "base", workspace.root)
-        code = in_child(steps, workspace, act, number, how)
+        code = cut_off(steps, workspace, act, number, how)
         found = state(DatasetStore(workspace))
         assert found in (former, new), (number, code)
-        assert code in (KILLED, REFUSED, DONE, DONE + 100), (number, code)
+        assert code in (KILLED, REFUSED, DONE, OUTLIVED), (number, code)
         if code != KILLED:  # what the caller is told is what happened
             assert (code == REFUSED) == (found == former), (number, code)
         check_finished(workspace)
@@ -153,7 +111,7 @@ def main(root: Path, name: str, how: str) -> None:
             act(DatasetStore(workspace))
             assert state(DatasetStore(workspace)) == new
         shutil.rmtree(workspace.root)
-        if code == DONE + 100:
+        if code == OUTLIVED:
             break
         ends["former" if found == former else "new"] += 1
     print(json.dumps(ends))

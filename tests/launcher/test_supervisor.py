@@ -70,9 +70,10 @@ def test_p9_a_run_whose_keeper_is_killed_is_lost_and_swept(launch) -> None:
     process = read_record(run.folder.process, ProcessRecord)
     assert process is not None
 
-    for half in (".checkpoint-9.partial", ".checkpoint-3.removed"):
-        (run.folder.path / half).mkdir()
-        (run.folder.path / half / "model.safetensors").write_bytes(b"half")
+    lying = (".checkpoint-9.partial", ".checkpoint-3.removed", ".checkpoint-5.replaced", ".checkpoint-7.replaced")
+    for name in (*lying, "checkpoint-7"):
+        (run.folder.path / name).mkdir()
+        (run.folder.path / name / "model.safetensors").write_bytes(name.encode())
 
     os.kill(process.keeper_pid, signal.SIGKILL)
     until(lambda: identify(process.keeper_pid) is None)
@@ -81,6 +82,8 @@ def test_p9_a_run_whose_keeper_is_killed_is_lost_and_swept(launch) -> None:
     lost = launcher.runs.get(run.id)
     assert lost.state == "lost"
     assert list(run.folder.path.glob(".checkpoint-*")) == []
+    kept = {path.parent.name: path.read_text() for path in run.folder.path.glob("checkpoint-*/model.safetensors")}
+    assert kept == {"checkpoint-5": ".checkpoint-5.replaced", "checkpoint-7": "checkpoint-7"}
     assert "keeper was killed" in lost.reason
     assert identify(process.pid) is None
     assert launcher.runs.holders() == {}

@@ -225,6 +225,20 @@ def test_c1_what_is_replaced_comes_back_where_the_new_one_cannot_take_its_place(
     assert verify(old).step == 4
 
 
+def test_c1_a_replacement_that_was_killed_between_its_two_renames_is_mended_by_the_next(run):
+    from backend.model.checkpoint import partial_of, put_in_place
+
+    _, folder = run
+    new, old = partial_of(folder.path / "checkpoint-4"), folder.path / "checkpoint-4"
+    shutil.copytree(old, new)
+    old.rename(folder.path / ".checkpoint-4.replaced")
+
+    put_in_place(new, old)
+
+    assert verify(old).step == 4
+    assert not list(folder.path.glob(".*"))
+
+
 class Trap:
     """Leaves a mark where it is unpickled."""
 

@@ -1,4 +1,4 @@
-"""A workspace as full as a busy group would have it: many runs, one of very many steps, a dataset of very many rows."""
+"""A workspace as full as a busy group would have it: many runs, some of very many steps, a dataset of many rows."""
 
 import json
 import statistics
@@ -22,7 +22,7 @@ from launcher.settings import KeeperSettings
 from launcher.supervisor import Launcher
 from studio.serving.demo_preparation import PREPARED
 
-LONG_RUN = "20260101-000000-long"
+LONG_RUNS = tuple(f"20260101-000000-long-{number}" for number in range(5))
 DATASET = "many-rows"
 PICTURES = 240
 WRITERS = 4
@@ -36,7 +36,7 @@ class Size:
     """How full it is."""
 
     runs: int
-    points: int
+    points: int  # of each of the long runs
     rows: int
 
 
@@ -53,9 +53,10 @@ def fill(workspace: Workspace, size: Size) -> Taken:
     """Write the run folders, take them into the index, and import the dataset."""
     workspace.prepare()
     (workspace.data / PREPARED).touch()
-    for number in range(size.runs - 1):
+    for number in range(size.runs - len(LONG_RUNS)):
         write_run(workspace, number)
-    write_long_run(workspace, size.points)
+    for name in LONG_RUNS:
+        write_long_run(workspace, name, size.points)
     begun = time.monotonic()
     waited_ms = take_in(workspace)
     index_s, begun = time.monotonic() - begun, time.monotonic()
@@ -65,7 +66,7 @@ def fill(workspace: Workspace, size: Size) -> Taken:
     return Taken(index_s, time.monotonic() - begun, waited_ms)
 
 
-def write_run(workspace: Workspace, number: int) -> None:
+def write_run(workspace: Workspace, number: int) -> Path:
     """The folder of a short run that is over; every third has a model to talk to."""
     state = ("finished", "finished", "finished", "stopped", "failed")[number % 5]
     folder = workspace.output / f"20260101-{number // 60:04d}{number % 60:02d}-short-{number}"
@@ -78,15 +79,16 @@ def write_run(workspace: Workspace, number: int) -> None:
                   "max_pixels": 12544, "sizes": {}}  # fmt: skip
         (folder / "final_model" / "complete.json").write_text(json.dumps(record))
     write_end(folder, state, f"short {number}")
+    return folder
 
 
-def write_long_run(workspace: Workspace, points: int) -> None:
+def write_long_run(workspace: Workspace, name: str, points: int) -> None:
     """The folder of a run of very many steps."""
-    folder = workspace.output / LONG_RUN
+    folder = workspace.output / name
     folder.mkdir()
     write_events(folder / "events.jsonl", points)
     (folder / "log.txt").write_text("done\n")
-    write_end(folder, "finished", "very long")
+    write_end(folder, "finished", f"very {name[-6:]}")
 
 
 def write_events(path: Path, points: int) -> None:

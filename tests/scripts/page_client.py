@@ -8,6 +8,8 @@ import asyncio
 import json
 import time
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +35,7 @@ class OpenPage:
     cursor: str = ""
     offset: int = -1
     chosen: str = ""
+    compared: tuple[str, ...] = ()
     kept: set[tuple[str, str]] = field(default_factory=set)
 
     async def load(self, config: dict[str, Any] | None = None) -> None:
@@ -66,7 +69,8 @@ class OpenPage:
 
     async def watch(self) -> None:
         """Ask once what is new, and take it in."""
-        query = {"runs": self.chosen, "key": "loss", "cursor": self.cursor, "seen": self.seen, "chosen": self.chosen,
+        runs = ",".join((self.chosen, *self.compared))
+        query = {"runs": runs, "key": "loss", "cursor": self.cursor, "seen": self.seen, "chosen": self.chosen,
                  "offset": self.offset}  # fmt: skip
         told = json.loads(await _got(self.http, "/api/watch", query))
         if told["list"]:
@@ -91,6 +95,16 @@ class OpenPage:
         wanted = set(_pictures(shown)) - self.kept
         self.kept |= wanted  # a browser keeps them: their names are digests
         await asyncio.gather(*(fetch(*each) for each in sorted(wanted)))
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator["OpenPage"]:
+        """Be open like a browser's page for as long as this lasts, and closed afterwards."""
+        holding = asyncio.create_task(self.hold_open())
+        try:
+            yield self
+        finally:
+            holding.cancel()
+            await asyncio.gather(holding, return_exceptions=True)
 
     async def hold_open(self) -> None:
         """Keep Gradio's own connection, as every page does for as long as it is open."""

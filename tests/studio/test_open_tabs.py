@@ -4,6 +4,11 @@ import asyncio
 
 import httpx
 
+from backend.settings import Workspace
+from studio.serving.closed_pages import MOST_KEPT
+from studio.serving.demo_preparation import PREPARED
+from tests.scripts.loaded_workspace import LONG_RUNS, take_in, write_long_run
+from tests.scripts.measure_load import load_pages, serving
 from tests.scripts.page_client import TABS, OpenPage
 from tests.serving import Served
 
@@ -27,3 +32,19 @@ def test_every_tab_opens_for_several_visitors_at_once(studio: Served):
         assert page.seen  # the list of runs was told
         assert {of for of, _ in page.kept} == {"dataset/shapes"}  # and pictures of the one dataset were fetched
         assert {"shapes"} <= {value for value in page.values.values() if isinstance(value, str)}
+
+
+def test_d5_memory_stays_flat_however_often_the_page_with_long_curves_is_loaded(workspace: Workspace):
+    workspace.prepare()
+    (workspace.data / PREPARED).touch()
+    for name in LONG_RUNS:
+        write_long_run(workspace, name, 5_000)
+    take_in(workspace)
+
+    with serving(workspace) as (served, memory_mb):
+        asyncio.run(load_pages(served, MOST_KEPT))
+        first_mb = memory_mb()
+        asyncio.run(load_pages(served, 4 * MOST_KEPT))
+        last_mb = memory_mb()
+
+    assert last_mb - first_mb < 40  # each page that Gradio kept took a megabyte and more

@@ -7,7 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,7 +19,12 @@ from backend.settings import ROOT, Workspace
 from studio.serving.demo_preparation import PREPARED
 from studio.serving.server import serve
 from studio.serving.workspace_lock import LOCK, workspace_lock
+from tests.scripts.loaded_workspace import write_run
 from tests.serving import SERVE, Served, start_serving, stop_serving
+from tests.studio.events import Events
+
+WRITING = 4  # visitors who keep something while the index is locked
+LOCKED_S = 4.0  # less than a writer waits for its turn
 
 
 def a_workspace(root: Path) -> Workspace:
@@ -129,21 +136,46 @@ def test_the_lock_is_not_inherited_by_runs(tmp_path: Path):
         sleeper.wait()
 
 
-def test_s10_a_locked_index_delays_no_answer(studio: Served):
-    lock = sqlite3.connect(studio.workspace.database, isolation_level=None)
-    lock.execute("BEGIN EXCLUSIVE")
+def test_s10_a_locked_index_delays_no_answer_and_loses_nothing_that_is_written_meanwhile(tmp_path: Path):
+    workspace = a_workspace(tmp_path)
+    visitors = [write_run(workspace, number).name for number in range(WRITING)]
+    served = start_serving(workspace)
+    lock = sqlite3.connect(workspace.database, isolation_level=None)
     try:
-        time.sleep(2.5)  # the upkeep thread waits for the index by now
-        waits = []
-        for _ in range(10):
+        with httpx.Client(base_url=served.address, timeout=30) as ask, ThreadPoolExecutor(WRITING) as busy:
+            runs, events = wait_for_runs(ask, WRITING), Events(ask)
+            show, keep = events.at("run-list", "change"), events.at("run-keep", "click")
+            for run_id in visitors:
+                events.call(show, [runs[run_id], None], run_id)
+            lock.execute("BEGIN EXCLUSIVE")
             begun = time.monotonic()
-            assert httpx.get(f"{studio.address}/healthz").status_code == 200
-            waits.append(time.monotonic() - begun)
+            written = [busy.submit(events.call, keep, [runs[run_id], None, f"new {run_id}", "kept"], run_id)
+                       for run_id in visitors]  # fmt: skip
+            waits = []
+            while time.monotonic() - begun < LOCKED_S:
+                asked = time.monotonic()
+                assert ask.get("/healthz").status_code == 200
+                waits.append(time.monotonic() - asked)
+                time.sleep(0.05)
+            assert not any(each.done() for each in written)
+            lock.execute("ROLLBACK")
+            for each in written:
+                assert '"success": true' in each.result().lower()
+            assert {row["name"] for row in wait_for_runs(ask, WRITING).values()} == {f"new {each}" for each in visitors}
     finally:
-        lock.execute("ROLLBACK")
         lock.close()
+        stop_serving(served)
 
-    assert sorted(waits)[len(waits) // 2] < 1  # the lock is held for as long as all of them take
+    assert sorted(waits)[len(waits) * 9 // 10] < 0.2
+
+
+def wait_for_runs(ask: httpx.Client, many: int) -> dict[str, dict[str, Any]]:
+    """What the list tells of the runs, by id, once it knows so many."""
+    deadline = time.monotonic() + 20
+    while len(rows := ask.get("/api/runs").json()["runs"]) < many:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return {row["id"]: row for row in rows}
 
 
 def test_an_answer_does_not_wait_for_the_one_before_it_to_be_acknowledged(ask: httpx.Client):
