@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from gradio.state_holder import StateHolder
 
-from studio.serving.closed_pages import KEPT, MOST_KEPT, forget_closed
+from studio.serving.closed_pages import KEPT, MOST_KEPT, MOST_PAGES, forget_closed
 
 
 @pytest.fixture
@@ -45,3 +45,7 @@ def test_d5_a_closed_page_is_kept_for_an_hour_and_an_open_one_for_good(holder: S
     assert forget_closed(holder, now + KEPT - datetime.timedelta(minutes=1)) == 0
     assert forget_closed(holder, now + KEPT + datetime.timedelta(minutes=1)) == 1
     assert set(holder.session_data) == {"open"}
+
+
+def test_d5_pages_that_never_count_as_closed_are_bounded_too(assembled: dict[str, list[str]]):
+    assert assembled["kept"] == [MOST_PAGES] * 2

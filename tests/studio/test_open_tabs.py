@@ -1,6 +1,7 @@
 """What `measure_load` measures, on a small workspace: each tab opens by the questions that a browser asks for it."""
 
 import asyncio
+from pathlib import Path
 
 import httpx
 
@@ -34,7 +35,8 @@ def test_every_tab_opens_for_several_visitors_at_once(studio: Served):
         assert {"shapes"} <= {value for value in page.values.values() if isinstance(value, str)}
 
 
-def test_d5_memory_stays_flat_however_often_the_page_with_long_curves_is_loaded(workspace: Workspace):
+def test_d5_memory_stays_flat_however_often_the_page_with_long_curves_is_loaded(tmp_path: Path):
+    workspace = Workspace(tmp_path)
     workspace.prepare()
     (workspace.data / PREPARED).touch()
     for name in LONG_RUNS:
