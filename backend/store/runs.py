@@ -80,17 +80,27 @@ class RunStore:
                 )
         raise _not_found(text, known)
 
-    def views(self, limit: int = 200, *, states: Iterable[RunState] = (), text: str = "") -> list[RunView]:
+    def names(self) -> dict[str, str]:
+        """What people call each run, by id."""
+        with self._database.read() as connection:
+            return dict(_ids_and_names(connection))
+
+    def views(
+        self, limit: int = 200, *, states: Iterable[RunState] = (), kinds: Iterable[str] = (), text: str = ""
+    ) -> list[RunView]:
         """List runs, newest first.
 
         Args:
             limit: at most so many.
             states: only runs in one of these; empty means all.
+            kinds: only runs of one of these; empty means all.
             text: only runs whose id, name or notes hold this, whatever its case.
         """
         chosen = select(runs).order_by(runs.c.number.desc()).limit(limit)
         if tuple(states):
             chosen = chosen.where(runs.c.state.in_(tuple(states)))
+        if tuple(kinds):
+            chosen = chosen.where(runs.c.kind.in_(tuple(kinds)))
         if text:
             holds = [column.icontains(text, autoescape=True) for column in (runs.c.id, runs.c.name, runs.c.notes)]
             chosen = chosen.where(holds[0] | holds[1] | holds[2])

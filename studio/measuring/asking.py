@@ -1,7 +1,6 @@
 """What an evaluation is asked to look at, from what a person names."""
 
 from collections import Counter
-from contextlib import suppress
 from typing import Any
 
 from backend.errors import NotFoundError, SpecError, StudioError
@@ -10,9 +9,8 @@ from backend.settings import Workspace
 from backend.spec.reading import read_spec
 from backend.spec.run import RunSpec
 from backend.store.runs import RunStore
-from backend.store.views import RunView
 
-LISTED = 500  # runs looked through for evaluations
+LISTED = 500  # evaluations
 
 
 def base_of(checkpoint: str, workspace: Workspace) -> str:
@@ -40,7 +38,7 @@ def trained_run(spec: RunSpec, runs: RunStore) -> str:
 
 def list_view(runs: RunStore, value: dict[str, Any] | None) -> dict[str, Any]:
     """The evaluations there are, newest first, as the list shows them; the newest is chosen where none is."""
-    views = [view for view in runs.views(LISTED) if view.spec.kind == "evaluation"]
+    views = runs.views(LISTED, kinds=("evaluation",))
     found = [{"id": str(view.id), "name": view.name, "state": view.state, "said": _said(view.spec)} for view in views]
     chosen = str((value or {}).get("chosen") or "")
     if chosen not in {each["id"] for each in found}:
@@ -53,19 +51,14 @@ def names_of(runs: RunStore, spec: RunSpec | None = None) -> dict[str, str]:
 
     Args:
         runs: where they are.
-        spec: of an evaluation, to name its contestants only; else the newest runs are named.
+        spec: of an evaluation, to name its contestants only; else all runs are named.
     """
-    views = runs.views(LISTED) if spec is None else _runs_of(runs, spec)
-    often = Counter(view.name for view in views)
-    return {str(view.id): view.name if often[view.name] == 1 else f"{view.name} ({view.id})" for view in views}
-
-
-def _runs_of(runs: RunStore, spec: RunSpec) -> list[RunView]:
-    found = []
-    for run in dict.fromkeys(each.checkpoint.partition("/")[0] for each in spec.comparison.contestants):
-        with suppress(NotFoundError):
-            found.append(runs.get(RunId(run)))
-    return found
+    known = runs.names()
+    if spec is not None:
+        meant = {each.checkpoint.partition("/")[0] for each in spec.comparison.contestants}
+        known = {run_id: name for run_id, name in known.items() if run_id in meant}
+    often = Counter(known.values())
+    return {run_id: name if often[name] == 1 else f"{name} ({run_id})" for run_id, name in known.items()}
 
 
 def _said(spec: RunSpec) -> str:

@@ -8,6 +8,7 @@ from studio.measuring.asking import names_of
 from studio.planning.plan import gigabytes
 from studio.services import Services
 
+LOOKED_THROUGH = 1_000  # trainings, the newest ones, of which a few are whole models
 Choices = list[tuple[str, str]]  # what is shown, what a spec says
 
 
@@ -44,7 +45,7 @@ def is_offered(base: str, services: Services) -> bool:
 
 
 def _whole_models(services: Services) -> list[RunView]:
-    found = services.runs.views(states=("finished", "stopped"))
+    found = services.runs.views(LOOKED_THROUGH, states=("finished", "stopped"), kinds=("sft", "grpo"))
     return [view for view in found if view.spec.table.is_whole and view.folder.has_final_model]
 
 

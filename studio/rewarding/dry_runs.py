@@ -54,8 +54,8 @@ def dry_run_spec(source: RewardSource, asked: Asked, t: Translate) -> RunSpec:
 
 def last_dry_run(runs: RunStore, rewards: RewardStore, source: RewardSource) -> str:
     """The newest dry run of this version alone, under way or over; empty without one."""
-    for view in runs.views():
-        if view.kind == "reward_check" and [share.sha256 for share in view.spec.grpo.rewards] == [source.sha256]:
+    for view in runs.views(kinds=("reward_check",)):
+        if [share.sha256 for share in view.spec.grpo.rewards] == [source.sha256]:
             return str(view.id)
     vouched = rewards.check_of(source.sha256)
     try:

@@ -198,7 +198,7 @@ def load(page: Page, talk_id: str, *shown: str | None) -> list[Any]:
     return [
         *(model_dropdown(page, offered, model) for model in models[:COLUMNS]),
         gr.Dropdown(choices=names, value=dataset if dataset in names else next(iter(names), None)),
-        list_view(page),
+        list_view(page, offered),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from backend.errors import NotFoundError
-from studio.planning.model_choices import present_choices
+from studio.planning.model_choices import Choices, present_choices
 from studio.talking.asking import rested
 from studio.talking.manner import Manner
 from studio.talking.page import COLUMNS, Page, show_mode
@@ -24,7 +24,8 @@ def finish(page: Page, talk_id: str, manner: Manner, *rest: Any) -> list[Any]:
         return [gr.skip()] * 5
     has_answer = any(turn.role == "assistant" for talk in talks for turn in talk.turns)
     saved = _keep(page, talk_id, manner, models, talks) if has_answer and talk_id else {}
-    return [*rested(has_answer=any(talk.turns for talk in talks)), saved, list_view(page)]
+    offered = present_choices(page.services, page.t)
+    return [*rested(has_answer=any(talk.turns for talk in talks)), saved, list_view(page, offered)]
 
 
 def open_talk(page: Page, asked: Value | None) -> list[Any]:
@@ -60,7 +61,7 @@ def delete_talk(page: Page, kept: Value | None, talk_id: str) -> list[Any]:
     wanted = asked_id(kept)
     page.talks.delete(wanted)
     is_open = wanted == talk_id
-    return [list_view(page), "" if is_open else gr.skip(), {} if is_open else gr.skip()]
+    return [list_view(page, present_choices(page.services, page.t)), "" if is_open else gr.skip(), {} if is_open else gr.skip()]
 
 
 def asked_id(asked: Value | None) -> object:
@@ -69,9 +70,9 @@ def asked_id(asked: Value | None) -> object:
     return value.get("clicked") or value.get("id")
 
 
-def list_view(page: Page) -> Value:
-    """The kept conversations, newest first."""
-    names = {reference: label for label, reference in present_choices(page.services, page.t)}
+def list_view(page: Page, offered: Choices) -> Value:
+    """The kept conversations, newest first; models that are `offered` go by the names they have there."""
+    names = {reference: label for label, reference in offered}
     items = []
     for record in page.talks.newest():
         moment = page.moment(record.saved_at)
@@ -81,7 +82,7 @@ def list_view(page: Page) -> Value:
     return {"items": items}
 
 
-def model_dropdown(page: Page, offered: list[tuple[str, str]], wanted: str | None) -> Any:
+def model_dropdown(page: Page, offered: Choices, wanted: str | None) -> Any:
     """A column's choice of models, with `wanted` chosen where it can be."""
     known = wanted if wanted in {reference for _, reference in offered} else ""
     return gr.Dropdown(choices=[(page.t("play.none"), ""), *offered], value=known)

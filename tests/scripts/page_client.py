@@ -47,7 +47,8 @@ class OpenPage:
 
     async def open_tab(self, name: str) -> None:
         """Do what opening this tab does."""
-        inside = _inside(self.config["layout"], self._tab(name))
+        hidden = {part["id"] for part in self.config["components"] if part["props"].get("visible") is False}
+        inside = _inside(self.config["layout"], self._tab(name), hidden)
         before = dict(self.values)
         await self._fire_all("shown", inside)
         if name == "runs":
@@ -167,11 +168,14 @@ async def _got(http: httpx.AsyncClient, path: str, query: dict[str, Any] | None 
     return answer.text
 
 
-def _inside(node: dict[str, Any], wanted: int, is_inside: bool = False) -> set[int]:
+def _inside(node: dict[str, Any], wanted: int, hidden: set[int], is_inside: bool = False) -> set[int]:
+    """The parts of the page below one of them, without what is hidden: a browser does not draw that."""
+    if node.get("id") in hidden:
+        return set()
     is_inside = is_inside or node.get("id") == wanted
     found = {node["id"]} if is_inside and "id" in node else set()
     for child in node.get("children") or ():
-        found |= _inside(child, wanted, is_inside)
+        found |= _inside(child, wanted, hidden, is_inside)
     return found
 
 

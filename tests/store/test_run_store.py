@@ -51,6 +51,16 @@ def test_lists_are_newest_first_and_can_be_narrowed(store: RunStore) -> None:
     assert [run.id for run in store.views(states=("failed",))] == ["run-1"]
     assert [run.id for run in store.views(text="rUN 102%")] == ["run-2"]
     assert store.views(text="_") == []
+    assert store.names() == {f"run-{number}": f"Run 10{number}%" for number in range(4)}
+
+
+def test_older_runs_of_one_kind_are_found_behind_many_of_another(store: RunStore) -> None:
+    store.add("measured", RunSpec().with_values({"kind": "evaluation"}), 1.0)
+    for number in range(3):
+        store.add(f"run-{number}", RunSpec(), 2.0 + number)
+
+    assert [run.id for run in store.views(2, kinds=("evaluation",))] == ["measured"]
+    assert [run.id for run in store.views(2, kinds=("sft", "grpo"))] == ["run-2", "run-1"]
 
 
 def test_names_and_notes_are_kept_and_bounded(store: RunStore) -> None:

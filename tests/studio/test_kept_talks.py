@@ -154,7 +154,7 @@ def test_a_damaged_file_says_so_and_is_left_out_of_the_list(page: Page, damage: 
     assert page.talks.find(talk_id) == "damaged"
     with pytest.raises(NotFoundError, match="damaged"):
         open_talk(page, {"id": talk_id})
-    assert list_view(page) == {"items": []}
+    assert list_view(page, []) == {"items": []}
 
 
 def test_a_deleted_conversation_that_is_open_goes_on_under_a_new_link(page: Page):
