@@ -1,4 +1,4 @@
-"""Boxes in answers: from the pixels of a stored picture to those of the picture as the model sees it, and back.
+"""Boxes in texts: from the pixels of a stored picture to those of the picture as the model sees it, and back.
 
 Qwen2.5-VL names boxes in absolute pixels of the resized picture, so a box must be scaled as its picture is.
 """

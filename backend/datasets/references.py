@@ -34,6 +34,7 @@ class References:
         self._files: dict[str, Path] = {}  # filled when the first path must be searched for
         self._by_ending_of: dict[int, dict[str, list[str]]] = {}  # parts of a path -> ending -> names
         self._by_likeness: dict[str, str] | None = None
+        self._pictures: list[str] = []  # their names, likewise
         self._fuzzy_left = MAX_FUZZY
         self._matched: dict[str, str] = {}  # paths that were matched by their ending -> name
 
@@ -102,22 +103,22 @@ class References:
         raise UnresolvedError("IMG_AMBIGUOUS", f"`{shown(path)}` fits {len(best)} uploaded pictures: {listed}{more}")
 
     def _advice(self, path: str) -> str:
-        names = [name for name in self._upload.files() if is_picture(name)] if self._fuzzy_left else []
+        """Name the picture that may have been meant, else where pictures are. Rows may lack 100,000 of them."""
         if self._by_likeness is None:
             self._by_likeness = {_likeness(name): name for name in self._files}
-        wanted = posixpath.basename(path)
+            self._pictures = [name for name in self._upload.files() if is_picture(name)]
         close = self._by_likeness.get(_likeness(path), "")
-        if not close and self._fuzzy_left and names:
-            self._fuzzy_left -= 1
-            by_base = {posixpath.basename(name): name for name in names[:MAX_FUZZY_NAMES]}
-            close = next((by_base[base] for base in difflib.get_close_matches(wanted, by_base, n=1, cutoff=0.75)), "")
         if close:
             return f" (did you mean `{shown(close)}`?)"
-        if names:
-            folder, count = Counter(posixpath.dirname(name) for name in names).most_common(1)[0]
-            where = f"under `{shown(folder)}/`" if folder else "at the top"
-            return f" (it has {counted(count, 'picture')} {where})"
-        return ""
+        if not self._fuzzy_left or not self._pictures:
+            return ""
+        self._fuzzy_left -= 1
+        by_base = {posixpath.basename(name): name for name in self._pictures[:MAX_FUZZY_NAMES]}
+        for base in difflib.get_close_matches(posixpath.basename(path), by_base, n=1, cutoff=0.75):
+            return f" (did you mean `{shown(by_base[base])}`?)"
+        folder, count = Counter(posixpath.dirname(name) for name in self._pictures).most_common(1)[0]
+        where = f"under `{shown(folder)}/`" if folder else "at the top"
+        return f" (it has {counted(count, 'picture')} {where})"
 
 
 def _direct_names(path: str, folder: str) -> Iterator[str]:

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from backend.boxes import scale_of, scaled_boxes
+from backend.boxes import scaled_boxes
 from backend.conversation import Row
 from backend.datasets.store import DatasetStore
 from backend.errors import DatasetError
 from backend.ids import DatasetName
 from backend.lengths import RowMeter, RowSize, fit
-from backend.model.asking import Question
+from backend.model.asking import Question, seen_scale
 from backend.settings import Workspace
 from backend.spec.comparing import Shown
 from backend.spec.run import RunSpec
@@ -78,16 +78,15 @@ def questions_for(
 
 def stored_answer(text: str, question: Question, spec: RunSpec) -> str:
     """An answer with its boxes in the pixels that the gold answer's are in."""
-    if spec.data.boxes == "as_written" or len(question.fit.pictures) != 1:
-        return text
-    return scaled_boxes(text, scale_of(*question.fit.pictures[0], spec.model.min_pixels, question.fit.max_pixels).back)
+    scale = seen_scale(question.fit, spec)
+    return text if scale is None else scaled_boxes(text, scale.back)
 
 
 def frame_of(question: Question, spec: RunSpec) -> tuple[int, int] | None:
     """(width, height) in px of the space in which boxes of the gold answer are; None without a picture."""
     if not question.fit.pictures:
         return None
-    if spec.data.boxes == "as_written" or len(question.fit.pictures) != 1:
+    if seen_scale(question.fit, spec) is None:
         return question.seen_sizes(spec)[0]
     height, width = question.fit.pictures[0]
     return width, height

@@ -1,5 +1,7 @@
 """Compare whole answers with their gold answers; and the scores that a training run shows while it learns."""
 
+from collections.abc import Sequence
+
 from rapidfuzz.distance import Levenshtein
 
 from backend.metrics.averaged import averaged, best
@@ -28,8 +30,16 @@ EXACT_MATCH = averaged("exact_match", lambda row: best(row, exact_match))
 SIMILARITY = averaged("similarity", lambda row: best(row, similarity))
 
 
-def scores_of(gold: str, given: str) -> dict[str, float]:
-    """Score one answer with what is cheap and always sensible; `box_iou` only where the gold answer is a box."""
-    scores = {"exact_match": exact_match(gold, given), "similarity": similarity(gold, given)}
-    overlap = box_iou(gold, given)
-    return scores if overlap is None else scores | {"box_iou": overlap}
+def scores_of(golds: Sequence[str], given: str) -> dict[str, float]:
+    """Score one answer with what is cheap and always sensible, each measure by the gold answer that it fits best.
+
+    Args:
+        golds: the gold answer, and others that are as good.
+        given: the model's.
+
+    Returns:
+        Measures by name; `box_iou` only where a gold answer is a box.
+    """
+    scores = {measure.__name__: max(measure(gold, given) for gold in golds) for measure in (exact_match, similarity)}
+    overlaps = [found for gold in golds if (found := box_iou(gold, given)) is not None]
+    return scores | {"box_iou": max(overlaps)} if overlaps else scores

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.boxes import scale_of, scaled_boxes
+from backend.boxes import Scale, scale_of, scaled_boxes
 from backend.conversation import Message, Row
 from backend.datasets.layouts import Split
 from backend.datasets.store import DatasetStore
@@ -52,19 +52,25 @@ class Question:
     def columns(self, spec: RunSpec) -> dict[str, Any]:
         """The row as TRL takes it: the conversation before the answer, and what rewards may ask for by name.
 
-        `answer` and `solution` are the gold answer, boxes in pixels of the picture as the model sees it, whose sizes
-        `image_sizes` gives as [width, height]; `images` are paths.
+        `answer` and `solution` are the gold answer and `references` those that are as good, boxes in pixels of the
+        picture as the model sees it, whose sizes `image_sizes` gives as [width, height]; `images` are paths.
         """
         turns = self.turns(spec)
         return {
             "prompt": [turn.model_dump() for turn in turns[:-1]],
             "answer": turns[-1].content,
             "solution": turns[-1].content,
+            "references": self.references(spec),
             "id": self.row.id,
             "dataset": self.folder.name,
             PICTURES: [str(path) for path in self.pictures],
             "image_sizes": [list(size) for size in self.seen_sizes(spec)],
         }
+
+    def references(self, spec: RunSpec) -> list[str]:
+        """Other answers that are as good as the gold one, likewise as the model sees its picture."""
+        scale = seen_scale(self.fit, spec)
+        return [text if scale is None else scaled_boxes(text, scale) for text in self.row.references]
 
     def seen_sizes(self, spec: RunSpec) -> list[tuple[int, int]]:
         """(width, height) in px of each picture as the model sees it."""
@@ -97,14 +103,18 @@ def heldout_questions(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> l
 
 
 def seen_messages(row: Row, found: Fit, spec: RunSpec) -> tuple[Message, ...]:
-    """A row's turns as the model sees its picture: where the spec says so, boxes in answers are scaled like it.
+    """A row's turns as the model sees its picture: where the spec says so, boxes are scaled like it."""
+    scale = seen_scale(found, spec)
+    if scale is None:
+        return row.messages
+    return tuple(turn.model_copy(update={"content": scaled_boxes(turn.content, scale)}) for turn in row.messages)
 
-    With several pictures nobody knows which one a box is on, so there they stay as written.
+
+def seen_scale(found: Fit, spec: RunSpec) -> Scale | None:
+    """How boxes in a row's texts are stretched for the model; None where they stay as written.
+
+    With several pictures nobody knows which one a box is on, so there they stay.
     """
     if spec.data.boxes == "as_written" or len(found.pictures) != 1:
-        return row.messages
-    scale = scale_of(*found.pictures[0], spec.model.min_pixels, found.max_pixels)
-    return tuple(
-        turn.model_copy(update={"content": scaled_boxes(turn.content, scale)}) if turn.role == "assistant" else turn
-        for turn in row.messages
-    )
+        return None
+    return scale_of(*found.pictures[0], spec.model.min_pixels, found.max_pixels)

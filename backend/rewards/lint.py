@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from backend.rewards.traps import traps
 
 MAX_CHARACTERS = 200_000
-COLUMNS = ("answer", "solution", "id", "dataset", "images", "image_sizes")  # what each row of a dataset brings
+COLUMNS = ("answer", "solution", "references", "id", "dataset", "images", "image_sizes")  # what each row brings
 HANDED_OVER = ("prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric")
 TEMPLATE = "def reward(completions, answer, **kwargs):"
 

@@ -16,6 +16,7 @@ from backend.spec.run import RunSpec
 
 GIB = 1 << 30
 MOST_LOST = 3
+TOLD = ("mean", "std", "error_rate", "seconds")  # what is reported of each reward; a person's metric goes beside it
 PICTURES = "picture_paths"  # rewards know them as `images`, a name by which TRL would take and encode them itself
 
 
@@ -105,7 +106,8 @@ class PaidReward:
             if known:
                 log_metric(f"rewards/{name}/{part}/mean", sum(known) / len(known))
         for metric, value in scores.metrics.items():
-            log_metric(f"rewards/{name}/{metric}", value)
+            own = f"logged/{metric}" if metric in TOLD else metric
+            log_metric(f"rewards/{name}/{own}", value)
 
 
 def paid_rewards(spec: RunSpec, folder: RunFolder, datasets: Sequence[Path]) -> list[PaidReward]:

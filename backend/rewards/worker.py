@@ -71,9 +71,11 @@ class Logged:
     def log_metric(self, name: str, value: Any) -> None:
         """Note a number. What is none is said among the prints and left out."""
         try:
-            self._metrics.setdefault(str(name), []).append(number(value))
+            read = number(value)
         except WrongReturnError as error:
             print(f"log_metric({name!r}): {error}; left out", file=sys.stderr)  # noqa: T201 - a print of the person's
+        else:
+            self._metrics.setdefault(str(name), []).append(read)
 
     def log_extra(self, column: str, values: Iterable[Any]) -> None:
         """Note a value for each answer."""

@@ -221,7 +221,7 @@ class WorkerProcess:
             if code >= 0:
                 return f"The worker ended with exit code {code}"
             why = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
-            return f"The worker was killed by {signal.Signals(-code).name}{why}"
+            return f"The worker was killed by {_named(-code)}{why}"
         return "The worker closed its connection"
 
     def _is_ours(self, process: Path) -> bool:
@@ -240,6 +240,14 @@ class WorkerProcess:
         if self._network is not None:
             os.close(self._network)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _named(number: int) -> str:
+    """What a signal is called; those of real-time programs have no names."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _no_worker(error: OSError) -> LaunchError:

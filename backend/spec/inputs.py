@@ -31,7 +31,7 @@ class DataKnobs(Part):
         "skip", label="Longer samples", help="Are left out, or their pictures are scaled down until they fit; counted"
     )
     boxes: Literal["as_written", "stored_pixels"] = knob(
-        "as_written", label="Boxes in answers", help="In pixels of the stored picture they are scaled as the picture is"
+        "as_written", label="Boxes in texts", help="In pixels of the stored picture they are scaled as the picture is"
     )
     seed: int = knob(
         42, label="Seed", help="Same seed, same order of samples and same starting adapters", ge=0, le=2**31

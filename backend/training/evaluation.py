@@ -126,8 +126,7 @@ class Evaluator:
                 questions.append(self._collator.blank)  # other processes may be waiting in the vision tower
             answers = answer_batch(model, questions, self._encoder, longest)
             for place, answer in zip(places, answers, strict=False):
-                gold = share[place].turns(self._spec)[-1].content
-                given[place] = _prediction(share[place], gold, answer)
+                given[place] = _prediction(share[place], answer, self._spec)
         mine = [given[place] for place in range(len(share))]
         return [answer for part in _collected(mine) for answer in part][: len(self._rows)]
 
@@ -157,8 +156,8 @@ def _unlearned(sample: Sample) -> Sample:
     return replace(sample, labels=torch.full_like(sample.labels, IGNORED))
 
 
-def _prediction(asked: Question, gold: str, given: Given) -> Prediction:
-    row = asked.row
+def _prediction(asked: Question, given: Given, spec: RunSpec) -> Prediction:
+    row, gold = asked.row, asked.turns(spec)[-1].content
     return Prediction(
         row=row.id,
         dataset=asked.folder.name,
@@ -167,7 +166,7 @@ def _prediction(asked: Question, gold: str, given: Given) -> Prediction:
         gold=gold,
         given=given.text,
         is_cut=given.is_cut,
-        scores=scores_of(gold, given.text),
+        scores=scores_of([gold, *asked.references(spec)], given.text),
     )
 
 

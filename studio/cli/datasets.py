@@ -26,20 +26,22 @@ def import_(
     heldout: Annotated[Path | None, typer.Option(help="A second file whose rows are held out.")] = None,
     heldout_share: Annotated[float, typer.Option(min=0, max=0.9)] = _DEFAULTS.heldout_share,
     seed: Annotated[int, typer.Option(min=0)] = _DEFAULTS.seed,
-    image_column: Annotated[str, typer.Option(help="Where no layout is recognised: which column is the picture.")] = "",
-    question_column: str = "",
-    answer_column: str = "",
+    image_column: Annotated[
+        str | None, typer.Option(help="Which column is the picture. Columns that are not named are guessed.")
+    ] = None,
+    question_column: Annotated[str | None, typer.Option(help="Which one is the question; empty for none.")] = None,
+    answer_column: str | None = None,
     strict: Annotated[bool, typer.Option("--strict", help="Import nothing while one row is bad.")] = False,
     as_json: JSON_OPTION = False,
 ) -> None:
     """Import a dataset; good rows are kept, bad ones are listed with what to do."""
-    mapping = ColumnMapping(image=image_column, question=question_column, answer=answer_column)
+    named = {"image": image_column, "question": question_column, "answer": answer_column}
     options = ImportOptions(
         name=name,
         heldout=heldout,
         heldout_share=heldout_share,
         seed=seed,
-        mapping=mapping if mapping != ColumnMapping() else None,
+        mapping=_mapping(path, {role: column for role, column in named.items() if column is not None}),
         strict=strict,
     )
     report = doors.dataset_store().import_dataset(path, options, None)
@@ -120,6 +122,16 @@ app.command()(dataset_versions.edit)
 app.command()(dataset_versions.versions)
 app.command()(dataset_versions.restore)
 app.command()(dataset_versions.copy)
+
+
+def _mapping(path: Path, named: dict[str, str]) -> ColumnMapping | None:
+    """The columns that were named, and the upload's own best guess for the roles that were not."""
+    if not named:
+        return None
+    guessed = doors.dataset_store().inspect(path).suggestion.model_dump()
+    return ColumnMapping(
+        **{role: "" if column in named.values() else column for role, column in guessed.items()} | named
+    )
 
 
 def _flat(manifest: Manifest) -> dict[str, object]:

@@ -20,8 +20,8 @@ CANNOT_BE_DONE = 2  # the exit code for what was asked and cannot be done
 RUN_FAILED = 1
 JSON_OPTION = Annotated[bool, typer.Option("--json", help="Print one JSON value for machines.")]
 
-console = Console()
-errors = Console(stderr=True)
+console = Console(emoji=False)  # what a person wrote stays as it is: `:100:` is a line of theirs
+errors = Console(stderr=True, emoji=False)
 
 
 def explained(command: Callable[P, R]) -> Callable[P, R]:

@@ -61,7 +61,11 @@ def delete_talk(page: Page, kept: Value | None, talk_id: str) -> list[Any]:
     wanted = asked_id(kept)
     page.talks.delete(wanted)
     is_open = wanted == talk_id
-    return [list_view(page, present_choices(page.services, page.t)), "" if is_open else gr.skip(), {} if is_open else gr.skip()]
+    return [
+        list_view(page, present_choices(page.services, page.t)),
+        "" if is_open else gr.skip(),
+        {} if is_open else gr.skip(),
+    ]
 
 
 def asked_id(asked: Value | None) -> object:

@@ -35,11 +35,16 @@ def test_the_best_accepted_answer_counts():
 
 
 def test_only_metrics_that_apply_are_scored():
-    assert scores_of("red", "red") == {"exact_match": 1.0, "similarity": 1.0}
-    assert scores_of("[0, 0, 10, 10]", "[5, 0, 15, 10]") == {
+    assert scores_of(["red"], "red") == {"exact_match": 1.0, "similarity": 1.0}
+    assert scores_of(["[0, 0, 10, 10]"], "[5, 0, 15, 10]") == {
         "exact_match": 0.0,
         "similarity": pytest.approx(12 / 14),
         "box_iou": pytest.approx(50 / 150),
+    }
+    assert scores_of(["cup", "[0, 0, 10, 10]", "mug"], "mug") == {
+        "exact_match": 1.0,
+        "similarity": 1.0,
+        "box_iou": 0.0,
     }
 
 

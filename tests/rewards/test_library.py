@@ -7,7 +7,7 @@ import pytest
 from backend.errors import NotFoundError
 from backend.metrics.answers import exact_match
 from backend.rewards.library import FOLDER, about, library_names, library_source
-from tests.rewards.paid_lab import paid
+from tests.rewards.paid_lab import loaded, paid
 
 NAMES = [
     "box_iou", "exact_match", "format_tags", "json_fields", "length", "multiple_choice", "number_within_tolerance",
@@ -22,6 +22,14 @@ GOLDS = {
     "multiple_choice": "B",
     "number_within_tolerance": "42",
     "ocr_distance": "Paid in full",
+}
+OTHERS = {
+    "box_iou": "[100, 10, 130, 30]",
+    "exact_match": "crimson",
+    "json_fields": '{"total": 13.5}',
+    "multiple_choice": "D",
+    "number_within_tolerance": "17",
+    "ocr_distance": "All settled",
 }
 FILLER = "The picture shows what was asked for. "
 WORTHLESS = {
@@ -77,6 +85,14 @@ def test_the_gold_answer_fifty_times_over_pays_next_to_nothing(name, between):
     gold = GOLDS[name]
     (value,) = paid(name, gold, between.join([gold] * 50))
     assert value <= 0.03
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"format_tags", "length"}))
+def test_an_answer_that_is_as_good_as_the_gold_one_is_paid_as_well(name):
+    pay, gold, other = loaded(library_source(name).text), GOLDS[name], OTHERS[name]
+
+    assert pay([other, other, gold], answer=[gold] * 3, references=[[], ["", other], [other]])[1:] == [1.0, 1.0]
+    assert pay([other], answer=[gold], references=[[]])[0] < 1
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"format_tags"}))

@@ -145,6 +145,7 @@ def test_a_reward_logs_metrics_and_columns():
         "def reward(completions, log_metric, log_extra):\n"
         "    for value in (1, 2, float('nan'), True):\n"
         "        log_metric('mean', value)\n"
+        "    log_metric('flag', True)\n"
         "    log_extra('seen', ['\\ud800', {1}])\n"
         "    log_extra('short', [1])\n"
         "    log_extra('odd', [float('inf'), 10**400])\n"
@@ -158,6 +159,7 @@ def test_a_reward_logs_metrics_and_columns():
     assert scores.printed.splitlines() == [
         "log_metric('mean'): nan is no number; left out",
         "log_metric('mean'): True is no number; write 1.0; left out",
+        "log_metric('flag'): True is no number; write 1.0; left out",
         "log_extra('short'): 1 values for 2 answers; left out",
     ]
 

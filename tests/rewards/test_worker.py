@@ -69,6 +69,7 @@ def needs_file_wall(isolation: Isolation) -> None:
         ("os.kill(os.getpid(), signal.SIGSEGV)", "died", "The worker was killed by SIGSEGV"),
         ("import ctypes\nctypes.string_at(0)", "died", "The worker was killed by SIGSEGV"),
         ("os.abort()", "died", "The worker was killed by SIGABRT"),
+        ("os.kill(os.getpid(), 40)", "died", "The worker was killed by signal 40"),
         (
             "os.kill(os.getpid(), signal.SIGKILL)",
             "died",

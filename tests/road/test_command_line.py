@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from backend.runs.events import read_all
 from backend.spec.run import RunSpec
@@ -37,6 +38,21 @@ def exported(adapted, road, tmp_path_factory) -> tuple[dict, Path]:
     """What the command says of that run's export, and its folder."""
     target = tmp_path_factory.mktemp("export") / "merged"
     return road.told("export", adapted["run_id"], "--to", str(target)), target
+
+
+def test_columns_that_are_not_named_are_guessed_and_words_are_shown_as_written(road, tmp_path) -> None:
+    upload = tmp_path / "marks"
+    upload.mkdir()
+    for number in range(4):
+        Image.new("RGB", (56, 56), (number * 60, 90, 90)).save(upload / f"{number}.png")
+    rows = "".join(f"{number}.png,How many?,:100:\n" for number in range(4))
+    (upload / "rows.csv").write_text(f"foto,question,reply\n{rows}")
+
+    road.told("dataset", "import", str(upload), "--image-column", "foto", "--answer-column", "reply")
+
+    written = json.loads((road.root / "data/marks/data.json").read_text())
+    assert {row["messages"][0]["content"] for row in written} == {"<image>How many?"}
+    assert ":100: (4)" in road.command("dataset", "show", "marks").stdout
 
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"

@@ -140,6 +140,15 @@ def test_efforts_scale_the_passes():
     assert epochs[1] == load_recipe("lora").spec.optimiser.epochs
 
 
+def test_efforts_leave_few_and_odd_passes_what_they_are():
+    few = load_recipe("lora").spec.with_values({"optimiser.epochs": 0.0125})
+
+    assert with_effort(few, "balanced") == few
+    assert with_effort(few, "quick").optimiser.epochs == pytest.approx(0.0125 / 3, rel=0.01)
+    with pytest.raises(SpecError, match="`best` would make 1800 passes"):
+        with_effort(few.with_values({"optimiser.epochs": 900.0}), "best")
+
+
 def test_every_knob_has_words_and_numbers_have_limits():
     for knob in knobs_of(RunSpec):
         assert knob.label, knob.path

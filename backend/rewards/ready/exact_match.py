@@ -4,9 +4,17 @@ Where the answer stands in <answer> tags, only what is inside them counts.
 """
 
 
-def reward(completions: list[str], answer: list[str], **columns: object) -> list[float | None]:
-    """Score each completion against its row's gold answer."""
-    return [float(_plain(given) == _plain(gold)) for given, gold in zip(completions, answer, strict=True)]
+def reward(
+    completions: list[str], answer: list[str], references: list[list[str]] | None = None, **columns: object
+) -> list[float | None]:
+    """Score each completion against its row's gold answer, or another one that is as good."""
+    rows = zip(completions, _golds(answer, references), strict=True)
+    return [float(_plain(given) in map(_plain, golds)) for given, golds in rows]
+
+
+def _golds(answer: list[str], references: list[list[str]] | None) -> list[list[str]]:
+    """Each row's gold answer, and those that are as good."""
+    return [[gold, *others] for gold, others in zip(answer, references or [[]] * len(answer), strict=True)]
 
 
 def _plain(text: str) -> str:

@@ -9,9 +9,22 @@ import json
 from typing import Any
 
 
-def reward(completions: list[str], answer: list[str], **columns: object) -> list[float | None]:
-    """Score each completion against its row's gold answer."""
-    return [_pay(_object(given), _object(gold)) for given, gold in zip(completions, answer, strict=True)]
+def reward(
+    completions: list[str], answer: list[str], references: list[list[str]] | None = None, **columns: object
+) -> list[float | None]:
+    """Score each completion against its row's gold answer, or another one that is as good."""
+    rows = zip(completions, _golds(answer, references), strict=True)
+    return [_best([_pay(_object(given), _object(gold)) for gold in golds]) for given, golds in rows]
+
+
+def _golds(answer: list[str], references: list[list[str]] | None) -> list[list[str]]:
+    """Each row's gold answer, and those that are as good."""
+    return [[gold, *others] for gold, others in zip(answer, references or [[]] * len(answer), strict=True)]
+
+
+def _best(paid: list[float | None]) -> float | None:
+    """The most that is paid; None where nothing applies."""
+    return max((value for value in paid if value is not None), default=None)
 
 
 def _pay(given: dict[str, Any] | None, gold: dict[str, Any] | None) -> float | None:

@@ -9,9 +9,17 @@ from rapidfuzz.distance import Levenshtein
 LEAST_SIMILARITY = 0.0  # a text that is less like the gold one earns nothing; ANLS takes 0.5
 
 
-def reward(completions: list[str], answer: list[str], **columns: object) -> list[float | None]:
-    """Score each completion against its row's gold answer."""
-    return [_pay(_plain(given), _plain(gold)) for given, gold in zip(completions, answer, strict=True)]
+def reward(
+    completions: list[str], answer: list[str], references: list[list[str]] | None = None, **columns: object
+) -> list[float | None]:
+    """Score each completion against its row's gold answer, or another one that is as good."""
+    rows = zip(completions, _golds(answer, references), strict=True)
+    return [max(_pay(_plain(given), _plain(gold)) for gold in golds) for given, golds in rows]
+
+
+def _golds(answer: list[str], references: list[list[str]] | None) -> list[list[str]]:
+    """Each row's gold answer, and those that are as good."""
+    return [[gold, *others] for gold, others in zip(answer, references or [[]] * len(answer), strict=True)]
 
 
 def _pay(given: str, gold: str) -> float:
