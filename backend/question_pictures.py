@@ -1,10 +1,13 @@
 """Pictures that somebody asks a model about: looked at before a program is started for them."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from backend.datasets.codes import CODES
+from backend.datasets.pictures import PicturePool
 from backend.errors import DatasetError
 from backend.vision_tokens import MAX_ASPECT_RATIO
 
@@ -37,3 +40,23 @@ def refuse_unreadable(path: Path) -> None:
         raise DatasetError(
             f"`{path.name}` is {width} x {height} pixels", hint=f"One side may be {MAX_ASPECT_RATIO} times the other"
         )
+
+
+def as_imported(paths: Sequence[Path], folder: Path) -> tuple[Path, ...]:
+    """Store pictures in `folder` upright and in plain colours, as an import does: so a model sees what it learned from.
+
+    Returns:
+        The stored ones, in order.
+
+    Raises:
+        DatasetError: as `refuse_unreadable`, or one of them cannot be decoded.
+    """
+    for path in paths:
+        refuse_unreadable(path)
+    if not paths:
+        return ()
+    outcomes = dict(PicturePool(folder).prepare(list(dict.fromkeys(paths))))
+    for path, outcome in outcomes.items():
+        if outcome.code:
+            raise DatasetError(f"`{path.name}` {outcome.message}", hint=CODES[outcome.code].hint)
+    return tuple(folder / outcomes[path].stored for path in paths)

@@ -28,7 +28,8 @@ class ExportReport(BaseModel):
 
     folder: str
     questions: int
-    same_answers: int
+    same_answers: int  # to the letter; in half precision also those that differ by no more than rounding
+    is_exact: bool  # all to the letter
     largest_difference: float  # between the logits of the first answered token
     is_merged: bool  # an adapter was merged; else the checkpoint was a whole model already
     bytes: int

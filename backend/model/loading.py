@@ -59,7 +59,7 @@ def choose_precision(wish: Literal["auto", "bf16", "fp16", "fp32"]) -> Precision
         return Precision(torch.bfloat16, "asked for")
     if wish == "fp32":
         return Precision(torch.float32, "asked for")
-    if torch.cuda.is_available() and torch.cuda.is_bf16_supported():
+    if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False):
         return Precision(torch.bfloat16, "the GPU computes in bf16")
     return Precision(torch.float32, "there is no GPU that computes in bf16")
 

@@ -34,7 +34,7 @@ class Collator:
         is_blind = self.needs_picture and not any(len(sample.grids) for sample in samples)
         batch = self._form([*samples, self.blank] if is_blind or not samples else samples)
         tokens = sum(sample.tokens for sample in samples)
-        return batch | {"counts": torch.tensor([len(samples), tokens], dtype=torch.float64)}
+        return batch | {"counts": torch.tensor([len(samples), tokens])}  # whole: DeepSpeed would round floats to bf16
 
 
 def pack(samples: Sequence[Sample]) -> Batch:

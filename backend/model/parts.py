@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
@@ -17,10 +18,23 @@ def apply_strategy(model: nn.Module, spec: RunSpec) -> nn.Module:
     Returns:
         The model, wrapped by peft where adapters were added.
     """
-    adapted = get_peft_model(model, lora_config(spec)) if spec.table.uses_lora else model
+    adapted = adapted_by(model, spec) if spec.table.uses_lora else model
     for name, parameter in adapted.named_parameters():
         parameter.requires_grad_(is_trained(name, spec))
+    if not any(parameter.requires_grad for parameter in vision_tower(adapted).parameters()):
+        forward = vision_tower(adapted).forward
+        vision_tower(adapted).forward = torch.no_grad()(forward)  # checkpointing would ask it for gradients all the same
     return adapted
+
+
+def adapted_by(model: nn.Module, spec: RunSpec) -> nn.Module:
+    """The model with adapters in its own precision: ZeRO-3 takes no two kinds, and DeepSpeed keeps fp32 masters."""
+    return get_peft_model(model, lora_config(spec), autocast_adapter_dtype=False)  # type: ignore[arg-type]
+
+
+def vision_tower(model: nn.Module) -> nn.Module:
+    """What reads pictures, the merger included, under whatever wraps the model."""
+    return next(module for name, module in model.named_modules() if name.split(".")[-1] == "visual")
 
 
 def lora_config(spec: RunSpec) -> LoraConfig:

@@ -13,6 +13,8 @@ from backend.model.loading import Precision
 from backend.runs.folder import RunFolder
 from backend.spec.run import RunSpec
 
+SCHEDULES = {"constant": "constant_with_warmup"}  # what transformers calls it; its own `constant` drops the warm-up
+
 
 def training_arguments(spec: RunSpec, folder: RunFolder, precision: Precision, steps: int) -> TrainingArguments:
     """Translate `spec` for a run of so many optimizer steps; DeepSpeed's part is read from the run's deepspeed.json."""
@@ -74,7 +76,7 @@ def _shared(spec: RunSpec, folder: RunFolder, precision: Precision, steps: int) 
         "per_device_train_batch_size": spec.batching.batch_size,
         "gradient_accumulation_steps": spec.batching.accumulation_steps,
         "max_steps": steps,
-        "lr_scheduler_type": optimiser.schedule,
+        "lr_scheduler_type": SCHEDULES.get(optimiser.schedule, optimiser.schedule),
         "warmup_steps": optimiser.warmup_ratio,
         "max_grad_norm": optimiser.max_grad_norm,
         "seed": spec.data.seed,

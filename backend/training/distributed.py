@@ -1,9 +1,12 @@
 """Join the process group that the DeepSpeed launcher prepared, without compiling anything at run time."""
 
 import os
+from datetime import timedelta
 
 import deepspeed
 import torch
+
+LONGEST_WAIT = timedelta(hours=2)  # of ranks for the one that writes a large checkpoint to a slow disk
 
 
 def join_group() -> int:
@@ -20,7 +23,7 @@ def join_group() -> int:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     else:
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    deepspeed.init_distributed(dist_backend="nccl" if has_gpu else "gloo", verbose=False)
+    deepspeed.init_distributed(dist_backend="nccl" if has_gpu else "gloo", verbose=False, timeout=LONGEST_WAIT)
     return int(torch.distributed.get_rank())
 
 

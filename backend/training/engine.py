@@ -30,6 +30,23 @@ def forget_dry_step(engine: Any) -> None:
             state["step"].zero_()
 
 
+def unscale_gradient_norm(engine: Any) -> None:
+    """Let the engine tell the norm of the gradients as they are.
+
+    In fp16 without ZeRO its optimizer tells the norm of what is still multiplied by the loss scale.
+    """
+    optimizer = engine.optimizer
+    if not hasattr(optimizer, "fp32_groups"):
+        return
+    unscale = optimizer.unscale_and_clip_grads
+
+    def clip(total_norm: Any, *more: Any, **options: Any) -> Any:
+        optimizer._global_grad_norm = total_norm / optimizer.loss_scale_config.cur_scale
+        return unscale(total_norm, *more, **options)
+
+    optimizer.unscale_and_clip_grads = clip
+
+
 def keep_to_itself(engine: Any) -> None:
     """Let a single process without ZeRO not exchange gradients with itself: copying them there and back takes time."""
     if engine.dp_world_size == 1 and engine.zero_optimization_stage() == 0:

@@ -17,7 +17,8 @@ from backend.rewards.paid import PaidReward, reward_batch
 from backend.runs.predictions import Prediction
 from backend.spec.run import RunSpec
 
-ROWS_AT_ONCE = 16  # answered together
+ROWS_AT_ONCE = 16  # answered together, at the most
+TOKENS_AT_ONCE = 16_384  # of them, filled up to the longest one with its answer: long rows go fewer at a time
 
 
 class Evaluation(NamedTuple):
@@ -87,6 +88,13 @@ class Evaluator:
                 raise Abandoned
             yield batch
 
+    def _batches(self, places: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Cut them into groups that memory has room for, equally many on every process."""
+        longest = max(row.fit.tokens for row in self._rows) + self._spec.evaluation.max_new_tokens
+        size = max(1, min(ROWS_AT_ONCE, TOKENS_AT_ONCE // longest))
+        for at in range(0, len(places), size):
+            yield places[at : at + size]
+
     def _share(self) -> list[Question]:
         """This process' rows; all have equally many, so that none waits for another, some of them asked twice."""
         processes, rank = _world()
@@ -98,14 +106,11 @@ class Evaluator:
         """Mean cross-entropy of the learned tokens of all rows; of a row that is asked twice, once."""
         sums = torch.zeros(2, dtype=torch.float64)
         share, (_, rank) = self._share(), _world()
-        places = range(rank * len(share), (rank + 1) * len(share))
-        samples = [
-            row.encoded(self._spec, self._encoder)
-            if place < len(self._rows)
-            else _unlearned(row.encoded(self._spec, self._encoder))
-            for place, row in zip(places, share, strict=True)
-        ]
-        for part in self._wanted(_batches(samples)):
+        twice = range(len(self._rows) - rank * len(share), len(share))
+        for places in self._wanted(self._batches(range(len(share)))):
+            samples = [share[place].encoded(self._spec, self._encoder) for place in places]
+            part = [_unlearned(sample) if place in twice else sample
+                    for place, sample in zip(places, samples, strict=True)]  # fmt: skip
             inputs = moved(self._collator(part), next(model.parameters()).device)
             losses = functional.cross_entropy(
                 learned_logits(model, inputs).float(), inputs["shift_labels"], reduction="sum"
@@ -120,7 +125,7 @@ class Evaluator:
         order = sorted(range(len(share)), key=lambda place: share[place].fit.tokens)
         given: dict[int, Prediction] = {}
         longest = self._spec.evaluation.max_new_tokens
-        for places in self._wanted(_batches(order)):
+        for places in self._wanted(self._batches(order)):
             questions = [share[place].encoded(self._spec, self._encoder, for_answer=True) for place in places]
             if self._collator.needs_picture and not any(len(question.grids) for question in questions):
                 questions.append(self._collator.blank)  # other processes may be waiting in the vision tower
@@ -136,7 +141,7 @@ class Evaluator:
         troubles = []
         for metric in self._own:
             errors, example = 0, ""
-            for places in _batches(range(len(predictions))):
+            for places in self._batches(range(len(predictions))):
                 columns = [self._rows[place].columns(self._spec) for place in places]
                 scores = metric.tried(reward_batch([predictions[place].given for place in places], columns))
                 errors += scores.errors
@@ -168,11 +173,6 @@ def _prediction(asked: Question, given: Given, spec: RunSpec) -> Prediction:
         is_cut=given.is_cut,
         scores=scores_of([gold, *asked.references(spec)], given.text),
     )
-
-
-def _batches(items: Sequence[Any]) -> Iterator[Any]:
-    for at in range(0, len(items), ROWS_AT_ONCE):
-        yield items[at : at + ROWS_AT_ONCE]
 
 
 def _world() -> tuple[int, int]:

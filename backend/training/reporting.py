@@ -15,7 +15,7 @@ from backend.runs.records import StopMode, StopRecord
 from backend.spec.run import RunSpec
 from backend.training.alarms import Alarms
 from backend.training.batches import RunBatches
-from backend.training.engine import forget_dry_step, keep_to_itself, tell_gradient_norm
+from backend.training.engine import forget_dry_step, keep_to_itself, tell_gradient_norm, unscale_gradient_norm
 from backend.training.evaluation import Abandoned, Evaluator
 from backend.training.groups import GroupBatches
 from backend.training.saving import Checkpoints
@@ -54,6 +54,7 @@ class Reporter(TrainerCallback):
         """Measure the model as it is, then start the clock."""
         engine = self._running.model_wrapped
         tell_gradient_norm(engine, self._spec.optimiser.max_grad_norm)
+        unscale_gradient_norm(engine)
         keep_to_itself(engine)
         self._running.begin(state.global_step)
         if not self._spec.resumed_from:

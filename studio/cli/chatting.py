@@ -1,5 +1,6 @@
 """`studio chat`: one question, or a conversation, with one model or two side by side."""
 
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +9,7 @@ import typer
 
 from backend.conversation import PLACEHOLDER, Message
 from backend.errors import DatasetError
-from backend.question_pictures import refuse_unreadable
+from backend.question_pictures import as_imported
 from launcher.chat import ChatPool, Question
 from studio.cli import doors
 from studio.cli.output import JSON_OPTION, console, explained, print_json, say
@@ -32,15 +33,13 @@ def chat(
     as_json: JSON_OPTION = False,
 ) -> None:
     """Talk to a checkpoint about pictures."""
-    pictures = tuple(path.resolve() for path in image or ())
-    for picture in pictures:
-        refuse_unreadable(picture)
     references = [checkpoint, *([compare] if compare else [])]
     sampling = {
         "seed": seed, "temperature": temperature, "top_p": top_p, "repetition_penalty": repetition_penalty,
         "max_new_tokens": max_new_tokens, "system": system, "beside_runs": beside_runs,
     }  # fmt: skip
-    with closing(ChatPool(doors.launcher())) as pool:
+    with tempfile.TemporaryDirectory(prefix="asked-") as folder, closing(ChatPool(doors.launcher())) as pool:
+        pictures = as_imported([path.resolve() for path in image or ()], Path(folder))
         if prompt:
             _ask_once(pool, references, pictures, prompt, sampling, as_json)
         else:

@@ -68,6 +68,27 @@ def test_t6_exactly_the_parts_of_the_table_get_a_gradient(strategy, checkpointin
     )  # B starts at 0; softmax undoes k's
 
 
+@pytest.mark.parametrize("strategy", ["lora", "qlora", "llm_only"])
+def test_t6_nobody_goes_back_through_a_frozen_tower_though_checkpointing_wants_gradients(
+    strategy, untrained, encoder, pictures
+):
+    from backend.conversation import Message
+    from backend.model.packing import learned_logits, pack
+
+    model, _ = prepared(untrained, strategy, checkpointing=True)
+    looked = []
+    for name, module in model.named_modules():
+        if name.endswith("visual.merger"):
+            module.register_forward_hook(lambda _module, _given, made: looked.append(made.requires_grad))
+    turns = (Message(role="user", content="<image>What?"), Message(role="assistant", content="A circle."))
+    batch = pack([encoder.encode(turns, pictures[:1])])
+
+    logits = learned_logits(model, batch)
+
+    assert looked == [False]
+    assert logits.requires_grad
+
+
 @pytest.mark.parametrize("strategy", STRATEGY_NAMES)
 def test_t6_the_panel_counts_what_is_trained(strategy, untrained):
     model, spec = prepared(untrained, strategy)

@@ -22,7 +22,7 @@ import deepspeed, torch
 from deepspeed.utils import safe_get_full_fp32_param
 from backend.model.parts import optimiser_groups
 from backend.training.distributed import join_group, leave_group
-from backend.training.engine import forget_dry_step
+from backend.training.engine import forget_dry_step, unscale_gradient_norm
 from backend.training.trainer import BETAS
 STEPS, RATE = 100, 1e-5
 chance = torch.Generator().manual_seed(0)
@@ -50,21 +50,28 @@ def through_deepspeed(config):
     model = layer(torch.bfloat16)
     engine, *_ = deepspeed.initialize(model=model, optimizer=adamw(model.parameters()), config=config)
     forget_dry_step(engine)
+    unscale_gradient_norm(engine)
+    if hasattr(engine.optimizer, "fp32_groups"):
+        engine.optimizer.loss_scale_config.cur_scale = 1024.0  # as in fp16; a power of two leaves bf16 exact
+    norms = []
     eye = torch.eye(64, dtype=torch.bfloat16)
     for wish in wishes:
         out = engine(eye)  # the layer's weight, transposed
         engine.backward((out * wish.T).sum())
         engine.step()
+        norms.append(float(engine.get_global_grad_norm()) / float(wish.float().norm()))
     groups = getattr(engine.optimizer, "fp32_groups", None)  # without ZeRO; with it DeepSpeed's own function finds them
     master = groups[0][0] if groups else safe_get_full_fp32_param(next(engine.module.parameters()))
     assert master.dtype == torch.float32
-    return master
+    return master, max(abs(norm - 1) for norm in norms)
 
 join_group()
 exact, rounded = plain(torch.float32), plain(torch.bfloat16)
 for config in sys.argv[1:]:
-    off = {"master": through_deepspeed(json.loads(config)), "plain": rounded, "moved": start.float()}
-    print(json.dumps({name: float((weights.detach() - exact).abs().max()) for name, weights in off.items()}))
+    master, norm = through_deepspeed(json.loads(config))
+    off = {"master": master, "plain": rounded, "moved": start.float()}
+    told = {name: float((weights.detach() - exact).abs().max()) for name, weights in off.items()}
+    print(json.dumps(told | {"norm": norm}))
 leave_group()
 """
 
@@ -100,3 +107,8 @@ def test_t10_the_master_of_bf16_weights_follows_fp32_and_plain_bf16_does_not(sta
     assert off[stage]["moved"] > 1e-4
     assert off[stage]["master"] < 1e-6
     assert off[stage]["plain"] > 1e-5
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_norm_that_is_told_is_that_of_the_gradients_whatever_scales_the_loss(stage, off):
+    assert off[stage]["norm"] < 1e-2  # bf16 rounds sums of gradients

@@ -3,6 +3,7 @@
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,9 @@ def test_p13_a_stop_while_it_evaluates_is_not_put_off_by_a_step(lab, processes: 
     assert folder.has_final_model
 
 
-def test_p13_an_evaluation_that_is_unwanted_is_left_at_its_next_batch(lab) -> None:
+@pytest.fixture
+def evaluated(lab) -> tuple[Evaluator, Any]:
+    """What evaluates eight rows, and a model that learns."""
     from backend.lengths import RowMeter
     from backend.model.asking import heldout_questions
     from backend.model.packing import Collator
@@ -56,10 +59,28 @@ def test_p13_an_evaluation_that_is_unwanted_is_left_at_its_next_batch(lab) -> No
         encoder,
         Collator(encoder, packing=True, needs_picture=False),
     )
-    model.train()
+    return evaluator, model.train()
+
+
+def test_p13_an_evaluation_that_is_unwanted_is_left_at_its_next_batch(evaluated) -> None:
+    evaluator, model = evaluated
 
     with pytest.raises(Abandoned):
         evaluator.evaluate(model, lambda: True)
 
     assert model.training
     assert evaluator.evaluate(model).predictions
+
+
+def test_long_rows_are_evaluated_fewer_at_a_time_with_the_same_result(evaluated, monkeypatch) -> None:
+    evaluator, model = evaluated
+    asked: list[None] = []
+    together = evaluator.evaluate(model, lambda: asked.append(None))  # type: ignore[func-returns-value]
+    batches = len(asked)
+    monkeypatch.setattr("backend.training.evaluation.TOKENS_AT_ONCE", 1)
+
+    alone = evaluator.evaluate(model, lambda: asked.append(None))  # type: ignore[func-returns-value]
+
+    assert (batches, len(asked) - batches) == (2, 16)  # for the loss, and for the answers
+    assert alone.metrics == pytest.approx(together.metrics, abs=1e-5)
+    assert [each.given for each in alone.predictions] == [each.given for each in together.predictions]
