@@ -117,7 +117,7 @@ def _table_turns(content: dict[str, Any], chosen: ColumnMapping, reader: TurnRea
     extra = content.get("input")
     if chosen.question == "instruction" and isinstance(extra, str) and extra.strip():  # the alpaca layout
         question = f"{question}\n{extra}"
-    answer = plain_text(content.get(chosen.answer), chosen.answer)
+    answer = plain_text(_alone(content.get(chosen.answer)), chosen.answer)
     earlier = content.get("history") or []
     if not isinstance(earlier, list) or any(not isinstance(pair, list) or len(pair) != 2 for pair in earlier):
         raise RowFault("TEXT_TYPE", "`history` is no list of question and answer pairs", "history")
@@ -126,6 +126,11 @@ def _table_turns(content: dict[str, Any], chosen: ColumnMapping, reader: TurnRea
         messages.append(reader.message("user", asked, chosen.question or "question"))
         messages.append(reader.message("assistant", answered, chosen.answer))
     return messages
+
+
+def _alone(value: Any) -> Any:
+    """The one text of a list that holds nothing else, as some sets write their answers; several may mean anything."""
+    return value[0] if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) else value
 
 
 def _pictures(content: dict[str, Any], fields: tuple[str, ...]) -> list[str]:

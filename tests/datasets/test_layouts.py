@@ -97,6 +97,10 @@ def test_captions_have_the_picture_alone_as_the_question():
     assert convert({"image": "a.png", "caption": "A cat"}).messages[0].content == "<image>"
 
 
+def test_the_one_text_of_a_list_is_the_answer():
+    assert convert({"image": "a.png", "query": "How many?", "label": ["14"]}).messages[1].content == "14"
+
+
 def test_instructions_with_input_and_history_become_turns():
     row = {"instruction": "Translate", "input": "cat", "output": "猫", "history": [["Hi", "Hello"]], "system": "S"}
 
