@@ -103,7 +103,7 @@ def requires_sandbox() -> bool:
 def child_environment() -> dict[str, str]:
     """The environment a program may see: what it needs to run, none of the studio's or the person's secrets."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_VISIBLE_DEVICES",
-            "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TORCH_EXTENSIONS_DIR", "PYTHONPATH", "VIRTUAL_ENV", "XDG_CACHE_HOME",
-            "NCCL_DEBUG", "NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME", "COVERAGE_PROCESS_START",
+            "OMP_NUM_THREADS", "GOMP_SPINCOUNT", "MKL_NUM_THREADS", "TORCH_EXTENSIONS_DIR", "PYTHONPATH", "VIRTUAL_ENV",
+            "XDG_CACHE_HOME", "NCCL_DEBUG", "NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME", "COVERAGE_PROCESS_START",
             "STUDIO_REQUIRE_SANDBOX")  # fmt: skip
     return {name: os.environ[name] for name in kept if name in os.environ}

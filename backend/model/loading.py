@@ -18,6 +18,7 @@ from backend.model.parts import plain_name
 
 # `["visual"]` would quantise the whole tower without a word: the names must be anchored like this.
 KEPT_WHOLE = ["model.visual", "lm_head"]
+SHORTCUT = "support_avx512bf16_for_cpu"  # of 4-bit layers, which then round to bf16 what was learned in fp32
 # What a config that `outside` let pass can still raise where transformers builds and fills the model.
 _UNLOADABLE = (
     OSError,
@@ -104,6 +105,9 @@ def load_base(folder: Path, precision: Precision, *, quantised: bool = False) ->
             hint="Take another checkpoint, or fetch the model again",
         )
     use_studio_attention(model)
+    for module in model.modules():
+        if hasattr(module, SHORTCUT):
+            setattr(module, SHORTCUT, False)
     return model
 
 

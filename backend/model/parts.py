@@ -23,13 +23,15 @@ def apply_strategy(model: nn.Module, spec: RunSpec) -> nn.Module:
         parameter.requires_grad_(is_trained(name, spec))
     if not any(parameter.requires_grad for parameter in vision_tower(adapted).parameters()):
         forward = vision_tower(adapted).forward
-        vision_tower(adapted).forward = torch.no_grad()(forward)  # checkpointing would ask it for gradients all the same
+        vision_tower(adapted).forward = torch.no_grad()(
+            forward
+        )  # checkpointing would ask it for gradients all the same
     return adapted
 
 
 def adapted_by(model: nn.Module, spec: RunSpec) -> nn.Module:
     """The model with adapters in its own precision: ZeRO-3 takes no two kinds, and DeepSpeed keeps fp32 masters."""
-    return get_peft_model(model, lora_config(spec), autocast_adapter_dtype=False)  # type: ignore[arg-type]
+    return get_peft_model(model, lora_config(spec), autocast_adapter_dtype=False)
 
 
 def vision_tower(model: nn.Module) -> nn.Module:

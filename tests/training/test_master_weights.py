@@ -51,13 +51,13 @@ def through_deepspeed(config):
     engine, *_ = deepspeed.initialize(model=model, optimizer=adamw(model.parameters()), config=config)
     forget_dry_step(engine)
     unscale_gradient_norm(engine)
-    if hasattr(engine.optimizer, "fp32_groups"):
-        engine.optimizer.loss_scale_config.cur_scale = 1024.0  # as in fp16; a power of two leaves bf16 exact
-    norms = []
+    scale, norms = 1.0, []
+    if hasattr(engine.optimizer, "fp32_groups"):  # as in fp16, where DeepSpeed scales the loss; bf16 stays exact by it
+        scale = engine.optimizer.loss_scale_config.cur_scale = 1024.0
     eye = torch.eye(64, dtype=torch.bfloat16)
     for wish in wishes:
         out = engine(eye)  # the layer's weight, transposed
-        engine.backward((out * wish.T).sum())
+        engine.backward(scale * (out * wish.T).sum())
         engine.step()
         norms.append(float(engine.get_global_grad_norm()) / float(wish.float().norm()))
     groups = getattr(engine.optimizer, "fp32_groups", None)  # without ZeRO; with it DeepSpeed's own function finds them

@@ -17,6 +17,7 @@ from backend.runs.events import Event, read_all
 from backend.runs.folder import RunFolder
 from backend.settings import ROOT, Workspace
 from backend.spec.run import RunSpec
+from launcher.commands import SPINS
 from launcher.ports import free_port
 from tests.datasets.dataset_lab import folder_of, picture
 
@@ -171,7 +172,7 @@ def _environment(rank: int, processes: int, port: int) -> dict[str, str]:
     return os.environ | {
         "PYTHONPATH": str(ROOT), "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes),
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1",
-        "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "GOMP_SPINCOUNT": SPINS,
     }  # fmt: skip
 
 
