@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from backend.jsonl import write_atomically
-from backend.runs.events import read_events
+from backend.runs.events import Event, read_events
 from backend.runs.folder import RunFolder
 from backend.runs.records import CommandRecord, ExitRecord, ProcessRecord, StopMode, StopRecord, read_record
 from backend.settings import Workspace
@@ -46,10 +46,12 @@ class Keeper:
         self._folder, self._settings, self._devices = folder, settings, devices
         self._evidence = Evidence(status=None)
         self._events_offset = 0
-        self._end_seen_at: float | None = None  # this and all below: time.monotonic()
-        self._stop_seen_at = 0.0
         self._was_told_to_end = False
         self._oom_kills_before = oom_kills()
+        self._end_seen_at: float | None = None  # this and all below: time.monotonic()
+        self._saving_since: float | None = None
+        self._stop_seen_at = 0.0
+        self._grace_since = 0.0
         self._begun = time.monotonic()
 
     def run(self) -> ExitRecord:
@@ -108,10 +110,18 @@ class Keeper:
             return False
         if mode != self._evidence.stop_mode:
             self._evidence = replace(self._evidence, stop_mode=mode)
-            self._stop_seen_at = now
+            self._stop_seen_at = self._grace_since = now
+        if mode == "save" and self._is_saving(now):
+            self._grace_since = now  # whatever else it has to do begins after that
         has_work_to_save = mode == "save" and self._events_offset > 0
         grace_s = self._settings.save_grace_s if has_work_to_save else self._settings.now_grace_s
-        return now - self._stop_seen_at > grace_s
+        return now - self._grace_since > grace_s
+
+    def _is_saving(self, now: float) -> bool:
+        """Whether the program said that it is saving, and has not been at it for longer than may be."""
+        if self._saving_since is None:
+            return False
+        return now - max(self._saving_since, self._stop_seen_at) <= self._settings.saving_grace_s
 
     def _wish(self) -> StopMode | None:
         asked = read_record(self._folder.stop, StopRecord) if self._folder.stop.exists() else None
@@ -121,14 +131,20 @@ class Keeper:
         while True:
             batch = read_events(self._folder.events, self._events_offset)
             for happened in batch.events:
-                if happened.kind == "end" and self._end_seen_at is None:
-                    self._end_seen_at = time.monotonic()
-                    self._evidence = replace(self._evidence, end=happened.values)
-                elif happened.kind == "note" and happened.values.get("level") == "error":
-                    self._evidence = replace(self._evidence, error=happened.values)
+                self._hear(happened)
             if batch.end == self._events_offset:
                 return
             self._events_offset = batch.end
+
+    def _hear(self, happened: Event) -> None:
+        if happened.kind == "end" and self._end_seen_at is None:
+            self._end_seen_at = time.monotonic()
+            self._evidence = replace(self._evidence, end=happened.values)
+        elif happened.kind == "note" and happened.values.get("level") == "error":
+            self._evidence = replace(self._evidence, error=happened.values)
+        if happened.kind in ("progress", "checkpoint", "end"):  # a checkpoint is told of when it is whole
+            is_saving = happened.kind == "progress" and happened.values.get("phase") == "saving"
+            self._saving_since = time.monotonic() if is_saving else None
 
     def _met_taken_port(self, log_start: int) -> bool:
         """Where somebody else took the run's port before its first event, put another into command.json."""
