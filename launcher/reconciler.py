@@ -3,6 +3,8 @@
 A keeper proposes how a run ended; only here is that made the run's state, and only here are its devices given back.
 """
 
+import logging
+import os
 import shutil
 import time
 from contextlib import suppress
@@ -88,6 +90,7 @@ def _sweep(folder: RunFolder) -> None:
     for pattern in (".*.partial", ".*.replaced", ".checkpoint-*.removed"):
         for left in folder.path.glob(pattern):
             shutil.rmtree(left, ignore_errors=True)
+    folder.ballast.unlink(missing_ok=True)
 
 
 def _why_lost(folder: RunFolder) -> str:
@@ -96,6 +99,8 @@ def _why_lost(folder: RunFolder) -> str:
         return "Its keeper never got to starting it"
     if process.boot_id != boot_id():
         return "The machine was restarted while it ran"
+    if process.keeper_pid == os.getpid():
+        return "Its keeper could not write down how it ended"
     return "Its keeper was killed while it ran, so what was left of it was ended"
 
 

@@ -57,6 +57,11 @@ class RunFolder:
         return self.path / "exit.json"
 
     @property
+    def ballast(self) -> Path:
+        """Keeper: takes the room on the disk that `exit.json` will need; gone once that is there."""
+        return self.path / ".ballast"
+
+    @property
     def log(self) -> Path:
         """Program: stdout and stderr."""
         return self.path / "log.txt"
