@@ -28,7 +28,7 @@ from backend.store.runs import RunStore
 from backend.store.views import RunView
 from launcher.commands import Command, evaluation_command, keeper_command, run_environment, training_command
 from launcher.deletion import delete_run, empty_trash
-from launcher.devices import Device, describe, find_devices
+from launcher.devices import Device, Machine, describe
 from launcher.keeper_lock import take_lock
 from launcher.logs import read_tail
 from launcher.new_runs import new_folder
@@ -61,7 +61,8 @@ class Launcher:
         self.workspace = workspace
         self.runs = runs
         self._settings = settings or KeeperSettings()
-        self._given_devices = devices
+        self._machine = Machine(devices)
+        self._submitted: set[RunId] = set()
         self._one_at_a_time = threading.RLock()
         self._one_wish_at_a_time = threading.Lock()  # apart: a stop must not wait for a sweep
         workspace.prepare()
@@ -72,10 +73,10 @@ class Launcher:
         """Open a workspace together with its index. Raises StudioError where the index cannot be opened."""
         return cls(workspace, RunStore(workspace), settings)
 
-    @cached_property
+    @property
     def devices(self) -> tuple[Device, ...]:
-        """What this machine has to run on: its GPUs, or the CPU as one device. Asked once."""
-        return self._given_devices or find_devices(child_environment())
+        """What there is to run on: GPUs, or the CPU as one device; nothing while the GPUs' driver does not answer."""
+        return self._machine.visible
 
     def describe_devices(self) -> str:
         """Say in a few words what there is to run on, e.g. `2 CPU cores · 24 GB`."""
@@ -91,7 +92,7 @@ class Launcher:
             LaunchError: it names a GPU that is not there, the disk is too full, or its folder cannot be written.
             StudioError: the index cannot be written; nothing of the run is left.
         """
-        missing = self._missing_devices(spec)
+        missing = _missing(spec, self.devices)
         if missing:
             hint = f"Choose among what there is ({self.describe_devices()}), or name no GPU"
             raise LaunchError(f"There is no {' and no '.join(f'`{name}`' for name in missing)} here", hint=hint)
@@ -105,6 +106,7 @@ class Launcher:
         except StudioError:  # a folder that stayed would be found, and started after all
             shutil.rmtree(folder.path, ignore_errors=True)
             raise
+        self._submitted.add(folder.run_id)
         asked = hashlib.sha256(folder.spec.read_bytes()).hexdigest()
         audit(self.workspace, "run.start", folder.run_id, kind=spec.kind, sha256=asked)
         self.schedule()
@@ -142,7 +144,9 @@ class Launcher:
             if judges:
                 self._fail_impossible()
             names = tuple(device.name for device in self.devices)
-            while claim := self.runs.claim_next(names, free_port):
+            # whoever hides all GPUs from this process means its own runs: the others wait for those GPUs
+            only = self._submitted if self._machine.hides_gpus else None
+            while names and (claim := self.runs.claim_next(names, free_port, only)):
                 self._start(claim)
 
     def reconcile(self) -> None:
@@ -209,14 +213,10 @@ class Launcher:
                 return run
             time.sleep(poll_s)
 
-    def _missing_devices(self, spec: RunSpec) -> list[str]:
-        present = {device.name for device in self.devices}
-        return [f"cuda:{index}" for index in spec.devices.gpus if f"cuda:{index}" not in present]
-
     def _fail_impossible(self) -> None:
-        """End queued runs that wait for a GPU which is no longer there: they would wait for ever."""
+        """End queued runs that wait for a GPU which is no longer there, hidden or not: they would wait for ever."""
         for run in self.runs.views(states=("queued",)):
-            missing = self._missing_devices(run.spec)
+            missing = _missing(run.spec, self._machine.present)
             if missing:
                 reason = f"It waited for {', '.join(missing)}, which this machine does not have"
                 self.runs.transition(
@@ -262,6 +262,13 @@ class Launcher:
             return training_command(run.folder, claim.devices, claim.port, threads=threads, processes=processes)
         argv = (*self._settings.program, str(run.folder.path.resolve()))
         return Command(argv, run_environment(run.folder, claim.devices, threads=threads, processes=processes))
+
+
+def _missing(spec: RunSpec, devices: tuple[Device, ...]) -> list[str]:
+    """The GPUs that a run names and that are not among `devices`; where none is known, none can be missed."""
+    present = {device.name for device in devices}
+    named = [f"cuda:{index}" for index in spec.devices.gpus if devices]
+    return [name for name in named if name not in present]
 
 
 def _tell(folder: RunFolder, offset: int, on_event: OnEvent | None) -> int:

@@ -2,7 +2,8 @@
 
 import difflib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, delete, func, select, update
@@ -188,10 +189,12 @@ class RunStore:
         with self._database.read() as connection:
             return [happening_of(row) for row in connection.execute(chosen.order_by(happenings.c.seq)).mappings()]
 
-    def claim_next(self, devices: tuple[str, ...], pick_port: queue.PickPort) -> queue.Claim | None:
-        """Start the first queued run whose devices are free: it is `starting` and holds them. None where none can."""
+    def claim_next(
+        self, devices: tuple[str, ...], pick_port: queue.PickPort, only: Collection[str] | None = None
+    ) -> queue.Claim | None:
+        """Start the first queued run, or of `only`, whose devices are free: it is `starting` and holds them."""
         with self._database.write() as connection:
-            return queue.claim_next(connection, devices, pick_port, time.time())
+            return queue.claim_next(connection, devices, pick_port, time.time(), only)
 
     def hold(self, run_id: RunId, devices: tuple[str, ...]) -> None:
         """Write down that a run found at work holds its devices."""
