@@ -16,6 +16,7 @@ from backend.store.runs import RunStore
 from backend.store.views import RunView
 from launcher.keeper_lock import is_locked
 from launcher.processes import Identity, boot_id, child_of, end_all, identify, is_alive, keeper_of
+from launcher.unkept import end_without_keeper
 
 START_PATIENCE_S = 30.0  # from the claim of a run's devices until its keeper must hold the lock
 SWEEP_TERM_S = 3.0
@@ -51,8 +52,10 @@ def settle(runs: RunStore, run: RunView) -> None:
     runs.ingest(run.folder)
     if ended is not None:
         runs.transition(run.id, ended.state, ACTIVE, reason=ended.reason, hint=ended.hint)
-    else:
+    elif run.folder.process.exists():  # its keeper's word may still come, and says the same of a rebuilt index
         runs.transition(run.id, "lost", ACTIVE, reason=_why_lost(run.folder), hint=_what_is_left(run.folder))
+    else:
+        end_without_keeper(runs, run.folder, "lost", _why_lost(run.folder), _what_is_left(run.folder))
     _give_back(runs, run)
 
 

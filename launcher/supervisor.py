@@ -8,9 +8,9 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cached_property
 from typing import Self
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from backend.audit import audit
 from backend.catalog.checkpoints import newest_resumable, resumable
@@ -20,8 +20,8 @@ from backend.ids import RunId
 from backend.jsonl import write_atomically
 from backend.runs.events import Event, read_events
 from backend.runs.folder import RunFolder
-from backend.runs.records import CommandRecord, ExitRecord, StopMode, StopRecord, read_record
-from backend.settings import Workspace, child_environment
+from backend.runs.records import CommandRecord, StopMode, StopRecord, read_record
+from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.store.queue import Claim
 from backend.store.runs import RunStore
@@ -36,8 +36,10 @@ from launcher.ports import free_port
 from launcher.processes import start_detached
 from launcher.reconciler import settle, settle_all
 from launcher.settings import KeeperSettings
+from launcher.unkept import end_without_keeper
 
 OnEvent = Callable[[Event], None]
+_NOT_STARTED = (OSError, ValueError, StudioError, SQLAlchemyError)
 
 
 class Launcher:
@@ -103,7 +105,7 @@ class Launcher:
             raise LaunchError(f"The run's folder cannot be written: {error}", hint="Free some space") from error
         try:
             self.runs.add(folder.run_id, spec, time.time())
-        except StudioError:  # a folder that stayed would be found, and started after all
+        except BaseException:  # a folder that stayed would be found, and started after all
             shutil.rmtree(folder.path, ignore_errors=True)
             raise
         self._submitted.add(folder.run_id)
@@ -219,26 +221,17 @@ class Launcher:
             missing = _missing(run.spec, self._machine.present)
             if missing:
                 reason = f"It waited for {', '.join(missing)}, which this machine does not have"
-                self.runs.transition(
-                    run.id, "failed", ("queued",), reason=reason, hint="Start it again on other devices"
-                )
+                hint = "Start it again on other devices"
+                end_without_keeper(self.runs, run.folder, "failed", reason, hint, was_queued=True)
 
     def _leave_queue(self, run: RunView) -> bool:
         reason = "It was stopped before it started"
-        if not self.runs.transition(run.id, "stopped", ("queued",), reason=reason):
-            return False
-        record = ExitRecord(
-            raw_status=None, exit_code=None, signal=None, duration_s=0.0, peak_memory_bytes=0, state="stopped",
-            reason=reason, hint="", ended_at=time.time(),
-        )  # fmt: skip
-        with suppress(OSError):  # only a rebuilt index would read it
-            write_atomically(run.folder.exit, record.model_dump_json().encode())
-        return True
+        return end_without_keeper(self.runs, run.folder, "stopped", reason, was_queued=True)
 
     def _start(self, claim: Claim) -> None:
         """Start the keeper of a claimed run. Where another keeper has it already, that one goes on."""
-        run = self.runs.get(claim.run_id)
         try:
+            run = self.runs.get(claim.run_id)
             lock = take_lock(run.folder)
             if lock is None:
                 return
@@ -249,10 +242,11 @@ class Launcher:
                 write_atomically(run.folder.command, record.model_dump_json(indent=2).encode())
                 keeper = keeper_command(run.folder, self._settings, claim.devices)
                 start_detached(keeper.argv, environment=keeper.environment(), folder=run.folder.path, output=lock)
-        except OSError as error:
-            reason = f"It could not be started: {error}"
-            self.runs.transition(run.id, "failed", ("starting",), reason=reason, hint="Correct that and start it again")
-            self.runs.release(run.id)
+        except _NOT_STARTED as error:
+            reason = f"It could not be started: {error.message if isinstance(error, StudioError) else error}"
+            folder = RunFolder(self.workspace.output / claim.run_id)
+            end_without_keeper(self.runs, folder, "failed", reason, "Correct that and start it again")
+            self.runs.release(claim.run_id)
 
     def _command_of(self, run: RunView, claim: Claim) -> Command:
         threads, processes = run.spec.devices.threads, run.spec.devices.processes
