@@ -60,10 +60,13 @@ def settle(runs: RunStore, run: RunView) -> None:
 
 
 def has_keeper(run: RunView) -> bool:
-    """Tell whether somebody watches over an active run. Before process.json is written, its lock and its age tell."""
+    """Tell whether somebody watches over an active run. Before process.json is written, its lock and its age tell.
+
+    The lock tells also of a keeper in another container on this machine, whose process cannot be seen from here.
+    """
     process = read_record(run.folder.process, ProcessRecord)
     if process is not None:
-        return is_alive(keeper_of(process))
+        return is_alive(keeper_of(process)) or (process.boot_id == boot_id() and is_locked(run.folder))
     if is_locked(run.folder):
         return True
     waited_s = time.time() - (run.started_at or 0.0)  # a start in the future was before the clock was set back
