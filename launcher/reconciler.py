@@ -7,9 +7,11 @@ import logging
 import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from backend.errors import NotFoundError
+from backend.ids import RunId
 from backend.runs.folder import RunFolder
 from backend.runs.records import ACTIVE, ExitRecord, ProcessRecord, read_record
 from backend.store.runs import RunStore
@@ -22,15 +24,18 @@ START_PATIENCE_S = 30.0  # from the claim of a run's devices until its keeper mu
 SWEEP_TERM_S = 3.0
 _MANY = 10_000
 
+_log = logging.getLogger(__name__)
+_told: set[RunId] = set()  # so that a folder is complained of once, and not at every look
+
 
 def settle_all(runs: RunStore) -> None:
     """Take in runs that the index does not know, settle every active one, and free devices nobody uses any more."""
-    for run_id in runs.rebuild():
+    for run_id in runs.rebuild(is_locked):
         found = runs.get(run_id)
         if found.is_active:
             runs.hold(run_id, found.devices)
     for run in runs.views(_MANY, states=ACTIVE):
-        settle(runs, run)
+        _if_readable(settle, runs, run)
     for lease in runs.leases():
         if lease.process is not None and identify(lease.process.pid) != Identity(*lease.process):
             runs.release(lease.holder)  # a chat whose program is gone
@@ -38,7 +43,17 @@ def settle_all(runs: RunStore) -> None:
         with suppress(NotFoundError):  # it was deleted just now, which frees its devices too
             run = runs.get(run_id)
             if run.is_over:
-                _give_back(runs, run)
+                _if_readable(_give_back, runs, run)
+
+
+def _if_readable(act: Callable[[RunStore, RunView], None], runs: RunStore, run: RunView) -> None:
+    """Look after one run; a folder that cannot be read keeps nobody from looking after the others."""
+    try:
+        act(runs, run)
+    except (OSError, ValueError, RecursionError) as error:
+        if run.id not in _told:
+            _told.add(run.id)
+            _log.warning("`%s` cannot be looked after: %s: %s", run.id, type(error).__name__, error)
 
 
 def settle(runs: RunStore, run: RunView) -> None:
@@ -101,6 +116,8 @@ def _sweep(folder: RunFolder) -> None:
 
 def _why_lost(folder: RunFolder) -> str:
     process = read_record(folder.process, ProcessRecord)
+    if process is None and (folder.events.exists() or folder.final_model.exists() or folder.checkpoints()):
+        return "It was started, but its folder does not tell by whom or how it ended: perhaps it is half a copy"
     if process is None:
         return "Its keeper never got to starting it"
     if process.boot_id != boot_id():

@@ -101,6 +101,12 @@ class RunFolder:
         """Program: what an evaluation found, once every row was answered."""
         return self.path / "report.json"
 
+    @property
+    def was_started(self) -> bool:
+        """Whether anything in it tells that it, or the folder it is a copy of, was started once."""
+        traces = (self.command, self.process, self.events, self.log, self.final_model)
+        return any(path.exists() for path in traces) or any(self.path.glob("checkpoint-*"))
+
     def checkpoints(self) -> list[Path]:
         """The complete checkpoints, by step; the final model is not one of them."""
         try:  # lists look through a thousand runs; a glob takes ten times as long
