@@ -33,7 +33,7 @@ def export_checkpoint(
         StudioError: what the program found that cannot be done, or the last lines of its log where it broke.
     """
     refuse_target(target)
-    with tempfile.TemporaryDirectory(prefix="export-", dir=workspace.output) as folder:
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=workspace.output) as folder:
         work = Path(folder)
         request = ExportRequest(workspace=str(workspace.root), checkpoint=checkpoint, target=str(target))
         (work / REQUEST).write_text(request.model_dump_json(), encoding="utf-8")
