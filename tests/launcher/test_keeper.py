@@ -162,6 +162,7 @@ def test_p16_a_keeper_tries_again_where_the_next_run_cannot_be_started_at_once(l
         path.rename(workspace.output / path.name)
 
     until(second.folder.exit.exists)  # nobody looks meanwhile
+    assert launch().wait(second.id, poll_s=0.03).state == "finished"
 
 
 def test_p19_a_run_sees_no_secret_of_the_studio(launch, monkeypatch: pytest.MonkeyPatch) -> None:
