@@ -114,10 +114,16 @@ class ChatPool:
         return found
 
     def close(self) -> None:
-        """End every program; nothing is started any more."""
+        """End every program, and start the runs that waited for its GPU; no program is started any more."""
         self._closed.set()
         with self._lock:
+            freed = {program.seat.device for program in self._programs.values()} - {CPU}
             self._end(list(self._programs))
+        try:
+            if freed and freed & self._launcher.runs.wanted_devices(self._device_names()):
+                self._launcher.schedule(judges=False)
+        except (OSError, SQLAlchemyError, StudioError):
+            _log.exception("the runs that waited for a chat's end could not be started; whoever looks next does it")
 
     def end_idle(self) -> bool:
         """End the programs that nobody has asked for a while or whose GPU a run waits for; forget the broken ones.

@@ -36,8 +36,10 @@ def take_seat(runs: RunStore, devices: tuple[str, ...], label: str, *, beside_ru
         beside_runs: take the first GPU all the same where every one is held.
 
     Raises:
-        LaunchError: every GPU is held; it says by whom.
+        LaunchError: every GPU is held, and it says by whom; or none is known just now.
     """
+    if not devices:
+        raise LaunchError("The GPU driver does not answer", hint="Ask again in a minute; `nvidia-smi` tells more")
     holder = f"chat-{os.getpid()}-{next(_NUMBERS)}"
     starter = identify(os.getpid()) or Identity(os.getpid(), 0, "")
     for asks in (False, True) if beside_runs else (False,):

@@ -27,9 +27,6 @@ def delete_run(workspace: Workspace, runs: RunStore, run_id: str) -> None:
             has changed then.
     """
     run = runs.get(run_id)
-    if run.state == "queued":
-        runs.transition(run.id, "stopped", ("queued",), reason="It was deleted")
-        run = runs.get(run_id)
     _refuse_used(runs, run)
     _refuse_foreign(workspace, run)
     rubbish = workspace.trash / f"{RUBBISH}{run.id}.{time.time_ns()}"
@@ -41,6 +38,8 @@ def delete_run(workspace: Workspace, runs: RunStore, run_id: str) -> None:
         raise LaunchError(
             f"`{run.id}` cannot be moved to the trash: {error}", hint="Check the rights of its folder"
         ) from error
+    if run.state == "queued":
+        _take_from_queue(runs, run, rubbish)
     runs.remove(run.id)
     shutil.rmtree(rubbish, ignore_errors=True)
 
@@ -53,13 +52,26 @@ def empty_trash(workspace: Workspace, older_than_s: float = KEEP_RUBBISH_S) -> N
             shutil.rmtree(rubbish, ignore_errors=True)
 
 
+def _take_from_queue(runs: RunStore, run: RunView, rubbish: Path) -> None:
+    """Keep everybody from starting it now; its folder is put back where that fails or somebody was quicker."""
+    is_out = False
+    try:
+        is_out = runs.transition(run.id, "stopped", ("queued",), reason="It was deleted")
+    finally:
+        if not is_out:
+            with suppress(OSError):
+                rubbish.rename(run.folder.path)
+    if not is_out:
+        raise LaunchError(f"`{run.id}` has just left the queue", hint="Look at it again, then delete it")
+
+
 def _refuse_used(runs: RunStore, run: RunView) -> None:
     if run.is_active:
         raise LaunchError(f"`{run.id}` is {run.state}", hint="Stop it first, then delete it")
     if any(lease.run_id == run.id for lease in runs.leases()):
         raise LaunchError(f"`{run.id}` has ended, but not all of its processes", hint="Try again in a minute")
     for other in runs.views(_MANY, states=("queued", *ACTIVE)):
-        if any(_is_of(named, run) for named in _built_on(other.spec)):
+        if other.id != run.id and any(_is_of(named, run) for named in _built_on(other.spec)):
             raise LaunchError(f"`{other.id}` builds on `{run.id}`", hint=f"Stop `{other.id}` first")
 
 

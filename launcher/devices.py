@@ -1,15 +1,28 @@
-"""Which devices this machine has, found without loading torch."""
+"""Which devices this machine has, found without loading torch.
+
+A driver that sleeps, hangs or is being updated does not answer. That is no machine without GPUs: what waits for one
+must neither be ended nor be started on the CPU. So nothing at all is known then, and a later look asks again.
+"""
 
 import os
+import threading
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
-from launcher.processes import output_of
+from backend.settings import child_environment
+from launcher.processes import answer_of
 
 CPU = "cpu:0"
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 QUERY = ("nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits")
 QUERY_TIMEOUT_S = 15.0  # a driver that sleeps takes seconds to wake
+ASK_AGAIN_S = 10.0  # after a driver that did not answer; pages must not wait for it at every look
+DRIVER_LIST = Path("/proc/driver/nvidia/gpus")  # the kernel module's own, a folder for each GPU
+_NO_GPU = (0, 6, 9, 12)  # of nvidia-smi, without a GPU listed: none found, no driver loaded, no library of the driver
+_HIDE_ALL = ("", "-1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +32,62 @@ class Device:
     name: str  # cuda:<index in PCI order>, or cpu:0
     label: str  # as its maker calls it
     memory_bytes: int
+    uuid: str = ""  # of a GPU, by which it may be named too
+
+
+class Machine:
+    """What there is to run on. Asked once; as long as the driver does not answer, again after a pause."""
+
+    def __init__(self, given: tuple[Device, ...] | None = None) -> None:
+        """Ask nothing yet. Where devices are `given`, they are all there is."""
+        self._is_given, self._present = bool(given), given or ()
+        self._asked_at = float("-inf")
+        self._one_asks = threading.Lock()
+
+    @property
+    def present(self) -> tuple[Device, ...]:
+        """All that the machine has, also what is hidden from this process; nothing while that is not known."""
+        with self._one_asks:
+            if not self._present and time.monotonic() - self._asked_at > ASK_AGAIN_S:
+                self._present = find_devices({})
+                self._asked_at = time.monotonic()
+            return self._present
+
+    @property
+    def visible(self) -> tuple[Device, ...]:
+        """What this process may see of it; the CPU where every GPU is hidden."""
+        if self._is_given:
+            return self._present
+        named = child_environment().get(VISIBLE)
+        return (_cpu(),) if named in _HIDE_ALL else _left_visible(self.present, named)
+
+    @property
+    def hides_gpus(self) -> bool:
+        """Whether this process sees only the CPU although there are GPUs, or it is not known that there are none."""
+        return [device.name for device in self.visible] == [CPU] != [device.name for device in self.present]
 
 
 def find_devices(environment: dict[str, str]) -> tuple[Device, ...]:
-    """List the GPUs that `environment` leaves visible, in PCI order; without any, the CPU as one device."""
-    visible = environment.get("CUDA_VISIBLE_DEVICES")
-    gpus = _read_gpus(output_of(QUERY, timeout_s=QUERY_TIMEOUT_S), visible) if visible not in ("", "-1") else ()
-    return gpus or (Device(CPU, f"{_cores()} CPU cores", psutil.virtual_memory().total),)
+    """List the GPUs that `environment` leaves visible, in PCI order; without any, the CPU as one device.
+
+    Returns:
+        The devices; none where the driver does not answer, so that there may or may not be GPUs.
+    """
+    named = environment.get(VISIBLE)
+    if named in _HIDE_ALL:
+        return (_cpu(),)
+    answer = answer_of(QUERY, timeout_s=QUERY_TIMEOUT_S)
+    gpus = _read_gpus(answer.said) if answer is not None and answer.code == 0 else ()
+    if gpus:
+        return _left_visible(gpus, named)
+    is_without = answer is None or (answer.code in _NO_GPU and not _driver_has_gpus())
+    return (_cpu(),) if is_without else ()
 
 
 def describe(devices: tuple[Device, ...]) -> str:
     """Say what the machine has in a few words: `2 CPU cores · 24 GB`, `4 x NVIDIA H100 80 GB`."""
+    if not devices:
+        return "the GPU driver does not answer"
     said = []
     for label, memory_bytes in dict.fromkeys((device.label, device.memory_bytes) for device in devices):
         count = sum((device.label, device.memory_bytes) == (label, memory_bytes) for device in devices)
@@ -38,22 +96,38 @@ def describe(devices: tuple[Device, ...]) -> str:
     return ", ".join(said)
 
 
-def _read_gpus(listing: str, visible: str | None) -> tuple[Device, ...]:
-    wanted = None if visible is None else {part.strip() for part in visible.split(",")}
+def _read_gpus(listing: str) -> tuple[Device, ...]:
     found = []
     for line in listing.splitlines():
         fields = [part.strip() for part in line.split(",")]
         if len(fields) != 4 or not fields[0].isdecimal():
             continue
         index, uuid, label, memory_mib = fields
-        is_visible = (
-            wanted is None or index in wanted or any(len(part) > 7 and uuid.startswith(part) for part in wanted)
-        )
-        if is_visible:
-            memory_bytes = int(memory_mib) << 20 if memory_mib.isdecimal() else psutil.virtual_memory().total
-            found.append(Device(f"cuda:{index}", label, memory_bytes))
+        memory_bytes = int(memory_mib) << 20 if memory_mib.isdecimal() else psutil.virtual_memory().total
+        found.append(Device(f"cuda:{index}", label, memory_bytes, uuid))
     return tuple(found)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
+def _left_visible(devices: tuple[Device, ...], named: str | None) -> tuple[Device, ...]:
+    """Those that CUDA_VISIBLE_DEVICES names, by index or by the beginning of a UUID; the CPU where it names none."""
+    if named is None or not devices:
+        return devices
+    wanted = {part.strip() for part in named.split(",")}
+    kept = tuple(
+        device
+        for device in devices
+        if device.name.removeprefix("cuda:") in wanted
+        or any(len(part) > 7 and device.uuid.startswith(part) for part in wanted)
+    )
+    return kept or (_cpu(),)
+
+
+def _driver_has_gpus() -> bool:
+    try:
+        return any(DRIVER_LIST.iterdir())
+    except OSError:
+        return False
+
+
+def _cpu() -> Device:
+    return Device(CPU, f"{len(os.sched_getaffinity(0))} CPU cores", psutil.virtual_memory().total)

@@ -5,25 +5,27 @@ It imports nothing heavy before the program is started, and holds a lock on its 
 run never has two.
 """
 
+import logging
 import os
 import resource
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from backend.jsonl import write_atomically
-from backend.runs.events import read_events
+from backend.runs.events import Event, read_events
 from backend.runs.folder import RunFolder
 from backend.runs.records import CommandRecord, ExitRecord, ProcessRecord, StopMode, StopRecord, read_record
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from launcher.commands import with_port
-from launcher.keeper_lock import take_lock
+from launcher.keeper_lock import drop_lock, take_lock
 from launcher.logs import keep_short, read_end
 from launcher.memory_record import oom_kills
 from launcher.ports import free_port
@@ -34,8 +36,9 @@ from launcher.verdict import Evidence, Verdict, judge, signal_of
 EVIDENCE_BYTES = 64 << 10  # of the log's end, read for a verdict
 PORT_TRIES = 3
 PORT_TAKEN = ("EADDRINUSE", "Address already in use", "address already in use")
-WRITE_TRIES = 12
-WRITE_PAUSE_S = 5.0
+BALLAST_BYTES = 64 << 10  # more than exit.json and its temporary file take, in whatever blocks a disk counts
+
+_log = logging.getLogger(__name__)
 
 
 class Keeper:
@@ -46,16 +49,20 @@ class Keeper:
         self._folder, self._settings, self._devices = folder, settings, devices
         self._evidence = Evidence(status=None)
         self._events_offset = 0
-        self._end_seen_at: float | None = None  # this and all below: time.monotonic()
-        self._stop_seen_at = 0.0
         self._was_told_to_end = False
         self._oom_kills_before = oom_kills()
+        self._end_seen_at: float | None = None  # this and all below: time.monotonic()
+        self._saving_since: float | None = None
+        self._stop_seen_at = 0.0
+        self._grace_since = 0.0
         self._begun = time.monotonic()
 
     def run(self) -> ExitRecord:
         """Start the command, wait for its end, end what is left of it, and write exit.json."""
         signal.signal(signal.SIGTERM, self._on_term)
         adopt_orphans()
+        with suppress(OSError):  # it may be full already: then there is no promise to keep
+            self._folder.ballast.write_bytes(os.urandom(BALLAST_BYTES))  # zeros might take no room
         try:
             for _ in range(PORT_TRIES):
                 log_start = self._folder.log.stat().st_size if self._folder.log.exists() else 0
@@ -108,10 +115,18 @@ class Keeper:
             return False
         if mode != self._evidence.stop_mode:
             self._evidence = replace(self._evidence, stop_mode=mode)
-            self._stop_seen_at = now
+            self._stop_seen_at = self._grace_since = now
+        if mode == "save" and self._is_saving(now):
+            self._grace_since = now  # whatever else it has to do begins after that
         has_work_to_save = mode == "save" and self._events_offset > 0
         grace_s = self._settings.save_grace_s if has_work_to_save else self._settings.now_grace_s
-        return now - self._stop_seen_at > grace_s
+        return now - self._grace_since > grace_s
+
+    def _is_saving(self, now: float) -> bool:
+        """Whether the program said that it is saving, and has not been at it for longer than may be."""
+        if self._saving_since is None:
+            return False
+        return now - max(self._saving_since, self._stop_seen_at) <= self._settings.saving_grace_s
 
     def _wish(self) -> StopMode | None:
         asked = read_record(self._folder.stop, StopRecord) if self._folder.stop.exists() else None
@@ -121,14 +136,20 @@ class Keeper:
         while True:
             batch = read_events(self._folder.events, self._events_offset)
             for happened in batch.events:
-                if happened.kind == "end" and self._end_seen_at is None:
-                    self._end_seen_at = time.monotonic()
-                    self._evidence = replace(self._evidence, end=happened.values)
-                elif happened.kind == "note" and happened.values.get("level") == "error":
-                    self._evidence = replace(self._evidence, error=happened.values)
+                self._hear(happened)
             if batch.end == self._events_offset:
                 return
             self._events_offset = batch.end
+
+    def _hear(self, happened: Event) -> None:
+        if happened.kind == "end" and self._end_seen_at is None:
+            self._end_seen_at = time.monotonic()
+            self._evidence = replace(self._evidence, end=happened.values)
+        elif happened.kind == "note" and happened.values.get("level") == "error":
+            self._evidence = replace(self._evidence, error=happened.values)
+        if happened.kind in ("progress", "checkpoint", "end"):  # a checkpoint is told of when it is whole
+            is_saving = happened.kind == "progress" and happened.values.get("phase") == "saving"
+            self._saving_since = time.monotonic() if is_saving else None
 
     def _met_taken_port(self, log_start: int) -> bool:
         """Where somebody else took the run's port before its first event, put another into command.json."""
@@ -165,7 +186,9 @@ class Keeper:
             disk_free_bytes=disk.f_bavail * disk.f_frsize,
         )  # fmt: skip
         record = self._exit_record(judge(self._evidence, _spec_of(self._folder)))
-        _write_stubbornly(self._folder.exit, record.model_dump_json().encode())
+        with suppress(OSError):
+            self._folder.ballast.unlink()
+        _write_stubbornly(self._folder.exit, record.model_dump_json().encode(), self._settings)
         return record
 
     def _exit_record(self, verdict: Verdict) -> ExitRecord:
@@ -193,12 +216,33 @@ def main() -> None:
     lock = take_lock(folder)
     if lock is None or folder.exit.exists():
         sys.exit(f"{folder.run_id} has a keeper already, or has ended")
-    Keeper(folder, settings, devices).run()
+    try:
+        Keeper(folder, settings, devices).run()
+    finally:  # also where not even its end could be written down
+        drop_lock(lock)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        start_next(folder, settings)
+
+
+def start_next(folder: RunFolder, settings: KeeperSettings) -> None:
+    """Bring the index up to date and start the next run, again and again while that fails or devices are not free."""
     from launcher.supervisor import Launcher  # noqa: PLC0415 - slow to import, and needed only now
 
-    launcher = Launcher.open(Workspace(folder.path.parent.parent), settings)
-    launcher.schedule(judges=False)
-    launcher.runs.close()
+    launcher: Launcher | None = None
+    deadline = time.monotonic() + settings.next_s
+    while folder.path.parent.is_dir():  # somebody may remove the workspace meanwhile
+        try:
+            launcher = launcher or Launcher.open(Workspace(folder.path.parent.parent), settings)
+            launcher.schedule(judges=False)
+            if launcher.devices and all(lease.run_id != folder.run_id for lease in launcher.runs.leases()):
+                break
+        except Exception:  # noqa: BLE001 - a locked index or a full disk now says nothing about some seconds later
+            _log.exception("the next run could not be started; trying again")
+        if time.monotonic() > deadline:
+            break
+        time.sleep(settings.pause_s)
+    if launcher is not None:
+        launcher.runs.close()
 
 
 def _spec_of(folder: RunFolder) -> RunSpec:
@@ -216,16 +260,16 @@ def _reap(process: subprocess.Popen[bytes]) -> int:
     return status
 
 
-def _write_stubbornly(path: Path, content: bytes) -> None:
-    """Write although the disk may be full just now. Raises OSError after a minute."""
-    for tries_left in reversed(range(WRITE_TRIES)):
+def _write_stubbornly(path: Path, content: bytes, settings: KeeperSettings) -> None:
+    """Write although the disk may be full just now. Raises OSError once it has been for too long."""
+    deadline = time.monotonic() + settings.write_s
+    while True:
         try:
             return write_atomically(path, content)
         except OSError:
-            if not tries_left:
+            if time.monotonic() > deadline:
                 raise
-            time.sleep(WRITE_PAUSE_S)
-    return None
+            time.sleep(settings.pause_s)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,11 @@ def take_lock(folder: RunFolder) -> IO[bytes] | None:
             time.sleep(0.02)
 
 
+def drop_lock(lock: IO[bytes]) -> None:
+    """Let go of the lock, also where it is this process' stdout."""
+    fcntl.flock(lock, fcntl.LOCK_UN)
+
+
 def is_locked(folder: RunFolder) -> bool:
     """Tell whether a keeper has the lock, or is being given it."""
     try:

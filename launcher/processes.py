@@ -32,6 +32,13 @@ class Identity(NamedTuple):
     boot_id: str
 
 
+class Answer(NamedTuple):
+    """What a short command answered."""
+
+    code: int | None  # its exit code; None where it did not end in time or could not be started
+    said: str  # on stdout
+
+
 class _Stat(NamedTuple):
     state: str
     session: int
@@ -119,21 +126,32 @@ def reap_orphans(*, but: int = 0) -> None:
             os.waitpid(ended.si_pid, 0)
 
 
-def output_of(argv: Sequence[str], *, timeout_s: float) -> str:
-    """Run a short command and return its stdout; empty where it is missing, fails or takes too long."""
+def answer_of(argv: Sequence[str], *, timeout_s: float) -> Answer | None:
+    """Run a short command. One that takes too long is killed but not waited for: it may hang inside the kernel.
+
+    Returns:
+        What it answered; None where there is no such command.
+    """
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             list(argv),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             encoding="utf-8",
             errors="replace",
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return Answer(None, "")
+    try:
+        said, _ = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        threading.Thread(target=process.communicate, name=f"reap {process.pid}", daemon=True).start()
+        return Answer(None, "")
+    return Answer(process.returncode, said)
 
 
 def members(folder: RunFolder, leader: Identity | None = None) -> list[Identity]:

@@ -3,31 +3,39 @@
 A keeper proposes how a run ended; only here is that made the run's state, and only here are its devices given back.
 """
 
+import logging
+import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from backend.errors import NotFoundError
+from backend.ids import RunId
 from backend.runs.folder import RunFolder
 from backend.runs.records import ACTIVE, ExitRecord, ProcessRecord, read_record
 from backend.store.runs import RunStore
 from backend.store.views import RunView
 from launcher.keeper_lock import is_locked
 from launcher.processes import Identity, boot_id, child_of, end_all, identify, is_alive, keeper_of
+from launcher.unkept import end_without_keeper
 
 START_PATIENCE_S = 30.0  # from the claim of a run's devices until its keeper must hold the lock
 SWEEP_TERM_S = 3.0
 _MANY = 10_000
 
+_log = logging.getLogger(__name__)
+_told: set[RunId] = set()  # so that a folder is complained of once, and not at every look
+
 
 def settle_all(runs: RunStore) -> None:
     """Take in runs that the index does not know, settle every active one, and free devices nobody uses any more."""
-    for run_id in runs.rebuild():
+    for run_id in runs.rebuild(is_locked):
         found = runs.get(run_id)
         if found.is_active:
             runs.hold(run_id, found.devices)
     for run in runs.views(_MANY, states=ACTIVE):
-        settle(runs, run)
+        _if_readable(settle, runs, run)
     for lease in runs.leases():
         if lease.process is not None and identify(lease.process.pid) != Identity(*lease.process):
             runs.release(lease.holder)  # a chat whose program is gone
@@ -35,7 +43,17 @@ def settle_all(runs: RunStore) -> None:
         with suppress(NotFoundError):  # it was deleted just now, which frees its devices too
             run = runs.get(run_id)
             if run.is_over:
-                _give_back(runs, run)
+                _if_readable(_give_back, runs, run)
+
+
+def _if_readable(act: Callable[[RunStore, RunView], None], runs: RunStore, run: RunView) -> None:
+    """Look after one run; a folder that cannot be read keeps nobody from looking after the others."""
+    try:
+        act(runs, run)
+    except (OSError, ValueError, RecursionError) as error:
+        if run.id not in _told:
+            _told.add(run.id)
+            _log.warning("`%s` cannot be looked after: %s: %s", run.id, type(error).__name__, error)
 
 
 def settle(runs: RunStore, run: RunView) -> None:
@@ -49,16 +67,21 @@ def settle(runs: RunStore, run: RunView) -> None:
     runs.ingest(run.folder)
     if ended is not None:
         runs.transition(run.id, ended.state, ACTIVE, reason=ended.reason, hint=ended.hint)
-    else:
+    elif run.folder.process.exists():  # its keeper's word may still come, and says the same of a rebuilt index
         runs.transition(run.id, "lost", ACTIVE, reason=_why_lost(run.folder), hint=_what_is_left(run.folder))
+    else:
+        end_without_keeper(runs, run.folder, "lost", _why_lost(run.folder), _what_is_left(run.folder))
     _give_back(runs, run)
 
 
 def has_keeper(run: RunView) -> bool:
-    """Tell whether somebody watches over an active run. Before process.json is written, its lock and its age tell."""
+    """Tell whether somebody watches over an active run. Before process.json is written, its lock and its age tell.
+
+    The lock tells also of a keeper in another container on this machine, whose process cannot be seen from here.
+    """
     process = read_record(run.folder.process, ProcessRecord)
     if process is not None:
-        return is_alive(keeper_of(process))
+        return is_alive(keeper_of(process)) or (process.boot_id == boot_id() and is_locked(run.folder))
     if is_locked(run.folder):
         return True
     waited_s = time.time() - (run.started_at or 0.0)  # a start in the future was before the clock was set back
@@ -88,14 +111,19 @@ def _sweep(folder: RunFolder) -> None:
     for pattern in (".*.partial", ".*.replaced", ".checkpoint-*.removed"):
         for left in folder.path.glob(pattern):
             shutil.rmtree(left, ignore_errors=True)
+    folder.ballast.unlink(missing_ok=True)
 
 
 def _why_lost(folder: RunFolder) -> str:
     process = read_record(folder.process, ProcessRecord)
+    if process is None and (folder.events.exists() or folder.final_model.exists() or folder.checkpoints()):
+        return "It was started, but its folder does not tell by whom or how it ended: perhaps it is half a copy"
     if process is None:
         return "Its keeper never got to starting it"
     if process.boot_id != boot_id():
         return "The machine was restarted while it ran"
+    if process.keeper_pid == os.getpid():
+        return "Its keeper could not write down how it ended"
     return "Its keeper was killed while it ran, so what was left of it was ended"
 
 

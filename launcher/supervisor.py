@@ -8,9 +8,9 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cached_property
 from typing import Self
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from backend.audit import audit
 from backend.catalog.checkpoints import newest_resumable, resumable
@@ -20,15 +20,15 @@ from backend.ids import RunId
 from backend.jsonl import write_atomically
 from backend.runs.events import Event, read_events
 from backend.runs.folder import RunFolder
-from backend.runs.records import CommandRecord, ExitRecord, StopMode, StopRecord, read_record
-from backend.settings import Workspace, child_environment
+from backend.runs.records import CommandRecord, StopMode, StopRecord, read_record
+from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.store.queue import Claim
 from backend.store.runs import RunStore
 from backend.store.views import RunView
 from launcher.commands import Command, evaluation_command, keeper_command, run_environment, training_command
 from launcher.deletion import delete_run, empty_trash
-from launcher.devices import Device, describe, find_devices
+from launcher.devices import Device, Machine, describe
 from launcher.keeper_lock import take_lock
 from launcher.logs import read_tail
 from launcher.new_runs import new_folder
@@ -36,8 +36,10 @@ from launcher.ports import free_port
 from launcher.processes import start_detached
 from launcher.reconciler import settle, settle_all
 from launcher.settings import KeeperSettings
+from launcher.unkept import end_without_keeper
 
 OnEvent = Callable[[Event], None]
+_NOT_STARTED = (OSError, ValueError, StudioError, SQLAlchemyError)
 
 
 class Launcher:
@@ -61,7 +63,8 @@ class Launcher:
         self.workspace = workspace
         self.runs = runs
         self._settings = settings or KeeperSettings()
-        self._given_devices = devices
+        self._machine = Machine(devices)
+        self._submitted: set[RunId] = set()
         self._one_at_a_time = threading.RLock()
         self._one_wish_at_a_time = threading.Lock()  # apart: a stop must not wait for a sweep
         workspace.prepare()
@@ -72,10 +75,10 @@ class Launcher:
         """Open a workspace together with its index. Raises StudioError where the index cannot be opened."""
         return cls(workspace, RunStore(workspace), settings)
 
-    @cached_property
+    @property
     def devices(self) -> tuple[Device, ...]:
-        """What this machine has to run on: its GPUs, or the CPU as one device. Asked once."""
-        return self._given_devices or find_devices(child_environment())
+        """What there is to run on: GPUs, or the CPU as one device; nothing while the GPUs' driver does not answer."""
+        return self._machine.visible
 
     def describe_devices(self) -> str:
         """Say in a few words what there is to run on, e.g. `2 CPU cores · 24 GB`."""
@@ -91,7 +94,7 @@ class Launcher:
             LaunchError: it names a GPU that is not there, the disk is too full, or its folder cannot be written.
             StudioError: the index cannot be written; nothing of the run is left.
         """
-        missing = self._missing_devices(spec)
+        missing = _missing(spec, self.devices)
         if missing:
             hint = f"Choose among what there is ({self.describe_devices()}), or name no GPU"
             raise LaunchError(f"There is no {' and no '.join(f'`{name}`' for name in missing)} here", hint=hint)
@@ -102,9 +105,10 @@ class Launcher:
             raise LaunchError(f"The run's folder cannot be written: {error}", hint="Free some space") from error
         try:
             self.runs.add(folder.run_id, spec, time.time())
-        except StudioError:  # a folder that stayed would be found, and started after all
+        except BaseException:  # a folder that stayed would be found, and started after all
             shutil.rmtree(folder.path, ignore_errors=True)
             raise
+        self._submitted.add(folder.run_id)
         asked = hashlib.sha256(folder.spec.read_bytes()).hexdigest()
         audit(self.workspace, "run.start", folder.run_id, kind=spec.kind, sha256=asked)
         self.schedule()
@@ -142,7 +146,9 @@ class Launcher:
             if judges:
                 self._fail_impossible()
             names = tuple(device.name for device in self.devices)
-            while claim := self.runs.claim_next(names, free_port):
+            # whoever hides all GPUs from this process means its own runs: the others wait for those GPUs
+            only = self._submitted if self._machine.hides_gpus else None
+            while names and (claim := self.runs.claim_next(names, free_port, only)):
                 self._start(claim)
 
     def reconcile(self) -> None:
@@ -209,36 +215,23 @@ class Launcher:
                 return run
             time.sleep(poll_s)
 
-    def _missing_devices(self, spec: RunSpec) -> list[str]:
-        present = {device.name for device in self.devices}
-        return [f"cuda:{index}" for index in spec.devices.gpus if f"cuda:{index}" not in present]
-
     def _fail_impossible(self) -> None:
-        """End queued runs that wait for a GPU which is no longer there: they would wait for ever."""
+        """End queued runs that wait for a GPU which is no longer there, hidden or not: they would wait for ever."""
         for run in self.runs.views(states=("queued",)):
-            missing = self._missing_devices(run.spec)
+            missing = _missing(run.spec, self._machine.present)
             if missing:
                 reason = f"It waited for {', '.join(missing)}, which this machine does not have"
-                self.runs.transition(
-                    run.id, "failed", ("queued",), reason=reason, hint="Start it again on other devices"
-                )
+                hint = "Start it again on other devices"
+                end_without_keeper(self.runs, run.folder, "failed", reason, hint, was_queued=True)
 
     def _leave_queue(self, run: RunView) -> bool:
         reason = "It was stopped before it started"
-        if not self.runs.transition(run.id, "stopped", ("queued",), reason=reason):
-            return False
-        record = ExitRecord(
-            raw_status=None, exit_code=None, signal=None, duration_s=0.0, peak_memory_bytes=0, state="stopped",
-            reason=reason, hint="", ended_at=time.time(),
-        )  # fmt: skip
-        with suppress(OSError):  # only a rebuilt index would read it
-            write_atomically(run.folder.exit, record.model_dump_json().encode())
-        return True
+        return end_without_keeper(self.runs, run.folder, "stopped", reason, was_queued=True)
 
     def _start(self, claim: Claim) -> None:
         """Start the keeper of a claimed run. Where another keeper has it already, that one goes on."""
-        run = self.runs.get(claim.run_id)
         try:
+            run = self.runs.get(claim.run_id)
             lock = take_lock(run.folder)
             if lock is None:
                 return
@@ -249,10 +242,11 @@ class Launcher:
                 write_atomically(run.folder.command, record.model_dump_json(indent=2).encode())
                 keeper = keeper_command(run.folder, self._settings, claim.devices)
                 start_detached(keeper.argv, environment=keeper.environment(), folder=run.folder.path, output=lock)
-        except OSError as error:
-            reason = f"It could not be started: {error}"
-            self.runs.transition(run.id, "failed", ("starting",), reason=reason, hint="Correct that and start it again")
-            self.runs.release(run.id)
+        except _NOT_STARTED as error:
+            reason = f"It could not be started: {error.message if isinstance(error, StudioError) else error}"
+            folder = RunFolder(self.workspace.output / claim.run_id)
+            end_without_keeper(self.runs, folder, "failed", reason, "Correct that and start it again")
+            self.runs.release(claim.run_id)
 
     def _command_of(self, run: RunView, claim: Claim) -> Command:
         threads, processes = run.spec.devices.threads, run.spec.devices.processes
@@ -262,6 +256,13 @@ class Launcher:
             return training_command(run.folder, claim.devices, claim.port, threads=threads, processes=processes)
         argv = (*self._settings.program, str(run.folder.path.resolve()))
         return Command(argv, run_environment(run.folder, claim.devices, threads=threads, processes=processes))
+
+
+def _missing(spec: RunSpec, devices: tuple[Device, ...]) -> list[str]:
+    """The GPUs that a run names and that are not among `devices`; where none is known, none can be missed."""
+    present = {device.name for device in devices}
+    named = [f"cuda:{index}" for index in spec.devices.gpus if devices]
+    return [name for name in named if name not in present]
 
 
 def _tell(folder: RunFolder, offset: int, on_event: OnEvent | None) -> int:

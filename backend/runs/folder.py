@@ -57,6 +57,11 @@ class RunFolder:
         return self.path / "exit.json"
 
     @property
+    def ballast(self) -> Path:
+        """Keeper: takes the room on the disk that `exit.json` will need; gone once that is there."""
+        return self.path / ".ballast"
+
+    @property
     def log(self) -> Path:
         """Program: stdout and stderr."""
         return self.path / "log.txt"
@@ -95,6 +100,12 @@ class RunFolder:
     def report(self) -> Path:
         """Program: what an evaluation found, once every row was answered."""
         return self.path / "report.json"
+
+    @property
+    def was_started(self) -> bool:
+        """Whether anything in it tells that it, or the folder it is a copy of, was started once."""
+        traces = (self.command, self.process, self.events, self.log, self.final_model)
+        return any(path.exists() for path in traces) or any(self.path.glob("checkpoint-*"))
 
     def checkpoints(self) -> list[Path]:
         """The complete checkpoints, by step; the final model is not one of them."""

@@ -23,7 +23,11 @@ from backend.errors import StudioError
 
 BUSY_TIMEOUT_MS = 15_000
 MIGRATIONS = Path(__file__).parent / "migrations"
-_REFUSED = ("disk is full", "disk I/O error")  # how SQLite says that a write did not fit
+_REFUSED = {  # how SQLite says that nothing is wrong with what was asked, and what then helps
+    "disk is full": "Free some space, then do it again",
+    "disk I/O error": "Free some space, then do it again",
+    "database is locked": "Somebody else is writing to it and takes long; do it again in a minute",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +43,16 @@ class Database:
         """One transaction that holds the write lock from its start; committed at the end, rolled back on an error.
 
         Raises:
-            StudioError: the disk refuses; the index is as it was.
+            StudioError: the disk refuses, or another process does not let go of the lock; the index is as it was.
         """
         try:
             with self.writer.begin() as connection:
                 yield connection
         except OperationalError as error:
-            if not any(sign in str(error.orig) for sign in _REFUSED):
+            hints = [hint for sign, hint in _REFUSED.items() if sign in str(error.orig)]
+            if not hints:
                 raise
-            raise StudioError(
-                f"The index cannot be written: {error.orig}", hint="Free some space, then do it again"
-            ) from error
+            raise StudioError(f"The index cannot be written: {error.orig}", hint=hints[0]) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -6,7 +6,7 @@ where it asked to share: then it starts beside whatever is there. Others that di
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
@@ -30,7 +30,13 @@ class Claim:
     port: int  # for the processes of the run to meet at; no other active run has it
 
 
-def claim_next(connection: Connection, devices: tuple[str, ...], pick_port: PickPort, now: float) -> Claim | None:
+def claim_next(
+    connection: Connection,
+    devices: tuple[str, ...],
+    pick_port: PickPort,
+    now: float,
+    only: Collection[str] | None = None,
+) -> Claim | None:
     """Move the first queued run whose devices are free to `starting`.
 
     Args:
@@ -38,12 +44,15 @@ def claim_next(connection: Connection, devices: tuple[str, ...], pick_port: Pick
         devices: every device of this machine, in the order in which they are given out.
         pick_port: returns a port that nobody listens on and that is not in the set it is given.
         now: seconds since the epoch.
+        only: these runs; the others wait for devices that are not among `devices`. None means all.
     """
     held = held_devices(connection)
     waiting = connection.execute(
         select(runs.c.id, runs.c.spec_json).where(runs.c.state == "queued").order_by(runs.c.number)
     )
     for row in waiting.all():
+        if only is not None and row.id not in only:
+            continue
         knobs = readable_spec(row.spec_json).devices
         free = [device for device in devices if device not in held]
         wanted = named_devices(knobs) or tuple(free[:1]) or (devices[:1] if knobs.shared else ())

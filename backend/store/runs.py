@@ -2,7 +2,8 @@
 
 import difflib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, delete, func, select, update
@@ -36,6 +37,7 @@ class RunStore:
         workspace.output.mkdir(parents=True, exist_ok=True)
         self._database = open_database(workspace.database)
         self._thinned = Thinned()
+        self._copies: set[RunFolder] = set()  # taken in while they may have been half copied
 
     def close(self) -> None:
         """Close the file."""
@@ -156,17 +158,33 @@ class RunStore:
         """Carry new events of a run into the index; return how many. May be called at any time, by anyone."""
         return ingest.ingest(self._database, folder)
 
-    def rebuild(self) -> list[RunId]:
-        """Take in every run folder that the index does not know, curves included; return their ids, oldest first."""
+    def rebuild(self, is_at_work: Callable[[RunFolder], bool] = lambda _: False) -> list[RunId]:
+        """Take in every run folder that the index does not know, curves included; return their ids, oldest first.
+
+        One that may be half copied, and does not say how the run ended, waits until nothing in it changes. Where
+        `is_at_work` knows somebody who watches over it, it is no copy.
+        """
+        self._follow_copies()
         with self._database.read() as connection:
             known = set(connection.execute(select(runs.c.id)).scalars())
         added = []
         for folder in rebuild.unknown_folders(self.workspace.output, known):
-            row = rebuild.row_from(folder)
-            if row is not None and self._insert(row):
-                self.ingest(folder)
-                added.append(folder.run_id)
+            try:
+                row, is_copy = rebuild.look_at(folder, is_at_work)
+                if row is not None and self._insert(row):
+                    self._copies |= {folder} if is_copy else set()
+                    added.append(folder.run_id)
+                    self.ingest(folder)
+            except (OSError, ValueError, RecursionError) as error:
+                rebuild.complain(folder, error)
         return added
+
+    def _follow_copies(self) -> None:
+        for folder in tuple(self._copies):
+            self._copies.discard(folder)
+            with suppress(OSError):  # it went, or may not be read any more
+                self._copies |= {folder} if rebuild.is_young(folder) else set()
+                self.ingest(folder)
 
     def curves(self, run_ids: list[RunId], key: str, cursor: str = "") -> Curves:
         """Read the points of one metric behind `cursor`: where it is empty, whole curves of at most 2,000 points."""
@@ -188,10 +206,12 @@ class RunStore:
         with self._database.read() as connection:
             return [happening_of(row) for row in connection.execute(chosen.order_by(happenings.c.seq)).mappings()]
 
-    def claim_next(self, devices: tuple[str, ...], pick_port: queue.PickPort) -> queue.Claim | None:
-        """Start the first queued run whose devices are free: it is `starting` and holds them. None where none can."""
+    def claim_next(
+        self, devices: tuple[str, ...], pick_port: queue.PickPort, only: Collection[str] | None = None
+    ) -> queue.Claim | None:
+        """Start the first queued run, or of `only`, whose devices are free: it is `starting` and holds them."""
         with self._database.write() as connection:
-            return queue.claim_next(connection, devices, pick_port, time.time())
+            return queue.claim_next(connection, devices, pick_port, time.time(), only)
 
     def hold(self, run_id: RunId, devices: tuple[str, ...]) -> None:
         """Write down that a run found at work holds its devices."""

@@ -28,6 +28,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--children", type=int, default=0, help="ranks that obey nothing, in this session")
     parser.add_argument("--strays", type=int, default=0, help="children in sessions of their own that ignore SIGTERM")
     parser.add_argument("--leave-strays", action="store_true", help="end without ending them")
+    parser.add_argument("--slow-save", type=float, default=0, help="seconds that saving takes, and is said to")
     parser.add_argument("--port-taken-once", action="store_true")
     parser.add_argument("--master_port", type=int, default=0)
     parser.add_argument("run_dir", type=Path)
@@ -81,6 +82,9 @@ def main() -> None:
     sys.stderr.write(wanted.say.replace("\\n", "\n"))
     if wanted.error_note:
         events.write("note", wanted.steps, level="error", text=wanted.error_note, hint="Do something else")
+    if mode == "save" and wanted.slow_save:
+        events.write("progress", wanted.steps, phase="saving")
+        time.sleep(wanted.slow_save)
     if mode == "save":
         (wanted.run_dir / "final_model").mkdir()
         (wanted.run_dir / "final_model" / "complete.json").write_text("{}")

@@ -17,7 +17,7 @@ from launcher.supervisor import Launcher
 
 FAKE = Path(__file__).parents[1] / "fakes" / "fake_trainer.py"
 # Patient with programs that obey, since a busy machine is slow; `IMPATIENT` is for those that do not.
-HURRY = {"poll_s": 0.03, "save_grace_s": 30, "now_grace_s": 30, "term_s": 0.5, "hang_s": 30}
+HURRY = {"poll_s": 0.03, "pause_s": 0.2, "save_grace_s": 30, "now_grace_s": 30, "term_s": 0.5, "hang_s": 30}
 
 Launch = Callable[..., Launcher]
 

@@ -114,3 +114,18 @@ def test_p15_chats_and_runs_take_turns_on_a_gpu_and_share_it_only_where_asked(la
     launcher.stop(run.id, "now")
     launcher.wait(run.id, poll_s=0.03)
     until(lambda: launcher.reconcile() or not launcher.runs.leases())
+
+
+def test_p15_a_run_that_waits_for_a_chat_starts_when_the_chats_are_closed(launch) -> None:
+    launcher = launch("--steps", "3", gpus=1)
+    pool = ChatPool(launcher)
+    answer = pool.ask(Question("demo", question().messages, (), max_new_tokens=8000, temperature=5.0))
+    next(answer)  # somebody is talking, so the chat keeps its GPU
+    run = a_run(launcher)
+    assert run.state == "queued"
+
+    pool.close()
+
+    until(run.folder.exit.exists)  # nobody looks meanwhile
+    answer.close()
+    assert launcher.wait(run.id, poll_s=0.03).devices == ("cuda:0",)

@@ -123,6 +123,48 @@ def test_a_keeper_told_to_end_ends_its_run_in_order(launch) -> None:
     assert identify(process.pid) is None
 
 
+def test_room_for_the_last_word_is_kept_while_a_run_is_at_work(launch) -> None:
+    launcher = launch("--steps", "1000", "--pause", "0.05")
+    run = a_run(launcher)
+    until(run.folder.process.exists)
+    kept = run.folder.ballast.stat()
+
+    launcher.stop(run.id, "now")
+    launcher.wait(run.id, poll_s=0.03)
+
+    assert kept.st_size >= 16_384
+    assert not run.folder.ballast.exists()
+
+
+def test_p16_a_keeper_that_cannot_write_its_last_word_says_so_and_starts_the_next_run(launch) -> None:
+    launcher = launch("--steps", "10", "--pause", "0.1", write_s=0.3)
+    first, second = a_run(launcher, "first"), a_run(launcher, "second")
+    launcher.runs.close()
+    until(first.folder.events.exists)
+
+    first.folder.exit.mkdir()  # where its file has to lie
+
+    until(second.folder.exit.exists)  # nobody looks meanwhile
+    lost = launch().runs.get(first.id)
+    assert (lost.state, lost.reason) == ("lost", "Its keeper could not write down how it ended")
+
+
+def test_p16_a_keeper_tries_again_where_the_next_run_cannot_be_started_at_once(launch, workspace) -> None:
+    launcher = launch("--steps", "10", "--pause", "0.1")
+    first, second = a_run(launcher, "first"), a_run(launcher, "second")
+    launcher.runs.close()
+    aside = [path.rename(workspace.root / path.name) for path in workspace.output.glob("studio.db*")]
+    workspace.database.write_text("not a database at all, but long enough to look at" * 20)
+
+    until(first.folder.exit.exists)
+    until(lambda: "trying again" in (first.folder.path / "keeper.log").read_text())
+    for path in sorted(aside, reverse=True):  # the index itself last
+        path.rename(workspace.output / path.name)
+
+    until(second.folder.exit.exists)  # nobody looks meanwhile
+    assert launch().wait(second.id, poll_s=0.03).state == "finished"
+
+
 def test_p19_a_run_sees_no_secret_of_the_studio(launch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secretsecretsecret")
     monkeypatch.setenv("STUDIO_SECRET", "do not tell")

@@ -62,3 +62,39 @@ def test_stopping_at_once_may_follow_stopping_with_save(launch) -> None:
 
     ended = launcher.wait(run.id, poll_s=0.03)
     assert (ended.state, ended.reason) == ("stopped", "It was stopped on request, without saving")
+
+
+def test_p13_a_save_that_takes_long_is_waited_for(launch) -> None:
+    launcher = launch("--steps", "1000", "--pause", "0.05", "--slow-save", "2.5", save_grace_s=0.6)
+    run = a_run(launcher)
+    until(run.folder.events.exists)
+
+    launcher.stop(run.id, "save")
+
+    ended = launcher.wait(run.id, poll_s=0.03)
+    assert (ended.state, ended.reason) == ("stopped", "It was stopped on request, after saving")
+    assert ended.folder.has_final_model
+
+
+def test_a_save_that_never_ends_is_ended(launch) -> None:
+    launcher = launch("--steps", "1000", "--pause", "0.05", "--slow-save", "300", save_grace_s=0.5, saving_grace_s=0.5)
+    run = a_run(launcher)
+    until(run.folder.events.exists)
+
+    launcher.stop(run.id, "save")
+
+    ended = launcher.wait(run.id, poll_s=0.03)
+    assert (ended.state, ended.reason) == ("stopped", "It was stopped before it could save a final model")
+
+
+def test_stopping_at_once_does_not_wait_for_a_save(launch) -> None:
+    launcher = launch("--steps", "1000", "--pause", "0.05", "--slow-save", "300", save_grace_s=60, now_grace_s=0.3)
+    run = a_run(launcher)
+    until(run.folder.events.exists)
+    launcher.stop(run.id, "save")
+    until(lambda: '"saving"' in run.folder.events.read_text())
+
+    launcher.stop(run.id, "now")
+
+    ended = launcher.wait(run.id, poll_s=0.03)
+    assert (ended.state, ended.reason) == ("stopped", "It was stopped on request, without saving")

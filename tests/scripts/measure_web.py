@@ -15,6 +15,7 @@ import httpx
 import psutil
 
 from backend.runs.events import EventWriter
+from backend.runs.records import ExitRecord
 from backend.settings import ROOT, Workspace
 from studio.serving.demo_preparation import PREPARED
 from tests.scripts.readme import machine, write_section
@@ -90,11 +91,14 @@ def memory_of(workspace: Workspace, points: int) -> tuple[float, float]:
         idle = process.memory_info().rss / 1e6
         run = workspace.output / "20260101-000000-watched"
         run.mkdir()
-        (run / "spec.json").write_text("{}")
         events = EventWriter(run / "events.jsonl")
         for step in range(points):
             events.write("metric", step, loss=1 / (step + 1))
         events.close()
+        ended = ExitRecord(raw_status=0, exit_code=0, signal=None, duration_s=1, peak_memory_bytes=0, state="finished",
+                           reason="", hint="", ended_at=1.0)  # fmt: skip
+        (run / "exit.json").write_text(ended.model_dump_json())
+        (run / "spec.json").write_text("{}")
         for _ in range(20 if points > 2_000 else 4):
             httpx.get(f"{served.address}/api/curves?runs={run.name}&key=loss", timeout=60)
             time.sleep(0.3)

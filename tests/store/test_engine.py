@@ -132,6 +132,21 @@ def test_s3_every_connection_waits_and_minds_foreign_keys(store: RunStore) -> No
             connection.close()
 
 
+def test_an_index_that_somebody_keeps_locked_is_said_in_words(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 100)
+    with closing(RunStore(workspace)) as store, closing(sqlite3.connect(workspace.database)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        with pytest.raises(StudioError, match=r"database is locked\nhint: Somebody else is writing"):
+            store.add(RUN, RunSpec(), 1.0)
+
+        other.rollback()
+        store.add(RUN, RunSpec(), 1.0)
+        assert store.get(RUN).state == "queued"
+
+
 def test_readers_cannot_write(store: RunStore) -> None:
     from sqlalchemy.exc import OperationalError
 

@@ -143,6 +143,16 @@ def test_p15_runs_share_a_device_only_where_they_asked_to(store: RunStore) -> No
     assert store.claim_next(("cpu:0",), port).run_id == "waits"  # type: ignore[union-attr]
 
 
+def test_of_a_queue_only_some_may_be_meant(store: RunStore) -> None:
+    for name in ("first", "second"):
+        add_run(store, name)
+
+    assert store.claim_next(("cpu:0",), port, set()) is None
+    claim = store.claim_next(("cpu:0",), port, {"second"})
+    assert claim is not None
+    assert claim.run_id == "second"
+
+
 def chat(device: str, name: str = "chat", *, keeps_out: bool = True) -> Lease:
     return Lease(device, name, None, "demo", keeps_out, Holder(2, 3, "boot"), 1.0)
 

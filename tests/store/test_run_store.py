@@ -2,11 +2,13 @@
 
 import random
 import threading
+from datetime import datetime
 
 import pytest
 from store_lab import RUN, add_run, write_losses
 
 from backend.errors import NotFoundError, StudioError
+from backend.ids import new_run_id
 from backend.runs.records import STATES, TERMINAL, ExitRecord
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
@@ -136,12 +138,13 @@ def test_s12_a_new_index_takes_in_every_run_folder(workspace: Workspace, store: 
     folder = add_run(store, "20260101-000000-over", **{"strategy.name": "qlora"})
     write_losses(folder.events, [2.0, 1.0])
     folder.exit.write_text(ended.model_dump_json())
-    before = add_run(store, "20260102-000000-waits")
+    now = datetime.now().astimezone()
+    before = add_run(store, new_run_id("waits", now))
     store.remove(folder.run_id)
     store.remove(before.run_id)
     (workspace.output / "no-spec").mkdir()
     (workspace.output / "link").symlink_to(folder.path)
-    damaged = workspace.output / "20260103-000000-damaged"
+    damaged = workspace.output / new_run_id("damaged", now)
     damaged.mkdir()
     (damaged / "spec.json").write_text('{"batching": {"batch_size": "many"}}')
 
@@ -157,8 +160,8 @@ def test_s12_a_new_index_takes_in_every_run_folder(workspace: Workspace, store: 
 
 
 def test_a_spec_of_another_version_does_not_hide_the_list(workspace: Workspace, store: RunStore) -> None:
-    folder = add_run(store)
-    store.remove(RUN)
+    folder = add_run(store, new_run_id("old", datetime.now().astimezone()))
+    store.remove(folder.run_id)
     folder.spec.write_text('{"name": "old", "batching": {"batch_size": 4, "gone": 1}, "later": true}')
 
     store.rebuild()
