@@ -241,7 +241,7 @@ def add_example(page: Page, box: Value, strip: Value | None) -> Value:
     dataset = str(clicked.get("of", "")).removeprefix("dataset/")
     stored = page.services.datasets.picture(dataset, f"images/{clicked.get('name', '')}")
     workspace = page.services.workspace
-    (name,) = take_pictures(workspace, [stored])
+    (name,) = take_pictures(workspace, [stored], page.t)
     return {"text": box["text"], "files": [*box["files"], str(asked_folder(workspace) / name)]}
 
 

@@ -29,7 +29,7 @@ def ask(page: Page, talk_id: str, box: Value, *rest: Any) -> list[Any]:
         raise DatasetError(page.t("play.no_question"), hint=page.t("play.no_question.hint"))
     refuse_marks(text, page.t)
     manner = manner_of(knobs, page.t)
-    pictures = take_pictures(page.services.workspace, [Path(file) for file in box["files"]])
+    pictures = take_pictures(page.services.workspace, [Path(file) for file in box["files"]], page.t)
     asked = [talk.asked(text, pictures) if model else talk for talk, model in zip(talks, models, strict=True)]
     return [gr.MultimodalTextbox(value=None, interactive=False), *_begun(page, talk_id, manner, models, asked)]
 
