@@ -161,7 +161,7 @@ def begin(page: Page, *asked: Any) -> list[Any]:
     wanted = [model for model in models[: CHECKPOINTS_OF.get(check, 1)] if model]
     _refuse_unknown(page, wanted)
     if check == "forgetting" and len(wanted) == 1:
-        wanted.append(base_of(wanted[0], page.services.workspace))
+        wanted.append(base_of(wanted[0], page.services.workspace, page.t))
     if check == "forgetting":
         prepare_probes(page.services.datasets)
     changes: Value = {
