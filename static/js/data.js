@@ -55,10 +55,10 @@
     draw();
   };
 
-  /** The rows of a dataset, a page at a time, searched and filtered on the server. Value: a dataset's name. */
+  /** The rows of a dataset, a page at a time, searched and filtered on the server. Value: {name, sha256}. */
   studio.datasetRows = (host, props, watch) => {
     const words = props.words;
-    let start = 0, split = "", asked = 0, shown = "", typing = 0, total = 0;
+    let start = 0, split = "", asked = 0, shown = {}, typing = 0, total = 0;
     const search = el("input", { type: "search", placeholder: words.search, "aria-label": words.search, maxlength: "200" });
     const sides = ["", "train", "heldout"].map((side) =>
       el("button", { type: "button", "aria-pressed": String(side === ""), "data-side": side }, words[`side.${side || "all"}`]));
@@ -70,6 +70,7 @@
       rows, el("div", { class: "pager" }, back, where, next));
     const draw = (page) => {
       total = page.total;
+      if (start >= total && start) return from(PAGE * Math.floor((total - 1) / PAGE)); // rows were left out meanwhile
       const row = (each) => el("article", {},
         el("header", {}, el("span", { class: `bdg ${each.split}` }, words[`side.${each.split}`]), el("small", {}, each.source || each.id)),
         ...each.turns.map((turn) => studio.bubble(turn, words)));
@@ -79,7 +80,7 @@
       next.disabled = start + PAGE >= total;
     };
     const load = async () => {
-      const name = props.value || "", number = ++asked;
+      const { name = "" } = props.value || {}, number = ++asked;
       host.hidden = !name;
       if (!name) return;
       const query = new URLSearchParams({ start, count: PAGE, search: search.value.trim(), split });
@@ -103,8 +104,11 @@
     back.addEventListener("click", () => from(start - PAGE));
     next.addEventListener("click", () => from(start + PAGE));
     const changed = () => {
-      if (props.value === shown) return;
-      shown = props.value;
+      const { name = "", sha256 = "" } = props.value || {};
+      if (name === shown.name && sha256 === shown.sha256) return;
+      const isOther = name !== shown.name;
+      shown = { name, sha256 };
+      if (!isOther) return void load(); // its rows have changed: what is looked for stays
       search.value = "";
       sides[0].click();
     };

@@ -45,12 +45,16 @@
   const asked = (row, drawn, words) => row.turns.map((turn) =>
     studio.bubble(drawn ? { ...turn, parts: turn.parts.filter((part) => !("picture" in part)) } : turn, words));
 
-  /** Rows of one evaluation. Value: {run_id, labels, is_over, set}; `apply` brings {marks} in it. */
+  /** Rows of one evaluation. Value: {run_id, labels, is_over, set}; `apply` brings {marks, sent} in it, and is answered by {applied, sent}. */
   studio.answerWall = (host, props, watch, tell) => {
     const words = props.words;
-    let run = "", isOver = null, applied = 0, which = "worst", metric = "", start = 0, turn = 0, page = null, open = "";
-    const drafts = new Map(); // corrections that are being typed
-    const marks = new Map(); // "dataset/row" -> {dataset, row, text, isExcluded, isHard}
+    let run = "", isOver = null, applied = 0, which = "worst", metric = "", start = 0, turn = 0, page = null;
+    // by run, so that a look at another evaluation loses nothing. marks: "dataset/row" -> {dataset, row, text, isExcluded,
+    // isHard}; drafts: corrections that are being typed; open: the row whose correction is on the screen
+    const desks = new Map();
+    const deskOf = (id) => desks.get(id) || desks.set(id, { marks: new Map(), drafts: new Map(), open: "" }).get(id);
+    let desk = deskOf(run), shown = {}; // shown: the value that chose the run
+    const sent = []; // the marks of each `apply`, in order
     const keyOf = (row) => `${row.dataset}/${row.id}`;
     const title = el("h2", { class: "ct" }, words.title);
     const kinds = ["worst", "changed", "disagreement", "cut", "all"].map((kind) => el("button", { type: "button", "data-which": kind, "aria-pressed": String(kind === which) }, words[`which.${kind}`]));
@@ -63,20 +67,21 @@
 
     const button = (text, act, pressed) => el("button", { type: "button", class: "quiet", "aria-pressed": pressed === undefined ? false : String(pressed), onclick: act }, text);
     const mark = (row, changes) => {
-      const key = keyOf(row), had = marks.get(key) || { dataset: row.dataset, row: row.id, text: null, isExcluded: false, isHard: false };
+      const key = keyOf(row), had = desk.marks.get(key) || { dataset: row.dataset, row: row.id, text: null, isExcluded: false, isHard: false };
       const now = { ...had, ...changes };
-      if (now.text === null && !now.isExcluded && !now.isHard) marks.delete(key);
-      else marks.set(key, now);
+      if (now.text === null && !now.isExcluded && !now.isHard) desk.marks.delete(key);
+      else desk.marks.set(key, now);
       draw();
     };
 
     const editor = (row, found) => {
       const area = el("textarea", { rows: "2", "aria-label": words.fix_label });
       const key = keyOf(row);
-      area.value = drafts.get(key) ?? found?.text ?? row.gold;
-      area.addEventListener("input", () => drafts.set(key, area.value));
-      const keep = () => { open = ""; drafts.delete(key); mark(row, { text: area.value === row.gold ? null : area.value }); };
-      return el("div", { class: "fixing" }, area, el("div", { class: "actions" }, button(words.keep, keep), button(words.undo, () => { open = ""; drafts.delete(key); mark(row, { text: null }); })));
+      area.value = desk.drafts.get(key) ?? found?.text ?? row.gold;
+      area.addEventListener("input", () => desk.drafts.set(key, area.value));
+      const close = (text) => { desk.open = ""; desk.drafts.delete(key); mark(row, { text }); };
+      const keep = () => close(area.value === row.gold ? null : area.value);
+      return el("div", { class: "fixing" }, area, el("div", { class: "actions" }, button(words.keep, keep), button(words.undo, () => close(null))));
     };
 
     const given = (row, answer, number, labels) => {
@@ -87,7 +92,7 @@
     };
 
     const article = (row) => {
-      const found = marks.get(keyOf(row)), labels = props.value?.labels || [];
+      const found = desk.marks.get(keyOf(row)), labels = props.value?.labels || [];
       const drawn = picture(row, words);
       const state = [found?.text != null ? words.fixed : "", found?.isExcluded ? words.excluded : "", found?.isHard ? words.hardened : ""].filter(Boolean).join(" · ");
       return el("article", { class: found ? "marked" : false, "data-row": keyOf(row) },
@@ -95,16 +100,17 @@
         drawn, ...asked(row, drawn, words),
         el("p", { class: "answer gold" }, el("small", {}, words.gold), el("span", {}, found?.text ?? row.gold), row.references.length ? el("small", {}, fill(words.also, { answers: row.references.join(" / ") })) : null),
         ...row.answers.map((answer, number) => given(row, answer, number, labels)),
-        open === keyOf(row) ? editor(row, found) : el("div", { class: "actions" },
-          button(words.fix, () => { open = keyOf(row); draw(); rows.querySelector("textarea")?.focus(); }),
+        desk.open === keyOf(row) ? editor(row, found) : el("div", { class: "actions" },
+          button(words.fix, () => { desk.open = keyOf(row); draw(); rows.querySelector("textarea")?.focus(); }),
           button(words.exclude, () => mark(row, { isExcluded: !found?.isExcluded }), Boolean(found?.isExcluded)),
           row.dataset === props.value?.set ? null : button(fill(words.hard, { set: props.value?.set || "" }), () => mark(row, { isHard: !found?.isHard }), Boolean(found?.isHard))));
     };
 
     const apply = () => {
-      const all = [...marks.values()], of = (wanted) => all.filter(wanted).map(({ dataset, row }) => ({ dataset, row }));
+      const all = [...desk.marks.values()], of = (wanted) => all.filter(wanted).map(({ dataset, row }) => ({ dataset, row }));
       const answers = all.filter(({ text, isExcluded }) => text !== null && !isExcluded).map(({ dataset, row, text }) => ({ dataset, row, text }));
-      props.value = { ...props.value, marks: { answers, excluded: of(({ isExcluded }) => isExcluded), hard: of(({ isHard }) => isHard) } };
+      sent.push(new Map(desk.marks));
+      props.value = { ...props.value, sent: sent.length, marks: { answers, excluded: of(({ isExcluded }) => isExcluded), hard: of(({ isHard }) => isHard) } };
       tell.apply();
     };
 
@@ -113,14 +119,20 @@
       if (!page) return;
       studio.redraw(select, ...page.metrics.map((name) => el("option", { value: name, selected: name === page.metric }, words[`measure.${name}`] || name)));
       const was = document.activeElement, card = was?.closest?.("article"), at = card ? [...card.querySelectorAll(".actions button")].indexOf(was) : -1;
+      const caret = rows.contains(was) && was.tagName === "TEXTAREA" ? was.selectionStart : -1;
       rows.replaceChildren(...(page.rows.length ? page.rows.map(article) : [el("p", { class: "none" }, words.none)]));
+      if (caret >= 0) {
+        const area = rows.querySelector("textarea");
+        area?.focus();
+        area?.setSelectionRange(caret, caret);
+      }
       if (at >= 0) rows.querySelector(`[data-row="${CSS.escape(card.dataset.row)}"]`)?.querySelectorAll(".actions button")[at]?.focus(); // where the keyboard was
       pager.hidden = page.total <= PAGE;
       back.disabled = page.start === 0;
       next.disabled = page.start + PAGE >= page.total;
       where.textContent = fill(words.where, { first: count(page.start + 1), last: count(Math.min(page.start + PAGE, page.total)), total: count(page.total) });
-      pending.replaceChildren(...(marks.size ? [el("span", {}, fill(words.pending, { count: count(marks.size) })), el("button", { type: "button", class: "apply", onclick: apply }, words.apply), button(words.discard, () => { marks.clear(); draw(); })] : []));
-      pending.hidden = !marks.size;
+      pending.replaceChildren(...(desk.marks.size ? [el("span", {}, fill(words.pending, { count: count(desk.marks.size) })), el("button", { type: "button", class: "apply", onclick: apply }, words.apply), button(words.discard, () => { desk.marks.clear(); draw(); })] : []));
+      pending.hidden = !desk.marks.size;
     };
 
     const load = async () => {
@@ -145,17 +157,23 @@
     }));
     back.addEventListener("click", () => from(start - PAGE));
     next.addEventListener("click", () => from(start + PAGE));
+    /** What was sent is done; what was marked otherwise since, or typed, stays. */
+    const settle = ({ run_id: id, sent: number }) => {
+      const { marks } = deskOf(id);
+      for (const [key, done] of sent[number - 1] || []) if (JSON.stringify(marks.get(key)) === JSON.stringify(done)) marks.delete(key);
+      delete sent[number - 1];
+      draw();
+    };
     watch("value", () => {
-      const { run_id: wanted = "", is_over: over = false, applied: done = 0 } = props.value || {};
-      if (done && done !== applied) { // what was marked is done
+      const value = props.value || {}, { run_id: wanted = "", is_over: over = false, applied: done = 0 } = value;
+      if (done && done !== applied) {
         applied = done;
-        marks.clear();
-        drafts.clear();
-        draw();
+        if (wanted !== run) props.value = shown; // another evaluation was chosen meanwhile
+        return void settle(value);
       }
       if (wanted === run && over === isOver) return;
-      if (wanted !== run) { [metric, start, open] = ["", 0, ""]; marks.clear(); drafts.clear(); }
-      [run, isOver] = [wanted, over];
+      if (wanted !== run) [metric, start, desk] = ["", 0, deskOf(wanted)];
+      [run, isOver, shown] = [wanted, over, { ...value }];
       load();
     });
     host.hidden = true;

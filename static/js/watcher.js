@@ -80,7 +80,9 @@
   };
 
   watcher.measure = (key) => {
-    watcher.key = keyOf[watcher.row(watcher.chosen)?.kind || "sft"] = key;
+    const kind = watcher.row(watcher.chosen)?.kind || "sft";
+    watcher.key = key;
+    if (kind in keyOf) keyOf[kind] = key; // no other kind draws curves
     watcher.curves.clear();
     watcher.soon();
   };

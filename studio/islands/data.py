@@ -26,7 +26,7 @@ def dataset_tiles(t: Translate) -> gr.HTML:
 
 
 def dataset_rows(t: Translate) -> gr.HTML:
-    """The chosen dataset's rows; they are fetched by the browser. Value: its name."""
+    """The chosen dataset's rows; they are fetched by the browser. Value: {name, sha256}."""
     keys = (
         "title",
         "search",
@@ -41,7 +41,7 @@ def dataset_rows(t: Translate) -> gr.HTML:
         "unreached",
     )
     words = {key: t(f"rows.{key}") for key in keys} | bubble_words(t)
-    return island("datasetRows", "data.js", words, value="", elem_id="dataset-rows")
+    return island("datasetRows", "data.js", words, value={}, elem_id="dataset-rows")
 
 
 def upload_preview(t: Translate) -> gr.HTML:

@@ -29,7 +29,7 @@ def evaluation_report(t: Translate) -> gr.HTML:
 
 
 def answer_wall(t: Translate) -> gr.HTML:
-    """The chosen evaluation's rows. Value: {run_id, labels}; tells `apply` with {answers, excluded, hard} in it."""
+    """The chosen evaluation's rows. Value: {run_id, labels}; tells `apply` with {marks, sent} in it."""
     keys = ("title", "which", "metric", "gold", "also", "cut", "right", "wrong", "score", "fix", "fix_label", "keep",
             "undo", "exclude", "hard", "fixed", "excluded", "hardened", "pending", "apply", "discard", "none", "back",
             "next", "where", "set", "draw", "gold_box", "given_box", "empty")  # fmt: skip

@@ -1,6 +1,7 @@
 """What an evaluation is asked to look at, from what a person names."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from backend.errors import NotFoundError, SpecError, StudioError
@@ -13,17 +14,26 @@ from backend.store.runs import RunStore
 LISTED = 500  # evaluations
 
 
-def base_of(checkpoint: str, workspace: Workspace) -> str:
-    """What a run of this workspace was trained from. Raises SpecError where that is not known."""
+def base_of(checkpoint: str, workspace: Workspace, t: Callable[..., str] | None = None) -> str:
+    """What a run of this workspace was trained from.
+
+    Args:
+        checkpoint: as a person names it.
+        workspace: where runs lie.
+        t: of the page that asks; without it, what is wrong is said for a terminal.
+
+    Raises:
+        SpecError: that is not known.
+    """
     run = checkpoint.partition("/")[0]
     try:
         if is_safe_name(run) and (workspace.output / run / "spec.json").is_file():
             return read_spec(workspace.output / run).model.base
     except (StudioError, ValueError):
         pass
-    raise SpecError(
-        f"What `{checkpoint[:80]}` was trained from is not known", hint="Name it: `--compare MODEL`, or choose it"
-    )
+    if t is not None:
+        raise SpecError(t("evaluate.no_base", model=checkpoint[:80]), hint=t("evaluate.no_base.hint"))
+    raise SpecError(f"What `{checkpoint[:80]}` was trained from is not known", hint="Name it: `--compare MODEL`")
 
 
 def trained_run(spec: RunSpec, runs: RunStore) -> str:

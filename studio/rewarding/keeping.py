@@ -8,11 +8,12 @@ from backend.errors import SpecError
 from backend.ids import is_safe_name, slug
 from backend.rewards.composer import Part, compose
 from backend.rewards.contract import RewardSource
+from backend.rewards.library import library_names
 from backend.rewards.refusals import ChangedElsewhere
 from backend.rewards.store import RewardStore
 from studio.i18n import Translate
 from studio.rewarding.composing import parts_of
-from studio.rewarding.shelf import is_same, name_of, saved_text
+from studio.rewarding.shelf import NEW, is_same, name_of, saved_text, template
 
 
 class Draft(NamedTuple):
@@ -71,6 +72,19 @@ def save_over(
     except ChangedElsewhere as error:
         version = store.get(name).sha256[:8]
         raise SpecError(t("rewards.changed", name=name, version=version), hint=t("rewards.changed.hint")) from error
+
+
+def new_drafts(store: RewardStore, held: Held, text: str, t: Translate) -> dict[str, Draft]:
+    """The drafts, with a new reward that begins with this text.
+
+    Raises:
+        SpecError: a new reward that was typed, and is written nowhere else, would be lost.
+    """
+    rests = held.drafts.get(NEW, Draft("", "")).text
+    written = (text, template(t), *(store.get(name).text for name in (*library_names(), *store.names())))
+    if rests.strip() and not any(is_same(rests, each) for each in written):
+        raise SpecError(t("rewards.new_unsaved"), hint=t("rewards.new_unsaved.hint"))
+    return held.drafts | {NEW: Draft(text, "")}
 
 
 def copy_name(store: RewardStore, name: str) -> str:

@@ -13,7 +13,7 @@ from backend.errors import StudioError
 from backend.settings import Workspace
 from studio.accounts.sessions import Sessions
 from studio.services import Services
-from studio.serving.closed_pages import forget_closed
+from studio.serving.closed_pages import ClosedPages
 from studio.uploads.asked_pictures import asked_folder
 
 LOOK_S = 2.0
@@ -47,12 +47,12 @@ class Upkeep:
         self._services.chats.close()
 
     def _look_after(self) -> None:
-        tidied = float("-inf")
+        tidied, closed = float("-inf"), [ClosedPages(page.state_holder) for page in self._pages]
         while not self._ended.is_set():
             try:
                 self._services.launcher.schedule()
-                for page in self._pages:
-                    forget_closed(page.state_holder)
+                for pages in closed:
+                    pages.forget()
                 if time.monotonic() - tidied > TIDY_S:
                     tidied = time.monotonic()
                     remove_old_uploads(self._services.workspace)

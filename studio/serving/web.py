@@ -7,7 +7,6 @@ from typing import Any
 import gradio as gr
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, RedirectResponse
-from fastapi.staticfiles import StaticFiles
 
 from backend.settings import STATIC
 from studio.accounts.account_file import AccountFile
@@ -21,6 +20,7 @@ from studio.serving.body_limit import BodyLimit
 from studio.serving.closed_pages import MOST_PAGES
 from studio.serving.guard import Guard
 from studio.serving.login_gate import LoginGate
+from studio.serving.page_files import PageFiles
 from studio.serving.page_opening import PageOpening
 from studio.serving.reach import Reach
 from studio.serving.upkeep import Upkeep
@@ -44,8 +44,8 @@ def create_app(services: Services, reach: Reach | None = None) -> FastAPI:
         upkeep.end()
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    app.mount("/zh/ui", StaticFiles(directory=STATIC))  # pages name scripts relative to their own address
-    app.mount("/ui", StaticFiles(directory=STATIC))  # not /static nor /assets: those are Gradio's
+    app.mount("/zh/ui", PageFiles(directory=STATIC))  # pages name scripts relative to their own address
+    app.mount("/ui", PageFiles(directory=STATIC))  # not /static nor /assets: those are Gradio's
 
     @app.get("/healthz")
     async def healthz() -> PlainTextResponse:

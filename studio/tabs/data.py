@@ -9,18 +9,17 @@ from typing import Any
 
 import gradio as gr
 
-from backend.datasets.job import DEFAULT_SHARE
 from backend.datasets.records import ColumnMapping, Report
 from backend.datasets.store import ImportOptions
-from backend.datasets.upload import ANNOTATIONS, PICTURES
 from backend.demo.datasets import DEMO_DATASETS
 from backend.errors import DatasetError, StudioError
 from backend.runs.records import ACTIVE
 from studio.i18n import Translate
-from studio.islands.data import dataset_list, dataset_rows, dataset_tiles, import_report, upload_preview
+from studio.islands.data import dataset_list, dataset_rows, dataset_tiles
 from studio.islands.headings import card_head, page_head
 from studio.services import Services
 from studio.shared import Shared, Wish
+from studio.uploads.adding import MAX_NAME, ROLES, adding_card
 from studio.uploads.dataset_views import (
     card_view,
     inspection_view,
@@ -33,8 +32,6 @@ from studio.uploads.importing import import_steps
 from studio.uploads.staged_upload import StagedUpload, stage
 from studio.wiring import act, refresh, stream
 
-ROLES = ("image", "question", "answer", "system")
-MAX_NAME = 60
 Value = dict[str, Any]
 
 
@@ -46,32 +43,11 @@ class Page:
     t: Translate
 
 
-@dataclass(frozen=True, slots=True)
-class Adding:
-    """The components that bring data in."""
-
-    files: gr.File
-    box: gr.Column
-    mapping: gr.Row
-    roles: list[gr.Dropdown]
-    name: gr.Textbox
-    share: gr.Slider
-    heldout: gr.File
-    confirm: gr.Button
-    preview: gr.HTML
-    report: gr.HTML
-
-    @property
-    def shown(self) -> list[Any]:
-        """What a look at an upload changes, in the order `inspect` returns it."""
-        return [self.preview, self.box, self.mapping, *self.roles, self.name]
-
-
 def build(services: Services, shared: Shared, t: Translate) -> None:
     """Lay out the tab, then wire it: one line per control."""
     page = Page(services, t)
     page_head(t("data.title"), t("data.about"))
-    adding = _adding(t)
+    adding = adding_card(t)
     with gr.Row(equal_height=False, elem_classes="data-columns"):
         with gr.Column(scale=4, min_width=280), gr.Column(elem_classes="card"):
             card_head(t("data.list"))
@@ -83,13 +59,14 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     upload = gr.State(None, time_to_live=86_400, delete_callback=_forget)
     shown = [tiles, rows, train, delete, sure.box]
 
-    act(adding.files.upload, partial(inspect, page), adding.files, [upload, adding.report, *adding.shown], t=t)
+    looked_at = [upload, adding.report, *adding.shown]
+    act(adding.files.upload, partial(inspect, page), [adding.files, upload], looked_at, t=t)
     refresh(adding.files.clear, forget, upload, [upload, *adding.shown])
     for role in adding.roles:
         act(role.input, partial(map_columns, page), [upload, *adding.roles], adding.preview, t=t)
     typed = [upload, adding.name, adding.share, adding.heldout, *adding.roles]
-    done = stream(adding.confirm.click, partial(import_upload, page), typed,
-                  [adding.report, upload, adding.files, adding.heldout, adding.box, listed], t=t)  # fmt: skip
+    done = stream(adding.confirm.click, partial(import_upload, page), typed, [adding.report, listed], t=t)
+    refresh(done.then, clear_imported, upload, [upload, adding.files, adding.heldout, adding.box])
     refresh(done.then, partial(show, page), listed, shown)
     refresh(refresh(listed.shown, partial(load, page), listed, listed).then, partial(show, page), listed, shown)
     refresh(listed.input, partial(show, page), listed, shown)
@@ -111,39 +88,6 @@ class Sure:
     no: gr.Button
 
 
-def _adding(t: Translate) -> Adding:
-    with gr.Column(elem_classes="card adding"):
-        card_head(t("upload.title"))
-        files = gr.File(
-            label=t("upload.files"), show_label=False, file_count="multiple",
-            file_types=[".zip", *ANNOTATIONS, *PICTURES], height=132, elem_id="upload-files",
-        )  # fmt: skip
-        gr.Markdown(t("upload.help"), elem_classes="hint")
-        with gr.Column(visible=False, elem_classes="adding-box") as box:
-            preview = upload_preview(t)
-            with gr.Row(visible=False, elem_classes="knobs") as mapping:
-                roles = [
-                    gr.Dropdown([], label=t(f"upload.role.{role}"), info=t(f"upload.role.{role}.help"), min_width=180,
-                                elem_id=f"role-{role}")
-                    for role in ROLES
-                ]  # fmt: skip
-            with gr.Row(elem_classes="knobs"):
-                name = gr.Textbox(
-                    label=t("upload.name"), info=t("upload.name.help"), max_lines=1, max_length=MAX_NAME,
-                    min_width=220, elem_id="dataset-name",
-                )  # fmt: skip
-                share = gr.Slider(
-                    0, 0.5, DEFAULT_SHARE, step=0.01, label=t("upload.share"), info=t("upload.share.help"),
-                    min_width=220, elem_id="heldout-share",
-                )  # fmt: skip
-            with gr.Accordion(t("upload.heldout"), open=False):
-                heldout = gr.File(label=t("upload.heldout.file"), file_types=[".zip", *ANNOTATIONS], height=110,
-                                  elem_id="heldout-file")  # fmt: skip
-            confirm = gr.Button(t("upload.confirm"), variant="primary", elem_id="import")
-        report = import_report(t)
-    return Adding(files, box, mapping, roles, name, share, heldout, confirm, preview, report)
-
-
 def _chosen(t: Translate) -> tuple[gr.HTML, gr.Button, gr.Button, Sure]:
     with gr.Column(elem_classes="card"):
         tiles = dataset_tiles(t)
@@ -159,15 +103,17 @@ def _chosen(t: Translate) -> tuple[gr.HTML, gr.Button, gr.Button, Sure]:
     return tiles, train, delete, Sure(box, question, yes, no)
 
 
-def inspect(page: Page, sent: list[str] | None) -> list[Any]:
-    """Look at what was uploaded and say what it is. A refusal is told in the report, not as a toast."""
+def inspect(page: Page, sent: list[str] | None, before: StagedUpload | None) -> list[Any]:
+    """Look at what was uploaded instead of what was `before`. A refusal is told in the report, not as a toast."""
+    _forget(before)
     if not sent:
         return [None, {}, *_hidden()]
-    upload = stage(page.services.workspace, sent)
+    upload = None
     try:
+        upload = stage(page.services.workspace, sent, page.t)
         inspection = page.services.datasets.inspect(upload.source)
     except StudioError as error:
-        upload.remove()
+        _forget(upload)
         return [None, refusal_view(error, page.t), *_hidden()]
     choices = [(page.t("upload.role.none"), ""), *((column, column) for column in inspection.columns)]
     roles = [gr.Dropdown(choices=choices, value=getattr(inspection.suggestion, role)) for role in ROLES]
@@ -196,13 +142,18 @@ def import_upload(
     try:
         for step in import_steps(page.services.datasets, staged, options):
             if isinstance(step, Report):
-                chosen = {"chosen": step.manifest.name}
-                hidden = [None, None, None, gr.Column(visible=False)]
-                yield [report_view(step, page.t), *hidden, load(page, chosen)]
+                yield [report_view(step, page.t), load(page, {"chosen": step.manifest.name})]
             else:
-                yield [progress_view(step, page.t), *[gr.skip()] * 5]
+                yield [progress_view(step, page.t), gr.skip()]
     except StudioError as error:
-        yield [refusal_view(error, page.t), *[gr.skip()] * 5]
+        yield [refusal_view(error, page.t), gr.skip()]
+
+
+def clear_imported(upload: StagedUpload | None) -> list[Any]:
+    """Make room for the next upload once this one is a dataset; one that was refused, or came meanwhile, stays."""
+    if upload is None or upload.is_here or upload.is_taken:
+        return [gr.skip()] * 4
+    return [None, None, None, gr.Column(visible=False)]
 
 
 def load(page: Page, listed: Value | None) -> Value:
@@ -222,10 +173,11 @@ def show(page: Page, listed: Value | None) -> list[Any]:
     """Show the chosen dataset; one that is gone meanwhile shows as none chosen."""
     name = _name(listed)
     try:
-        view = tiles_view(page.services.datasets.get(name), page.t)
+        manifest = page.services.datasets.get(name)
     except StudioError:
-        return [{}, "", gr.Button(visible=False), gr.Button(visible=False), gr.Column(visible=False)]
-    return [view, name, gr.Button(visible=True), gr.Button(visible=True), gr.Column(visible=False)]
+        return [{}, {}, gr.Button(visible=False), gr.Button(visible=False), gr.Column(visible=False)]
+    view, rows = tiles_view(manifest, page.t), {"name": manifest.name, "sha256": manifest.sha256}
+    return [view, rows, gr.Button(visible=True), gr.Button(visible=True), gr.Column(visible=False)]
 
 
 def prepare_demo(page: Page, listed: Value | None) -> Iterator[Value]:
@@ -284,7 +236,9 @@ def _mapping(roles: tuple[str, ...]) -> ColumnMapping:
 
 
 def _staged(page: Page, upload: StagedUpload | None) -> StagedUpload:
-    if upload is None or not upload.folder.is_dir():
+    if upload is not None and upload.is_taken:
+        raise DatasetError(page.t("upload.taken"), hint=page.t("upload.taken.hint"))
+    if upload is None or not upload.is_here:
         raise DatasetError(page.t("upload.gone"), hint=page.t("upload.gone.hint"))
     return upload
 

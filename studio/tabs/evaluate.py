@@ -161,7 +161,7 @@ def begin(page: Page, *asked: Any) -> list[Any]:
     wanted = [model for model in models[: CHECKPOINTS_OF.get(check, 1)] if model]
     _refuse_unknown(page, wanted)
     if check == "forgetting" and len(wanted) == 1:
-        wanted.append(base_of(wanted[0], page.services.workspace))
+        wanted.append(base_of(wanted[0], page.services.workspace, page.t))
     if check == "forgetting":
         prepare_probes(page.services.datasets)
     changes: Value = {
@@ -189,15 +189,18 @@ def end(page: Page, evaluations: Value | None) -> None:
 
 
 def mend(page: Page, wall: Value) -> Value:
-    """Make new dataset versions of what was marked on the wall. Raises DatasetError; nothing is changed then."""
+    """Make new dataset versions of what was marked on the wall; `sent` says of which marks the answer is.
+
+    Raises:
+        DatasetError: nothing was changed.
+    """
     view = page.services.runs.get(RunId(str(wall.get("run_id") or "")))
     if view.spec.kind != "evaluation":
         raise NotFoundError(page.t("evaluate.none"), hint=page.t("evaluate.none_help"))
     told = apply_changes(page.services.datasets, view, changes_of(wall), page.t)
     gr.Info("\n".join(told), title=page.t("wall.applied"))
-    return {name: wall[name] for name in ("run_id", "labels", "is_over", "set") if name in wall} | {
-        "applied": time.time()
-    }
+    kept = {name: wall[name] for name in ("run_id", "labels", "is_over", "set", "sent") if name in wall}
+    return kept | {"applied": time.time()}
 
 
 def train_again(page: Page, evaluations: Value | None) -> Wish:

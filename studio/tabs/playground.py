@@ -18,6 +18,7 @@ from studio.talking.blind_panel import blind_panel
 from studio.talking.keeping import delete_talk, finish, list_view, model_dropdown, open_talk
 from studio.talking.manner import MOST_SEED, MOST_TOKENS, Manner
 from studio.talking.page import COLUMNS, Page, open_page, show_mode
+from studio.talking.records import TalkPlace
 from studio.talking.talk import Talk
 from studio.uploads.asked_pictures import asked_folder, take_pictures
 from studio.wiring import act, refresh, stream
@@ -41,14 +42,14 @@ class Talking:
     kept: gr.HTML
     dataset: gr.Dropdown
     strip: gr.HTML
-    talk_id: gr.State
+    place: gr.State
     manner: gr.State
     talks: list[gr.State]
 
     @property
     def cleared(self) -> list[Any]:
         """What a new conversation begins with, as `clear_all` gives it."""
-        return [self.box, self.stop, self.again, self.talk_id, self.saved, *self.talks, *self.views]
+        return [self.box, self.stop, self.again, self.place, self.saved, *self.talks, *self.views]
 
 
 def build(services: Services, shared: Shared, t: Translate) -> None:
@@ -69,12 +70,12 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     _wire_columns(page, talking, shared, modes, running)
     refresh(switch.input, _switched, switch, modes)
     refresh(switch.input, partial(blind.load, page), blind.choices, blind.choices)
-    shown = [talking.talk_id, talking.box, talking.stop, talking.again, talking.saved, *modes, *talking.models,
+    shown = [talking.place, talking.box, talking.stop, talking.again, talking.saved, *modes, *talking.models,
              *talking.talks, *talking.views, *talking.columns, *knobs]  # fmt: skip
     linked = act(partial(shared.link.talk, cancels=running), partial(open_talk, page), shared.link, shown, t=t)
     act(partial(talking.kept.open, cancels=running), partial(open_talk, page), talking.kept, shown, t=t)
-    act(talking.kept.remove, partial(delete_talk, page), [talking.kept, talking.talk_id],
-        [talking.kept, talking.talk_id, talking.saved], t=t)  # fmt: skip
+    act(talking.kept.remove, partial(delete_talk, page), [talking.kept, talking.place],
+        [talking.kept, talking.place, talking.saved], t=t)  # fmt: skip
     for event in (linked, *blind.wire(page, knobs, shared.link, modes)):
         refresh(event.success, partial(opened, "playground"), None, shared.tabs)
 
@@ -82,15 +83,15 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
 def _wire_asking(page: Page, talking: Talking, knobs: list[Any]) -> list[Any]:
     """Ask, answer again, stop, begin anew. Returns the events that stream answers, for others to cancel."""
     t, both = page.t, [*talking.models, *talking.talks, *knobs]
-    begun = [talking.box, talking.stop, talking.again, talking.talk_id, talking.manner, *talking.talks, *talking.views]
-    asked = act(talking.box.submit, partial(ask, page), [talking.talk_id, talking.box, *both], begun, t=t)
-    redone = act(talking.again.click, partial(ask_again, page), [talking.talk_id, *both], [knobs[1], *begun], t=t)
+    begun = [talking.box, talking.stop, talking.again, talking.place, talking.manner, *talking.talks, *talking.views]
+    asked = act(talking.box.submit, partial(ask, page), [talking.place, talking.box, *both], begun, t=t)
+    redone = act(talking.again.click, partial(ask_again, page), [talking.place, *both], [knobs[1], *begun], t=t)
     running = [
         stream(event.success, partial(answer, page), [talk, model, talking.manner], [talk, view], t=t)
         for event in (asked, redone)
         for talk, model, view in zip(talking.talks, talking.models, talking.views, strict=True)
     ]
-    ends = [talking.talk_id, talking.manner, *talking.views, *talking.models, *talking.talks]
+    ends = [talking.place, talking.manner, *talking.views, *talking.models, *talking.talks]
     rests = [talking.box, talking.stop, talking.again, talking.saved, talking.kept]
     for event in running:
         refresh(event.then, partial(finish, page), ends, rests)
@@ -108,7 +109,7 @@ def _wire_asking(page: Page, talking: Talking, knobs: list[Any]) -> list[Any]:
 def _wire_columns(page: Page, talking: Talking, shared: Shared, modes: list[Any], running: list[Any]) -> None:
     """What there is to choose from, and what another tab chose."""
     choices = [*talking.models, talking.dataset]
-    refresh(talking.views[0].shown, partial(load, page), [talking.talk_id, *choices], [*choices, talking.kept])
+    refresh(talking.views[0].shown, partial(load, page), [talking.place, *choices], [*choices, talking.kept])
     refresh(talking.dataset.change, partial(show_strip, page), talking.dataset, talking.strip)
     act(talking.strip.input, partial(add_example, page), [talking.box, talking.strip], talking.box, t=page.t)
     chosen = [*talking.models, *talking.cleared, *modes]
@@ -156,8 +157,8 @@ def _examples(t: Translate, models: list[Any], columns: list[Any], views: list[A
         kept = kept_list(t, "play", elem_id="kept-talks")
     box, stop, again, clear, saved = asked
     talks = [gr.State(Talk()) for _ in range(COLUMNS)]
-    return Talking(models, columns, views, box, stop, again, clear, saved, kept, dataset, strip, gr.State(""),
-                   gr.State(Manner()), talks)  # fmt: skip
+    return Talking(models, columns, views, box, stop, again, clear, saved, kept, dataset, strip,
+                   gr.State(TalkPlace()), gr.State(Manner()), talks)  # fmt: skip
 
 
 def _manner_knobs(t: Translate) -> list[Any]:
@@ -187,12 +188,12 @@ def _slider(key: str, range_of: tuple[float, float, float, float], name: str, t:
                      elem_id=name)  # fmt: skip
 
 
-def load(page: Page, talk_id: str, *shown: str | None) -> list[Any]:
+def load(page: Page, place: TalkPlace, *shown: str | None) -> list[Any]:
     """Offer what is there now; at first the newest run beside the first model."""
     offered = present_choices(page.services, page.t)
     references = [reference for _, reference in offered]
     models, dataset = shown[:COLUMNS], shown[COLUMNS]
-    if not any(models) and not talk_id:
+    if not any(models) and not place.id:
         models = (*references[:2], *[""] * COLUMNS)
     names = [manifest.name for manifest in page.services.datasets.manifests()]
     return [
@@ -241,7 +242,7 @@ def add_example(page: Page, box: Value, strip: Value | None) -> Value:
     dataset = str(clicked.get("of", "")).removeprefix("dataset/")
     stored = page.services.datasets.picture(dataset, f"images/{clicked.get('name', '')}")
     workspace = page.services.workspace
-    (name,) = take_pictures(workspace, [stored])
+    (name,) = take_pictures(workspace, [stored], page.t)
     return {"text": box["text"], "files": [*box["files"], str(asked_folder(workspace) / name)]}
 
 

@@ -18,7 +18,7 @@ from studio.islands.headings import card_head, page_head
 from studio.planning.model_choices import present_choices
 from studio.rewarding.composing import FIRST_PARTS, composer_view, parts_of, sentence
 from studio.rewarding.dry_runs import MOST_ANSWERS, MOST_ROWS, RECIPE, Asked, dry_run_spec, last_dry_run
-from studio.rewarding.keeping import Draft, Held, copy_name, keep, save_over
+from studio.rewarding.keeping import Draft, Held, copy_name, keep, new_drafts, save_over
 from studio.rewarding.shelf import (
     COMPOSE,
     FIRST,
@@ -194,14 +194,16 @@ def save(page: Page, held: Held, name: str, code: str | None, composer: Value) -
 
 
 def copy(page: Page, held: Held, code: str | None) -> list[Any]:
-    """Begin a new reward with this one's text."""
-    return _shown(page, NEW, held.drafts | {NEW: Draft(code or "", "")}, name=copy_name(page.store, name_of(held.key)))
+    """Begin a new reward with this one's text. Raises SpecError where that would take the place of another new one."""
+    drafts = new_drafts(page.store, held, code or "", page.t)
+    return _shown(page, NEW, drafts, name=copy_name(page.store, name_of(held.key)))
 
 
 def edit_as_code(page: Page, held: Held, code: str | None) -> list[Any]:
-    """Leave the composer: its Python becomes a text to be changed by hand."""
-    key = held.key if name_of(held.key) else NEW
-    return _shown(page, key, held.drafts | {key: Draft(code or "", held.seen if held.key == key else "")}, by_hand=True)
+    """Leave the composer: its Python becomes a text to be changed by hand. Raises SpecError as `copy` does."""
+    if not name_of(held.key):
+        return _shown(page, NEW, new_drafts(page.store, held, code or "", page.t), by_hand=True)
+    return _shown(page, held.key, held.drafts | {held.key: Draft(code or "", held.seen)}, by_hand=True)
 
 
 def restore(page: Page, held: Held, version: str | None) -> list[Any]:

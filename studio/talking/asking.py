@@ -12,7 +12,7 @@ from backend.errors import DatasetError, NotFoundError, SpecError, StudioError
 from launcher.chat import Question
 from studio.talking.manner import MOST_SEED, Manner, manner_of, refuse_marks
 from studio.talking.page import COLUMNS, Page
-from studio.talking.records import new_id
+from studio.talking.records import TalkPlace, new_id
 from studio.talking.talk import Talk
 from studio.uploads.asked_pictures import asked_folder, take_pictures
 
@@ -20,7 +20,7 @@ UPDATE_S = 0.05  # between two updates of a column
 Value = dict[str, Any]
 
 
-def ask(page: Page, talk_id: str, box: Value, *rest: Any) -> list[Any]:
+def ask(page: Page, place: TalkPlace, box: Value, *rest: Any) -> list[Any]:
     """Add the question to the conversation of every chosen model. Raises StudioError where it cannot be asked."""
     models, talks, knobs = rest[:COLUMNS], rest[COLUMNS : 2 * COLUMNS], rest[2 * COLUMNS :]
     text = box["text"].strip()
@@ -29,12 +29,12 @@ def ask(page: Page, talk_id: str, box: Value, *rest: Any) -> list[Any]:
         raise DatasetError(page.t("play.no_question"), hint=page.t("play.no_question.hint"))
     refuse_marks(text, page.t)
     manner = manner_of(knobs, page.t)
-    pictures = take_pictures(page.services.workspace, [Path(file) for file in box["files"]])
+    pictures = take_pictures(page.services.workspace, [Path(file) for file in box["files"]], page.t)
     asked = [talk.asked(text, pictures) if model else talk for talk, model in zip(talks, models, strict=True)]
-    return [gr.MultimodalTextbox(value=None, interactive=False), *_begun(page, talk_id, manner, models, asked)]
+    return [gr.MultimodalTextbox(value=None, interactive=False), *_begun(page, place, manner, models, asked)]
 
 
-def ask_again(page: Page, talk_id: str, *rest: Any) -> list[Any]:
+def ask_again(page: Page, place: TalkPlace, *rest: Any) -> list[Any]:
     """Take the last answers back, to be drawn anew; where chance plays a part, with the next seed.
 
     Raises:
@@ -48,7 +48,7 @@ def ask_again(page: Page, talk_id: str, *rest: Any) -> list[Any]:
         raise SpecError(page.t("play.nothing_again"), hint=page.t("play.empty_help"))
     if manner.temperature > 0:
         manner = manner.model_copy(update={"seed": (manner.seed + 1) % (MOST_SEED + 1)})
-    return [manner.seed, gr.MultimodalTextbox(interactive=False), *_begun(page, talk_id, manner, models, asked)]
+    return [manner.seed, gr.MultimodalTextbox(interactive=False), *_begun(page, place, manner, models, asked)]
 
 
 def answer(page: Page, talk: Talk, model: str | None, manner: Manner) -> Iterator[tuple[Any, Any]]:
@@ -83,7 +83,7 @@ def stop_all(page: Page, *views: Value) -> list[Any]:
 
 def clear_all() -> list[Any]:
     """Start new conversations: nothing is busy, nothing is kept under a link yet."""
-    return [*rested(has_answer=False), "", {}, *[Talk() for _ in range(COLUMNS)],
+    return [*rested(has_answer=False), TalkPlace(), {}, *[Talk() for _ in range(COLUMNS)],
             *[Talk().view() for _ in range(COLUMNS)]]  # fmt: skip
 
 
@@ -98,15 +98,16 @@ def refuse_gone(page: Page, model: str) -> None:
         raise NotFoundError(page.t("play.gone", model=model), hint=page.t("play.gone.hint"))
 
 
-def _begun(page: Page, talk_id: str, manner: Manner, models: tuple[Any, ...], asked: list[Talk]) -> list[Any]:
-    """What shows that answers are on their way: buttons, the conversation's id and manner, conversations, columns."""
-    if talk_id:
-        page.talks.lay_out(talk_id)  # a page may be open for longer than a day
+def _begun(page: Page, place: TalkPlace, manner: Manner, models: tuple[Any, ...], asked: list[Talk]) -> list[Any]:
+    """What shows that answers are on their way: buttons, the conversation's place and manner, its sides, columns."""
+    if place.id:
+        page.talks.lay_out(place.id)  # a page may be open for longer than a day
     views = [
         talk.view(page.t("play.waiting"), is_busy=True) if model else talk.view()
         for talk, model in zip(asked, models, strict=True)
     ]
-    return [gr.Button(visible=True), gr.Button(visible=False), talk_id or new_id(), manner, *asked, *views]
+    place = place if place.id else TalkPlace(new_id())
+    return [gr.Button(visible=True), gr.Button(visible=False), place, manner, *asked, *views]
 
 
 def _refuse_no_model(page: Page, models: tuple[Any, ...]) -> None:

@@ -10,20 +10,20 @@ from studio.planning.model_choices import Choices, present_choices
 from studio.talking.asking import rested
 from studio.talking.manner import Manner
 from studio.talking.page import COLUMNS, Page, show_mode
-from studio.talking.records import ColumnRecord, TalkId, TalkRecord
+from studio.talking.records import ColumnRecord, TalkId, TalkPlace, TalkRecord
 from studio.talking.talk import Talk
 
 TITLE = 80  # characters in the list
 Value = dict[str, Any]
 
 
-def finish(page: Page, talk_id: str, manner: Manner, *rest: Any) -> list[Any]:
+def finish(page: Page, place: TalkPlace, manner: Manner, *rest: Any) -> list[Any]:
     """Once no column is busy: let the next question be asked, keep what was said, say where it lies."""
     views, models, talks = (rest[start * COLUMNS : (start + 1) * COLUMNS] for start in range(3))
     if any((view or {}).get("busy") for view in views):
         return [gr.skip()] * 5
     has_answer = any(turn.role == "assistant" for talk in talks for turn in talk.turns)
-    saved = _keep(page, talk_id, manner, models, talks) if has_answer and talk_id else {}
+    saved = _keep(page, place, manner, models, talks) if has_answer and place.id else {}
     offered = present_choices(page.services, page.t)
     return [*rested(has_answer=any(talk.turns for talk in talks)), saved, list_view(page, offered)]
 
@@ -46,7 +46,8 @@ def open_talk(page: Page, asked: Value | None) -> list[Any]:
     said = [page.t("play.was_said_by", model=model) if model and talk.turns else ""
             for model, talk in zip(gone, talks, strict=True)]  # fmt: skip
     return [
-        record.id, *rested(has_answer=True), {"id": record.id, "said": page.t("play.saved")},
+        TalkPlace(record.id, {record.saved_at}), *rested(has_answer=True),
+        {"id": record.id, "said": page.t("play.saved")},
         *show_mode(is_blind=False),
         *(model_dropdown(page, offered, column.model) for column in columns),
         *talks,
@@ -56,14 +57,14 @@ def open_talk(page: Page, asked: Value | None) -> list[Any]:
     ]  # fmt: skip
 
 
-def delete_talk(page: Page, kept: Value | None, talk_id: str) -> list[Any]:
+def delete_talk(page: Page, kept: Value | None, place: TalkPlace) -> list[Any]:
     """Delete what was clicked in the list; if that conversation is open, it goes on under a new link."""
     wanted = asked_id(kept)
     page.talks.delete(wanted)
-    is_open = wanted == talk_id
+    is_open = wanted == place.id
     return [
         list_view(page, present_choices(page.services, page.t)),
-        "" if is_open else gr.skip(),
+        TalkPlace() if is_open else gr.skip(),
         {} if is_open else gr.skip(),
     ]
 
@@ -92,9 +93,9 @@ def model_dropdown(page: Page, offered: Choices, wanted: str | None) -> Any:
     return gr.Dropdown(choices=[(page.t("play.none"), ""), *offered], value=known)
 
 
-def _keep(page: Page, talk_id: str, manner: Manner, models: Any, talks: Any) -> Value:
+def _keep(page: Page, place: TalkPlace, manner: Manner, models: Any, talks: Any) -> Value:
     """Write the conversation; what the page says of that."""
-    before = page.talks.find(talk_id)
+    before = page.talks.find(place.id)
     known = before.columns if isinstance(before, TalkRecord) else ()
     names = [
         model or (known[number].model if talk.turns and number < len(known) else "")
@@ -102,7 +103,7 @@ def _keep(page: Page, talk_id: str, manner: Manner, models: Any, talks: Any) -> 
     ]  # a model that is gone keeps what it said
     now = time.time()
     record = TalkRecord(
-        id=TalkId(talk_id),
+        id=TalkId(place.id),
         begun_at=before.begun_at if isinstance(before, TalkRecord) else now,
         saved_at=now,
         manner=manner,
@@ -113,7 +114,7 @@ def _keep(page: Page, talk_id: str, manner: Manner, models: Any, talks: Any) -> 
         ),
     )  # fmt: skip
     try:
-        page.talks.save(record)
+        page.talks.save(place, record)
     except OSError as error:
         return {"failure": page.t("play.not_saved", reason=error.strerror or str(error))}
-    return {"id": talk_id, "said": page.t("play.saved")}
+    return {"id": place.id, "said": page.t("play.saved_apart" if place.is_apart else "play.saved")}

@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from backend.jsonl import write_atomically
 from backend.settings import Workspace
-from studio.talking.records import TalkRecord, is_id
+from studio.talking.records import TalkId, TalkPlace, TalkRecord, is_id, new_id
 from studio.uploads.asked_pictures import asked_folder
 
 MOST_LISTED = 30
+_SAVING = threading.Lock()  # between a look at what is kept and the writing; one process serves a workspace
 Unreadable = Literal["missing", "damaged"]
 
 
@@ -45,11 +46,28 @@ class TalkStore:
         found = [self.find(path.stem) for path in paths]
         return [record for record in found if isinstance(record, TalkRecord)]
 
-    def save(self, record: TalkRecord) -> None:
-        """Write a conversation whole, its pictures first. Raises OSError; what was there before is untouched."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        _copy(record.picture_names, self._asked, self._folder / record.id)
-        write_atomically(self._folder / f"{record.id}.json", record.model_dump_json(indent=1).encode())
+    def save(self, place: TalkPlace, record: TalkRecord) -> None:
+        """Write a conversation whole, its pictures first.
+
+        Where somebody else wrote or deleted it since the page saw it, it gets an id of its own: both are kept.
+
+        Args:
+            place: where the page keeps it; takes what was written.
+            record: what to write, under the id of the place.
+
+        Raises:
+            OSError: the disk refuses; what was there before is untouched.
+        """
+        with _SAVING:
+            stored = self.find(place.id)
+            is_ours = stored.saved_at in place.seen if isinstance(stored, TalkRecord) else not place.seen
+            talk_id = place.id if is_ours else new_id()
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _copy(record.picture_names, self._asked, self._folder / talk_id)
+            written = record.model_copy(update={"id": TalkId(talk_id)})
+            write_atomically(self._folder / f"{talk_id}.json", written.model_dump_json(indent=1).encode())
+            place.id, place.is_apart = talk_id, place.is_apart or not is_ours
+            place.seen.add(record.saved_at)
 
     def lay_out(self, talk_id: str) -> None:
         """Put a conversation's pictures where those that are asked about lie, so that it can go on."""

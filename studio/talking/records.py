@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, NewType
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -80,6 +81,15 @@ class RevealRecord(Record):
 
     kind: Literal["reveal"] = "reveal"
     revealed_at: float
+
+
+@dataclass
+class TalkPlace:
+    """Where a page keeps its conversation. All events of the page share one, for two columns may end at once."""
+
+    id: str = ""  # empty until something is asked
+    seen: set[float] = field(default_factory=set)  # every `saved_at` of it that the page has read or written
+    is_apart: bool = False  # whether it has an id of its own because somebody else went on under the first one
 
 
 def new_id() -> str:

@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from backend.datasets.codes import CODES
 from backend.datasets.pictures import PicturePool
 from backend.errors import DatasetError
 from backend.settings import Workspace
+from studio.i18n import Translate
 
 MOST_PICTURES = 8  # in one question
 _NAME = re.compile(r"[0-9a-f]{8,64}\.(jpg|png|webp)")
@@ -17,8 +17,13 @@ def asked_folder(workspace: Workspace) -> Path:
     return workspace.uploads / "asked"
 
 
-def take_pictures(workspace: Workspace, sources: list[Path]) -> tuple[str, ...]:
+def take_pictures(workspace: Workspace, sources: list[Path], t: Translate) -> tuple[str, ...]:
     """Store pictures upright and in plain colours, so that a model sees what it would be trained on.
+
+    Args:
+        workspace: whose uploads folder takes them.
+        sources: where they lie.
+        t: of the page that is told what is wrong.
 
     Returns:
         Their names, in order; `asked_picture` finds them.
@@ -27,13 +32,15 @@ def take_pictures(workspace: Workspace, sources: list[Path]) -> tuple[str, ...]:
         DatasetError: one of them cannot be used, and says which and why; or there are too many.
     """
     if len(sources) > MOST_PICTURES:
-        raise DatasetError(f"{len(sources)} pictures in one question", hint=f"Ask about {MOST_PICTURES} at most")
+        said = t("play.too_many_pictures", count=len(sources))
+        raise DatasetError(said, hint=t("play.too_many_pictures.hint", most=MOST_PICTURES))
     folder = asked_folder(workspace)
     folder.mkdir(parents=True, exist_ok=True)
     outcomes = dict(PicturePool(folder).prepare(list(dict.fromkeys(sources))))
     for source, outcome in outcomes.items():
         if outcome.code:
-            raise DatasetError(f"`{source.name}` {outcome.message}", hint=CODES[outcome.code].hint)
+            said = t("play.bad_picture", name=source.name, why=t(f"problem.{outcome.code}.title"))
+            raise DatasetError(said, hint=t(f"problem.{outcome.code}.hint"))
     return tuple(outcomes[source].stored for source in sources)
 
 

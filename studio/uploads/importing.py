@@ -1,5 +1,6 @@
 """An import told step by step, which goes on to its end even if nobody listens any more."""
 
+import contextlib
 import contextvars
 import queue
 import threading
@@ -17,19 +18,24 @@ Step = float | Report  # the share done, then what was done
 def import_steps(store: DatasetStore, upload: StagedUpload, options: ImportOptions) -> Iterator[Step]:
     """Import on a thread of its own and tell how far it is; the upload is removed when it has been read.
 
-    A visitor who leaves closes this iterator; the dataset appears all the same.
+    A visitor who leaves closes this iterator; the dataset appears all the same. Until its end the files belong to the
+    import: who removes the upload meanwhile, or closes the page, takes no row away.
 
     Raises:
         StudioError: nothing was imported. The upload stays, so that another name or column can be tried.
+        OSError: the upload is not there any more.
     """
+    taken = upload.take()
     steps: queue.SimpleQueue[float | Report | BaseException] = queue.SimpleQueue()
 
     def work() -> None:
         try:
-            report = store.import_dataset(upload.source, options, lambda share, _: steps.put(share))
-            upload.remove()
+            report = store.import_dataset(taken.source, options, lambda share, _: steps.put(share))
+            taken.remove()
             steps.put(report)
         except BaseException as error:  # noqa: BLE001 - raised again where it is read
+            with contextlib.suppress(OSError):
+                upload.give_back()
             steps.put(error)
 
     here = contextvars.copy_context()  # whose act it is goes with it

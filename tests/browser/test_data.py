@@ -13,6 +13,8 @@ from browser_lab import Served, Watched, open_tab
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from backend.datasets.editing import Edits
+
 pytestmark = pytest.mark.browser
 
 HOSTILE = "<img src=x onerror=alert(1)> ${alert(2)} {{x}} </script><script>alert(3)</script> javascript:alert(4)"
@@ -164,6 +166,16 @@ def test_deleting_asks_first_and_names_what_is_lost(page: Page, served: Served, 
     upload(page, receipts(tmp_path / "short-lived.zip", rows=8))
     page.get_by_role("button", name="Import dataset").click()
     expect(page.locator("#import-report")).to_contain_text("“short-lived” is ready", timeout=SLOW_MS)
+
+    rows = page.locator("#dataset-rows")
+    rows.get_by_role("searchbox").fill("receipt 1")
+    expect(rows.locator("article")).to_have_count(1)
+    (row,) = [each.id for each in served.datasets.rows("short-lived") if "receipt 1?" in each.messages[0].content]
+    served.datasets.apply_edits("short-lived", Edits({row: "mended elsewhere"}))
+    open_tab(page, "train")
+    open_tab(page, "data")
+    expect(rows.locator(".bubble.assistant")).to_have_text(re.compile("mended elsewhere"))
+    expect(rows.get_by_role("searchbox")).to_have_value("receipt 1")
 
     page.get_by_role("button", name="Delete dataset").click()
     expect(page.locator("#dataset-question textarea")).to_have_value(re.compile("“short-lived” with its 6 rows"))

@@ -1,22 +1,33 @@
 """From a finished run to its worst answer, a corrected label, another training, and the comparison of the two."""
 
 import re
+import time
+from collections.abc import Iterator
 
 import pytest
 from browser_lab import Served, open_tab, write_run
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from backend.datasets.store import DatasetStore
-from backend.evaluation.report import read_report
-from backend.runs.answers import read_answers
+from backend.datasets.store import DatasetStore, ImportOptions
+from backend.evaluation.report import read_report, write_report
+from backend.evaluation.summary import Answers, summed_up
+from backend.recipes.evaluating import evaluation_spec
+from backend.recipes.resolve import resolve
+from backend.runs.answers import Answer, AnswerWriter, read_answers
+from backend.runs.folder import RunFolder
+from backend.runs.records import ExitRecord
 from backend.settings import DEMO_MODEL
 from backend.store.runs import RunStore
 from backend.store.views import RunView
+from tests.datasets.dataset_lab import folder_of
+from tests.training.training_lab import mixed_rows
 
 pytestmark = [pytest.mark.browser, pytest.mark.torch]
 
 SLOW_MS = 180_000
 FIRST = "20251230-000000-first-model"
+JUDGED, OTHER = "20251229-000000-judged", "20251229-000001-other"
+MARKED = "marked-rows"  # a dataset of four rows
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,6 +67,104 @@ def evaluate(page: Page, served: Served) -> RunView:
     expect(page.locator("#evaluation-report h2")).to_have_text(newest.name)
     expect(page.locator("#evaluation-report .verdict")).to_be_visible()
     return newest
+
+
+@pytest.fixture
+def judged(page: Page, served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Two evaluations that are over: every answer is wrong."""
+    upload = folder_of(tmp_path_factory.mktemp("marked"), mixed_rows(pictures=4, texts=0))
+    served.datasets.import_dataset(upload, ImportOptions(name=MARKED))
+    for run_id, given in ((JUDGED, "no"), (OTHER, "never")):
+        write_evaluation(served, run_id, given)
+    for _ in range(100):
+        if len({str(view.id) for view in runs_of(served, "evaluation")} & {JUDGED, OTHER}) == 2:
+            break
+        page.wait_for_timeout(100)
+    yield
+    served.datasets.delete(MARKED)
+
+
+def write_evaluation(served: Served, run_id: str, given: str) -> None:
+    """Write the folder of an evaluation of the demo model, which answered all rows alike."""
+    changes = {"comparison.split": "all", "comparison.metrics": ["exact_match"], "name": run_id[16:]}
+    spec = resolve(evaluation_spec("quality", ["demo"], [MARKED], changes), served.workspace)
+    folder = RunFolder(served.workspace.output / run_id)
+    folder.path.mkdir()
+    answers = [
+        Answer(place=place, row=row.id, dataset=MARKED, images=row.images, asked=row.messages[:-1],
+               gold=row.messages[-1].content, given=given, frame=(56, 56), tokens=3, is_cut=False,
+               scores={"exact_match": 0.0})
+        for place, row in enumerate(served.datasets.rows(MARKED))
+    ]  # fmt: skip
+    with AnswerWriter(folder.answers, 0) as writer:
+        writer.add(answers)
+    write_report(folder.report, summed_up(spec, [Answers(answers, 2.0, (784, 7840))], too_long=0))
+    ended = ExitRecord(raw_status=0, exit_code=0, signal=None, duration_s=1.0, peak_memory_bytes=0, state="finished",
+                       reason="", hint="", ended_at=time.time())  # fmt: skip
+    folder.exit.write_text(ended.model_dump_json())
+    folder.spec.write_text(spec.model_dump_json())
+
+
+def test_marks_and_what_is_being_typed_stay_until_they_are_carried_out(page: Page, served: Served, judged: None):
+    open_tab(page, "evaluate")
+    cards, marked = page.locator("#answer-wall article"), page.locator("#answer-wall .marked-rows")
+    typed = page.get_by_label("The right answer")
+
+    def choose(run_id: str, given: str) -> None:
+        page.locator(f"#evaluation-list [data-id='{run_id}']").click()
+        expect(cards.first.locator(".of-0")).to_contain_text(given)
+
+    choose(JUDGED, "no")
+    cards.nth(0).get_by_role("button", name="Exclude").click()
+    cards.nth(1).get_by_role("button", name="Wrong label").click()
+    typed.fill("half a lab")
+    choose(OTHER, "never")
+    expect(marked).to_be_hidden()
+    expect(typed).to_have_count(0)
+    choose(JUDGED, "no")
+    expect(marked).to_contain_text("Rows marked: 1")
+    expect(typed).to_have_value("half a lab")
+
+    page.evaluate("""() => {
+        document.querySelector("#answer-wall .apply").click();
+        document.querySelectorAll("#answer-wall article")[2].querySelectorAll(".actions button")[1].click();
+    }""")  # the third row is marked while the first one's mark is being carried out
+
+    expect(page.get_by_text("0 labels corrected, 1 rows excluded")).to_be_visible()
+    expect(cards.nth(0)).not_to_have_class("marked")
+    expect(cards.nth(2)).to_have_class("marked")
+    expect(marked).to_contain_text("Rows marked: 1")
+    expect(typed).to_have_value("half a lab")
+    assert served.datasets.get(MARKED).statistics.rows == 3
+
+    on_their_way: list[Route] = []
+    page.route("**/queue/join*", lambda route: on_their_way.append(route))
+    marked.locator(".apply").click()
+    choose(OTHER, "never")  # before the marks of the first one arrive
+    on_their_way[0].continue_()
+    page.unroute("**/queue/join*")
+    for _ in range(100):
+        if served.datasets.get(MARKED).statistics.rows == 2:
+            break
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(500)  # what was done is told
+    expect(cards.first.locator(".of-0")).to_contain_text("never")
+    expect(page.locator("#evaluation-report h2")).to_have_text("other")
+    cards.nth(3).get_by_role("button", name="Exclude").click()
+    with page.expect_request("**/queue/join*") as asked:
+        marked.locator(".apply").click()
+    assert f'"run_id":"{OTHER}"' in str(asked.value.post_data)
+    expect(marked).to_be_hidden()
+    choose(JUDGED, "no")
+    expect(marked).to_be_hidden()
+
+    open_tab(page, "runs")  # an evaluation has no curve, whatever metric is chosen while it is looked at
+    page.locator(f"[data-choose='{JUDGED}']").click()
+    expect(page.locator("#run-tiles h2")).to_have_text("judged")
+    page.locator("#run-chart select").dispatch_event("change")
+    page.evaluate("() => window.studio.watcher.redraw()")
+    assert page.locator(f"[data-choose='{JUDGED}']").count() == 1
+    assert page.locator(f"[data-compare='{JUDGED}']").count() == 0
 
 
 @pytest.mark.long

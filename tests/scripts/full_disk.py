@@ -38,7 +38,16 @@ from studio.serving.demo_preparation import PREPARED
 from studio.talking.kept_talks import TalkStore
 from studio.talking.kept_votes import VoteStore
 from studio.talking.manner import Manner
-from studio.talking.records import ColumnRecord, SessionRecord, TalkId, TalkRecord, VoteId, VoteRecord, new_id
+from studio.talking.records import (
+    ColumnRecord,
+    SessionRecord,
+    TalkId,
+    TalkPlace,
+    TalkRecord,
+    VoteId,
+    VoteRecord,
+    new_id,
+)
 
 DISK_MB = 3
 TRIES = 2_000  # a full disk still has room in the last page of a file
@@ -181,13 +190,13 @@ class Trials:
         return self._try("reward", act, is_whole, is_whole)
 
     def kept_talk(self) -> Trial:
-        store, kept = TalkStore(self.workspace), []
-        record = TalkRecord(id=TalkId(new_id()), begun_at=1.0, saved_at=1.0, manner=Manner(), columns=())
+        store, place, kept = TalkStore(self.workspace), TalkPlace(new_id()), []
+        record = TalkRecord(id=TalkId(place.id), begun_at=1.0, saved_at=1.0, manner=Manner(), columns=())
 
         def act() -> None:
             turn = Message(role="user", content="What is it? " * 500)
             columns = (ColumnRecord(model="demo", turns=(turn,) * (len(kept) + 1), pictures=()),)
-            store.save(record.model_copy(update={"columns": columns}))
+            store.save(place, record.model_copy(update={"columns": columns}))
             kept.append(columns)
 
         def is_whole() -> bool:

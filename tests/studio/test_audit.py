@@ -57,7 +57,7 @@ def test_m6_an_import_is_its_visitors_though_a_thread_does_it(member: httpx.Clie
     (path,) = member.post("/gradio_api/upload", files={"files": ("mine.csv", rows)}).json()
     sent = [{"path": path, "orig_name": "mine.csv", "meta": {"_type": "gradio.FileData"}}]
 
-    looked = outputs(events.call(events.at("upload-files", "upload"), [sent], "m6-import"))
+    looked = outputs(events.call(events.at("upload-files", "upload"), [sent, None], "m6-import"))
     roles = [each["value"] for each in looked if isinstance(each, dict) and "choices" in each]
     events.call(events.at("import", "click"), [None, "mine", 0.25, None, *roles], "m6-import")
 

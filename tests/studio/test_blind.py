@@ -12,6 +12,7 @@ from backend.settings import Workspace
 from studio.i18n import translator
 from studio.services import build_services
 from studio.talking import blind
+from studio.talking.blind_panel import Seat, begin, open_vote, questions, set_up
 from studio.talking.blind_views import sessions_view
 from studio.talking.kept_votes import Session
 from studio.talking.manner import Manner
@@ -130,6 +131,39 @@ def test_only_the_question_that_is_shown_can_be_judged_and_only_once(page: Page)
     blind.reveal(page, record.id)
     assert blind.vote(page, record.id, pending, view | {"vote": "left", "number": 1}) is None
     assert blind.found(page, record.id).verdicts == ["tie"]
+
+
+def test_answers_to_a_vote_that_was_left_do_not_appear_in_the_next_one(page: Page):
+    seat, asked = Seat(), (*NAMES, "shapes", *Manner().knobs)
+    begin(page, seat, *asked)
+    first, left = seat.vote_id, questions(page, seat)
+    assert next(left)[1]["state"] == "asking"  # the models are answering
+
+    begin(page, seat, *asked)
+
+    assert list(left) == []
+    pending, view = list(questions(page, seat))[-1]
+    assert (pending.vote_id, view["id"]) == (seat.vote_id, seat.vote_id)
+    assert seat.vote_id != first
+
+    under_way = questions(page, seat)
+    next(under_way)
+    set_up(page, seat)
+    assert list(under_way) == []
+    open_vote(page, seat, {"id": first})
+    assert list(questions(page, seat))[-1][1]["id"] == first
+
+
+def test_a_vote_that_is_deleted_while_its_models_answer_is_no_error_on_the_next_one(page: Page):
+    seat, asked = Seat(), (*NAMES, "shapes", *Manner().knobs)
+    begin(page, seat, *asked)
+    left = questions(page, seat)
+    next(left)
+    page.votes.delete(seat.vote_id)
+
+    begin(page, seat, *asked)
+
+    assert list(left) == []
 
 
 def test_a_model_that_fails_is_not_named_and_its_question_is_skipped(page: Page):

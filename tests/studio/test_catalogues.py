@@ -12,7 +12,7 @@ from studio.i18n import LANGUAGES, catalogue, translator
 
 SHOWN = {"label", "info", "placeholder", "title"}  # arguments whose text a person reads
 DRAWN = {"Button", "Markdown", "Tab", "Accordion", "Info", "Warning"}  # components whose first argument is one
-ROOMS = ("tabs", "islands", "planning", "rewarding", "talking")
+ROOMS = ("tabs", "islands", "planning", "rewarding", "talking", "uploads")
 DRAWERS = [
     *sorted(path for room in ROOMS for path in (ROOT / "studio" / room).glob("[a-z]*.py")),
     ROOT / "studio" / "app.py",

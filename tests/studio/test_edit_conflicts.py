@@ -19,6 +19,7 @@ from backend.spec.run import RunSpec
 from studio.i18n import LANGUAGES, translator
 from studio.rewarding.composing import composer_view
 from studio.rewarding.keeping import keep
+from studio.rewarding.shelf import template
 from studio.services import Services, build_services
 from studio.tabs import rewards, runs
 from tests.datasets.dataset_lab import asked, folder_of
@@ -94,6 +95,39 @@ def test_m3_a_draft_that_rested_is_still_one_of_the_version_it_began_from(editor
     with pytest.raises(SpecError):
         rewards.save(editor, back[1], "", THREE, {})
     assert editor.store.get("mine").text == TWO
+
+
+@pytest.fixture
+def beside_a_new_one(editor):
+    """What a tab holds that has `mine` open after something was typed for a new reward."""
+
+    def held(typed: str):
+        begun = rewards.open_reward(editor, {"chosen": "new"}, rewards.Held(), "", {})[1]
+        return rewards.open_reward(editor, {"chosen": "of:mine"}, begun, typed, {})[1]
+
+    return held
+
+
+def test_a_copy_does_not_take_the_place_of_a_new_reward_that_was_typed(editor, beside_a_new_one, t):
+    held = beside_a_new_one(THREE)
+    composing = rewards.open_reward(editor, {"chosen": "compose"}, held, ONE, {})[1]
+
+    for lose in (lambda: rewards.copy(editor, held, ONE), lambda: rewards.edit_as_code(editor, composing, TWO)):
+        with pytest.raises(SpecError) as caught:
+            lose()
+        assert caught.value.message == t("rewards.new_unsaved")
+
+    back = rewards.open_reward(editor, {"chosen": "new"}, held, ONE, {})
+    assert back[5].value.strip() == THREE.strip()
+    saved = rewards.save(editor, back[1], "three", THREE, {})
+    assert rewards.copy(editor, saved[1], ONE)[5].value.strip() == ONE.strip()  # nothing is left that could be lost
+
+
+@pytest.mark.parametrize("written", [lambda t: template(t), lambda t: "  \n", lambda t: ONE, lambda t: TWO])
+def test_a_new_reward_that_nobody_typed_gives_way_to_a_copy(editor, beside_a_new_one, t, written):
+    held = beside_a_new_one(written(t))
+
+    assert rewards.copy(editor, held, TWO)[5].value.strip() == TWO.strip()
 
 
 def test_m3_one_tab_saves_as_often_as_it_likes(editor):

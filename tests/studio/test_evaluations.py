@@ -22,6 +22,7 @@ from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.store.views import RunView
 from studio.i18n import translator
+from studio.measuring.asking import base_of
 from studio.measuring.mending import HARD_SET, apply_changes, changes_of
 from studio.measuring.results import report_view
 from studio.measuring.running import RunningMeans
@@ -29,6 +30,7 @@ from studio.measuring.wall import PAGE, Wanted, wall_page
 from studio.planning.preview import command_of_run
 from studio.routes import evaluations
 from studio.services import Services, build_services
+from studio.tabs import evaluate
 from tests.datasets.dataset_lab import folder_of
 from tests.training.training_lab import mixed_rows
 
@@ -282,6 +284,29 @@ def test_the_means_so_far_are_read_on_and_begin_anew_where_the_file_is_replaced(
         writer.finish(answers[:2])
     assert running.of(path).rows == 2
     assert running.of(path.with_name("none")) is None
+
+
+def test_what_a_model_was_trained_from_is_asked_for_in_words_of_the_page_or_of_a_terminal(services):
+    zh = translator("zh")
+
+    with pytest.raises(SpecError) as caught:
+        evaluate.begin(evaluate.Page(services, zh), "forgetting", "demo", "", "", None, "heldout", 0, [])
+
+    assert caught.value.message == zh("evaluate.no_base", model="demo")
+    assert caught.value.hint == zh("evaluate.no_base.hint")
+    with pytest.raises(SpecError, match="--compare MODEL"):
+        base_of("demo", services.workspace)
+
+
+def test_marks_that_were_carried_out_are_named_by_what_was_sent(services, measured):
+    key = next(iter(services.datasets.rows("colours"))).id
+    marks = {"answers": [], "excluded": [{"dataset": "colours", "row": key}], "hard": []}
+
+    shown = evaluate.mend(evaluate.Page(services, T), {"run_id": RUN, "labels": [], "sent": 7, "marks": marks})
+
+    assert services.datasets.get("colours").statistics.rows == 9
+    assert (shown["run_id"], shown["sent"]) == (RUN, 7)
+    assert shown["applied"] > 0
 
 
 def test_own_metrics_may_not_take_the_place_of_what_a_run_reports(services):

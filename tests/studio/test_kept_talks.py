@@ -20,7 +20,7 @@ from studio.talking.keeping import delete_talk, finish, list_view, open_talk
 from studio.talking.kept_talks import TalkStore
 from studio.talking.manner import KNOBS, Manner, manner_of
 from studio.talking.page import Page, open_page
-from studio.talking.records import TalkRecord, is_id, new_id
+from studio.talking.records import TalkPlace, TalkRecord, is_id, new_id
 from studio.talking.talk import Talk
 from studio.uploads.asked_pictures import asked_folder, asked_picture
 from tests.fakes.fake_chats import FakeChats
@@ -46,20 +46,35 @@ def picture(tmp_path: Path) -> Path:
 def converse(page: Page, *, models: tuple[str, ...] = ("demo", "other", ""), files: tuple[str, ...] = (),
              text: str = "What is it?", manner: Manner = PLAIN) -> tuple[str, list[Talk], list[object]]:  # fmt: skip
     """One question, answered by every model and kept: the conversation's id, its sides, what the page shows at last."""
-    said = ask(page, "", {"text": text, "files": list(files)}, *models, *[Talk()] * 3, *manner.knobs)
-    talk_id, asked_in, talks = said[3], said[4], said[5:8]
+    said = ask(page, TalkPlace(), {"text": text, "files": list(files)}, *models, *[Talk()] * 3, *manner.knobs)
+    place, asked_in, talks = said[3], said[4], said[5:8]
     assert asked_in == manner
     for number, model in enumerate(models):
         for talk, _ in answer(page, talks[number], model, manner):
             talks[number] = talk if isinstance(talk, Talk) else talks[number]
-    return talk_id, talks, finish(page, talk_id, manner, *[{}] * 3, *models, *talks)
+    shown = finish(page, place, manner, *[{}] * 3, *models, *talks)
+    return place.id, talks, shown
+
+
+def go_on(page: Page, place: TalkPlace, talks: list[Talk], text: str) -> list[object]:
+    """The next question to `demo`, from a page that has opened the conversation, and its answer; what is shown then."""
+    said = ask(page, place, {"text": text, "files": []}, "demo", "", "", *talks, *PLAIN.knobs)
+    first, *others = said[5:8]
+    *_, (first, _) = answer(page, first, "demo", PLAIN)
+    return finish(page, said[3], PLAIN, *[{}] * 3, "demo", "", "", first, *others)
+
+
+def said_in(page: Page, talk_id: str) -> list[str]:
+    record = page.talks.find(talk_id)
+    assert isinstance(record, TalkRecord)
+    return [turn.content for turn in record.columns[0].turns if turn.role == "user"]
 
 
 def opened(page: Page, talk_id: str) -> dict[str, list[object]]:
     shown = open_talk(page, {"id": talk_id})
     assert len(shown) == 28
-    return {"models": [each.value for each in shown[9:12]], "talks": shown[12:15], "views": shown[15:18],
-            "knobs": shown[21:]}  # fmt: skip
+    return {"place": shown[0], "models": [each.value for each in shown[9:12]], "talks": shown[12:15],
+            "views": shown[15:18], "knobs": shown[21:]}  # fmt: skip
 
 
 def test_a_conversation_is_kept_after_its_answers_and_opened_as_it_was(page: Page, picture: Path):
@@ -80,8 +95,8 @@ def test_a_conversation_is_kept_after_its_answers_and_opened_as_it_was(page: Pag
 def test_nothing_is_kept_while_a_column_is_busy_or_before_anybody_answered(page: Page):
     talk = Talk().asked("Well?")
 
-    busy = finish(page, new_id(), Manner(), {"busy": True}, {}, {}, "demo", "", "", talk, Talk(), Talk())
-    silent = finish(page, new_id(), Manner(), {}, {}, {}, "demo", "", "", talk, Talk(), Talk())
+    busy = finish(page, TalkPlace(new_id()), Manner(), {"busy": True}, {}, {}, "demo", "", "", talk, Talk(), Talk())
+    silent = finish(page, TalkPlace(new_id()), Manner(), {}, {}, {}, "demo", "", "", talk, Talk(), Talk())
 
     assert busy == [gr.skip()] * 5
     assert silent[3] == {}
@@ -107,7 +122,8 @@ def test_its_pictures_outlive_the_sweep_of_uploads_and_go_with_it(page: Page, pi
 def test_the_next_turn_is_kept_under_the_same_link(page: Page):
     talk_id, talks, _ = converse(page)
     manner = Manner()
-    said = ask(page, talk_id, {"text": "And now?", "files": []}, "demo", "other", "", *talks, *manner.knobs)
+    place = opened(page, talk_id)["place"]
+    said = ask(page, place, {"text": "And now?", "files": []}, "demo", "other", "", *talks, *manner.knobs)
 
     finish(page, said[3], manner, {}, {}, {}, "demo", "other", "", *said[5:8])
 
@@ -125,7 +141,7 @@ def test_what_a_model_said_that_is_gone_is_still_shown(page: Page):
 
     assert again["models"] == ["demo", "", ""]
     assert "`other`" in again["views"][1]["status"]
-    finish(page, talk_id, Manner(), {}, {}, {}, "demo", "", "", *talks)
+    finish(page, again["place"], Manner(), {}, {}, {}, "demo", "", "", *talks)
     record = page.talks.find(talk_id)
     assert isinstance(record, TalkRecord)
     assert record.columns[1].model == "other"
@@ -160,8 +176,52 @@ def test_a_damaged_file_says_so_and_is_left_out_of_the_list(page: Page, damage: 
 def test_a_deleted_conversation_that_is_open_goes_on_under_a_new_link(page: Page):
     talk_id, _, _ = converse(page)
 
-    assert delete_talk(page, {"clicked": talk_id}, talk_id) == [{"items": []}, "", {}]
-    assert delete_talk(page, {"clicked": ["x"]}, talk_id) == [{"items": []}, gr.skip(), gr.skip()]
+    assert delete_talk(page, {"clicked": talk_id}, TalkPlace(talk_id)) == [{"items": []}, TalkPlace(), {}]
+    assert delete_talk(page, {"clicked": ["x"]}, TalkPlace(talk_id)) == [{"items": []}, gr.skip(), gr.skip()]
+
+
+def test_two_who_go_on_under_one_link_are_both_kept(page: Page):
+    talk_id, _, _ = converse(page, models=("demo", "", ""))
+    mine, theirs = opened(page, talk_id), opened(page, talk_id)
+
+    go_on(page, theirs["place"], theirs["talks"], "Theirs?")
+    shown = go_on(page, mine["place"], mine["talks"], "Mine?")
+
+    assert said_in(page, talk_id) == ["What is it?", "Theirs?"]
+    own = shown[3]["id"]
+    assert own != talk_id
+    assert shown[3]["said"] == page.t("play.saved_apart")
+    assert said_in(page, own) == ["What is it?", "Mine?"]
+    go_on(page, theirs["place"], opened(page, talk_id)["talks"], "More?")
+    go_on(page, mine["place"], opened(page, own)["talks"], "Again?")
+    assert said_in(page, talk_id)[1:] == ["Theirs?", "More?"]
+    assert said_in(page, own)[1:] == ["Mine?", "Again?"]
+
+
+def test_two_columns_that_end_at_once_are_one_conversation(page: Page):
+    talk_id, talks, _ = converse(page)
+    mine, theirs = opened(page, talk_id)["place"], opened(page, talk_id)
+    finish(page, mine, PLAIN, {}, {}, {}, "demo", "other", "", *talks)
+    finish(page, mine, PLAIN, {}, {}, {}, "demo", "other", "", *talks)
+    assert len(page.talks.newest()) == 1
+
+    for _ in range(2):
+        shown = finish(page, theirs["place"], PLAIN, {}, {}, {}, "demo", "other", "", *theirs["talks"])
+
+    assert len(page.talks.newest()) == 2
+    assert shown[3]["said"] == page.t("play.saved_apart")  # still there to be read
+
+
+def test_a_conversation_that_was_deleted_meanwhile_is_saved_under_another_link(page: Page):
+    talk_id, _, _ = converse(page, models=("demo", "", ""))
+    mine = opened(page, talk_id)
+    page.talks.delete(talk_id)
+
+    shown = go_on(page, mine["place"], mine["talks"], "Still there?")
+
+    assert page.talks.find(talk_id) == "missing"
+    assert said_in(page, shown[3]["id"]) == ["What is it?", "Still there?"]
+    assert shown[3]["said"] == page.t("play.saved_apart")
 
 
 def test_kept_conversations_are_no_runs(page: Page, picture: Path):
@@ -174,13 +234,13 @@ def test_answering_again_takes_the_next_seed_only_where_chance_plays_a_part(page
     talk = Talk().asked("Well?").answered("So.")
     models = ("demo", "", "")
 
-    greedy = ask_again(page, "", *models, talk, Talk(), Talk(), *Manner(seed=4).knobs)
-    drawn = ask_again(page, "", *models, talk, Talk(), Talk(), *Manner(seed=4, temperature=1).knobs)
+    greedy = ask_again(page, TalkPlace(), *models, talk, Talk(), Talk(), *Manner(seed=4).knobs)
+    drawn = ask_again(page, TalkPlace(), *models, talk, Talk(), Talk(), *Manner(seed=4, temperature=1).knobs)
 
     assert (greedy[0], drawn[0], drawn[5].seed) == (4, 5, 5)
     assert drawn[6].turns == (Message(role="user", content="Well?"),)
     with pytest.raises(SpecError, match="no question yet"):
-        ask_again(page, "", *models, Talk(), Talk(), Talk(), *Manner().knobs)
+        ask_again(page, TalkPlace(), *models, Talk(), Talk(), Talk(), *Manner().knobs)
 
 
 def test_every_model_is_asked_in_the_same_manner(page: Page):

@@ -1,6 +1,7 @@
 """What browsers send, from the uploads folder to a dataset or to oblivion."""
 
 import hashlib
+import io
 import os
 import time
 from pathlib import Path
@@ -12,10 +13,13 @@ from backend.datasets.records import Report
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.errors import DatasetError
 from backend.settings import Workspace
+from studio.i18n import translator
 from studio.serving.upkeep import KEEP_UPLOADS_S, remove_old_uploads
 from studio.uploads.asked_pictures import MOST_PICTURES, asked_folder, asked_picture, take_pictures
 from studio.uploads.importing import import_steps
 from studio.uploads.staged_upload import StagedUpload, stage
+
+EN, ZH = translator("en"), translator("zh")
 
 
 @pytest.fixture
@@ -33,14 +37,20 @@ def sent(workspace: Workspace, name: str, content: bytes) -> str:
     return str(folder / name)
 
 
+def picture(colour: str) -> bytes:
+    sink = io.BytesIO()
+    Image.new("RGB", (64, 64), colour).save(sink, "PNG")
+    return sink.getvalue()
+
+
 def a_table(workspace: Workspace) -> StagedUpload:
     rows = b"question,answer\nWhat?,this\nAnd?,that\nElse?,no\n"
-    return stage(workspace, [sent(workspace, "table.csv", rows)])
+    return stage(workspace, [sent(workspace, "table.csv", rows)], EN)
 
 
 def test_one_file_is_handed_on_as_it_is_and_several_as_their_folder(workspace: Workspace):
-    one = stage(workspace, [sent(workspace, "my data.zip", b"x")])
-    several = stage(workspace, [sent(workspace, "a.png", b"1"), sent(workspace, "rows.jsonl", b"2")])
+    one = stage(workspace, [sent(workspace, "my data.zip", b"x")], EN)
+    several = stage(workspace, [sent(workspace, "a.png", b"1"), sent(workspace, "rows.jsonl", b"2")], EN)
 
     assert (one.source.name, one.suggested_name) == ("my data.zip", "my-data")
     assert (several.source, several.suggested_name) == (several.folder, "rows")
@@ -51,7 +61,9 @@ def test_two_files_of_one_name_are_refused_and_nothing_is_left(workspace: Worksp
     twice = [sent(workspace, "a.png", b"1"), sent(workspace, "a.png", b"2")]
 
     with pytest.raises(DatasetError, match=r"Two of the files are called `a\.png`"):
-        stage(workspace, twice)
+        stage(workspace, twice, EN)
+    with pytest.raises(DatasetError, match=r"有两个文件都叫 `a\.png`"):
+        stage(workspace, twice, ZH)
 
     assert not list(workspace.uploads.glob("import-*"))
 
@@ -78,10 +90,28 @@ def test_an_import_goes_on_when_its_visitor_leaves(workspace: Workspace):
         time.sleep(0.05)
 
 
+def test_until_its_end_the_files_belong_to_the_import(workspace: Workspace):
+    colours = ("red", "green", "blue", "black")
+    files = [sent(workspace, f"{colour}.png", picture(colour)) for colour in colours]
+    rows = "".join(f"{colour}.png,What colour?,{colour}\n" for colour in colours)
+    upload = stage(workspace, [*files, sent(workspace, "rows.csv", f"image,question,answer\n{rows}".encode())], EN)
+
+    steps = import_steps(DatasetStore(workspace), upload, ImportOptions(name="colours"))
+    next(steps)
+    assert upload.is_taken
+    upload.remove()  # the box was emptied, or the page was closed
+    *_, report = steps
+
+    assert isinstance(report, Report)
+    assert report.manifest.statistics.rows == len(colours)
+    assert not report.problems
+    assert not list(workspace.uploads.glob("import*"))
+
+
 def test_a_refused_import_keeps_the_upload_for_another_try(workspace: Workspace):
     store = DatasetStore(workspace)
     list(import_steps(store, a_table(workspace), ImportOptions(name="taken")))
-    other = stage(workspace, [sent(workspace, "other.csv", b"question,answer\nA?,b\nC?,d\n")])
+    other = stage(workspace, [sent(workspace, "other.csv", b"question,answer\nA?,b\nC?,d\n")], EN)
 
     with pytest.raises(DatasetError, match="taken"):
         list(import_steps(store, other, ImportOptions(name="taken")))
@@ -96,7 +126,7 @@ def test_asked_pictures_are_stored_by_content_upright_and_found_by_name(workspac
     exif[0x0112] = 6  # lies on its side
     Image.new("RGB", (80, 40), "red").save(tmp_path / "lying.jpg", exif=exif)
 
-    names = take_pictures(workspace, [tmp_path / "lying.jpg", tmp_path / "lying.jpg"])
+    names = take_pictures(workspace, [tmp_path / "lying.jpg", tmp_path / "lying.jpg"], EN)
 
     assert names[0] == names[1]
     path = asked_picture(workspace, names[0])
@@ -110,10 +140,15 @@ def test_asked_pictures_are_stored_by_content_upright_and_found_by_name(workspac
 def test_pictures_that_cannot_be_used_are_named(workspace: Workspace, tmp_path: Path):
     (tmp_path / "note.png").write_text("no picture")
 
-    with pytest.raises(DatasetError, match=r"`note.png` is not a picture"):
-        take_pictures(workspace, [tmp_path / "note.png"])
-    with pytest.raises(DatasetError, match=f"{MOST_PICTURES + 1} pictures"):
-        take_pictures(workspace, [tmp_path / "note.png"] * (MOST_PICTURES + 1))
+    for t in (EN, ZH):
+        with pytest.raises(DatasetError) as caught:
+            take_pictures(workspace, [tmp_path / "note.png"], t)
+        title = t("problem.IMG_UNDECODABLE.title")
+        assert caught.value.message == t("play.bad_picture", name="note.png", why=title)
+        assert caught.value.hint == t("problem.IMG_UNDECODABLE.hint")
+        with pytest.raises(DatasetError) as caught:
+            take_pictures(workspace, [tmp_path / "note.png"] * (MOST_PICTURES + 1), t)
+        assert caught.value.message == t("play.too_many_pictures", count=MOST_PICTURES + 1)
 
 
 def test_d6_what_nobody_imported_goes_after_a_day_and_the_rest_stays(workspace: Workspace):
