@@ -5,14 +5,26 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
+ROUNDS = 4  # of ending what is left
+
 
 class Proxy:
     """One connection for each request, so that whatever streams through it needs no understanding."""
 
     def __init__(self, port: int, prefix: str, proto: str) -> None:
         self._port, self._prefix, self._proto = port, prefix.encode(), proto.encode()
+        self._taken: set[asyncio.Task[None] | None] = set()  # a loop itself holds tasks by weak references only
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one connection."""
+        task = asyncio.current_task()
+        self._taken.add(task)
+        try:
+            await self._passed_on(reader, writer)
+        finally:
+            self._taken.discard(task)
+
+    async def _passed_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError), contextlib.closing(writer):
             head = await reader.readuntil(b"\r\n\r\n")
             first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
@@ -59,8 +71,9 @@ def proxied(address: str, prefix: str, proto: str = "http") -> Iterator[str]:
 async def _end(server: asyncio.Server) -> None:
     server.close()
     mine = asyncio.current_task()
-    left = [task for task in asyncio.all_tasks() if task is not mine]
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
-    await asyncio.sleep(0)  # closed transports let go of their sockets in the next round
+    for _ in range(ROUNDS):  # what was accepted just before becomes a task in the next one
+        left = [task for task in asyncio.all_tasks() if task is not mine]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.sleep(0.02)  # closed transports let go of their sockets in the next one, too
