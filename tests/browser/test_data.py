@@ -168,6 +168,10 @@ def test_deleting_asks_first_and_names_what_is_lost(page: Page, served: Served, 
     expect(page.locator("#import-report")).to_contain_text("“short-lived” is ready", timeout=SLOW_MS)
 
     rows = page.locator("#dataset-rows")
+    choose(page, "shapes")
+    expect(rows.locator(".pager span")).to_have_text("1 to 8 of 24")
+    choose(page, "short-lived")
+    expect(rows.locator("article")).to_have_count(6)
     rows.get_by_role("searchbox").fill("receipt 1")
     expect(rows.locator("article")).to_have_count(1)
     (row,) = [each.id for each in served.datasets.rows("short-lived") if "receipt 1?" in each.messages[0].content]
