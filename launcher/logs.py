@@ -19,32 +19,26 @@ def read_tail(path: Path, lines: int, max_bytes: int = TAIL_BYTES) -> str:
 def read_end(path: Path, max_bytes: int, start: int = 0) -> str:
     """Return the last `max_bytes` bytes behind `start` as text, from the beginning of a line where there is one."""
     try:
-        with path.open("rb") as source:
-            size = source.seek(0, 2)
-            begin = max(start, size - max_bytes)
-            source.seek(begin)
-            content = source.read(max_bytes)
+        return _end_of(path, max_bytes, start).decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
-    if begin > start and b"\n" in content:
-        content = content[content.index(b"\n") + 1 :]
-    return content.decode("utf-8", "replace")
 
 
 def keep_short(path: Path, max_bytes: int) -> bool:
     """Cut a log over `max_bytes` down to its last half; tell whether it was.
 
     The program goes on writing meanwhile, and at the file's end, since it has it open for append. What it writes in the
-    moment of the cut may be lost.
+    moment of the cut may be lost. The end is copied to the beginning before the rest goes: the file is never empty, and
+    nothing that the program writes comes before the note.
     """
     try:
         if path.stat().st_size <= max_bytes:
             return False
-        kept = read_end(path, max_bytes // 2).encode()
+        kept = CUT_NOTE + _end_of(path, max_bytes // 2)
         with path.open("r+b") as log:
-            log.truncate(0)
-        with path.open("ab") as log:
-            log.write(CUT_NOTE + kept)
+            log.write(kept)
+            log.flush()
+            log.truncate(len(kept))
     except OSError:  # a full disk: the next look tries again
         return False
     return True
@@ -53,6 +47,17 @@ def keep_short(path: Path, max_bytes: int) -> bool:
 def redact(text: str) -> str:
     """Blank out what looks like an access token."""
     return _SECRET.sub(lambda found: f"{found[1]}[redacted]", text)
+
+
+def _end_of(path: Path, max_bytes: int, start: int = 0) -> bytes:
+    with path.open("rb") as source:
+        size = source.seek(0, 2)
+        begin = max(start, size - max_bytes)
+        source.seek(begin)
+        content = source.read(max_bytes)
+    if begin > start and b"\n" in content:
+        content = content[content.index(b"\n") + 1 :]
+    return content
 
 
 def _as_shown(line: str) -> str:

@@ -1,5 +1,6 @@
 """D3, P19: a log is read from its end, cleaned of colours and secrets."""
 
+import threading
 from pathlib import Path
 
 from launcher.logs import TAIL_BYTES, keep_short, read_tail, redact
@@ -47,3 +48,33 @@ def test_d3_a_cut_log_keeps_whole_lines_of_its_end(tmp_path: Path) -> None:
     assert lines[-2:] == ["line 999", "after"]
     assert all(line.startswith("line ") for line in lines[1:-1])
     assert not keep_short(log, 2000)
+
+
+def test_d3_what_a_program_writes_during_the_cut_never_comes_before_the_note(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    ended = threading.Event()
+
+    def program() -> None:
+        with log.open("ab", buffering=0) as sink:
+            while not ended.is_set():
+                sink.write(b"x" * 99 + b"\n")
+
+    writer = threading.Thread(target=program)
+    writer.start()
+    try:
+        cuts = 0
+        while cuts < 300:
+            if log.exists() and keep_short(log, 20_000):
+                cuts += 1
+                assert log.read_bytes().startswith(b"[earlier lines were removed")
+    finally:
+        ended.set()
+        writer.join()
+
+
+def test_d3_a_log_of_bytes_that_are_no_text_becomes_short_too(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.write_bytes(b"\xff" * 5000)
+
+    assert keep_short(log, 2000)
+    assert log.stat().st_size <= 2000
