@@ -100,7 +100,8 @@ class ChatPool:
         self._of_ended = {run_id: self._of_ended[run_id] for run_id in there if run_id in self._of_ended}
         for run_id in there:
             known = self._of_ended.get(run_id)
-            found += self._choices_of(RunFolder(self._workspace.output / run_id)) if known is None else known
+            with suppress(OSError):  # a folder that may not be read offers nothing, and hides no other
+                found += self._choices_of(RunFolder(self._workspace.output / run_id)) if known is None else known
         return found
 
     def _choices_of(self, folder: RunFolder) -> list[Choice]:

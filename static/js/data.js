@@ -4,10 +4,24 @@
   const studio = window.studio, { el, fill, count } = studio;
   const PAGE = 8;
 
-  /** Cards to choose from. Value: {datasets, chosen, preparing}; tells `input`, `demo` and `shown`. */
+  /**
+   * Cards to choose from. Value: {datasets, chosen, choice, preparing, can_demo}; tells `input`, `demo` and `shown`.
+   *
+   * Choices are numbered, and the server repeats the number it was asked with: an answer that comes late may not undo
+   * what was chosen meanwhile. One without a number is a choice of the server's own.
+   */
   studio.datasetList = (host, props, watch, tell) => {
     const words = props.words;
-    let waiting = 0;
+    let waiting = 0, choice = 0, chosen = "";
+    const choose = (name) => { props.value = { ...props.value, chosen: name, choice: ++choice }; chosen = name; };
+    const settle = () => {
+      const value = props.value || {}, isLate = value.choice && value.choice < choice;
+      if (isLate && (value.datasets || []).some((each) => each.name === chosen)) {
+        props.value = { ...value, chosen, choice };
+        tell.input();
+      } else if (!value.choice || isLate) choose(value.chosen || "");
+      else chosen = value.chosen;
+    };
     const draw = () => {
       const { datasets = [], chosen = "", preparing = false, can_demo = false } = props.value || {};
       const card = (each) =>
@@ -24,13 +38,13 @@
     host.addEventListener("click", ({ target }) => {
       const card = target.closest("[data-name]");
       if (card) {
-        props.value = { ...props.value, chosen: card.dataset.name };
+        choose(card.dataset.name);
         draw();
         host.querySelector(`[data-name="${CSS.escape(card.dataset.name)}"]`)?.focus();
         tell.input();
       } else if (target.closest(".demo")) tell.demo();
     });
-    watch("value", draw);
+    watch("value", () => { settle(); draw(); });
     draw();
     new IntersectionObserver(([seen]) => seen.isIntersecting && tell.shown()).observe(host);
   };

@@ -14,7 +14,7 @@ def bubble_words(t: Translate) -> dict[str, str]:
 
 
 def dataset_list(t: Translate) -> gr.HTML:
-    """Choose among the datasets. Value: {datasets, chosen, preparing, can_demo}."""
+    """Choose among the datasets. Value: {datasets, chosen, choice, preparing, can_demo}."""
     words = {key: t(f"data.{key}") for key in ("none", "none_help", "demo", "preparing")}
     return island("datasetList", "data.js", words, ("input", "demo", "shown"), value={}, elem_id="dataset-list")
 

@@ -160,10 +160,11 @@ def load(page: Page, listed: Value | None) -> Value:
     """List the datasets that are there now; where none is chosen, choose the newest."""
     store, manifests = page.services.datasets, page.services.datasets.manifests()
     names = [manifest.name for manifest in manifests]
-    chosen = (listed or {}).get("chosen", "")
+    chosen = _name(listed)
     return {
         "datasets": [card_view(store, manifest, page.t) for manifest in manifests],
         "chosen": chosen if chosen in names else next(iter(names), ""),
+        "choice": (listed or {}).get("choice", 0),
         "preparing": page.services.demo.is_preparing,
         "can_demo": not {demo.name for demo in DEMO_DATASETS} <= set(names),
     }

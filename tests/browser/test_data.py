@@ -193,6 +193,32 @@ def test_deleting_asks_first_and_names_what_is_lost(page: Page, served: Served, 
     assert "short-lived" not in served.datasets.names()
 
 
+def test_a_list_that_comes_late_does_not_undo_a_choice(page: Page):
+    seen = page.evaluate("""() => {
+      const host = document.createElement("div"), card = (name) => ({ name, said: "", covers: [] });
+      const props = { words: {}, value: {} }, told = [];
+      let changed;
+      window.studio.datasetList(host, props, (_, call) => { changed = call; }, { input: () => told.push(props.value.chosen) });
+      const come = (names, chosen, choice) => {
+        props.value = { datasets: names.map(card), chosen, choice };
+        changed();
+        return [props.value.chosen, host.querySelector("[aria-pressed=true]")?.dataset.name];
+      };
+      const first = come(["old"], "old", 0), asked = props.value.choice;
+      const imported = come(["new", "old"], "new", 0);
+      const late = come(["new", "old"], "old", asked);
+      host.querySelector("[data-name=old]").click();
+      const clicked = come(["new", "old"], "new", asked), now = props.value.choice;
+      const deleted = come(["new"], "new", now);
+      return { first, imported, late, clicked, deleted, told };
+    }""")
+
+    assert seen == {
+        "first": ["old"] * 2, "imported": ["new"] * 2, "late": ["new"] * 2, "clicked": ["old"] * 2,
+        "deleted": ["new"] * 2, "told": ["new", "old", "old"],
+    }  # fmt: skip
+
+
 def test_a_held_out_file_of_its_own_is_used(page: Page, served: Served, tmp_path: Path):
     for name, colours in (("train", ("red", "blue", "green")), ("test", ("black", "white"))):
         rows = [conversation(f"{colour}.png", "Which?", colour) for colour in colours]

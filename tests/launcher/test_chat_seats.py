@@ -86,6 +86,24 @@ def test_what_can_be_talked_to_follows_the_runs(launch) -> None:
     pool.close()
 
 
+def test_a_run_whose_folder_may_not_be_read_hides_no_other(launch, monkeypatch) -> None:
+    launcher = launch()
+    for name in ("20260101-000000-a", "20260102-000000-shut"):
+        (launcher.workspace.output / name / "final_model").mkdir(parents=True)
+        (launcher.workspace.output / name / "spec.json").write_text("{}")
+        (launcher.workspace.output / name / "final_model" / "complete.json").write_text("{}")
+    scandir = os.scandir
+
+    def refuse(path: object) -> object:  # the tests' own user may read everything
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with closing(ChatPool(launcher)) as pool:
+        assert [choice.reference for choice in pool.choices()][-1] == "20260101-000000-a"
+
+
 def test_p15_chats_and_runs_take_turns_on_a_gpu_and_share_it_only_where_asked(launch, tmp_path) -> None:
     copy = shutil.copytree(DEMO_MODEL, tmp_path / "copy")  # another base model
     launcher = launch("--steps", "1000", "--pause", "0.05", gpus=1)

@@ -1,5 +1,9 @@
 """What happens to the queue while a GPU driver does not answer, or GPUs are hidden from whoever looks."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,3 +100,15 @@ def test_who_cannot_see_the_gpus_starts_nothing_but_his_own_runs(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     for folder in others:
         assert launcher.wait(folder.run_id, poll_s=0.03).devices == ("cuda:0",)
+
+
+def test_devices_says_that_the_driver_is_silent(driver: Path, workspace: Workspace) -> None:
+    def said(*words: str) -> str:
+        command = [sys.executable, "-m", "studio.cli", "devices", *words]
+        environment = os.environ | {"STUDIO_WORKSPACE": str(workspace.root)}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    assert "does not answer" in said()
+    assert json.loads(said("--json")) == []
+    driver.touch()
+    assert "NVIDIA H100" in said()
