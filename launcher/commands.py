@@ -15,9 +15,10 @@ from launcher.ports import LOOPBACK
 from launcher.settings import KeeperSettings
 
 PORT_FLAG = "--master_port"
-# How often a thread looks for work before it sleeps. By default it looks so long that two programs on the same cores
-# stand still; alone, a program is as fast with so few.
-SPINS = "1000"
+# How often a thread looks for work before it sleeps. By default it looks for milliseconds: the quickest way, but two
+# programs that do so on the same cores stand still. The one run that holds the CPU does, and makes room for others
+# (`backend.model.free_cores`); all that computes beside it sleeps soon.
+SPIN_COUNT, SPINS = "GOMP_SPINCOUNT", "1000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,8 @@ def run_environment(
     }
     if devices == ("cpu:0",):
         environment["DS_ACCELERATOR"] = "cpu"
+    if devices == ("cpu:0",) and processes == 1 and SPIN_COUNT not in inherited:
+        del environment[SPIN_COUNT]
     return environment
 
 
@@ -101,7 +104,7 @@ def _program_settings() -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "HF_HUB_OFFLINE": "1",  # models were fetched before; a program must not wait for a network
         "TOKENIZERS_PARALLELISM": "false",
-        "GOMP_SPINCOUNT": child_environment().get("GOMP_SPINCOUNT", SPINS),
+        SPIN_COUNT: child_environment().get(SPIN_COUNT, SPINS),
     }
 
 

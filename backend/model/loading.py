@@ -14,6 +14,7 @@ from backend.catalog.checkpoints import VISION_WEIGHTS, Checkpoint, read_record
 from backend.catalog.outside import checked_adapter, checked_model
 from backend.errors import CheckpointError, SpecError
 from backend.model.attention import use_studio_attention
+from backend.model.free_cores import share_cores
 from backend.model.parts import plain_name
 
 # `["visual"]` would quantise the whole tower without a word: the names must be anchored like this.
@@ -105,6 +106,7 @@ def load_base(folder: Path, precision: Precision, *, quantised: bool = False) ->
             hint="Take another checkpoint, or fetch the model again",
         )
     use_studio_attention(model)
+    share_cores(model)
     for module in model.modules():
         if hasattr(module, SHORTCUT):
             setattr(module, SHORTCUT, False)

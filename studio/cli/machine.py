@@ -68,7 +68,9 @@ def devices(as_json: JSON_OPTION = False) -> None:
         (device.name, device.label, f"{device.memory_bytes / 1e9:.0f} GB", ", ".join(who[device.name]) or "free")
         for device in launcher.devices
     ]
-    print_table(("device", "", "memory", "held by"), rows, empty="The GPU driver does not answer; ask again in a minute")
+    print_table(
+        ("device", "", "memory", "held by"), rows, empty="The GPU driver does not answer; ask again in a minute"
+    )
 
 
 def _system() -> Finding:

@@ -197,8 +197,9 @@ def test_a_list_that_comes_late_does_not_undo_a_choice(page: Page):
     seen = page.evaluate("""() => {
       const host = document.createElement("div"), card = (name) => ({ name, said: "", covers: [] });
       const props = { words: {}, value: {} }, told = [];
+      const watch = (_, call) => { changed = call; };
       let changed;
-      window.studio.datasetList(host, props, (_, call) => { changed = call; }, { input: () => told.push(props.value.chosen) });
+      window.studio.datasetList(host, props, watch, { input: () => told.push(props.value.chosen) });
       const come = (names, chosen, choice) => {
         props.value = { datasets: names.map(card), chosen, choice };
         changed();

@@ -13,7 +13,7 @@ from backend.deepspeed_config import deepspeed_config
 from backend.runs.folder import RunFolder
 from backend.settings import ROOT
 from backend.spec.run import RunSpec
-from launcher.commands import Command, training_command, with_port
+from launcher.commands import Command, evaluation_command, program_environment, training_command, with_port
 
 FOLDER = RunFolder(Path("/w/output/20260101-000000-a"))
 
@@ -67,6 +67,19 @@ def test_a_number_of_threads_in_the_spec_wins(monkeypatch: pytest.MonkeyPatch) -
 
     assert training_command(FOLDER, ("cpu:0",), 1, threads=3).env["OMP_NUM_THREADS"] == "3"
     assert training_command(FOLDER, ("cpu:0",), 1).env["OMP_NUM_THREADS"] == "7"
+
+
+def test_only_a_run_that_has_the_cpu_to_itself_waits_by_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+
+    assert "GOMP_SPINCOUNT" not in training_command(FOLDER, ("cpu:0",), 1).env
+    assert "GOMP_SPINCOUNT" not in evaluation_command(FOLDER, ("cpu:0",)).env
+    for other in (training_command(FOLDER, ("cpu:0",), 1, processes=2), training_command(FOLDER, ("cuda:0",), 1)):
+        assert other.env["GOMP_SPINCOUNT"] == "1000"
+    assert program_environment()["GOMP_SPINCOUNT"] == "1000"
+
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert training_command(FOLDER, ("cpu:0",), 1).env["GOMP_SPINCOUNT"] == "7"
 
 
 def test_a_command_can_be_pasted_into_a_shell_as_it_is_shown() -> None:

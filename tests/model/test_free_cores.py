@@ -1,0 +1,88 @@
+"""A program on a CPU leaves cores to others that need them, and takes them back."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from backend.model.free_cores import CALM_S, FreeCores, Usage, usage
+from backend.settings import ROOT
+
+pytestmark = pytest.mark.torch
+
+BUSY = "import os; os.sched_setaffinity(0, {cores})\nwhile True: pass"
+MAKES_ROOM = """
+import os, time
+os.sched_setaffinity(0, {cores})
+import torch
+from backend.model.loading import Precision, load_base
+from backend.settings import DEMO_MODEL
+torch.set_num_threads(2)
+model = load_base(DEMO_MODEL, Precision(torch.float32, ""))
+until = time.monotonic() + {seconds}
+while torch.get_num_threads() > 1 and time.monotonic() < until:
+    model.model.language_model(input_ids=torch.tensor([[1, 2, 3]]))
+print(torch.get_num_threads())
+"""
+
+
+def told(free: FreeCores, *others: float, since: float = 0.0) -> list[int]:
+    """The threads after each second in which others used so many cores."""
+    seen = []
+    for second, cores in enumerate(others):
+        before = Usage(since + second, 0.0, 0.0)
+        free.learn(before, Usage(since + second + 1, cores + 1.5, 1.5))
+        seen.append(free.threads)
+    return seen
+
+
+def test_room_is_made_at_once_and_taken_back_when_it_has_long_been_calm() -> None:
+    free, calm = FreeCores(2, cores=2), [0.0] * int(CALM_S)
+
+    assert told(free, 0.0, 0.2, 0.3, 0.9) == [2, 2, 1, 1]
+    assert told(free, *calm, since=4.0) == [1, 1, 1, 1, 2]
+    assert told(free, 2.0, *calm[:3], 0.5, *calm, since=10.0) == [1] * 9 + [2]
+
+
+def test_of_many_cores_only_those_that_others_use_are_left() -> None:
+    free = FreeCores(8, cores=16)
+
+    assert told(free, 7.0, 8.2, 9.0, 12.0, 40.0) == [8, 8, 7, 4, 1]
+    assert told(free, *[10.0] * int(CALM_S + 1), since=5.0)[-1] == 6
+
+
+def test_what_others_use_is_told_from_what_this_process_uses() -> None:
+    busy = subprocess.Popen([sys.executable, "-c", BUSY.format(cores=os.sched_getaffinity(0))])
+    try:
+        before = usage()
+        until = time.process_time() + 0.5
+        while time.process_time() < until:
+            pass
+        time.sleep(0.5)
+        now = usage()
+    finally:
+        busy.kill()
+        busy.wait()
+
+    assert 0.45 < now.own - before.own < 0.9
+    assert now.everyone - before.everyone - (now.own - before.own) > 0.2
+
+
+@pytest.mark.parametrize("setting", [{}, {"GOMP_SPINCOUNT": "1000"}])
+def test_a_loaded_model_computes_on_fewer_threads_beside_a_busy_program(setting: dict[str, str]) -> None:
+    cores = set(sorted(os.sched_getaffinity(0))[:2])
+    busy = [subprocess.Popen([sys.executable, "-c", BUSY.format(cores=cores)]) for _ in cores]
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", MAKES_ROOM.format(cores=cores, seconds=4 if setting else 120)],
+            env=environment | {"PYTHONPATH": str(ROOT)} | setting, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    finally:
+        for each in busy:
+            each.kill()
+            each.wait()
+
+    assert done.stdout.strip() == ("2" if setting else "1"), done.stderr
