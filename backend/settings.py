@@ -100,6 +100,11 @@ def requires_sandbox() -> bool:
     return os.environ.get("STUDIO_REQUIRE_SANDBOX", "") not in ("", "0")
 
 
+def sleeps_soon() -> bool:
+    """`GOMP_SPINCOUNT`: whether it was said how long this program's threads look for work before they sleep."""
+    return "GOMP_SPINCOUNT" in os.environ
+
+
 def child_environment() -> dict[str, str]:
     """The environment a program may see: what it needs to run, none of the studio's or the person's secrets."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_VISIBLE_DEVICES",

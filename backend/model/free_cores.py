@@ -17,6 +17,8 @@ import psutil
 import torch
 from torch import nn
 
+from backend.settings import sleeps_soon
+
 LOOK_S = 0.5  # between two looks at what others use
 CALM_S = 5.0  # so long others must have used less before a core is taken back
 TOLERATED = 0.25  # of one core: pages that are looked at, the system's own work
@@ -66,7 +68,7 @@ class FreeCores:
 
 def share_cores(model: nn.Module) -> None:
     """Let a loaded Qwen2.5-VL compute with as many threads as there is room for, from each pass to the next."""
-    if torch.cuda.is_available() or "GOMP_SPINCOUNT" in os.environ or torch.get_num_threads() == 1:
+    if torch.cuda.is_available() or sleeps_soon() or torch.get_num_threads() == 1:
         return
     free = _watched()
 
