@@ -1,6 +1,6 @@
 """Three ways an event may behave, so that tabs say which and repeat nothing.
 
-All three look at what a browser sent before a handler sees it, and let what the handler does be its account's.
+All three let what the handler does be its account's. What a browser sent fits its components: `serving.event_door`.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ def explained(fn: Handler, inputs: Any = None, t: Translate | None = None) -> Ha
         def generate(request: gr.Request, *args: Any) -> Iterator[Any]:
             said = t or _translator_of(request)
             try:
-                with contextlib.closing(fn(*_fitting(args, kinds, said))) as values:
+                with contextlib.closing(fn(*_filled(args, kinds))) as values:
                     while True:
                         with acting(who(request)):  # each step runs in a context of its own
                             value = next(values, _END)
@@ -78,7 +78,7 @@ def explained(fn: Handler, inputs: Any = None, t: Translate | None = None) -> Ha
         said = t or _translator_of(request)
         try:
             with acting(who(request)):
-                return fn(*_fitting(args, kinds, said))
+                return fn(*_filled(args, kinds))
         except (StudioError, OSError) as error:
             raise _toast(error, said) from error
 
@@ -91,7 +91,7 @@ def who(request: gr.Request) -> str:
 
 
 def kind_of(component: Any) -> type | None:
-    """What a component holds, where Gradio itself takes anything; None where it looks for itself."""
+    """What a component holds, where an empty one is sent as nothing; None where nothing means something."""
     match component:
         case gr.Code() | gr.Textbox():
             return str
@@ -102,10 +102,8 @@ def kind_of(component: Any) -> type | None:
     return None
 
 
-def _fitting(args: Sequence[Any], kinds: Sequence[type | None], t: Translate) -> Sequence[Any]:
-    """The values, nothing as the emptiest of its kind. Raises StudioError for a kind that its component never holds."""
-    if any(kind and value is not None and not isinstance(value, kind) for value, kind in zip(args, kinds, strict=True)):
-        raise StudioError(t("error.nonsense"), hint=t("error.nonsense.hint"))
+def _filled(args: Sequence[Any], kinds: Sequence[type | None]) -> Sequence[Any]:
+    """The values, nothing as the emptiest of its kind."""
     return [kind() if kind and value is None else value for value, kind in zip(args, kinds, strict=True)]
 
 

@@ -42,6 +42,12 @@ class Served:
         return DatasetStore(self.workspace)
 
 
+def kept_file(workspace: Workspace, name: str) -> Path:
+    """Where an uploaded file lies that its visitor calls `name`: `own/<digest>/<its name>`."""
+    found, *_ = workspace.uploads.glob(f"of-*/{name.removeprefix('own/')}")
+    return found
+
+
 def start_serving(workspace: Workspace) -> Served:
     """Start the real thing; its first line says where it listens."""
     code = f"{SERVE} serve(Workspace(Path(sys.argv[1])), port=0)"

@@ -14,8 +14,11 @@ from studio.routes.replies import json_reply
 from studio.serving.guard import own_path
 from studio.serving.reach import GIB, Reach
 
+MIB = 1024**2
 UPLOADS = frozenset({"/gradio_api/upload", "/zh/gradio_api/upload"})
-MOST_OTHER_BYTES = 16 * 1024**2  # of anything that is no upload: the values of one page's fields
+EVENTS = frozenset(f"{page}/gradio_api/{way}" for page in ("", "/zh") for way in ("queue/join", "run/predict"))
+MOST_EVENT_BYTES = MIB  # the values of a page's fields; the largest of a full page are some 100 kB
+MOST_OTHER_BYTES = 64 * 1024  # a login
 FRAME_BYTES = 64 * 1024  # what a form writes around the files it sends
 
 
@@ -31,14 +34,22 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_upload = own_path(scope) in UPLOADS
-        most = self._most_upload + FRAME_BYTES if is_upload else MOST_OTHER_BYTES
+        path = own_path(scope)
+        is_upload = path in UPLOADS
+        most_else = MOST_EVENT_BYTES if path in EVENTS else MOST_OTHER_BYTES
+        most = self._most_upload + FRAME_BYTES if is_upload else most_else
         told = Headers(scope=scope).get("content-length", "")
         if told.isdecimal() and int(told) > most:
             await _too_much(most)(scope, receive, send)
             return
         body = _Body(most, receive, is_upload)
-        await self._app(scope, body.receive, body.answers(scope, receive, send))
+        answer = body.answers(scope, receive, send)
+        try:
+            await self._app(scope, body.receive, answer)
+        except MultiPartException:
+            if body.taken <= most:
+                raise
+            await answer({"type": "http.response.start", "status": 413, "headers": []})
 
 
 @dataclass(slots=True)
@@ -78,6 +89,6 @@ class _Body:
 
 
 def _too_much(most: int) -> ASGIApp:
-    size = f"{most / GIB:.3g} GiB" if most >= GIB else f"{most / 1024**2:.3g} MiB"
+    size = f"{most / GIB:.3g} GiB" if most >= GIB else f"{most / MIB:.3g} MiB" if most >= MIB else f"{most >> 10} KiB"
     hint = "Send less at once, or serve with a larger --max-upload-gb"
     return json_reply({"message": f"That is more than {size}, the most that one request may send", "hint": hint}, 413)

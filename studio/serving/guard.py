@@ -20,7 +20,7 @@ GRADIO_PATHS = re.compile(
     r"/(zh/)?("
     r"|config|theme\.css|favicon\.ico|(static|assets|svelte)/.+"
     r"|gradio_api/(theme\.css|startup-events|upload|upload_progress|cancel|reset|heartbeat/\w+|queue/(join|data)|run/predict"
-    r"|file=/.+)"
+    r"|file=.+)"
     r")"
 )
 STUDIO_PATHS = re.compile(r"/(zh|healthz|(zh/)?(login|logout)|(ui|ui-vendor|api|media)/.+|zh/(ui|ui-vendor)/.+)")

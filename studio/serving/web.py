@@ -13,17 +13,21 @@ from studio.accounts.account_file import AccountFile
 from studio.accounts.logging_in import LogIns
 from studio.accounts.sessions import Sessions
 from studio.app import build
-from studio.i18n import LANGUAGES
+from studio.i18n import LANGUAGES, Language
 from studio.routes import answers, datasets, evaluations, login, media, metrics, rewards, rollouts
 from studio.services import Services
 from studio.serving.body_limit import BodyLimit
 from studio.serving.closed_pages import MOST_PAGES
+from studio.serving.event_door import EventDoor
 from studio.serving.guard import Guard
 from studio.serving.login_gate import LoginGate
 from studio.serving.page_files import PageFiles
 from studio.serving.page_opening import PageOpening
 from studio.serving.reach import Reach
 from studio.serving.upkeep import Upkeep
+from studio.serving.visitor_files import VisitorFiles
+from studio.serving.visitor_files import router as visitor_files
+from studio.serving.visitors import Visitors
 from studio.theme import StudioTheme
 
 STYLES = ("base", "data", "train", "rewards", "runs", "evaluate", "playground", "guide")
@@ -58,17 +62,30 @@ def create_app(services: Services, reach: Reach | None = None) -> FastAPI:
     for language in LANGUAGES:
         prefix = "" if language == "en" else f"/{language}"
         app.include_router(login.router(workspace, log_ins, reach, language), prefix=prefix)
+    files = VisitorFiles(workspace)
+    for prefix in ("", "/zh"):
+        app.include_router(visitor_files(files, reach), prefix=prefix)
     for routes in (metrics, answers, rewards, datasets, media, rollouts, evaluations):
         app.include_router(routes.router(services))
         app.include_router(routes.router(services), prefix="/zh")
-    for page in pages.values():
-        page.state_session_capacity = MOST_PAGES
-    app = gr.mount_gradio_app(app, pages["zh"], path="/zh", **_mounting(reach))
-    app = gr.mount_gradio_app(app, pages["en"], path="/", **_mounting(reach))
+    app = _mounted(app, pages, reach)
+    app.add_middleware(EventDoor, pages=pages, files=files)
     app.add_middleware(PageOpening)
     app.add_middleware(BodyLimit, reach=reach)
+    app.add_middleware(Visitors, workspace=workspace)
     app.add_middleware(LoginGate, workspace=workspace, log_ins=log_ins, reach=reach)
     app.add_middleware(Guard, reach=reach)  # added last: outermost
+    return app
+
+
+def _mounted(app: FastAPI, pages: dict[Language, gr.Blocks], reach: Reach) -> FastAPI:
+    """Add the pages, each with what Gradio serves for it."""
+    paths: dict[Language, str] = {"zh": "/zh", "en": "/"}  # in this order: the last one's path begins all others
+    for language, path in paths.items():
+        page = pages[language]
+        page.state_session_capacity = MOST_PAGES
+        app = gr.mount_gradio_app(app, page, path=path, **_mounting(reach))
+        page.has_launched = True  # until then Gradio copies any file that it is told of; mounting leaves it unsaid
     return app
 
 

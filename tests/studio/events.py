@@ -34,8 +34,12 @@ class Events:
 
     def post(self, event: dict[str, Any], values: list[Any], session: str) -> str:
         """Post it; what is queued is answered by `heard`."""
+        return self.answered(event, values, session).text
+
+    def answered(self, event: dict[str, Any], values: list[Any], session: str) -> httpx.Response:
+        """Post it: the whole answer."""
         way = "run/predict" if event["queue"] is False else "queue/join"
-        return self.client.post(f"{self.page}gradio_api/{way}", json=self.body(event, values, session)).text
+        return self.client.post(f"{self.page}gradio_api/{way}", json=self.body(event, values, session))
 
     def heard(self, session: str) -> str:
         """All that the queue answers to this visitor, until nothing is left to be answered."""

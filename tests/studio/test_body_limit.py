@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.serving import Served
+from tests.serving import Served, kept_file
 from tests.studio.conftest import MOST_UPLOAD, PREFIX
 
 FRAME = 64 * 1024  # what a form may write around its files
@@ -53,7 +53,7 @@ def test_u16_an_upload_that_says_nothing_is_counted_as_it_comes(member: httpx.Cl
     assert kept(locked) == before
     fits = member.post("/gradio_api/upload", content=pieces(MOST_UPLOAD), headers={"content-type": KIND})
     assert fits.status_code == 200
-    assert Path(fits.json()[0]).stat().st_size == MOST_UPLOAD
+    assert kept_file(locked.workspace, fits.json()[0]).stat().st_size == MOST_UPLOAD
 
 
 def test_u16_an_upload_that_breaks_off_leaves_nothing(member: httpx.Client, locked: Served):
@@ -75,7 +75,7 @@ def test_u16_an_upload_that_breaks_off_leaves_nothing(member: httpx.Client, lock
 @pytest.mark.parametrize("path", ["/gradio_api/queue/join", "/gradio_api/run/predict", "/login"])
 @pytest.mark.parametrize("says_length", [True, False])
 def test_u16_anything_else_is_short(member: httpx.Client, path: str, says_length: bool):
-    body = b'{"data": ["' + b"x" * (17 << 20) + b'"], "fn_index": 0, "session_hash": "x"}'
+    body = b'{"data": ["' + b"x" * (2 << 20) + b'"], "fn_index": 0, "session_hash": "x"}'
     content = body if says_length else (body[start : start + (1 << 20)] for start in range(0, len(body), 1 << 20))
 
     answer = member.post(path, content=content, headers={"content-type": "application/json"})

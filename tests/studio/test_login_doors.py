@@ -253,7 +253,7 @@ def test_w8_no_file_of_the_doors_is_served_to_a_member_either(member: httpx.Clie
     for path in (*ours, "/proc/self/environ", f"{workspace.uploads}/../accounts.json"):
         for page in ("", "/zh"):
             answer = member.get(f"{page}/gradio_api/file={path}")
-            assert (answer.status_code, set(answer.json())) == (403, {"detail"}), path
+            assert (answer.status_code, answer.text) == (403, "There is no such file.\n"), path
     shutil.rmtree(checkpoint.parent.parent)
 
 
