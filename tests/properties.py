@@ -92,6 +92,11 @@ PROPERTIES = {
     "W13": "errors tell no secret and no path",
     "W14": "one slow client harms no other",
     "W15": "what is switched off is not there",
+    "W16": "no event carries a file that its visitor did not send there",
+    "W17": "no request makes anybody else wait, or the memory grow",
+    "W18": "what one visitor sent is served to that visitor alone",
+    "W19": "no answer of any layer shows a path, a traceback or what is another's",
+    "W20": "a replaced session ends, a second Host is refused, a proxy's unasked word is dropped",
     # checkpoints and models
     "C1": "half a checkpoint does not exist",
     "C2": "the record is written last, after everything is synced",

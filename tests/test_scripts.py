@@ -15,8 +15,10 @@ ALIKE = {"measure_recipes", "measure_start", "measure_web"}
 # tests/road/test_rewards.py runs measure_grpo for its own sake; metric_tables needs an interpreter with the reference
 # packages, and its tables are tested in tests/metrics; the parts of measure_faults are tests/faults', those of
 # measure_load are in tests/studio/test_open_tabs.py; measure_fuzz runs tests/fuzz with more inputs;
+# measure_attack tries more of what tests/studio/attack tries;
 # make_demo_model trains lesson after lesson, each the way of tests/road.
 ELSEWHERE = {
+    "measure_attack",
     "make_demo_model",
     "measure_faults",
     "measure_fuzz",

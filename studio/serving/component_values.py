@@ -22,11 +22,12 @@ class ValueRefused(StudioError):
     """A value that its component cannot hold."""
 
 
-def fitting(component: Any, value: Any, find: FindFile, t: Translate) -> Any:
+def fitting(component: Any, shown: Any, value: Any, find: FindFile, t: Translate) -> Any:
     """The value as Gradio may see it: files by their paths, everything else as it came.
 
     Args:
-        component: as the visitor's page has it, with its present choices and bounds.
+        component: as it was built.
+        shown: the same, as the visitor's page has it now, with other choices and bounds.
         value: from outside, parsed.
         find: tells where a file of the visitor lies.
         t: of the page that is told what is wrong.
@@ -40,7 +41,7 @@ def fitting(component: Any, value: Any, find: FindFile, t: Translate) -> Any:
         value = _box(value, find, t)
     elif not any(isinstance(component, kinds) and holds(component, value) for kinds, holds in _HELD):
         raise _nonsense(t)
-    return _tried(component, value, t)
+    return _tried(shown, value, t)
 
 
 def names_file(value: Any) -> bool:
@@ -52,9 +53,9 @@ def names_file(value: Any) -> bool:
 
 def _tried(component: Any, value: Any, t: Translate) -> Any:
     """Let the component read it before Gradio does: its choices, bounds and kinds of files."""
-    if isinstance(component, gr.State) or value is None:
+    if isinstance(component, gr.State):
         return value
-    model = getattr(component, "data_model", None)
+    model = None if value is None else getattr(component, "data_model", None)
     try:
         component.preprocess(model.model_validate(value, context={"validate_meta": True}) if model else value)
     except Exception as error:
@@ -134,8 +135,7 @@ def _holds_state(_: Any, value: Any) -> bool:
 
 def _holds_own(component: Any, value: Any) -> bool:
     """Of the kind of what the studio's script was given at first."""
-    kind = type(component.value)
-    return (value is None or component.value is None or isinstance(value, kind)) and not names_file(value)
+    return (value is None or isinstance(value, type(component.value))) and not names_file(value)
 
 
 _HELD: tuple[tuple[tuple[type, ...], Callable[[Any, Any], bool]], ...] = (

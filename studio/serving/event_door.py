@@ -15,7 +15,7 @@ import gradio as gr
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.formparsers import MultiPartException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -74,8 +74,6 @@ class EventDoor:
                     return
         except StudioError as error:
             await _refusal(error, call.t)(scope, receive, send)
-        except ClientDisconnect:
-            return
         except MultiPartException as error:  # more than may be sent: `BodyLimit` says how much that is
             await json_reply({"error": error.message}, 413)(scope, receive, send)
         else:
@@ -144,7 +142,7 @@ def _data(call: _Call, kept: dict[str, Any], sent: dict[str, Any]) -> list[Any]:
     session = call.page.state_holder.session_data.get(kept["session_hash"])
     shown = session.blocks_config.blocks if session else {}
     return [
-        fitting(shown.get(component._id, component), value, call.find, call.t)
+        fitting(component, shown.get(component._id, component), value, call.find, call.t)
         for component, value in zip(inputs, values, strict=True)
     ]
 

@@ -4,10 +4,12 @@ Gradio has no list of hosts and reflects origins, so a page on another site coul
 (https://github.com/gradio-app/gradio/issues/13594). Starlette's `TrustedHostMiddleware` cannot match `[::1]:7860`.
 """
 
+import contextlib
 import re
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +26,7 @@ GRADIO_PATHS = re.compile(
     r")"
 )
 STUDIO_PATHS = re.compile(r"/(zh|healthz|(zh/)?(login|logout)|(ui|ui-vendor|api|media)/.+|zh/(ui|ui-vendor)/.+)")
+LONGEST_PART = 255  # bytes between two slashes: no file has a longer name, and asking for one is an error
 # Gradio builds addresses from these, whoever sent them; a proxy passes the Host header on instead
 DROPPED = frozenset({b"x-forwarded-host", b"x-gradio-server"})
 HEADERS = {
@@ -53,7 +56,8 @@ class Guard:
             return
         refusal = _refusal(scope, self._reach)
         answer = self._app if refusal is None else refusal
-        await answer(_cleaned(scope), receive, _with_headers(send))
+        with contextlib.suppress(ClientDisconnect):  # whoever asked has left: there is nobody to tell
+            await answer(_cleaned(scope), receive, _with_headers(send))
 
 
 def own_path(scope: Scope) -> str:
@@ -70,7 +74,8 @@ def _refusal(scope: Scope, reach: Reach) -> ASGIApp | None:
     if scope["method"] not in SAFE_METHODS and not _is_own_request(headers, host.netloc.lower()):
         return _say(403, "This request comes from another site.")
     path = own_path(scope)
-    if not (GRADIO_PATHS.fullmatch(path) or STUDIO_PATHS.fullmatch(path)):
+    is_long = any(len(part.encode()) > LONGEST_PART for part in path.split("/"))
+    if is_long or not (GRADIO_PATHS.fullmatch(path) or STUDIO_PATHS.fullmatch(path)):
         return _say(404, "There is nothing here.")
     return None
 

@@ -75,8 +75,9 @@ def remove_old_uploads(workspace: Workspace, now: float | None = None) -> int:
     """Delete what browsers sent over a day ago and nobody imported; returns how many files and folders that were."""
     limit = (time.time() if now is None else now) - KEEP_UPLOADS_S
     asked = asked_folder(workspace)
-    kept = [path for folder in (workspace.uploads, asked) if folder.is_dir() for path in folder.iterdir()]
-    old = [path for path in kept if path != asked and _changed_at(path) < limit]
+    shared = {asked, *workspace.uploads.glob("of-*")}  # what lies in them ages by itself
+    kept = [path for folder in (workspace.uploads, *shared) if folder.is_dir() for path in folder.iterdir()]
+    old = [path for path in kept if path not in shared and _changed_at(path) < limit]
     for path in old:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

@@ -5,6 +5,10 @@ from typing import Any
 
 import httpx
 
+UNKNOWN = {"dict": {"chosen": "no-such", "id": "no-such", "run_id": "no-such", "clicked": "no-such"},
+           "str": "no-such", "list": [{"name": "no-such", "chosen": True, "weight": 1}]}  # fmt: skip
+DRAWS_DEMO = [("dataset-list", "demo")]  # takes no value that matters: whoever may click it draws the demo datasets
+
 
 class Events:
     """What `/config` tells of a page: its events, and what each takes."""
@@ -51,3 +55,26 @@ def outputs(said: str) -> list[Any]:
     """The values of an answer of an event."""
     lines = [line.removeprefix("data: ") for line in said.split("\n") if '"process_completed"' in line]
     return json.loads(lines[-1])["output"]["data"] if lines else json.loads(said)["data"]
+
+
+def unknown_for(component: dict[str, Any]) -> Any:
+    """What its page could send, naming what is not there."""
+    match component["type"]:
+        case "number" | "slider" | "dropdown" | "radio" if component["props"].get("value") is not None:
+            return component["props"]["value"]
+        case "number" | "slider":
+            return -5
+        case "dropdown" | "radio":
+            return None
+        case "checkbox":
+            return True
+        case "code":
+            return "def reward(:"
+        case "html":
+            value = component["props"].get("value")
+            return UNKNOWN["list" if isinstance(value, list) else "str" if isinstance(value, str) else "dict"]
+        case "file" | "state":
+            return None
+        case "multimodaltextbox":
+            return {"text": "no-such", "files": []}
+    return "no-such"

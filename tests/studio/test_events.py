@@ -9,7 +9,7 @@ import pytest
 from backend.rewards.store import RewardStore
 from backend.settings import ROOT
 from tests.serving import Served
-from tests.studio.events import Events, outputs
+from tests.studio.events import DRAWS_DEMO, Events, outputs, unknown_for
 
 LONG = "x" * 20_000
 DEEP: dict[str, Any] = {
@@ -19,11 +19,8 @@ DEEP: dict[str, Any] = {
 ODD = {key: {"of": 5, "name": [{}], "answers": 3, "chosen": {}} for key in DEEP}
 GARBAGE = (None, "../../etc/passwd", LONG, 1e308, {"chosen": "../x", "id": "../x"}, DEEP, ODD,
            [{"name": ["x"], "weight": {}, "chosen": 1}])  # fmt: skip
-UNKNOWN = {"dict": {"chosen": "no-such", "id": "no-such", "run_id": "no-such", "clicked": "no-such"},
-           "str": "no-such", "list": [{"name": "no-such", "chosen": True, "weight": 1}]}  # fmt: skip
 WHOLE = ("traceback", "site-packages", str(ROOT).lower(), "/proc/", 'file "')
 EVERY = 11  # rounds in which each event gets each of the values
-DRAWS_DEMO = [("dataset-list", "demo")]  # takes no value that matters: whoever may click it draws the demo datasets
 
 
 def state_of(studio: Served) -> dict[str, Any]:
@@ -38,29 +35,6 @@ def state_of(studio: Served) -> dict[str, Any]:
 
 def log_of(studio: Served) -> str:
     return (studio.workspace.root / "studio.log").read_text(errors="replace")
-
-
-def unknown_for(component: dict[str, Any]) -> Any:
-    """What its page could send, naming what is not there."""
-    match component["type"]:
-        case "number" | "slider" | "dropdown" | "radio" if component["props"].get("value") is not None:
-            return component["props"]["value"]
-        case "number" | "slider":
-            return -5
-        case "dropdown" | "radio":
-            return None
-        case "checkbox":
-            return True
-        case "code":
-            return "def reward(:"
-        case "html":
-            value = component["props"].get("value")
-            return UNKNOWN["list" if isinstance(value, list) else "str" if isinstance(value, str) else "dict"]
-        case "file" | "state":
-            return None
-        case "multimodaltextbox":
-            return {"text": "no-such", "files": []}
-    return "no-such"
 
 
 def fitted(component: dict[str, Any], value: Any) -> Any:

@@ -1,7 +1,6 @@
 """The one door, asked of the running app: hosts, other sites' writes, closed paths, headers, Gradio's included."""
 
 import re
-from pathlib import Path
 
 import httpx
 import pytest

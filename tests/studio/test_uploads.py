@@ -157,7 +157,10 @@ def test_d6_what_nobody_imported_goes_after_a_day_and_the_rest_stays(workspace: 
     for name in ("old.png", "fresh.png"):
         (asked_folder(workspace) / name).touch()
     long_ago = time.time() - KEEP_UPLOADS_S - 60
-    for path in (old.folder, asked_folder(workspace), asked_folder(workspace) / "old.png"):
+    of_visitor = workspace.uploads / "of-0123"
+    for name in ("old", "fresh"):
+        (of_visitor / name).mkdir(parents=True)
+    for path in (old.folder, asked_folder(workspace), asked_folder(workspace) / "old.png", of_visitor / "old"):
         os.utime(path, (long_ago, long_ago))
 
     remove_old_uploads(workspace)
@@ -165,3 +168,4 @@ def test_d6_what_nobody_imported_goes_after_a_day_and_the_rest_stays(workspace: 
     assert not old.folder.exists()
     assert fresh.folder.exists()
     assert [path.name for path in asked_folder(workspace).iterdir()] == ["fresh.png"]
+    assert [path.name for path in of_visitor.iterdir()] == ["fresh"]

@@ -1,0 +1,43 @@
+"""The studio under attack, as a child process: the short form of `python -m tests.scripts.measure_attack`."""
+
+from typing import Any
+
+import pytest
+
+from tests.studio.attack.attacks import attack
+from tests.studio.attack.target import LONGEST_S, MOST_GROWTH, Target
+
+pytestmark = [pytest.mark.attack, pytest.mark.alone]
+EVERY = 31  # one in so many of what is possible
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["open", "accounts"])
+def attacked(request: Any, tmp_path_factory: pytest.TempPathFactory, assembled: dict[str, list[str]]) -> Target:
+    """What was counted of one that has been attacked."""
+    return attack(
+        tmp_path_factory.mktemp("attacked"), assembled["paths"], has_accounts=request.param, every=EVERY, at_once=8
+    )
+
+
+def test_w7_what_was_tried_was_much(attacked: Target):
+    assert attacked.requests > 1000
+    assert attacked.statuses[400] > 300
+    assert attacked.statuses[404] > 30
+
+
+def test_w16_no_event_takes_a_file_that_its_visitor_did_not_send(attacked: Target):
+    assert attacked.taken == []
+    assert attacked.new_files == []
+    assert attacked.fetched == []
+
+
+def test_w17_nobody_waits_for_what_an_attack_makes_the_server_do(attacked: Target):
+    assert attacked.longest_s < max(LONGEST_S, 100 * attacked.idle_s)  # a busy machine is slow for both
+    assert attacked.grown < MOST_GROWTH
+
+
+def test_w19_no_answer_shows_a_path_a_secret_or_a_fault_of_the_servers(attacked: Target):
+    assert attacked.leaks == []
+    assert attacked.odd == []
+    assert attacked.faults == []
+    assert attacked.errors == 0
