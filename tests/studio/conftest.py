@@ -39,7 +39,8 @@ modules = sorted(sys.modules)
 pages = [route.app.get_blocks() for route in app.routes if hasattr(getattr(route, "app", None), "get_blocks")]
 queued = [page._queue.max_size for page in pages]
 kept = [page.state_holder.capacity for page in pages]
-print(json.dumps({"modules": modules, "paths": sorted(set(paths(app))), "queued": queued, "kept": kept}))
+print(json.dumps({"modules": modules, "paths": sorted(set(paths(app))), "queued": queued, "kept": kept,
+                  "launched": [page.has_launched for page in pages]}))
 """
 
 

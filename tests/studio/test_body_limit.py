@@ -72,6 +72,16 @@ def test_u16_an_upload_that_breaks_off_leaves_nothing(member: httpx.Client, lock
     assert member.get("/healthz").status_code == 200
 
 
+def test_u16_a_field_that_is_no_file_is_not_kept_in_memory(member: httpx.Client, locked: Served):
+    before = kept(locked)
+    field = b'--frame\r\nContent-Disposition: form-data; name="files"\r\n\r\n' + b"x" * 1_000_000 + b"\r\n--frame--\r\n"
+
+    answer = member.post("/gradio_api/upload", content=HEAD + b"x\r\n" + field, headers={"content-type": KIND})
+
+    assert (answer.status_code, answer.text) == (400, "Only files are taken here.")
+    assert kept(locked) == before
+
+
 @pytest.mark.parametrize("path", ["/gradio_api/queue/join", "/gradio_api/run/predict", "/login"])
 @pytest.mark.parametrize("says_length", [True, False])
 def test_u16_anything_else_is_short(member: httpx.Client, path: str, says_length: bool):

@@ -1,12 +1,13 @@
 """The one door, asked of the running app: hosts, other sites' writes, closed paths, headers, Gradio's included."""
 
+import asyncio
 import re
 
 import httpx
 import pytest
 
-from studio.serving.guard import GRADIO_PATHS, STUDIO_PATHS
-from studio.serving.reach import is_loopback
+from studio.serving.guard import GRADIO_PATHS, STUDIO_PATHS, Guard
+from studio.serving.reach import Reach, is_loopback
 from tests.serving import Served, kept_file
 
 PATHS = ["/", "/zh/", "/healthz", "/ui/css/base.css", "/theme.css", "/config", "/api/runs"]
@@ -205,3 +206,38 @@ def test_the_page_names_no_other_site(ask: httpx.Client):
         head = page[: page.index("window.gradio_config")]
         assert not re.search(r"https?://(?!127\.0\.0\.1|www\.w3\.org)", head)
         assert not re.search(r"<(link|script|img)[^>]+(href|src)=\"https?://", page)
+
+
+def test_w20_two_hosts_are_refused(ask: httpx.Client):
+    """Also where the server in front lets them through."""
+    answered = []
+
+    async def send(message: dict) -> None:
+        answered.append(message.get("status"))
+
+    async def passed(scope: dict, receive: object, send: object) -> None:
+        answered.append("passed")
+
+    hosts = [(b"host", b"127.0.0.1"), (b"host", b"127.0.0.1")]
+    for headers in (hosts, hosts[:1], []):
+        scope = {"type": "http", "method": "GET", "path": "/healthz", "headers": headers, "server": ("127.0.0.1", 80)}
+        asyncio.run(Guard(passed, Reach())(scope, None, send))
+    assert answered == [403, None, "passed", 403, None]
+
+
+@pytest.mark.parametrize("header", ["x-forwarded-host", "x-gradio-server"])
+def test_w20_a_proxys_word_that_nobody_asked_for_is_dropped(ask: httpx.Client, header: str):
+    for path in ("/", "/zh/", "/config", "/zh/config"):
+        answer = ask.get(path, headers={header: "http://evil.example"})
+        assert (answer.status_code, "evil.example" in answer.text) == (200, False)
+
+
+def test_w19_a_name_longer_than_any_file_has_is_not_asked_for(ask: httpx.Client):
+    for path in ("/static/", "/assets/", "/ui/", "/media/asked/", "/gradio_api/file=own/"):
+        assert ask.get(path + "a" * 300).status_code == 404
+    assert ask.get("/" + "a/" * 2000).status_code == 404
+
+
+def test_w16_gradio_itself_looks_at_what_it_is_told_to_copy(assembled: dict[str, list[bool]]):
+    """The second door behind ours: it is open until a page is said to have been launched."""
+    assert assembled["launched"] == [True, True]

@@ -172,6 +172,14 @@ def test_w12_logging_out_ends_it_everywhere(stranger: httpx.Client):
     assert stranger.post("/logout").status_code == 303  # whose session was over already
 
 
+def test_w20_a_new_login_ends_the_session_that_it_replaces(stranger: httpx.Client):
+    first = cookie_of(stranger.post("/login", data={"name": NAME, "password": PASSWORD}))
+    second = cookie_of(stranger.post("/login", data={"name": NAME, "password": PASSWORD}, headers={"cookie": first}))
+    stranger.cookies.clear()
+
+    assert [stranger.get("/api/runs", headers={"cookie": each}).status_code for each in (first, second)] == [401, 200]
+
+
 def test_w4_another_site_can_neither_log_in_nor_out(stranger: httpx.Client, member: httpx.Client):
     for said in ({"origin": "http://evil.com"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}):
         assert stranger.post("/login", data={"name": NAME, "password": PASSWORD}, headers=said).status_code == 403

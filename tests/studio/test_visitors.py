@@ -3,15 +3,21 @@
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from backend.errors import StudioError
+from backend.settings import Workspace
 from studio.accounts.account_file import AccountFile
+from studio.i18n import translator
 from studio.serving.bounded_json import MOST_DEPTH, MOST_TOKENS, JsonRefused, read_json
+from studio.serving.visitor_files import VisitorFiles
+from studio.wiring import _toast
 from tests.serving import Served, kept_file
 from tests.studio.conftest import PREFIX
-from tests.studio.events import Events
+from tests.studio.events import Events, outputs, unknown_for
 
 SECOND, PASSWORD = "bob", "four other words entirely"
 FILE = {"_type": "gradio.FileData"}
@@ -142,3 +148,77 @@ def test_w17_reading_takes_as_long_as_the_text_is_long():
         return min(took)
 
     assert seconds(400_000) < 40 * seconds(40_000)
+
+
+def test_w8_no_name_leads_out_of_a_visitors_folder(tmp_path: Path):
+    files = VisitorFiles(Workspace(tmp_path))
+    folder = files.folder("a" * 32) / ("0" * 64)
+    folder.mkdir(parents=True)
+    (folder / "mine.csv").touch()
+    (folder.parent / "1").touch()
+    names = [f"own/{'0' * 64}/{name}" for name in ("..", ".", "../1", "..\\1", "no.csv", "mine.csv\0", "")]
+
+    assert [name for name in (*names, "own/../x", "/etc/passwd", "", "asked/../x") if files.find("a" * 32, name)] == []
+    assert files.find("a" * 32, f"own/{'0' * 64}/mine.csv") == folder / "mine.csv"
+    assert files.find("b" * 32, f"own/{'0' * 64}/mine.csv") is None
+
+
+def test_w16_what_an_event_says_beside_its_values_names_no_file(ask: httpx.Client, studio: Served):
+    events = Events(ask)
+    copied = events.at("reward-copy", "click")
+    named = {"path": str(studio.workspace.database), "meta": FILE}
+
+    for about in (named, {"a": [named]}):
+        body = events.body(copied, [None, "# x\n"], "w16about") | {"event_data": about}
+        assert ask.post("/gradio_api/queue/join", json=body).status_code == 400
+
+
+def test_w19_an_event_is_called_by_its_own_way_with_all_of_its_values(ask: httpx.Client):
+    events = Events(ask)
+    queued = events.at("reward-copy", "click")
+    at_once = next(each for each in events.all if each["queue"] is False and each["inputs"])
+
+    for event, way, count in ((queued, "run/predict", 2), (at_once, "queue/join", len(at_once["inputs"])),
+                              (queued, "queue/join", 1), (queued, "queue/join", 3)):  # fmt: skip
+        body = events.body(event, [None] * count, "w19way")
+        assert ask.post(f"/gradio_api/{way}", json=body).status_code == 400
+    for number in (-1, 10**6, True, "0", None, 0.0):
+        body = events.body(queued, [None, None], "w19way") | {"fn_index": number}
+        assert ask.post("/gradio_api/queue/join", json=body).status_code == 400
+
+
+def test_w19_what_a_handler_refuses_is_no_fault_of_the_servers(ask: httpx.Client):
+    events = Events(ask)
+    asked = [event for event in events.all if event["queue"] is False]
+
+    answers = [events.answered(each, [unknown_for(part) for part in events.inputs(each)], "w19say") for each in asked]
+
+    assert {answer.status_code for answer in answers} == {200, 422}
+    assert all(answer.json()["error"] for answer in answers if answer.status_code == 422)
+
+
+def test_w19_an_example_that_is_put_into_the_question_tells_no_path(ask: httpx.Client, studio: Served):
+    events = Events(ask)
+    name = studio.datasets.page("shapes").rows[0].images[0].removeprefix("images/")
+    clicked = {"pictures": [], "clicked": {"of": "dataset/shapes", "name": name}}
+    event = events.at("picture-strip", "input")
+    values = {"html": clicked, "multimodaltextbox": {"text": "What?", "files": []}}
+
+    said = events.call(event, [values[part["type"]] for part in events.inputs(event)], "w19example")
+
+    (box,) = outputs(said)
+    (file,) = box["files"]
+    assert file["path"].startswith("asked/")
+    assert str(studio.workspace.root) not in said
+    assert ask.get(f"/gradio_api/file={file['path']}").headers["content-type"] == "image/png"
+    again = events.call(event, [values[part["type"]] | ({"files": [file]} if part["type"] != "html" else {})
+                                for part in events.inputs(event)], "w19example")  # fmt: skip
+    assert len(outputs(again)[0]["files"]) == 2
+
+
+def test_w10_a_refusal_shows_names_as_text():
+    shown = _toast(StudioError("`<img onerror=x>`", hint="<b>do</b>"), translator("en"))
+
+    assert "<img" not in shown.message
+    assert "&lt;img onerror=x&gt;" in shown.message
+    assert "<b>" not in shown.message

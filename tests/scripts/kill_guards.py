@@ -1,0 +1,117 @@
+"""Take out each guard of `tests/guards`, in a copy of the tree, and see its test fail.
+
+python -m tests.scripts.kill_guards [--changed] [--only PART] [--record] [--write]
+
+`--changed` leaves out those whose death was seen with these very files (`tests/guards/killed.json`, which `--record`
+writes); so CI tries what has changed, and a nightly run tries all.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from backend.settings import ROOT
+from tests.guards.guard import Guard, digest, killer_of, mutated, place_of
+from tests.guards.guards import GUARDS
+from tests.scripts.readme import machine, write_section
+
+RECORD = ROOT / "tests" / "guards" / "killed.json"
+MOST_S = 300.0  # a test that hangs without its guard has noticed as well
+FAILED = 1  # pytest's exit code; others mean that nothing was tested
+
+
+def main() -> None:
+    """Try them one after the other; fail where one was not missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--changed", action="store_true", help="only those whose files changed since they were seen die"
+    )
+    parser.add_argument("--only", default="", help="only those whose symbol holds this text")
+    parser.add_argument("--record", action="store_true", help="write down which were seen to die")
+    parser.add_argument("--write", action="store_true", help="write the figure into the docs")
+    asked = parser.parse_args()
+    known = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
+    chosen = [guard for guard in GUARDS if asked.only in guard.symbol]
+    tried = [guard for guard in chosen if not asked.changed or known.get(guard.name) != digest(guard)]
+    begun = time.monotonic()
+    alive = kill(tried)
+    died = [guard for guard in tried if guard not in alive]
+    print(f"{len(died)} of {len(tried)} guards died; {len(chosen) - len(tried)} were seen to die as they are")
+    if asked.record:
+        current = {guard.name for guard in GUARDS}
+        kept = {name: value for name, value in known.items() if name in current}
+        record = kept | {guard.name: digest(guard) for guard in died}
+        RECORD.write_text(json.dumps(dict(sorted(record.items())), indent=1) + "\n")
+    if asked.write and not alive:
+        write_section("measured:guards", figure(len(died), len(tried), time.monotonic() - begun))
+    sys.exit(bool(alive))
+
+
+def kill(guards: Sequence[Guard]) -> list[Guard]:
+    """Take each out and run its test; return those that no test missed."""
+    alive: list[Guard] = []
+    with tempfile.TemporaryDirectory(prefix="guards-", ignore_cleanup_errors=True) as folder:
+        tree = Path(folder) / "tree"
+        copy_tree(tree)
+        for number, guard in enumerate(guards, 1):
+            path = tree / place_of(guard.symbol).path
+            whole = path.read_text(encoding="utf-8")
+            path.write_text(mutated(guard), encoding="utf-8")
+            verdict = verdict_of(tree, killer_of(guard))
+            path.write_text(whole, encoding="utf-8")
+            print(f"{number}/{len(guards)} {verdict}: {guard.name} ({guard.killer})", flush=True)
+            alive += [] if verdict == "died" else [guard]
+    return alive
+
+
+def copy_tree(into: Path) -> None:
+    """Copy what git knows or would take, as it is now."""
+    listed = subprocess.run(
+        ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"),
+        cwd=ROOT, check=True, stdout=subprocess.PIPE,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (into / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, into / name)
+
+
+def verdict_of(tree: Path, node: str) -> str:
+    """Run one test there: `died`, `lives`, or what went wrong."""
+    argv = (sys.executable, "-m", "pytest", "-n", "0", "-q", "-x", "-p", "no:cacheprovider", "-m", "", node)
+    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        ended = subprocess.run(
+            argv,
+            cwd=tree,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=MOST_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "died"
+    if ended.returncode == FAILED:
+        return "died"
+    return "lives" if ended.returncode == 0 else f"was not tried: {ended.stdout.decode(errors='replace')[-500:]}"
+
+
+def figure(died: int, tried: int, seconds: float) -> str:
+    """What the docs say of them."""
+    return (
+        f"{died} of {tried} guards, taken out one at a time, were missed by the test that is named for them "
+        f"(`tests/guards/guards.py`), in {seconds / 60:.0f} minutes; `python -m tests.scripts.kill_guards --write` "
+        f"on {machine()}."
+    )
+
+
+if __name__ == "__main__":
+    main()
