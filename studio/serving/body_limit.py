@@ -1,13 +1,8 @@
-"""How much a request may send: counted as it comes in, whatever it says about itself, before Gradio keeps any of it.
-
-Gradio removes the files of an upload that it refuses, but not of one that breaks off or grows too large as a whole: so
-both are turned into what it refuses.
-"""
+"""How much a request may send: counted as it comes in, whatever it says about itself."""
 
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
-from starlette.formparsers import MultiPartException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from studio.routes.replies import json_reply
@@ -20,6 +15,10 @@ EVENTS = frozenset(f"{page}/gradio_api/{way}" for page in ("", "/zh") for way in
 MOST_EVENT_BYTES = MIB  # the values of a page's fields; the largest of a full page are some 100 kB
 MOST_OTHER_BYTES = 64 * 1024  # a login
 FRAME_BYTES = 64 * 1024  # what a form writes around the files it sends
+
+
+class BodyTooLargeError(Exception):
+    """More came than may be sent; whoever reads a body lets it pass, and keeps nothing of what came."""
 
 
 class BodyLimit:
@@ -35,57 +34,42 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         path = own_path(scope)
-        is_upload = path in UPLOADS
-        most_else = MOST_EVENT_BYTES if path in EVENTS else MOST_OTHER_BYTES
-        most = self._most_upload + FRAME_BYTES if is_upload else most_else
+        most = MOST_EVENT_BYTES if path in EVENTS else MOST_OTHER_BYTES
+        most = self._most_upload + FRAME_BYTES if path in UPLOADS else most
         told = Headers(scope=scope).get("content-length", "")
         if told.isdecimal() and int(told) > most:
             await _too_much(most)(scope, receive, send)
             return
-        body = _Body(most, receive, is_upload)
-        answer = body.answers(scope, receive, send)
+        counted = _Counted(most, receive, send)
         try:
-            await self._app(scope, body.receive, answer)
-        except MultiPartException:
-            if body.taken <= most:
-                raise
-            await answer({"type": "http.response.start", "status": 413, "headers": []})
+            await self._app(scope, counted.receive, counted.send)
+        except BodyTooLargeError:
+            if not counted.is_answered:
+                await _too_much(most)(scope, receive, send)
 
 
 @dataclass(slots=True)
-class _Body:
-    """A body on its way in."""
+class _Counted:
+    """A request whose body is counted on its way in."""
 
     most: int
     source: Receive
-    is_upload: bool
+    sink: Send
     taken: int = 0
-    is_whole: bool = False
     is_answered: bool = False
 
     async def receive(self) -> Message:
-        """Take the next piece. Raises MultiPartException where that is one too many, or an upload has broken off."""
+        """Take the next piece. Raises BodyTooLargeError where that is one too many."""
         message = await self.source()
-        if message["type"] == "http.request":
-            self.taken += len(message.get("body", b""))
-            self.is_whole = not message.get("more_body")
-            if self.taken > self.most:
-                raise MultiPartException("The request is larger than the maximum allowed size.")
-        elif self.is_upload and not self.is_whole:
-            raise MultiPartException("The upload broke off.")
+        self.taken += len(message.get("body", b""))
+        if self.taken > self.most:
+            raise BodyTooLargeError
         return message
 
-    def answers(self, scope: Scope, receive: Receive, send: Send) -> Send:
-        """Answer what was too much ourselves, instead of what comes of the exception above."""
-
-        async def answer(message: Message) -> None:
-            if self.taken <= self.most:
-                await send(message)
-            elif not self.is_answered:
-                self.is_answered = True
-                await _too_much(self.most)(scope, receive, send)
-
-        return answer
+    async def send(self, message: Message) -> None:
+        """Pass an answer on."""
+        self.is_answered = True
+        await self.sink(message)
 
 
 def _too_much(most: int) -> ASGIApp:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import gradio as gr
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -74,8 +73,6 @@ class EventDoor:
                     return
         except StudioError as error:
             await _refusal(error, call.t)(scope, receive, send)
-        except MultiPartException as error:  # more than may be sent: `BodyLimit` says how much that is
-            await json_reply({"error": error.message}, 413)(scope, receive, send)
         else:
             await self._app(scope, receive, _Answer(call, self._files, send).send)
 
