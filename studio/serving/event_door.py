@@ -4,6 +4,7 @@ Gradio sees a body made anew of what was understood, so that nothing can mean on
 What does not fit is answered in words with a 4xx. What Gradio answers tells no path of this machine.
 """
 
+import contextlib
 import json
 import re
 import threading
@@ -24,6 +25,7 @@ from studio.routes.replies import json_reply
 from studio.serving.bounded_json import read_json, write_json
 from studio.serving.component_values import FindFile, ValueRefused, fitting, names_file
 from studio.serving.guard import own_path
+from studio.serving.open_pages import OpenPages
 from studio.serving.visitor_files import VisitorFiles
 from studio.serving.visitors import Visitor, visitor_in
 
@@ -39,6 +41,7 @@ class _Call(NamedTuple):
 
     act: str
     page: gr.Blocks
+    open: OpenPages
     t: Translate
     visitor: Visitor
     find: FindFile
@@ -47,9 +50,12 @@ class _Call(NamedTuple):
 class EventDoor:
     """Stands right before Gradio."""
 
-    def __init__(self, app: ASGIApp, pages: Mapping[Language, gr.Blocks], files: VisitorFiles) -> None:
+    def __init__(
+        self, app: ASGIApp, pages: Mapping[Language, gr.Blocks], open_pages: Mapping[Language, OpenPages],
+        files: VisitorFiles,
+    ) -> None:  # fmt: skip
         """Stand before `app`, which serves `pages`."""
-        self._app, self._pages, self._files = app, pages, files
+        self._app, self._pages, self._open, self._files = app, pages, open_pages, files
         self._visitor_of: OrderedDict[str, str] = OrderedDict()
         self._claiming = threading.Lock()
 
@@ -74,7 +80,8 @@ class EventDoor:
         except StudioError as error:
             await _refusal(error, call.t)(scope, receive, send)
         else:
-            await self._app(scope, receive, _Answer(call, self._files, send).send)
+            with call.open.held(found["of"]) if found["of"] else contextlib.nullcontext():
+                await self._app(scope, receive, _Answer(call, self._files, send).send)
 
     def _call(self, scope: Scope, language: Language, act: str) -> _Call:
         visitor = visitor_in(scope)
@@ -83,7 +90,7 @@ class EventDoor:
             path = self._files.find(visitor.id, name)
             return None if path is None else str(path)
 
-        return _Call(act, self._pages[language], translator(language), visitor, find)
+        return _Call(act, self._pages[language], self._open[language], translator(language), visitor, find)
 
     def _understood(self, call: _Call, body: bytes) -> bytes:
         """What of a posted body Gradio may see. Raises StudioError with what is wrong."""
@@ -114,6 +121,7 @@ class EventDoor:
                 self._visitor_of.popitem(last=False)
         if owner != call.visitor.id:
             raise ValueRefused(call.t("error.other_page"), hint=call.t("error.nonsense.hint"))
+        call.open.make_room(page)
         return page
 
 

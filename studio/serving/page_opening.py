@@ -1,13 +1,20 @@
-"""What stands first in a page: its language, and the theme the visitor chose, before Gradio draws anything."""
+"""The pages as they are sent: their language and the visitor's theme stand first, before Gradio draws anything."""
 
+import asyncio
 import re
+from collections import OrderedDict
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from studio.i18n import Language
+from studio.serving.guard import own_path
 
 THEME_KEY = "studio.theme"  # in localStorage: "dark" or "light"; nothing means as the system has it
+MOST_MADE = 32  # half a megabyte each: a page may be called by several names
+_PAGES: dict[str, Language] = {"/": "en", "/config": "en", "/zh/": "zh", "/zh/config": "zh"}
+_NAMED_BY = ("host", "x-forwarded-proto")  # what Gradio makes a page's own address of
 _TAGS: dict[Language, str] = {"en": "en", "zh": "zh-CN"}
 _OUTSIDE = re.compile(rb'\s*<meta\s+(property|name)="(og|twitter):[^>]*>|\s*<link[^>]+href="https://[^>]*>')
 _CHARSET = b'<meta charset="utf-8" />'
@@ -32,18 +39,36 @@ Object.defineProperty(navigator, "languages", {get: () => ["%(tag)s"]});
 
 
 class PageOpening:
-    """Rewrite the head of the two HTML pages; everything else passes untouched, streams included."""
+    """Answers the two pages and their settings, each made once for the address that it is called by.
+
+    Gradio makes them anew for each request, in 60 ms of a whole core; they are the same for everybody.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         """Stand before `app`."""
         self._app = app
+        self._made: OrderedDict[tuple[str, ...], Response] = OrderedDict()
+        self._making = asyncio.Semaphore(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a page with its head rewritten; its body is held until it is whole."""
-        language = _language_of(scope)
-        if language is None:
+        """Answer a page with its head rewritten; everything else passes untouched, streams included."""
+        path = own_path(scope) if scope["type"] == "http" and scope["method"] == "GET" else ""
+        if path not in _PAGES:
             await self._app(scope, receive, send)
             return
+        headers = Headers(scope=scope)
+        address = (path, scope.get("root_path", ""), scope["scheme"], *(headers.get(name, "") for name in _NAMED_BY))
+        async with self._making:
+            answer = self._made.get(address) or await self._make(scope, receive, _PAGES[path])
+        if answer.status_code == 200:
+            self._made[address] = answer
+            self._made.move_to_end(address)
+            if len(self._made) > MOST_MADE:
+                self._made.popitem(last=False)
+        await answer(scope, receive, send)
+
+    async def _make(self, scope: Scope, receive: Receive, language: Language) -> Response:
+        """Let Gradio make it, without what was asked beside it."""
         headers = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
         start: Message = {}
         body = b""
@@ -52,14 +77,13 @@ class PageOpening:
             nonlocal start, body
             if message["type"] == "http.response.start":
                 start = message
-            elif message["type"] != "http.response.body":
-                await send(message)
-            else:
+            elif message["type"] == "http.response.body":
                 body += message.get("body", b"")
-                if not message.get("more_body"):
-                    await _send_opened(start, body, language, send)
 
-        await self._app({**scope, "headers": headers}, receive, hold)
+        await self._app({**scope, "headers": headers, "query_string": b""}, receive, hold)
+        kind = Headers(raw=start["headers"]).get("content-type", "")
+        body = opened(body, language) if kind.startswith("text/html") else body
+        return Response(body, start["status"], media_type=kind)
 
 
 def opened(page: bytes, language: Language) -> bytes:
@@ -68,20 +92,3 @@ def opened(page: bytes, language: Language) -> bytes:
     script = _SCRIPT % {"tag": tag, "key": THEME_KEY}
     page = _OUTSIDE.sub(b"", page).replace(b'lang="en"', f'lang="{tag}"'.encode(), 1)
     return page.replace(_CHARSET, _CHARSET + script.encode(), 1)
-
-
-async def _send_opened(start: Message, body: bytes, language: Language, send: Send) -> None:
-    headers = Headers(raw=start["headers"])
-    if headers.get("content-type", "").startswith("text/html"):
-        body = opened(body, language)
-    kept = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
-    await send({**start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
-    await send({"type": "http.response.body", "body": body})
-
-
-def _language_of(scope: Scope) -> Language | None:
-    """The language of a page's address; None where it is no page."""
-    if scope["type"] != "http" or scope["method"] != "GET":
-        return None
-    pages: dict[str, Language] = {"/": "en", "/zh/": "zh"}
-    return pages.get(scope["path"].removeprefix(scope.get("root_path", "")))

@@ -4,16 +4,15 @@ import logging
 import shutil
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
-
-import gradio as gr
 
 from backend.audit import acting
 from backend.errors import StudioError
 from backend.settings import Workspace
 from studio.accounts.sessions import Sessions
 from studio.services import Services
-from studio.serving.closed_pages import ClosedPages
+from studio.serving.open_pages import OpenPages
 from studio.uploads.asked_pictures import asked_folder
 
 LOOK_S = 2.0
@@ -28,8 +27,8 @@ _log = logging.getLogger(__name__)
 class Upkeep:
     """Two threads, neither of them the event loop's: a slow disk or a locked index delays no answer."""
 
-    def __init__(self, services: Services, sessions: Sessions, pages: tuple[gr.Blocks, ...]) -> None:
-        """Start nothing yet. `pages` are mounted by the time it starts."""
+    def __init__(self, services: Services, sessions: Sessions, pages: Iterable[OpenPages]) -> None:
+        """Start nothing yet. `pages` are to be there by the time it starts."""
         self._services, self._sessions, self._pages = services, sessions, pages
         self._ended = threading.Event()
         self._looking = threading.Thread(target=self._look_after, name="upkeep", daemon=True)
@@ -47,11 +46,11 @@ class Upkeep:
         self._services.chats.close()
 
     def _look_after(self) -> None:
-        tidied, closed = float("-inf"), [ClosedPages(page.state_holder) for page in self._pages]
+        tidied = float("-inf")
         while not self._ended.is_set():
             try:
                 self._services.launcher.schedule()
-                for pages in closed:
+                for pages in self._pages:
                     pages.forget()
                 if time.monotonic() - tidied > TIDY_S:
                     tidied = time.monotonic()

@@ -17,10 +17,10 @@ from studio.i18n import LANGUAGES, Language
 from studio.routes import answers, datasets, evaluations, login, media, metrics, rewards, rollouts
 from studio.services import Services
 from studio.serving.body_limit import BodyLimit
-from studio.serving.closed_pages import MOST_PAGES
 from studio.serving.event_door import EventDoor
 from studio.serving.guard import Guard
 from studio.serving.login_gate import LoginGate
+from studio.serving.open_pages import MOST_PAGES, OpenPages
 from studio.serving.page_files import PageFiles
 from studio.serving.page_opening import PageOpening
 from studio.serving.reach import Reach
@@ -39,7 +39,8 @@ def create_app(services: Services, reach: Reach | None = None) -> FastAPI:
     accounts = AccountFile(workspace)
     log_ins = LogIns(workspace, accounts, Sessions(workspace, accounts))
     pages = {language: build(services, language) for language in LANGUAGES}
-    upkeep = Upkeep(services, log_ins.sessions, tuple(pages.values()))
+    open_pages: dict[Language, OpenPages] = {}
+    upkeep = Upkeep(services, log_ins.sessions, open_pages.values())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -69,7 +70,8 @@ def create_app(services: Services, reach: Reach | None = None) -> FastAPI:
         app.include_router(routes.router(services))
         app.include_router(routes.router(services), prefix="/zh")
     app = _mounted(app, pages, reach)
-    app.add_middleware(EventDoor, pages=pages, files=files)
+    open_pages |= {language: OpenPages(page.state_holder) for language, page in pages.items()}
+    app.add_middleware(EventDoor, pages=pages, open_pages=open_pages, files=files)
     app.add_middleware(PageOpening)
     app.add_middleware(BodyLimit, reach=reach)
     app.add_middleware(Visitors, workspace=workspace)

@@ -41,7 +41,8 @@ def main() -> None:
     chosen = [guard for guard in GUARDS if asked.only in guard.symbol]
     tried = [guard for guard in chosen if not asked.changed or known.get(guard.name) != digest(guard)]
     begun = time.monotonic()
-    alive = kill(tried, note if asked.record else lambda _: None)
+    seen = {guard: digest(guard) for guard in tried}
+    alive = kill(tried, (lambda guard: note(guard, seen[guard])) if asked.record else lambda _: None)
     died = [guard for guard in tried if guard not in alive]
     print(f"{len(died)} of {len(tried)} guards died; {len(chosen) - len(tried)} were seen to die as they are")
     if asked.write and not alive:
@@ -49,25 +50,26 @@ def main() -> None:
     sys.exit(bool(alive))
 
 
-def note(guard: Guard) -> None:
+def note(guard: Guard, seen: str) -> None:
     """Write down that it was seen to die, with these files; and forget what is no guard any more."""
     current = {each.name for each in GUARDS}
     known = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
-    kept = {name: value for name, value in known.items() if name in current} | {guard.name: digest(guard)}
+    kept = {name: value for name, value in known.items() if name in current} | {guard.name: seen}
     RECORD.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n")
 
 
 def kill(guards: Sequence[Guard], died: Callable[[Guard], None]) -> list[Guard]:
     """Take each out and run its test; return those that no test missed, and tell of each other one."""
     alive: list[Guard] = []
+    without = {guard: (mutated(guard), killer_of(guard)) for guard in guards}  # as the tree is now, whatever comes
     with tempfile.TemporaryDirectory(prefix="guards-", ignore_cleanup_errors=True) as folder:
         tree = Path(folder) / "tree"
         copy_tree(tree)
         for number, guard in enumerate(guards, 1):
             path = tree / place_of(guard.symbol).path
             whole = path.read_text(encoding="utf-8")
-            path.write_text(mutated(guard), encoding="utf-8")
-            verdict = verdict_of(tree, killer_of(guard))
+            path.write_text(without[guard][0], encoding="utf-8")
+            verdict = verdict_of(tree, without[guard][1])
             path.write_text(whole, encoding="utf-8")
             print(f"{number}/{len(guards)} {verdict}: {guard.name} ({guard.killer})", flush=True)
             if verdict == "died":

@@ -1,4 +1,4 @@
-"""Put what a script measured between its two marks in the README."""
+"""Put what a script measured between its two marks, in the README or in a page of the docs."""
 
 import platform
 import re
@@ -9,7 +9,7 @@ import psutil
 
 from backend.settings import ROOT
 
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", *sorted((ROOT / "static" / "docs").glob("*.md")))
 
 
 def machine() -> str:
@@ -22,8 +22,9 @@ def machine() -> str:
 
 def write_section(mark: str, text: str) -> None:
     """Replace what stands between `<!-- mark -->` and `<!-- /mark -->`; ValueError where a mark is missing."""
-    content = README.read_text(encoding="utf-8")
     pattern = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
-    if not pattern.search(content):
-        raise ValueError(f"README.md has no place for `{mark}`")
-    README.write_text(pattern.sub(lambda found: found[1] + text.strip() + "\n" + found[2], content), encoding="utf-8")
+    page = next((page for page in PAGES if pattern.search(page.read_text(encoding="utf-8"))), None)
+    if page is None:
+        raise ValueError(f"no page of the docs has a place for `{mark}`")
+    content = page.read_text(encoding="utf-8")
+    page.write_text(pattern.sub(lambda found: found[1] + text.strip() + "\n" + found[2], content), encoding="utf-8")

@@ -19,7 +19,9 @@ ASSEMBLE = """
 import json, sys
 from pathlib import Path
 from backend.settings import Workspace
+from studio.i18n import translator
 from studio.services import build_services
+from studio.serving.component_values import fitting
 from studio.serving.web import create_app
 
 def paths(routed, above=""):
@@ -39,8 +41,15 @@ modules = sorted(sys.modules)
 pages = [route.app.get_blocks() for route in app.routes if hasattr(getattr(route, "app", None), "get_blocks")]
 queued = [page._queue.max_size for page in pages]
 kept = [page.state_holder.capacity for page in pages]
-print(json.dumps({"modules": modules, "paths": sorted(set(paths(app))), "queued": queued, "kept": kept,
-                  "launched": [page.has_launched for page in pages]}))
+inputs = {component for page in pages for event in page.fns.values() for component in event.inputs}
+refused = []
+for component in inputs:
+    try:
+        fitting(component, component, getattr(component, "minimum", None), {}.get, translator("en"))
+    except Exception as error:
+        refused.append(f"{component}: {error}")
+print(json.dumps({"inputs": len(inputs), "refused": refused, "modules": modules, "paths": sorted(set(paths(app))),
+                  "queued": queued, "kept": kept, "launched": [page.has_launched for page in pages]}))
 """
 
 

@@ -22,6 +22,7 @@ RAW = ("NaN", "-Infinity", "1e999", "9" * 5000, '"\\ud800"', '{"\\udfff": "\\ud8
        "[" * 100_000, "[" + "[]," * 40_000 + "[]]", "{" + ",".join(f'"{n}":0' for n in range(40_000)) + "}",
        '"\\u0000"', '{"a": 1, "a": 2}')  # fmt: skip
 WRONG = (None, True, -5, 1e308, "x", "../../etc/passwd", [], {}, [[{}]], {"chosen": {"of": 5}}, BIG, "\U0001f4a9\u202e")
+MADE_UP = 100  # pages that nobody has open: Gradio keeps half a megabyte of each that it knows
 ROUTES_RARER = 7  # of those that are possible; there are five times as many as of events
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
 PARTS = ("x", "..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/etc/passwd", "%00", "%ed%a0%80", "%252e%252e", "a" * 4000,
@@ -188,13 +189,31 @@ def attack_sizes(target: Target, megabytes: int, at_once: int) -> list[int]:
         return list(pool.map(post, range(at_once * 2)))
 
 
+def attack_pages(target: Target, at_once: int, sessions: int) -> None:
+    """Load pages at once, by many names of the machine, and make up pages that nobody has open."""
+
+    def load(number: int) -> None:
+        headers = {"host": f"127.0.0.{number}:{target.port}", "cookie": target.cookie}
+        with httpx.Client(base_url=target.served.address, timeout=60, verify=False, headers=headers) as client:
+            for path in ("/", "/zh/", "/config", "/zh/config") * 3:
+                answer = target.note(client.get(path), path)
+                assert answer.status_code == 200, (answer.status_code, answer.text[:200])
+
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(load, range(1, 1 + 2 * at_once)))
+    with target.client() as client:
+        events = Events(client)
+        copied = events.at("reward-copy", "click")
+        for number in range(sessions):
+            target.note(events.answered(copied, [None, "# a text\n"], f"made-up-{number}"), "made up")
+
+
 def slow_clients(target: Target, count: int) -> ExitStack:
     """Connections that begin and never end; close what is returned."""
     held = ExitStack()
-    cookie = "; ".join(f"{name}={value}" for name, value in target.cookies.items())
     for text in itertools.islice(itertools.cycle(HALVES), count):
         opened = held.enter_context(socket.create_connection(("127.0.0.1", target.port), timeout=10))
-        opened.sendall(text.replace("Host:", f"Cookie: {cookie}\r\nHost:", 1).encode())
+        opened.sendall(text.replace("Host:", f"Cookie: {target.cookie}\r\nHost:", 1).encode())
         target.statuses[0] += 1
     return held
 
@@ -209,7 +228,8 @@ def attack(folder: Path, assembled: list[str], *, has_accounts: bool, every: int
         every: one in so many of what is possible.
         at_once: how many connections hold on, and how many large bodies come together.
     """
-    paths = [*sorted(set(assembled) - {""}), "/ui/{path}", "/zh/ui/{path}", "/static/{path}", "/assets/{path}",
+    last = ["/logout", "/zh/logout"]  # after which an attacker with an account has none
+    paths = [*sorted(set(assembled).difference(["", *last])), "/ui/{path}", "/zh/ui/{path}", "/static/{path}", "/assets/{path}",
              "/gradio_api/file={path}", "/zh/gradio_api/file={path}", "/gradio_api/run/{name}", "/{path}",
              "/zh/{path}"]  # fmt: skip
     with target(folder, has_accounts=has_accounts) as attacked, listener() as (address, fetched):
@@ -220,5 +240,7 @@ def attack(folder: Path, assembled: list[str], *, has_accounts: bool, every: int
                 listen(attacked, page)
             attacked.odd += attack_routes(attacked, paths, ROUTES_RARER * every)
             attack_sizes(attacked, 14, at_once)
+            attack_pages(attacked, at_once, MADE_UP)
+            attacked.odd += attack_routes(attacked, last, every)
         attacked.fetched = fetched
     return attacked

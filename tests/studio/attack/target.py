@@ -77,6 +77,11 @@ class Target:
     def port(self) -> int:
         return int(self.served.address.rsplit(":", 1)[1])
 
+    @property
+    def cookie(self) -> str:
+        """The head's line, for requests under a name that a client would keep the cookies from."""
+        return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+
     def client(self, **more: object) -> httpx.Client:
         return httpx.Client(base_url=self.served.address, timeout=60, verify=False, cookies=self.cookies, **more)
 
@@ -164,7 +169,7 @@ def listener() -> Iterator[tuple[str, list[bytes]]]:
 
         def listen() -> None:
             while not ended.is_set():
-                with contextlib.suppress(TimeoutError):
+                with contextlib.suppress(OSError):
                     connection, _ = listening.accept()
                     asked.append(connection.recv(100))
                     connection.close()
