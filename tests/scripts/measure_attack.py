@@ -64,6 +64,7 @@ def table(found: dict[str, Target], seconds: float) -> str:
         "tracebacks in the log": [f"{len(each.faults)}" for each in found.values()],
         "paths, secrets or tracebacks in answers": [f"{len(each.leaks)}" for each in found.values()],
         "longest wait of `/healthz`": [f"{each.longest_s:.2f} s" for each in found.values()],
+        "the same of a server that was left alone": [f"{each.control_s:.2f} s" for each in found.values()],
         "its median while nobody else asked": [f"{1000 * each.idle_s:.1f} ms" for each in found.values()],
         "memory grew by": [f"{each.grown / 1e6:.0f} MB" for each in found.values()],
     }

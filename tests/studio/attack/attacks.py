@@ -229,9 +229,9 @@ def attack(folder: Path, assembled: list[str], *, has_accounts: bool, every: int
         at_once: how many connections hold on, and how many large bodies come together.
     """
     last = ["/logout", "/zh/logout"]  # after which an attacker with an account has none
-    paths = [*sorted(set(assembled).difference(["", *last])), "/ui/{path}", "/zh/ui/{path}", "/static/{path}", "/assets/{path}",
-             "/gradio_api/file={path}", "/zh/gradio_api/file={path}", "/gradio_api/run/{name}", "/{path}",
-             "/zh/{path}"]  # fmt: skip
+    paths = [*sorted(set(assembled).difference(["", *last])), "/ui/{path}", "/zh/ui/{path}", "/static/{path}",
+             "/assets/{path}", "/gradio_api/file={path}", "/zh/gradio_api/file={path}", "/gradio_api/run/{name}",
+             "/{path}", "/zh/{path}"]  # fmt: skip
     with target(folder, has_accounts=has_accounts) as attacked, listener() as (address, fetched):
         with slow_clients(attacked, 4 * at_once):
             for page in ("/", "/zh/"):

@@ -43,6 +43,22 @@ print(json.dumps(took))
 """
 
 
+# a server that does nothing else, asked at the same time: what it takes is the machine's and not the studio's
+CONTROL = """
+import asyncio
+async def answer(reader, writer):
+    await reader.readuntil(b"\\r\\n\\r\\n")
+    writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 3\\r\\nConnection: close\\r\\n\\r\\nok\\n")
+    await writer.drain()
+    writer.close()
+async def main():
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+
 @dataclass
 class Target:
     """A running studio with everything that an attack may show."""
@@ -57,6 +73,7 @@ class Target:
     fetched: list[bytes] = field(default_factory=list)  # by the server, from an address that an attacker named
     idle_s: float = 0.0
     longest_s: float = 0.0
+    control_s: float = 0.0  # the longest that another server took, which nobody attacked
     grown: int = 0
     faults: list[str] = field(default_factory=list)  # tracebacks in its log
     new_files: list[str] = field(default_factory=list)
@@ -134,9 +151,12 @@ def _watched(attacked: Target) -> Iterator[None]:
         time.sleep(1.5)
     attacked.idle_s = statistics.median(idle)
     before, files, read = process.memory_info().rss, _files(workspace), log.stat().st_size
-    with _asking(attacked.port) as waits:
-        yield
-    attacked.longest_s = max(waits)
+    with subprocess.Popen([sys.executable, "-c", CONTROL], stdout=subprocess.PIPE, text=True) as control:
+        assert control.stdout is not None
+        with _asking(attacked.port) as waits, _asking(int(control.stdout.readline())) as others:
+            yield
+        control.kill()
+    attacked.longest_s, attacked.control_s = max(waits), max(others)
     attacked.grown = process.memory_info().rss - before
     attacked.faults = log.read_text(errors="replace")[read:].split("Traceback (most recent call last)")[1:]
     attacked.new_files = sorted(_files(workspace) - files)
