@@ -205,7 +205,7 @@ def _failure(body: bytes, t: Translate) -> tuple[int, bytes]:
 
 def _refusal(error: StudioError, t: Translate) -> Response:
     """As both kinds of Gradio's events show it."""
-    said = f"{error.message}. {error.hint}"
+    said = t("error.with_hint", said=error.message, hint=error.hint)
     return json_reply({"error": said, "detail": said, "title": t("error.title")}, 400)
 
 

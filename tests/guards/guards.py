@@ -238,7 +238,7 @@ WEB = (
         "VisitorFiles.find",
         " and not path.is_symlink() and not path.parent.is_symlink()",
         "",
-        "test_w8_files_of_the_workspace_and_the_machine_are_not_served",
+        "test_w8_no_name_leads_out_of_a_visitors_folder",
     ),
     Guard("VisitorFiles.find", ' or parts[2] in (".", "..")', "", "test_w8_no_name_leads_out_of_a_visitors_folder"),
     Guard(

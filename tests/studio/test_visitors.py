@@ -156,7 +156,12 @@ def test_w8_no_name_leads_out_of_a_visitors_folder(tmp_path: Path):
     folder.mkdir(parents=True)
     (folder / "mine.csv").touch()
     (folder.parent / "1").touch()
-    names = [f"own/{'0' * 64}/{name}" for name in ("..", ".", "../1", "..\\1", "no.csv", "mine.csv\0", "")]
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mine.csv").touch()
+    (folder / "link.csv").symlink_to(folder.parent / "1")
+    (folder.parent / ("1" * 64)).symlink_to(tmp_path / "elsewhere")
+    names = [f"own/{'0' * 64}/{name}" for name in ("..", ".", "../1", "..\\1", "no.csv", "mine.csv\0", "", "link.csv")]
+    names += [f"own/{'1' * 64}/mine.csv"]
 
     assert [name for name in (*names, "own/../x", "/etc/passwd", "", "asked/../x") if files.find("a" * 32, name)] == []
     assert files.find("a" * 32, f"own/{'0' * 64}/mine.csv") == folder / "mine.csv"
