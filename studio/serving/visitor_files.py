@@ -45,7 +45,7 @@ class VisitorFiles:
         if name.startswith("asked/"):
             return asked_picture(self.workspace, name.removeprefix("asked/"))
         parts = _NAME.fullmatch(name)
-        if parts is None or parts[2] in (".", ".."):
+        if parts is None:
             return None
         path = self.folder(visitor) / parts[1] / parts[2]
         return path if path.is_file() and not path.is_symlink() and not path.parent.is_symlink() else None

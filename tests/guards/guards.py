@@ -240,7 +240,6 @@ WEB = (
         "",
         "test_w8_no_name_leads_out_of_a_visitors_folder",
     ),
-    Guard("VisitorFiles.find", ' or parts[2] in (".", "..")', "", "test_w8_no_name_leads_out_of_a_visitors_folder"),
     Guard(
         "visitor_files:router",
         '"inline" if kind else "attachment"',
