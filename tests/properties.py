@@ -48,6 +48,7 @@ PROPERTIES = {
     "R19": "what a worker may not write it cannot change by mode, owner or time either, or it is said",
     "R20": "all files and all processes of a worker together are bounded",
     "R21": "no number is believed unseen, and no object breaks who reads it",
+    "R22": "a reward that does not return costs a dry run one deadline",
     # processes
     "P1": "what a person types is never an option, a program or a shell's",
     "P2": "killing the web process does not touch a run",
