@@ -153,8 +153,7 @@ class WorkerProcess:
         with suppress(OSError):  # it may be gone
             self._life.shutdown(socket.SHUT_WR)
         self._channel.close()
-        if not self._ends_soon() and self._process.poll() is None:  # else the number may be another's by now
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._ends_soon()
         for _ in range(SWEEPS):
             descendants = [
                 int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit() and self._is_ours(entry)
@@ -165,6 +164,7 @@ class WorkerProcess:
             if not descendants:
                 break
             time.sleep(0.01)
+        self._process.kill()
         self._process.wait()
         self._forget()
 

@@ -23,6 +23,7 @@ PROCESSES = {
     "its cores": "os.sched_setaffinity(VICTIM, {0})",
     "its scheduler": "os.sched_setscheduler(VICTIM, os.SCHED_IDLE, os.sched_param(0))",
     "its parameters": "os.sched_setparam(VICTIM, os.sched_param(0))",
+    "its share of the processor": "call('sched_setattr', VICTIM, struct.pack('=IIQiIQQQ', 48, 0, 0, 9, 0, 0, 0, 0), 0)",
     "its disk priority": "call('ioprio_set', 1, VICTIM, (3 << 13))",
     "the disk priority of all that are the user's": "call('ioprio_set', 3, os.getuid(), (3 << 13))",
     "a signal to it": "os.kill(VICTIM, 0)",
@@ -97,8 +98,8 @@ SURVIVORS = {
 }
 
 _CALLS = {
-    **REFUSED, **METADATA, "ioprio_set": (251, 30), "rt_sigqueueinfo": (129, 138), "clone": (56, 220),
-    "getpid": (39, 172),
+    **REFUSED, **METADATA, "ioprio_set": (251, 30), "sched_setattr": (314, 274), "rt_sigqueueinfo": (129, 138),
+    "clone": (56, 220),
 }  # fmt: skip
 _PRELUDE = '''
 import ctypes, json, os, resource, signal, socket, struct, subprocess, sys, time
@@ -124,12 +125,12 @@ def clone3(flags):
         os._exit(0)
 
 def call_32():
-    """`int 0x80`, by which x86_64 takes the numbers of i386; here `unshare` of its users."""
+    """`int 0x80`, by which x86_64 takes the numbers of i386; here `getpid`, which is harmless and never fails."""
     if os.uname().machine != "x86_64":
-        raise OSError("no such machine")
+        raise PermissionError(1, "no such machine")
     import mmap
     code = mmap.mmap(-1, 4096, prot=7)
-    code.write(bytes.fromhex("b836010000" "53" "bb00000010" "cd80" "5b" "4898" "c3"))  # eax 310, ebx NEWUSER
+    code.write(bytes.fromhex("b814000000" "cd80" "4898" "c3"))  # mov eax, 20; int 0x80; cdqe; ret
     returned = ctypes.CFUNCTYPE(ctypes.c_long)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
     if returned < 0:
         raise OSError(-returned, os.strerror(-returned))

@@ -11,19 +11,29 @@ from pathlib import Path
 import psutil
 import pytest
 from escape_lab import FILES, KERNEL, PROCESSES, SURVIVORS, Outside, escaping, outside
-from reward_lab import QUICK, batch, poorer_host, running, supervisor_of, worker
+from reward_lab import QUICK, batch, poorer_host, process_of, running, supervisor_of, worker
 
-from backend.rewards.client import RewardWorker
+from backend.rewards.client import WORKER, RewardWorker
 from backend.settings import ROOT
 
 HOSTS = {"this host": (), "without namespaces": ("namespaces",), "without mounts": ("mounts",)}
-MARK = "293"
+MARK = f"293.{os.getpid()}"  # of this run alone
+IDLE = f"""
+import importlib.util, time
+spec = importlib.util.spec_from_file_location("namespaces", {str(WORKER.with_name("namespaces.py"))!r})
+namespaces = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(namespaces)
+namespaces.drop_privileges()
+print("ready", flush=True)
+time.sleep(600)
+"""
 
 
 @pytest.fixture(scope="module")
 def victim() -> Iterator[subprocess.Popen[bytes]]:
-    """A process of the same user that does nothing."""
-    with subprocess.Popen(("sleep", "600")) as process:
+    """A process of the same user that does nothing and may do no more than a worker, so that its likes may touch it."""
+    with subprocess.Popen((sys.executable, "-c", IDLE), stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"ready\n"
         yield process
         process.kill()
 
@@ -76,12 +86,26 @@ def test_r17_a_reward_may_change_what_is_its_own(host):
         assert not refused(started, code), code
 
 
+def test_r17_a_worker_has_no_privileges(host):
+    """Root of a namespace could undo its walls, root of a host anything; reading what another user owns is kept."""
+    started, _ = host
+    assert not refused(started, "pass")
+    told = Path(f"/proc/{process_of(started).pid}/status").read_text()
+    held = {line.split(":")[0]: int(line.split()[1], 16) for line in told.splitlines() if line.startswith("Cap")}
+
+    assert {name: held[name] & ~4 for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")} == dict.fromkeys(
+        ("CapEff", "CapPrm", "CapInh", "CapAmb"), 0
+    )
+    assert not held["CapBnd"] & ~4 or os.getuid()  # what it executes; as a user there is nothing that could be gained
+
+
 @pytest.mark.parametrize("name", KERNEL)
 def test_r18_neither_sockets_nor_rings_nor_other_doors_of_the_kernel_open(host, name):
     started, there = host
 
-    assert refused(started, KERNEL[name])
+    why = refused(started, KERNEL[name])
 
+    assert why.startswith("OSError(38" if "clone3" in KERNEL[name] else "PermissionError(1"), why
     assert there.is_untouched
 
 
@@ -116,6 +140,34 @@ def test_r16_nothing_outlives_a_worker_whose_supervisor_is_killed(tmp_path):
         wait_for(lambda: not running("sleep", MARK))
 
 
+@pytest.mark.parametrize(
+    ("lacking", "code"),
+    [
+        (("namespaces",), "subprocess.Popen(['setsid', 'sleep', MARK])"),  # found by its environment
+        (("processes of its own",), "leave()"),  # which it has none of: by its network
+    ],
+)
+def test_r16_what_a_killed_supervisor_left_is_swept_by_who_started_it(tmp_path, lacking, code):
+    with outside(tmp_path / "outside") as there:
+        program = poorer_host(tmp_path, *lacking)
+        with worker(escaping(there, 1, MARK), program=program) as started:
+            assert not refused(started, code)
+            wait_for(lambda: len(running("sleep", MARK)) == 1)
+            supervisor_of(started).kill()
+
+    assert running("sleep", MARK) == []
+
+
+def test_r16_a_supervisor_that_was_stopped_is_ended_as_well(tmp_path):
+    with outside(tmp_path / "outside") as there, worker(escaping(there, 1, MARK)) as started:
+        assert not refused(started, "subprocess.Popen(['sleep', MARK])")
+        supervisor = supervisor_of(started)
+        supervisor.suspend()
+
+    assert not supervisor.is_running()
+    assert running("sleep", MARK) == []
+
+
 # A program that uses a worker as a training does, and is killed in the middle of a batch.
 TRAINER = """
 import sys
@@ -131,20 +183,18 @@ started.score(batch("a"))
 @pytest.mark.parametrize("is_supervisor_first", [False, True])
 def test_r16_nothing_outlives_a_trainer_that_is_killed(tmp_path, is_supervisor_first):
     with outside(tmp_path / "outside") as there:
-        hanging = escaping(there, 1, "298").replace(
-            "    log_extra(", "    leave()\n    time.sleep(600)\n    log_extra("
-        )
+        hanging = escaping(there, 1, MARK).replace("    log_extra(", "    leave()\n    time.sleep(600)\n    log_extra(")
         environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "temporary")}
         program = (sys.executable, "-c", TRAINER.format(text=hanging))
         with subprocess.Popen(program, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as trainer:
             folder, pid = trainer.stdout.readline().split()
             family = [psutil.Process(int(pid)), *psutil.Process(int(pid)).children(recursive=True)]
-            wait_for(lambda: running("sleep", "298"))
+            wait_for(lambda: running("sleep", MARK))
             if is_supervisor_first:
                 family[0].kill()
             trainer.kill()
 
-    wait_for(lambda: not running("sleep", "298") and not any(each.is_running() for each in family))
+    wait_for(lambda: not running("sleep", MARK) and not any(each.is_running() for each in family))
     if not is_supervisor_first:
         wait_for(lambda: not Path(folder).exists())
     else:

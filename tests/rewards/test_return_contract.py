@@ -54,7 +54,7 @@ def test_r7_any_other_entry_has_no_value_and_a_reason(entry, written, why):
 
 
 # Objects that do anything when they are looked at: each is an entry, a part or its name, something logged, an error.
-ODD = """import numbers, sys
+ODD = """import math, numbers, sys
 
 class LeavingName(type):
     @property
@@ -81,6 +81,20 @@ class Text(str):
     def __len__(self): sys.exit('len')
     def __getitem__(self, key): sys.exit('item')
     def __str__(self): return self
+
+class Part:
+    def __str__(self): return Text('part')
+
+class Closing:
+    write = lambda self, text: None
+    def flush(self): sys.exit('flush')
+
+def spoil():
+    fsum = math.fsum
+    def leaving(values):
+        math.fsum = fsum
+        sys.exit('sum')
+    math.fsum = leaving
 
 class Speechless(Exception):
     def __str__(self): sys.exit('str')
@@ -152,6 +166,7 @@ def test_r21_an_entry_that_leaves_when_it_is_read_is_its_rows_error(odd, entry, 
         "log_extra('a', [Text('b')] * 2)", "log_extra('a', [Float('nan')] * 2)", "log_extra(Text('a'), [1, 2])",
         "log_extra('a', [Posing(), Named()])", "[{'overall': 1, Text('a'): 1}] * 2", "Items()", "Posing()", "Named()",
         "setattr(sys, 'stdout', Posing())", "fails(type('Leaving', (SystemExit,), {'code': property(fails)})())",
+        "setattr(sys, 'stdout', Closing()) or [1, 2]", "log_metric('a', 1) or spoil() or [1, 2]",
         "setattr(sys, 'stderr', Named()) or log_metric('a', None)", "fails(OSError(28, Text('full')))",
     ],
 )  # fmt: skip
@@ -163,6 +178,15 @@ def test_r21_whatever_else_is_odd_fails_the_batch_at_most_and_the_worker_lives_o
     assert scores.failure is None or scores.failure.kind in ("error", "exit")
     assert odd.score(batch("[1, 2]", "b")).values == (1.0, 2.0)
     assert odd._process is before
+
+
+def test_r21_names_that_are_no_plain_texts_are_read_as_such(odd):
+    scores = odd.score(
+        batch("log_metric(Part(), 3) or log_extra(Part(), [1, Part()]) or [{'overall': 1, Part(): 2}] * 2", "b")
+    )
+
+    assert (scores.values, scores.parts, scores.failure) == ((1.0, 1.0), {"part": (2.0, 2.0)}, None)
+    assert (scores.metrics, scores.columns) == ({"part": 3.0}, {"part": [1, "part"]})
 
 
 def test_r7_a_dict_brings_its_parts():

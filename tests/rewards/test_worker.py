@@ -16,6 +16,7 @@ from backend.rewards.contract import WHOLE, Isolation
 from backend.rewards.rlimits import MAX_FILE_BYTES, MAX_PROCESSES
 from backend.rewards.worker_process import MAX_PRINTED_BYTES
 
+LONG = f"297.{os.getpid()}"  # seconds of a sleep that is of this run alone
 # A reward that misbehaves for the answer "bad" and is right for all others.
 MISBEHAVES = "import os, sys, signal, subprocess, time\ndef reward(completions: list[str], **kwargs):\n    if 'bad' in completions:\n{}    return [len(c) for c in completions]\n"  # noqa: E501
 
@@ -160,8 +161,8 @@ def test_r4_importing_has_a_deadline_too(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "command", ["['setsid', 'sleep', '297']", "['env', '-i', 'setsid', 'sleep', '297']",
-                "['setsid', 'sh', '-c', 'setsid sleep 297 & sleep 297']"],
+    "command", [f"['setsid', 'sleep', '{LONG}']", f"['env', '-i', 'setsid', 'sleep', '{LONG}']",
+                f"['setsid', 'sh', '-c', 'setsid sleep {LONG} & sleep {LONG}']"],
 )  # fmt: skip
 def test_r5_what_a_reward_starts_ends_with_it(isolation, command):
     if "env" in command:
@@ -174,7 +175,7 @@ def test_r5_what_a_reward_starts_ends_with_it(isolation, command):
 
 
 def test_r5_closing_ends_what_still_runs():
-    with worker(misbehaving("subprocess.Popen(['setsid', 'sleep', '297'])")) as started:
+    with worker(misbehaving(f"subprocess.Popen(['setsid', 'sleep', '{LONG}'])")) as started:
         assert started.score(batch("bad")).values == (3.0,)
         begun = time.monotonic()
         while not sleepers() and time.monotonic() - begun < 20:
@@ -201,7 +202,7 @@ def test_r5_one_workers_end_is_no_others():
 
 
 def sleepers() -> list[psutil.Process]:
-    return running("sleep", "297")
+    return running("sleep", LONG)
 
 
 @pytest.mark.parametrize("ending", ["os._exit(0)", "sys.exit()", "pass"])

@@ -1,6 +1,7 @@
 """A reward that tries every way out of its worker while it trains the demo model."""
 
 import json
+import os
 import resource
 import time
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from tests.road.conftest import Road
 
 pytestmark = pytest.mark.torch
 
-MARK = "291"
+MARK = f"291.{os.getpid()}"
 SMALL = [
     "--set", "batching.batch_size=4", "--set", "grpo.generations=4", "--set", "grpo.max_completion_tokens=4",
     "--set", "evaluation.rows=0", "--set", "grpo.check_rows=1", "--set", "optimiser.max_steps=7",
