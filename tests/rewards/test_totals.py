@@ -1,6 +1,5 @@
 """What a reward and all it starts may use together, on this host and on poorer ones."""
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -58,15 +57,12 @@ def on_disk() -> int:
 
 
 def test_r20_many_files_are_bounded_as_one(host):
-    free = shutil.disk_usage(tempfile.gettempdir()).free
-
     scores = host.score(batch("for n in range(20): filled(f'{n}', 60)\ntime.sleep(50)"))
 
     assert ended(scores, FULL), scores
     assert host.score(batch("pass")).values == (1.0,)
     host.close()
     assert on_disk() == 0
-    assert shutil.disk_usage(tempfile.gettempdir()).free > free - MAX_FOLDER_BYTES
 
 
 def test_r20_files_that_were_removed_and_are_still_open_count(host):

@@ -161,13 +161,13 @@ def test_r4_importing_has_a_deadline_too(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "command", [f"['setsid', 'sleep', '{LONG}']", f"['env', '-i', 'setsid', 'sleep', '{LONG}']",
-                f"['setsid', 'sh', '-c', 'setsid sleep {LONG} & sleep {LONG}']"],
+    "command", ["['setsid', 'sleep', 'LONG']", "['env', '-i', 'setsid', 'sleep', 'LONG']",
+                "['setsid', 'sh', '-c', 'setsid sleep LONG & sleep LONG']"],
 )  # fmt: skip
 def test_r5_what_a_reward_starts_ends_with_it(isolation, command):
     if "env" in command:
         needs_network_wall(isolation)  # without the mark it is known only by its network
-    code = f"subprocess.Popen({command})\ntime.sleep(300)"
+    code = f"subprocess.Popen({command.replace('LONG', LONG)})\ntime.sleep(300)"
 
     assert after(code, WorkerLimits(seconds=0.5)).failure
 
