@@ -96,7 +96,7 @@ def hub_endpoint() -> str | None:
 
 
 def requires_sandbox() -> bool:
-    """`STUDIO_REQUIRE_SANDBOX`: whether rewards may only run where files and network are closed to them."""
+    """`STUDIO_REQUIRE_SANDBOX`: whether rewards may only run where all that is promised can be closed to them."""
     return os.environ.get("STUDIO_REQUIRE_SANDBOX", "") not in ("", "0")
 
 

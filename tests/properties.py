@@ -42,6 +42,13 @@ PROPERTIES = {
     "R13": "a reward that keeps failing ends the run with a checkpoint",
     "R14": "a dry run vouches for exactly one text",
     "R15": "who may edit rewards is who may use the studio at all",
+    "R16": "nothing outlives a worker",
+    "R17": "a worker changes nothing of another process",
+    "R18": "a worker opens no socket, no ring and no other door of the kernel, or it is said",
+    "R19": "what a worker may not write it cannot change by mode, owner or time either, or it is said",
+    "R20": "all files and all processes of a worker together are bounded",
+    "R21": "no number is believed unseen, and no object breaks who reads it",
+    "R22": "a reward that does not return costs a dry run one deadline",
     # processes
     "P1": "what a person types is never an option, a program or a shell's",
     "P2": "killing the web process does not touch a run",

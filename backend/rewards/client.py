@@ -5,12 +5,21 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, NamedTuple, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from backend.errors import LaunchError, SpecError
-from backend.rewards.contract import Failure, Isolation, RewardBatch, RewardSource, Scores
+from backend.rewards.contract import (
+    LARGEST,
+    MAX_LOGGED,
+    WHOLE,
+    Failure,
+    Isolation,
+    RewardBatch,
+    RewardSource,
+    Scores,
+)
 from backend.rewards.lint import wants_text
 from backend.rewards.worker_process import WorkerLostError, WorkerProcess
 from backend.settings import requires_sandbox
@@ -21,7 +30,8 @@ STATEMENT = (
     "against someone who wants to attack this machine. Do not let people you do not trust edit rewards."
 )
 WORKER = Path(__file__).with_name("worker.py")
-START_S = 60.0  # at least, for the source to import what it needs
+START_S = 60.0  # for the process itself, on a busy machine
+LOAD_S = 30.0  # at least, for the source to import what it needs
 _NO_MARKER: Mapping[str, str] = MappingProxyType({})
 _Line = TypeVar("_Line", bound=BaseModel)
 
@@ -34,6 +44,16 @@ class WorkerLimits(NamedTuple):
     readable: tuple[Path, ...] = ()  # folders it may read, such as the pictures
 
 
+def _plain(value: bool | float | str | None) -> bool | float | str | None:
+    if isinstance(value, int | float) and not abs(value) <= MAX_LOGGED:
+        raise ValueError("a logged number is too large")
+    return value
+
+
+_Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+_Logged = Annotated[bool | int | float | str | None, AfterValidator(_plain)]
+
+
 class _FromWorker(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -44,12 +64,12 @@ class _Loaded(_FromWorker):
 
 class _Answer(_FromWorker):
     id: int
-    values: tuple[float | None, ...]
+    values: tuple[_Number | None, ...]
     failure: Failure | None
-    parts: dict[str, tuple[float | None, ...]] = {}
+    parts: dict[str, tuple[_Number | None, ...]] = {}
     invalid: tuple[str, ...] = ()
-    metrics: dict[str, float] = {}
-    columns: dict[str, list[Any]] = {}
+    metrics: dict[str, _Number] = {}
+    columns: dict[str, list[_Logged]] = {}
 
     def fits(self, number: int, size: int) -> bool:
         """Whether it answers batch `number` with one of everything for each of `size` answers."""
@@ -153,18 +173,18 @@ class RewardWorker:
             ) from lost
         if isolation.network:
             process.note_network()
-        if requires_sandbox() and isolation.level < 2:
+        if requires_sandbox() and isolation.level < WHOLE:
             self.close()
             raise SpecError(
                 f"Rewards may not run here: {describe(isolation)}",
-                hint="Allow user namespaces and Landlock on this host, or unset `STUDIO_REQUIRE_SANDBOX`",
+                hint="Allow user namespaces, Landlock and seccomp on this host, or unset `STUDIO_REQUIRE_SANDBOX`",
             )
         self._isolation = isolation
         return process
 
     def _load(self, process: WorkerProcess) -> Failure | None:
         source = {"name": self._source.name, "text": self._source.text, "wants_text": wants_text(self._source.text)}
-        seconds = max(self._limits.seconds, START_S)
+        seconds = max(self._limits.seconds, LOAD_S)
         failure = _parsed(_Loaded, process.exchange(_line(source), seconds)).failure
         self._is_loaded = failure is None
         return failure
@@ -181,9 +201,11 @@ class RewardWorker:
 def describe(isolation: Isolation) -> str:
     """Say what rewards are kept from, for a person."""
     said = [
-        "memory, time, file sizes limited" if isolation.limits else "memory and file sizes: not limited on this host",
+        "memory, time, files limited" if isolation.limits else "memory and files: not limited on this host",
         "no network" if isolation.network else "network: not blocked on this host",
         "reads only Python and the pictures" if isolation.files else "files: not protected on this host",
+        "no other processes" if isolation.processes else "other processes: not protected on this host",
+        "needless system calls refused" if isolation.calls else "system calls: not filtered on this host",
     ]
     return " · ".join(said)
 

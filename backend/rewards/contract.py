@@ -9,6 +9,8 @@ from backend.conversation import Message
 
 Origin = Literal["library", "own"]
 FailureKind = Literal["error", "exit", "timeout", "died", "protocol"]
+LARGEST = 1e30  # of a value, a part, a metric: the worker's own bound, which the parent does not take its word for
+MAX_LOGGED = 1e300  # of a number in a logged column
 
 
 class RewardSource(NamedTuple):
@@ -76,11 +78,17 @@ class Scores(_Plain):
 class Isolation(_Plain):
     """What the worker on this machine is kept from; probed when it starts, and shown."""
 
-    limits: bool  # L0: memory, processor time, file sizes, secrets, own session
-    network: bool  # L1: network namespace: no address can be reached, not even this machine's own
-    files: bool  # L2: Landlock: reads only what Python and the pictures need, writes only its own folder
+    limits: bool  # L0: memory, processor time, files, totals of all it starts, secrets, own session
+    network: bool  # L1: no address can be reached, not even this machine's own
+    files: bool  # L2: reads only what Python and the pictures need, changes only its own folder
+    processes: bool = False  # L3: neither touches another process nor leaves one behind
+    calls: bool = False  # L3: system calls that no reward needs are refused: sockets, io_uring, new namespaces, ...
 
     @property
     def level(self) -> int:
-        """0 to 2: the highest layer below which none is missing."""
-        return (self.network + (self.network and self.files)) if self.limits else 0
+        """0 to `WHOLE`: the highest layer below which none is missing."""
+        layers = (self.limits, self.network, self.files, self.processes and self.calls)
+        return max(0, next((number for number, stands in enumerate(layers) if not stands), len(layers)) - 1)
+
+
+WHOLE = 3  # nothing is missing

@@ -1,5 +1,6 @@
 """Rewards as TRL and evaluations call them, each answered by its own limited worker; how often they fail."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ class PaidReward:
         self.failed_in_a_row = 0  # batches of which no answer got a value, by mistake
         self.last_mistake = ""
         self._lost_in_a_row = 0
+        self._lost_s = 0.0  # waited for nothing
 
     @property
     def worker(self) -> RewardWorker:
@@ -72,14 +74,22 @@ class PaidReward:
             lost = Failure(kind="died", message=error.message)
             return Scores(values=(None,) * len(batch.completions), failure=lost)
 
-    def tried(self, batch: RewardBatch) -> Scores:
-        """Score for a dry run. One that hung or died three times in a row is not asked again: it would take hours."""
-        if self._lost_in_a_row < MOST_LOST:
+    def tried(self, batch: RewardBatch, *, is_dry_run: bool = False) -> Scores:
+        """Score where one that keeps hanging would take hours: after three losses in a row it is not asked again.
+
+        In a dry run, for which a person waits, a whole deadline that was waited for nothing is enough.
+        """
+        most_lost_s = self._worker.limits.seconds if is_dry_run else math.inf
+        if self._lost_in_a_row < MOST_LOST and self._lost_s < most_lost_s:
             self.last = self._scored(batch)
             is_lost = self.last.failure is not None and self.last.failure.kind in ("timeout", "died")
             self._lost_in_a_row = self._lost_in_a_row + 1 if is_lost else 0
+            self._lost_s += self.last.seconds if is_lost else 0.0
             return self.last
-        return Scores(values=(None,) * len(batch.completions), failure=self.last.failure)
+        assert self.last.failure is not None  # it was lost
+        said = f"Not asked again: {self.last.failure.message}"
+        failure = self.last.failure.model_copy(update={"message": said})
+        return Scores(values=(None,) * len(batch.completions), failure=failure)
 
     def is_mistaken(self, number: int) -> bool:
         """Whether this process' newest answer of that number has no value by mistake."""

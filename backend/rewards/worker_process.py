@@ -29,6 +29,7 @@ MARKER = "STUDIO_REWARD_WORKER"
 SLICE_S = 0.1  # how often the worker is looked at while it says nothing
 LAST_WORDS_S = 0.2  # for a hanging worker to say where it hangs, for a dead one to be reaped
 EXIT_S = 3.0  # how long a worker that closed its connection may take to end: a busy machine is slow
+MAX_REASON_BYTES = 1024
 LAST_LOOKS = 20
 SWEEPS = 50
 MAX_DUMP_BYTES = 16 * 1024
@@ -73,16 +74,18 @@ class WorkerProcess:
             self.folder = Path(tempfile.mkdtemp(prefix="studio-reward-")).resolve()
             self._log, log = os.pipe()
             self._channel, channel = socket.socketpair()
+            self._life, life = socket.socketpair()  # its supervisor ends everything once ours is closed
         except OSError as error:
             raise _no_worker(error) from error
         self._mark = f"{MARKER}={uuid.uuid4().hex}"
         self._network: int | None = None  # its own, held open so that no other gets its number
+        self._reason = b""  # why its supervisor ended it
         self._printed, self._printed_bytes = bytearray(), 0
         self._window, self._dump = b"", b""  # the end of what was printed, and the crash or hang that was dumped there
         try:
             self._process = subprocess.Popen(
                 (sys.executable, "-I", "-X", "utf8", str(program), str(channel.fileno())),
-                cwd=self.folder, env=self._environment(marks), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=self.folder, env=self._environment(marks), stdin=life.fileno(), stdout=log, stderr=log,
                 pass_fds=(channel.fileno(),), start_new_session=True,
             )  # fmt: skip
         except OSError as error:
@@ -90,8 +93,10 @@ class WorkerProcess:
             raise _no_worker(error) from error
         finally:
             channel.close()
+            life.close()
             os.close(log)
         self._channel.setblocking(False)
+        self._life.setblocking(False)
         os.set_blocking(self._log, False)
 
     def exchange(self, message: bytes, seconds: float) -> bytes:
@@ -145,9 +150,10 @@ class WorkerProcess:
 
     def end(self) -> None:
         """Kill it and every process it started, and remove its folder."""
-        if self._process.returncode is None:  # else the number may be another's by now
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        with suppress(OSError):  # it may be gone
+            self._life.shutdown(socket.SHUT_WR)
+        self._channel.close()
+        self._ends_soon()
         for _ in range(SWEEPS):
             descendants = [
                 int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit() and self._is_ours(entry)
@@ -158,6 +164,7 @@ class WorkerProcess:
             if not descendants:
                 break
             time.sleep(0.01)
+        self._process.kill()
         self._process.wait()
         self._forget()
 
@@ -216,13 +223,30 @@ class WorkerProcess:
                 break
 
     def _obituary(self) -> str:
-        with suppress(subprocess.TimeoutExpired):
-            code = self._process.wait(EXIT_S)
-            if code >= 0:
-                return f"The worker ended with exit code {code}"
-            why = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
-            return f"The worker was killed by {_named(-code)}{why}"
-        return "The worker closed its connection"
+        if not self._ends_soon():
+            return "The worker closed its connection"
+        if self._reason:
+            return self._reason.decode("utf-8", "replace")
+        code = self._process.wait()
+        if code >= 0:
+            return f"The worker ended with exit code {code}"
+        why = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+        return f"The worker was killed by {_named(-code)}{why}"
+
+    def _ends_soon(self) -> bool:
+        """Wait for the process' end: its standard input closes with it. Keeps the reason it gives."""
+        deadline, ready = time.monotonic() + EXIT_S, select.poll()
+        ready.register(self._life, select.POLLIN)
+        while ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            with suppress(ConnectionError):
+                if said := self._life.recv(MAX_REASON_BYTES):
+                    self._reason += said
+                    continue
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(EXIT_S)
+                return True
+            return False
+        return False
 
     def _is_ours(self, process: Path) -> bool:
         """Whether that folder of /proc belongs to a living process which carries the mark or uses our network."""
@@ -236,6 +260,7 @@ class WorkerProcess:
 
     def _forget(self) -> None:
         self._channel.close()
+        self._life.close()
         os.close(self._log)
         if self._network is not None:
             os.close(self._network)

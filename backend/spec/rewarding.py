@@ -74,7 +74,12 @@ class GrpoKnobs(Part):
         gt=0, le=3600,
     )  # fmt: skip
     reward_memory_gb: float = knob(
-        8.0, label="Reward memory", help="Address space of the process that runs rewards", unit="GB", ge=0.5, le=256
+        8.0,
+        label="Reward memory",
+        help="For the process that runs a reward, and for all it starts together",
+        unit="GB",
+        ge=0.5,
+        le=256,
     )
     failed_batches: int = knob(
         5, label="Failures allowed", help="Batches in a row that a reward may fail before a run stops", unit="batches",

@@ -36,6 +36,8 @@ def isolation_line(isolation: Isolation) -> str:
         "memory, time and file limits": isolation.limits,
         "no network": isolation.network,
         "no other files": isolation.files,
+        "no other processes": isolation.processes,
+        "no needless system calls": isolation.calls,
     }
     there = ", ".join(name for name, is_there in kept.items() if is_there)
     missing = ", ".join(name for name, is_there in kept.items() if not is_there)

@@ -114,8 +114,8 @@ def walls_said(t: Translate) -> str:
     found = isolation()
     if found is None:
         return t("rewards.walls.unknown")
-    said = {"limits": found.limits, "network": found.network, "files": found.files}
-    return " · ".join(t(f"rewards.walls.{wall}.{'yes' if stands else 'no'}") for wall, stands in said.items())
+    said = found.model_dump().items()
+    return " · ".join(t(f"rewards.walls.{wall}.{'yes' if stands else 'no'}") for wall, stands in said)
 
 
 def saved_text(store: RewardStore, key: str) -> str | None:

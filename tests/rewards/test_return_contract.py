@@ -53,6 +53,142 @@ def test_r7_any_other_entry_has_no_value_and_a_reason(entry, written, why):
     assert scores.errors == 1
 
 
+# Objects that do anything when they are looked at: each is an entry, a part or its name, something logged, an error.
+ODD = """import math, numbers, sys
+
+class LeavingName(type):
+    @property
+    def __name__(cls): sys.exit('name')
+    def __instancecheck__(cls, other): sys.exit('instance')
+
+class Named(metaclass=LeavingName): pass
+
+class Number(numbers.Real.__class__('Base', (), {})):
+    def __float__(self): sys.exit('float')
+numbers.Real.register(Number)
+
+class Posing:
+    @property
+    def __class__(self): sys.exit('class')
+
+class Float(float):
+    def __float__(self): raise KeyboardInterrupt
+    def __abs__(self): return 0.0
+
+class Text(str):
+    def __hash__(self): sys.exit('hash')
+    def __eq__(self, other): sys.exit('eq')
+    def __len__(self): sys.exit('len')
+    def __getitem__(self, key): sys.exit('item')
+    def __str__(self): return self
+
+class Part:
+    def __str__(self): return Text('part')
+
+class Closing:
+    write = lambda self, text: None
+    def flush(self): sys.exit('flush')
+
+def spoil():
+    fsum = math.fsum
+    def leaving(values):
+        math.fsum = fsum
+        sys.exit('sum')
+    math.fsum = leaving
+
+class Speechless(Exception):
+    def __str__(self): sys.exit('str')
+
+class Mute(ValueError, metaclass=LeavingName):
+    __traceback__ = property(lambda self: sys.exit('traceback'))
+    def __str__(self): sys.exit('str')
+
+class Raising:
+    def __init__(self, error): self.error = error
+    ndim = 0
+    def item(self): raise self.error
+
+class Items(dict):
+    def __contains__(self, key): return True
+    def items(self): sys.exit('items')
+
+class NoOverall(dict):
+    def __contains__(self, key): return True
+
+def generating():
+    yield 1.0
+    sys.exit('generator')
+
+def odd_line():
+    error = SyntaxError('odd', ('<reward:mine>', 1, 1, 'x'))
+    error.lineno = object()
+    raise error
+
+def fails(error):
+    raise error
+"""
+
+
+@pytest.fixture(scope="module")
+def odd():
+    text = (
+        ODD + "def reward(completions: list[str], log_extra, log_metric, **kwargs):\n    return eval(completions[0])\n"
+    )
+    with worker(text) as started:
+        assert started.isolation
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ("Named()", "Named is no number"), ("Number()", "Number is no number: float"),
+        ("Posing()", "Posing is no number: class"), ("Float(3)", "Float is no number: KeyboardInterrupt"),
+        ("Raising(Speechless())", "Raising is no number: Speechless"),
+        ("Raising(SystemExit())", "Raising is no number: SystemExit"), ("Items()", "Items is no number: items"),
+        ("Raising(Mute())", "Raising is no number: Mute"), ("NoOverall()", "NoOverall is no number: 'overall'"),
+        ("{'overall': 1, 'part': Number()}", "dict is no number: float"), ("Text('1')", "Text is no number"),
+    ],
+)  # fmt: skip
+def test_r21_an_entry_that_leaves_when_it_is_read_is_its_rows_error(odd, entry, why):
+    before = odd._process
+
+    scores = odd.score(batch(f"[{entry}, 1.5]", "b"))
+
+    assert (scores.values, scores.invalid, scores.failure) == ((None, 1.5), (why, ""), None)
+    assert odd._process is before  # the worker lives on
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        "generating()", "fails(Speechless())", "fails(Mute())", "odd_line()", "log_metric(Text('a'), 1)",
+        "log_extra('a', [Text('b')] * 2)", "log_extra('a', [Float('nan')] * 2)", "log_extra(Text('a'), [1, 2])",
+        "log_extra('a', [Posing(), Named()])", "[{'overall': 1, Text('a'): 1}] * 2", "Items()", "Posing()", "Named()",
+        "setattr(sys, 'stdout', Posing())", "fails(type('Leaving', (SystemExit,), {'code': property(fails)})())",
+        "setattr(sys, 'stdout', Closing()) or [1, 2]", "log_metric('a', 1) or spoil() or [1, 2]",
+        "setattr(sys, 'stderr', Named()) or log_metric('a', None)", "fails(OSError(28, Text('full')))",
+    ],
+)  # fmt: skip
+def test_r21_whatever_else_is_odd_fails_the_batch_at_most_and_the_worker_lives_on(odd, returned):
+    before = odd._process
+
+    scores = odd.score(batch(returned, "b"))
+
+    assert scores.failure is None or scores.failure.kind in ("error", "exit")
+    assert odd.score(batch("[1, 2]", "b")).values == (1.0, 2.0)
+    assert odd._process is before
+
+
+def test_r21_names_that_are_no_plain_texts_are_read_as_such(odd):
+    scores = odd.score(
+        batch("log_metric(Part(), 3) or log_extra(Part(), [1, Part()]) or [{'overall': 1, Part(): 2}] * 2", "b")
+    )
+
+    assert (scores.values, scores.parts, scores.failure) == ((1.0, 1.0), {"part": (2.0, 2.0)}, None)
+    assert (scores.metrics, scores.columns) == ({"part": 3.0}, {"part": [1, "part"]})
+
+
 def test_r7_a_dict_brings_its_parts():
     scores = scored(returning("[{'overall': 1, 'format': 0.5}, {'overall': None, 'content': None}]"))
 

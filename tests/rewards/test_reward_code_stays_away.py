@@ -6,6 +6,7 @@ from backend.settings import ROOT
 
 MODULES = sorted(path for package in ("studio", "launcher", "backend") for path in (ROOT / package).rglob("*.py"))
 WORKER = ROOT / "backend" / "rewards" / "worker.py"
+IN_THE_CHILD = ("worker", "return_values", "rlimits", "namespaces", "supervisor", "landlock", "seccomp")
 RUNS_TEXT = {"exec", "eval", "compile", "__import__"}
 LOADS_FILES = {
     "spec_from_file_location",
@@ -38,16 +39,16 @@ def test_r2_nobody_imports_the_worker():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom):
                 names = {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-                assert not names & {"backend.rewards.worker", "backend.rewards.walls"}
+                assert not names & {f"backend.rewards.{name}" for name in IN_THE_CHILD}
 
 
-@pytest.mark.parametrize("name", ["worker.py", "walls.py"])
+@pytest.mark.parametrize("name", IN_THE_CHILD)
 def test_r2_what_runs_in_the_child_imports_nothing_of_the_project(name):
-    tree = ast.parse((WORKER.parent / name).read_text(encoding="utf-8"))
+    tree = ast.parse(WORKER.with_name(f"{name}.py").read_text(encoding="utf-8"))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
-    assert len(imported) > 5
+    assert len(imported) >= 3
     assert not {module for module in imported if module.split(".")[0] in ("backend", "launcher", "studio", "pydantic")}
 
 

@@ -1,7 +1,5 @@
 import ctypes
 import os
-import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -9,15 +7,16 @@ from pathlib import Path
 
 import psutil
 import pytest
-from reward_lab import QUICK, batch, returning, scored, source, worker
+from reward_lab import QUICK, batch, poorer_host, process_of, returning, running, scored, source, worker
 
 from backend.errors import LaunchError, SpecError
 from backend.rewards import client
 from backend.rewards.client import STATEMENT, RewardWorker, WorkerLimits, describe
-from backend.rewards.contract import Isolation
-from backend.rewards.walls import MAX_FILE_BYTES
+from backend.rewards.contract import WHOLE, Isolation
+from backend.rewards.rlimits import MAX_FILE_BYTES, MAX_PROCESSES
 from backend.rewards.worker_process import MAX_PRINTED_BYTES
 
+LONG = f"297.{os.getpid()}"  # seconds of a sleep that is of this run alone
 # A reward that misbehaves for the answer "bad" and is right for all others.
 MISBEHAVES = "import os, sys, signal, subprocess, time\ndef reward(completions: list[str], **kwargs):\n    if 'bad' in completions:\n{}    return [len(c) for c in completions]\n"  # noqa: E501
 
@@ -153,7 +152,7 @@ def test_r4_a_reward_that_never_ends_is_killed_from_outside(code):
 
 
 def test_r4_importing_has_a_deadline_too(monkeypatch):
-    monkeypatch.setattr(client, "START_S", 0.5)
+    monkeypatch.setattr(client, "LOAD_S", 0.5)
 
     failure = scored("import time\ntime.sleep(300)", limits=WorkerLimits(seconds=0.5)).failure
 
@@ -162,13 +161,13 @@ def test_r4_importing_has_a_deadline_too(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "command", ["['setsid', 'sleep', '297']", "['env', '-i', 'setsid', 'sleep', '297']",
-                "['setsid', 'sh', '-c', 'setsid sleep 297 & sleep 297']"],
+    "command", ["['setsid', 'sleep', 'LONG']", "['env', '-i', 'setsid', 'sleep', 'LONG']",
+                "['setsid', 'sh', '-c', 'setsid sleep LONG & sleep LONG']"],
 )  # fmt: skip
 def test_r5_what_a_reward_starts_ends_with_it(isolation, command):
     if "env" in command:
         needs_network_wall(isolation)  # without the mark it is known only by its network
-    code = f"subprocess.Popen({command})\ntime.sleep(300)"
+    code = f"subprocess.Popen({command.replace('LONG', LONG)})\ntime.sleep(300)"
 
     assert after(code, WorkerLimits(seconds=0.5)).failure
 
@@ -176,7 +175,7 @@ def test_r5_what_a_reward_starts_ends_with_it(isolation, command):
 
 
 def test_r5_closing_ends_what_still_runs():
-    with worker(misbehaving("subprocess.Popen(['setsid', 'sleep', '297'])")) as started:
+    with worker(misbehaving(f"subprocess.Popen(['setsid', 'sleep', '{LONG}'])")) as started:
         assert started.score(batch("bad")).values == (3.0,)
         begun = time.monotonic()
         while not sleepers() and time.monotonic() - begun < 20:
@@ -186,29 +185,24 @@ def test_r5_closing_ends_what_still_runs():
     assert sleepers() == []
 
 
+COUNTS = "count = 0\ndef reward(completions, **kwargs):\n    global count\n    count += 1\n    return [count]"
+
+
 def test_r5_one_workers_end_is_no_others():
-    text = "import os\ndef reward(completions, **kwargs):\n    return [os.getpid()]"
-    with worker(text) as one, worker(text) as other:
-        (pid,), stays = one.score(batch("a")).values, other.score(batch("a")).values
-        os.kill(int(pid), signal.SIGKILL)
+    with worker(COUNTS) as one, worker(COUNTS) as other:
+        assert one.score(batch("a")).values == other.score(batch("a")).values == (1.0,)
+        process_of(one).kill()
         time.sleep(0.2)
-        with worker(text) as late:  # made while the first is dead and not yet cleared away
-            remains = late.score(batch("a")).values
+        with worker(COUNTS) as late:  # made while the first is dead and not yet cleared away
+            assert late.score(batch("a")).values == (1.0,)
             one.close()
 
-            assert other.score(batch("a")).values == stays
-            assert late.score(batch("a")).values == remains
+            assert other.score(batch("a")).values == (2.0,)
+            assert late.score(batch("a")).values == (2.0,)
 
 
 def sleepers() -> list[psutil.Process]:
-    return [process for process in psutil.process_iter() if "297" in _argv(process)]
-
-
-def _argv(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
+    return running("sleep", LONG)
 
 
 @pytest.mark.parametrize("ending", ["os._exit(0)", "sys.exit()", "pass"])
@@ -228,17 +222,17 @@ def test_r6_too_much_memory_is_an_error_and_leaves_the_machine_alone():
     assert psutil.virtual_memory().available > free - (1 << 30)
 
 
-def test_r6_a_file_cannot_grow_for_ever(tmp_path):
-    code = "sink = open('large', 'wb', buffering=0)\nfor _ in range(2048):\n    sink.write(bytes(1 << 20))"
+def test_r6_a_file_cannot_grow_for_ever():
+    text = (
+        "import os\ndef reward(completions: list[str], **kwargs):\n    sink = open('large', 'wb', buffering=0)\n"
+        "    try:\n        for _ in range(2048):\n            sink.write(bytes(1 << 20))\n"
+        "    except OSError as error:\n        print(error)\n    return [os.path.getsize('large')]\n"
+    )
 
-    with worker(misbehaving(code)) as started:
-        failure = started.score(batch("bad")).failure
-        written = sum(path.stat().st_size for path in (tmp_path / "temporary").rglob("large"))
-        assert started.score(batch("a", "bb")).values == (1.0, 2.0)
+    scores = scored(text, batch("a"))
 
-    assert failure
-    assert failure.message == "OSError: [Errno 27] File too large"
-    assert 0 < written <= MAX_FILE_BYTES
+    assert scores.printed == "[Errno 27] File too large\n"
+    assert scores.values == (float(MAX_FILE_BYTES),)
 
 
 def test_r6_processor_time_ends_in_whatever_outlives_the_deadline():
@@ -253,14 +247,23 @@ def test_r6_processor_time_ends_in_whatever_outlives_the_deadline():
     assert core == 0
 
 
-def test_r6_limits_cannot_be_lifted(isolation):
-    needs_network_wall(isolation)  # as root, only the user namespace takes the right to do so
+@pytest.mark.parametrize("lacking", [(), ("namespaces",)])
+def test_r6_limits_cannot_be_lifted(tmp_path, lacking):
+    """As root it is the privileges that are given up which allowed it."""
     code = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (1 << 40, 1 << 40))"
 
-    failure = after(code).failure
+    with worker(misbehaving(code), program=poorer_host(tmp_path, *lacking)) as started:
+        failure = started.score(batch("bad")).failure
 
     assert failure
     assert "not allowed to raise maximum limit" in failure.message
+
+
+def test_r6_processes_are_limited_in_number(isolation):
+    needs_network_wall(isolation)  # they are counted in its own user namespace
+    text = "import resource\ndef reward(completions, **kwargs):\n    return resource.getrlimit(resource.RLIMIT_NPROC)\n"
+
+    assert scored(text).values == (float(MAX_PROCESSES),) * 2
 
 
 @pytest.mark.parametrize(
@@ -337,8 +340,10 @@ def test_r10_files_outside_are_closed_and_the_pictures_open(isolation, tmp_path)
     text = (
         "import os\nfrom pathlib import Path\ndef reward(completions: list[str], **kwargs):\n    scores = []\n"
         "    for each in completions:\n        try:\n            scores.append(eval(each))\n"
-        "        except PermissionError:\n            scores.append(None)\n    return scores\n"
-    )
+        "        except (PermissionError, ProcessLookupError):\n            scores.append(None)\n"
+        "        except OSError as error:\n            scores.append(None if error.errno == 30 else 0)\n"
+        "    return scores\n"
+    )  # 30: what is mounted read-only
     asked = {
         f"len(Path({str(pictures / 'a.png')!r}).read_bytes())": 7.0,
         "Path('own').write_text('four')": 4.0,
@@ -359,56 +364,90 @@ def test_r10_files_outside_are_closed_and_the_pictures_open(isolation, tmp_path)
     assert scores.failure is None
 
 
+@pytest.mark.parametrize("lacking", [(), ("namespaces",), ("seccomp",)])
 @pytest.mark.parametrize("kind", ["SOCK_STREAM", "SOCK_DGRAM"])
-def test_r11_no_address_can_be_reached_not_even_this_machines_own(isolation, kind):
-    needs_network_wall(isolation)
+def test_r11_no_address_can_be_reached_not_even_this_machines_own(tmp_path, kind, lacking):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         code = f"import socket\nsocket.socket(type=socket.{kind}).connect(('127.0.0.1', {port}))"
-
-        failure = after(code).failure
+        with worker(misbehaving(code), program=poorer_host(tmp_path, *lacking)) as started:
+            if not started.isolation.network:
+                pytest.skip("this kernel has neither namespaces nor filters")
+            failure = started.score(batch("bad")).failure
 
     assert failure
     assert failure.message in (
         "OSError: [Errno 101] Network is unreachable",
         "PermissionError: [Errno 13] Permission denied",
+        "PermissionError: [Errno 1] Operation not permitted",
     )
 
 
 def test_r11_what_is_achieved_is_said():
-    assert describe(Isolation(limits=True, network=True, files=True)) == (
-        "memory, time, file sizes limited · no network · reads only Python and the pictures"
+    all_of_it = dict.fromkeys(("limits", "network", "files", "processes", "calls"), True)
+    assert describe(Isolation(**all_of_it)) == (
+        "memory, time, files limited · no network · reads only Python and the pictures · no other processes · "
+        "needless system calls refused"
     )
-    assert "network: not blocked on this host" in describe(Isolation(limits=True, network=False, files=True))
-    assert "files: not protected on this host" in describe(Isolation(limits=True, network=True, files=False))
+    for name, said in (
+        ("limits", "memory and files: not limited on this host"),
+        ("network", "network: not blocked on this host"),
+        ("files", "files: not protected on this host"),
+        ("processes", "other processes: not protected on this host"),
+        ("calls", "system calls: not filtered on this host"),
+    ):
+        assert said in describe(Isolation(**all_of_it | {name: False}))
     assert "not a wall" in STATEMENT
+
+
+def test_what_older_dry_runs_achieved_is_still_read():
+    older = Isolation.model_validate_json('{"limits": true, "network": true, "files": true}')
+
+    assert (older.level, older.processes, older.calls) == (2, False, False)
 
 
 def test_r12_what_the_kernel_grants_is_used(isolation):
     """So that the skips above cannot take over unseen: the kernel is asked here by other means."""
-    has_namespaces = subprocess.run(("unshare", "--user", "--net", "true"), stderr=subprocess.DEVNULL).returncode == 0
+    asked = ("unshare", "--user", "--net", "--pid", "--ipc", "--fork", "true")
+    has_namespaces = subprocess.run(asked, stderr=subprocess.DEVNULL).returncode == 0
     has_landlock = ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1) >= 1
+    has_seccomp = os.uname().machine in ("x86_64", "aarch64")
 
-    assert isolation == Isolation(limits=True, network=has_namespaces, files=has_landlock)
+    assert isolation == Isolation(
+        limits=True, network=has_namespaces or has_seccomp, files=has_landlock,
+        processes=has_namespaces or (has_landlock and has_seccomp), calls=has_seccomp,
+    )  # fmt: skip
 
 
-def test_r12_a_required_sandbox_that_is_not_granted_refuses_to_start(monkeypatch, tmp_path):
-    shutil.copy(client.WORKER, tmp_path / "worker.py")
-    walls = client.WORKER.with_name("walls.py").read_text(encoding="utf-8")
-    (tmp_path / "walls.py").write_text(walls + "\n_close_files = lambda readable, writable: False\n", encoding="utf-8")
-    weak = RewardWorker(source(returning("[1, 2]")), QUICK, program=tmp_path / "worker.py")
+LACKING = {
+    (): set(),
+    ("namespaces",): set(),  # the filter and Landlock close the same
+    ("processes of its own",): set(),
+    ("mounts",): set(),
+    ("Landlock",): {"files"},
+    ("seccomp",): {"calls"},
+    ("namespaces", "Landlock"): {"files", "processes"},
+    ("namespaces", "seccomp"): {"network", "files", "processes", "calls"},
+}
 
-    with weak:
-        assert weak.score(batch()).values == (1.0, 2.0)
-        assert weak.isolation.level < 2
 
-    monkeypatch.setenv("STUDIO_REQUIRE_SANDBOX", "1")
-    with pytest.raises(SpecError, match="files: not protected on this host"):
-        weak.score(batch())
-    other = RewardWorker(source(""), QUICK, program=tmp_path / "worker.py")
-    for _ in range(2):
-        with pytest.raises(SpecError, match="files: not protected"):
-            other.isolation  # noqa: B018
+@pytest.mark.parametrize(("lacking", "open_"), LACKING.items(), ids=map(" and ".join, LACKING))
+def test_r12_what_a_poorer_host_does_not_grant_is_said_and_what_was_required_refused(
+    monkeypatch, tmp_path, lacking, open_
+):
+    host = worker(returning("[1, 2]"), program=poorer_host(tmp_path, *lacking))
+
+    with host:
+        assert host.score(batch()).values == (1.0, 2.0)
+        assert {name for name, stands in host.isolation.model_dump().items() if not stands} == open_
+        assert (host.isolation.level == WHOLE) == (not open_)
+    if open_:
+        monkeypatch.setenv("STUDIO_REQUIRE_SANDBOX", "1")
+        for _ in range(2):
+            with pytest.raises(SpecError, match=r"not (protected|filtered|blocked) on this host"):
+                worker("", program=poorer_host(tmp_path, *lacking)).isolation  # noqa: B018
+        with pytest.raises(SpecError, match="Rewards may not run here"):
+            host.score(batch())
 
 
 def test_r12_a_sandbox_that_is_granted_starts(monkeypatch, isolation):
@@ -429,20 +468,22 @@ def test_a_worker_that_cannot_start_says_so(monkeypatch, tmp_path):
 
 def test_a_worker_that_is_closed_starts_anew_and_one_unused_never_starts():
     worker("").close()
-    with worker("import os\ndef reward(completions, **kwargs):\n    return [os.getpid()]") as started:
+    with worker(COUNTS) as started:
         first, same = started.score(batch("a")).values, started.score(batch("a")).values
         started.close()
         other = started.score(batch("a")).values
 
-    assert first == same != other
+    assert (first, same, other) == ((1.0,), (2.0,), (1.0,))
 
 
 def test_a_worker_killed_between_batches_is_replaced():
-    with worker("import os\ndef reward(completions, **kwargs):\n    return [os.getpid()]") as started:
-        (pid,) = started.score(batch("a")).values
-        os.kill(int(pid), signal.SIGKILL)
+    with worker(COUNTS) as started:
+        started.score(batch("a"))
+        process_of(started).kill()
         lost, fresh = started.score(batch("a")), started.score(batch("a"))
 
     assert lost.failure
-    assert lost.failure.kind == "died"
-    assert fresh.failure is None
+    assert (lost.failure.kind, lost.failure.message) == (
+        "died", "The worker was killed by SIGKILL, perhaps for want of memory",
+    )  # fmt: skip
+    assert (fresh.failure, fresh.values) == (None, (1.0,))

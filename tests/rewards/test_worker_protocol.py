@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from reward_lab import QUICK, batch, source
 
 from backend.errors import LaunchError
+from backend.rewards import contract, return_values
 from backend.rewards.client import RewardWorker, _Answer, _parsed
 from backend.rewards.worker_process import WorkerLostError
 
@@ -20,6 +21,7 @@ for answer in (HELLO, LOADED, *ANSWERS):
 """
 HELLO = b'{"limits": true, "network": false, "files": false}\n'
 LOADED = b'{"failure": null}\n'
+PARTS = [b'"id": 1', b'"values": [1, 2.5]', b'"failure": null']
 RIGHT = {"id": 1, "values": [1, 2.5], "parts": {}, "invalid": ["", ""], "metrics": {}, "columns": {}, "failure": None}
 
 
@@ -38,6 +40,40 @@ def test_r9_a_right_answer_is_taken(tmp_path):
     scores = answering(tmp_path, line())
 
     assert (scores.values, scores.failure) == ((1.0, 2.5), None)
+
+
+@pytest.mark.parametrize("number", [b"1e308", b"-1.1e30", b"1e400", b"NaN", b"Infinity", b'"1"', b"1" + b"0" * 400])
+@pytest.mark.parametrize(
+    "place", ['"values": [N, 2.5]', '"parts": {"a": [N, 2.5]}', '"metrics": {"a": N}', '"columns": {"a": [N, 2.5]}']
+)
+def test_r21_no_number_on_the_channel_is_believed_unseen(tmp_path, place, number):
+    key = place.partition(":")[0].encode()
+    answer = b"{" + b", ".join(part for part in PARTS if not part.startswith(key))
+    answer += b", " + place.encode().replace(b"N", number) + b"}\n"
+
+    scores = answering(tmp_path, answer)
+
+    if b"columns" in key and number in (b"-1.1e30", b'"1"'):  # logged, not paid: any number or text
+        assert scores.values == (1.0, 2.5)
+    else:
+        assert scores.failure
+        assert (scores.failure.kind, scores.values) == ("protocol", (None, None))
+
+
+def test_r21_logged_columns_hold_plain_values_only(tmp_path):
+    plain = ["a", None], [1, 2.5], [True, -1]
+    scores = answering(tmp_path, line(columns=dict(zip("abc", plain, strict=True))))
+
+    assert list(scores.columns.values()) == list(plain)
+    for odd in ([[1], 2], [{}, 2]):
+        failure = answering(tmp_path, line(columns={"a": odd})).failure
+        assert failure
+        assert failure.kind == "protocol"
+
+
+def test_r21_both_sides_have_the_same_bounds():
+    for name in ("LARGEST", "MAX_LOGGED"):
+        assert getattr(contract, name) == getattr(return_values, name)
 
 
 @pytest.mark.parametrize(
