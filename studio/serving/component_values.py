@@ -76,9 +76,8 @@ def _hint(component: Any, t: Translate) -> str:
 
 
 def _box(value: Any, find: FindFile, t: Translate) -> Any:
-    """What was typed beside the files that lie with it."""
-    if value is None:
-        return None
+    """What was typed beside the files that lie with it; nothing is the empty one."""
+    value = {"text": "", "files": []} if value is None else value
     is_box = isinstance(value, dict) and isinstance(value.get("text"), str) and isinstance(value.get("files"), list)
     if not is_box or len(value["files"]) > MOST_FILES:
         raise _nonsense(t)
@@ -125,7 +124,9 @@ def _holds_number(_: Any, value: Any) -> bool:
 
 def _holds_choice(component: Any, value: Any) -> bool:
     if isinstance(value, list):
-        return isinstance(component, gr.Dropdown) and all(isinstance(each, str | int | float) for each in value)
+        return bool(getattr(component, "multiselect", False)) and all(
+            isinstance(each, str | int | float) for each in value
+        )
     return value is None or isinstance(value, str | int | float)
 
 

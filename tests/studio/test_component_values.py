@@ -28,7 +28,8 @@ def sent(component: Any, value: Any, shown: Any = None, files: dict[str, str] | 
     ("component", "value"),
     [(TEXT, "x"), (TEXT, None), (CODE, "def f(): ..."), (BOX, True), (BOX, None), (NUMBER, 3), (NUMBER, None),
      (SLIDER, 0.5), (RADIO, "a"), (RADIO, None), (CHOICE, "b"), (MANY, ["a", "b"]), (FRAME, {"a": [{"b": 1}]}),
-     (FRAME, None), (LISTED, [{"name": "x"}]), (STATE, None), (FILES, None), (ASKING, None)],
+     (FRAME, None), (LISTED, [{"name": "x"}]), (STATE, None), (FILES, None),
+     (ASKING, {"text": "", "files": []})],
 )  # fmt: skip
 def test_what_a_component_holds_passes_as_it_is(component: Any, value: Any):
     assert sent(component, value) == value
@@ -37,7 +38,8 @@ def test_what_a_component_holds_passes_as_it_is(component: Any, value: Any):
 @pytest.mark.parametrize(
     ("component", "value"),
     [(TEXT, 5), (TEXT, {}), (TEXT, ["x"]), (CODE, True), (BOX, 1), (BOX, "x"), (NUMBER, "3"), (NUMBER, True),
-     (NUMBER, {}), (SLIDER, []), (RADIO, ["a"]), (RADIO, {}), (CHOICE, {}), (CHOICE, [["a"]]), (FRAME, "x"),
+     (NUMBER, {}), (SLIDER, []), (RADIO, ["a"]), (RADIO, {}), (CHOICE, {}), (CHOICE, []),
+     (CHOICE, ["a"]), (MANY, [["a"]]), (FRAME, "x"),
      (FRAME, []), (LISTED, {}), (STATE, "mine"), (STATE, {}), (FILES, "x"), (FILES, [5]), (FILES, {"path": 5}),
      (ASKING, "x"), (ASKING, {"text": 5, "files": []}), (ASKING, {"text": "x"}), (gr.Image(), None)],
 )  # fmt: skip
@@ -57,6 +59,10 @@ def test_w19_a_value_out_of_bounds_is_refused_by_the_name_of_its_field(component
 
     assert component.label in caught.value.message
     assert hint in caught.value.hint
+
+
+def test_a_question_that_was_not_typed_is_an_empty_one():
+    assert sent(ASKING, None) == {"text": "", "files": []}
 
 
 def test_choices_are_those_that_the_visitors_page_has_now():
