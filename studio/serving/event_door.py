@@ -30,6 +30,7 @@ from studio.serving.visitor_files import VisitorFiles
 from studio.serving.visitors import Visitor, visitor_in
 
 MOST_PAGES_KNOWN = 20_000  # whose page is whose; forgotten after this many others
+MOST_UNREAD = 500  # answers that wait for a page to listen; a browser reads each as it comes
 _EVENT = re.compile(r"(?P<zh>/zh)?/gradio_api/(?P<act>queue/(join|data)|run/predict|cancel|reset|heartbeat/(?P<of>.+))")
 _PAGE = re.compile(r"[\w-]{1,64}", re.ASCII)  # what a browser calls the page it has open: Gradio's session hash
 _BODY_HEADERS = frozenset({b"content-length", b"content-type", b"content-encoding", b"transfer-encoding"})
@@ -106,7 +107,11 @@ class EventDoor:
         trigger, about = sent.get("trigger_id"), sent.get("event_data")
         if not (trigger is None or type(trigger) is int) or names_file(about):
             raise _nonsense(call.t)
-        return write_json(kept | {"trigger_id": trigger, "event_data": about, "data": _data(call, kept, sent)})
+        body = write_json(kept | {"trigger_id": trigger, "event_data": about, "data": _data(call, kept, sent)})
+        unread = call.page._queue.pending_messages_per_session.get(kept["session_hash"])
+        if call.act == "queue/join" and unread is not None and unread.qsize() > MOST_UNREAD:
+            raise ValueRefused(call.t("error.unread"), hint=call.t("error.nonsense.hint"))
+        return body
 
     def _claim(self, call: _Call, page: Any) -> str:
         """Let an open page belong to who asks for it first. Raises StudioError where it is somebody else's."""

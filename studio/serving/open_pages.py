@@ -8,22 +8,25 @@ an hour after its last use, for somebody whose connection broke, as long as it i
 import datetime
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from typing import Any
 
 from gradio.state_holder import StateHolder
 
 KEPT = datetime.timedelta(hours=1)  # as long as Gradio keeps the values of a page that it takes for closed
 MOST_KEPT = 20  # pages without a connection in each language
+MOST_TOLD = 1_000  # events
 MOST_PAGES = 300  # of all kinds in each language
 
 
 class OpenPages:
     """Those of one language. Safe to use from any thread."""
 
-    def __init__(self, holder: StateHolder) -> None:
-        """Look after what `holder` keeps."""
+    def __init__(self, holder: StateHolder, told: MutableMapping[str, Any] | None = None) -> None:
+        """Look after what `holder` keeps, and `told`, in which Gradio notes each event that ever was for nobody."""
         self._holder = holder
+        self._told: MutableMapping[str, Any] = {} if told is None else told
         self._connections: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -51,6 +54,8 @@ class OpenPages:
         Args:
             now: for tests.
         """
+        if len(self._told) > MOST_TOLD:
+            self._told.clear()
         latest = (now or datetime.datetime.now()) - KEPT  # noqa: DTZ005 - Gradio notes the times of this clock
         with self._lock:
             return self._forget(latest)

@@ -70,7 +70,9 @@ def create_app(services: Services, reach: Reach | None = None) -> FastAPI:
         app.include_router(routes.router(services))
         app.include_router(routes.router(services), prefix="/zh")
     app = _mounted(app, pages, reach)
-    open_pages |= {language: OpenPages(page.state_holder) for language, page in pages.items()}
+    open_pages |= {
+        language: OpenPages(page.state_holder, page._queue.event_analytics) for language, page in pages.items()
+    }
     app.add_middleware(EventDoor, pages=pages, open_pages=open_pages, files=files)
     app.add_middleware(PageOpening)
     app.add_middleware(BodyLimit, reach=reach)

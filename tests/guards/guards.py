@@ -221,6 +221,15 @@ WEB = (
         "pass",
         "test_w17_pages_that_are_made_up_one_after_the_other_push_each_other_out",
     ),
+    Guard(
+        "EventDoor._understood",
+        "unread.qsize() > MOST_UNREAD",
+        "False",
+        "test_w17_who_asks_without_listening_is_asked_to_stop",
+    ),
+    Guard(
+        "OpenPages.forget", "self._told.clear()", "pass", "test_d5_what_gradio_notes_of_events_for_nobody_is_forgotten"
+    ),
     # whose a file is
     Guard(
         "Visitors.__call__",

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from gradio.state_holder import StateHolder
 
-from studio.serving.open_pages import KEPT, MOST_KEPT, MOST_PAGES, OpenPages
+from studio.serving.open_pages import KEPT, MOST_KEPT, MOST_PAGES, MOST_TOLD, OpenPages
 
 MINUTE = datetime.timedelta(minutes=1)
 NOW = datetime.datetime.now()  # noqa: DTZ005 - as Gradio notes it
@@ -67,6 +67,14 @@ def test_w17_pages_that_are_made_up_one_after_the_other_push_each_other_out(hold
             pages.make_room(f"made up {number}")
         assert len(holder.session_data) <= MOST_KEPT + 2
     assert "open" in holder.session_data
+
+
+def test_d5_what_gradio_notes_of_events_for_nobody_is_forgotten(holder: StateHolder):
+    told = {str(number): {} for number in range(MOST_TOLD + 1)}
+
+    OpenPages(holder, told).forget()
+
+    assert told == {}
 
 
 def test_d5_open_pages_are_bounded_too(assembled: dict[str, list[str]]):

@@ -13,6 +13,7 @@ from backend.settings import Workspace
 from studio.accounts.account_file import AccountFile
 from studio.i18n import translator
 from studio.serving.bounded_json import MOST_DEPTH, MOST_TOKENS, JsonRefused, read_json
+from studio.serving.event_door import MOST_UNREAD
 from studio.serving.visitor_files import VisitorFiles
 from studio.wiring import _toast
 from tests.serving import Served, kept_file
@@ -219,6 +220,18 @@ def test_w19_an_example_that_is_put_into_the_question_tells_no_path(ask: httpx.C
     again = events.call(event, [values[part["type"]] | ({"files": [file]} if part["type"] != "html" else {})
                                 for part in events.inputs(event)], "w19example")  # fmt: skip
     assert len(outputs(again)[0]["files"]) == 2
+
+
+def test_w17_who_asks_without_listening_is_asked_to_stop(ask: httpx.Client):
+    events = Events(ask)
+    copied = events.at("reward-copy", "click")
+
+    answers = [events.answered(copied, [None, "# x\n"], "w17unread").status_code for _ in range(MOST_UNREAD)]
+
+    assert set(answers) == {200, 400}  # each event leaves two messages or more
+    assert answers[-1] == 400
+    events.heard("w17unread")
+    assert events.answered(copied, [None, "# x\n"], "w17unread").status_code == 200
 
 
 def test_w10_a_refusal_shows_names_as_text():

@@ -84,6 +84,8 @@ def attack_events(target: Target, address: str, page: str, every: int = 1) -> li
                 if chance.random() < 1 / every:
                     body = _body(events, event, usual, place, value)
                     answer = _posted(target, client, events, event, body)
+                    if answer.status_code == 200 and event["queue"] is not False:
+                        listen(target, client, page, event)  # as a page does; who never listens is refused soon
                     if answer.status_code >= 500 or (is_file and answer.status_code != 400):
                         taken.append(f"{page} {event['targets']} {place} {str(value)[:80]}: {answer.status_code}")
     return taken
@@ -97,7 +99,7 @@ def _values(target: Target, address: str) -> list[tuple[Any, bool]]:
 
 def _body(events: Events, event: dict[str, Any], usual: list[Any], place: int, value: Any) -> bytes:
     values = [*usual[:place], "PLACE" if isinstance(value, bytes) else value, *usual[place + 1 :]]
-    body = json.dumps(events.body(event, values, f"attack{event['id'] % 3}")).encode()
+    body = json.dumps(events.body(event, values, _session(event))).encode()
     return body.replace(b'"PLACE"', value) if isinstance(value, bytes) else body
 
 
@@ -107,14 +109,13 @@ def _posted(target: Target, client: httpx.Client, events: Events, event: dict[st
     return target.note(sent, (event["targets"], body[:200]))
 
 
-def listen(target: Target, page: str) -> str:
-    """Everything that the queue has to say to the attackers."""
-    said = ""
-    with target.client() as client:
-        for number in range(3):
-            heard = client.get(f"{page}gradio_api/queue/data?session_hash=attack{number}")
-            said += target.note(heard, "the queue").text
-    return said
+def listen(target: Target, client: httpx.Client, page: str, event: dict[str, Any]) -> None:
+    """Hear what the queue has to say to the page that an event was sent as."""
+    target.note(client.get(f"{page}gradio_api/queue/data?session_hash={_session(event)}"), "the queue")
+
+
+def _session(event: dict[str, Any]) -> str:
+    return f"attack{event['id'] % 3}"
 
 
 def attack_bodies(target: Target, page: str) -> list[str]:
@@ -237,7 +238,6 @@ def attack(folder: Path, assembled: list[str], *, has_accounts: bool, every: int
             for page in ("/", "/zh/"):
                 attacked.taken += attack_events(attacked, address, page, every)
                 attacked.odd += attack_bodies(attacked, page)
-                listen(attacked, page)
             attacked.odd += attack_routes(attacked, paths, ROUTES_RARER * every)
             attack_sizes(attacked, 14, at_once)
             attack_pages(attacked, at_once, MADE_UP)
