@@ -61,8 +61,18 @@ def training_command(
 
 
 def evaluation_command(folder: RunFolder, devices: tuple[str, ...], *, threads: int = 0) -> Command:
-    """Evaluate as the run in `folder` says: one process on one device, its folder the program's only argument."""
-    argv = (sys.executable, "-u", "-m", "backend.evaluation", str(folder.path.resolve()))
+    """Evaluate as the run in `folder` says."""
+    return _alone("backend.evaluation", folder, devices, threads)
+
+
+def dry_run_command(folder: RunFolder, devices: tuple[str, ...], *, threads: int = 0) -> Command:
+    """Score rows by the rewards of the run in `folder`; a person waits for it, so nothing stands before it."""
+    return _alone("backend.training.reward_check", folder, devices, threads)
+
+
+def _alone(program: str, folder: RunFolder, devices: tuple[str, ...], threads: int) -> Command:
+    """Run a program as one process on one device, its folder its only argument."""
+    argv = (sys.executable, "-u", "-m", program, str(folder.path.resolve()))
     chosen = {} if devices == ("cpu:0",) else {"CUDA_VISIBLE_DEVICES": devices[0].removeprefix("cuda:")}
     return Command(argv, run_environment(folder, devices, threads=threads) | chosen)
 

@@ -26,7 +26,14 @@ from backend.spec.run import RunSpec
 from backend.store.queue import Claim
 from backend.store.runs import RunStore
 from backend.store.views import RunView
-from launcher.commands import Command, evaluation_command, keeper_command, run_environment, training_command
+from launcher.commands import (
+    Command,
+    dry_run_command,
+    evaluation_command,
+    keeper_command,
+    run_environment,
+    training_command,
+)
 from launcher.deletion import delete_run, empty_trash
 from launcher.devices import Device, Machine, describe
 from launcher.keeper_lock import take_lock
@@ -250,8 +257,9 @@ class Launcher:
 
     def _command_of(self, run: RunView, claim: Claim) -> Command:
         threads, processes = run.spec.devices.threads, run.spec.devices.processes
-        if not self._settings.program and run.spec.kind == "evaluation":
-            return evaluation_command(run.folder, claim.devices, threads=threads)
+        if not self._settings.program and run.spec.kind in ("evaluation", "reward_check"):
+            command = evaluation_command if run.spec.kind == "evaluation" else dry_run_command
+            return command(run.folder, claim.devices, threads=threads)
         if not self._settings.program:
             return training_command(run.folder, claim.devices, claim.port, threads=threads, processes=processes)
         argv = (*self._settings.program, str(run.folder.path.resolve()))

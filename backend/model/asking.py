@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend.boxes import Scale, scale_of, scaled_boxes
 from backend.conversation import Message, Row
@@ -11,11 +11,13 @@ from backend.datasets.layouts import Split
 from backend.datasets.store import DatasetStore
 from backend.ids import DatasetName
 from backend.lengths import Fit, RowMeter, fit
-from backend.model.encoder import Encoder, Sample
 from backend.rewards.paid import PICTURES
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.vision_tokens import resized
+
+if TYPE_CHECKING:  # which takes seconds to import: a dry run asks its rewards meanwhile
+    from backend.model.encoder import Encoder, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Question:
         """All turns as the model sees them, the gold answer last."""
         return seen_messages(self.row, self.fit, spec)
 
-    def encoded(self, spec: RunSpec, encoder: Encoder, *, for_answer: bool = False) -> Sample:
+    def encoded(self, spec: RunSpec, encoder: "Encoder", *, for_answer: bool = False) -> "Sample":
         """The whole row, or all but its gold answer with an open turn. Raises DatasetError naming it."""
         turns = self.turns(spec)
         return encoder.encode(

@@ -17,6 +17,12 @@ _SAID: dict[AnswerKind, str] = {
 }
 
 
+def total_of(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
+    """The weighted sum of what rewards paid; None where none of them applies."""
+    known = [value * weight for value, weight in zip(values, weights, strict=True) if value is not None]
+    return sum(known) if known else None
+
+
 def no_spread_share(rows: Sequence[CheckedRow]) -> float | None:
     """Share of the groups whose samples all earn the same; None without samples."""
     spreads = [row.spread for row in rows if row.spread is not None]

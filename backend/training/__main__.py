@@ -1,4 +1,4 @@
-"""Train one run, or try its rewards: `python -m backend.training RUN_DIR`, started by the launcher on every rank."""
+"""Train one run: `python -m backend.training RUN_DIR`, started by the launcher on every rank."""
 
 import sys
 from pathlib import Path
@@ -6,12 +6,9 @@ from pathlib import Path
 from backend.errors import StudioError
 from backend.runs.events import EventWriter
 from backend.runs.folder import RunFolder
-from backend.spec.reading import read_spec
+from backend.runs.program import STUDIO_ERROR_CODE
 from backend.training.distributed import join_group, leave_group
 from backend.training.program import train
-from backend.training.reward_check import check_rewards
-
-STUDIO_ERROR_CODE = 3
 
 
 def main() -> int:
@@ -20,7 +17,7 @@ def main() -> int:
     rank = join_group()
     events = EventWriter(folder.events) if rank == 0 else None
     try:
-        check_rewards(folder, events) if read_spec(folder.path).kind == "reward_check" else train(folder, events)
+        train(folder, events)
     except StudioError as error:
         if events is not None:
             events.write("note", 0, level="error", text=error.message, hint=error.hint)

@@ -1,14 +1,17 @@
-"""A dry run: score real rows before anything is trained. Gold answers, the model's own, and ones not worth a penny."""
+"""A dry run: score real rows before anything is trained. Gold answers, the model's own, and ones not worth a penny.
+
+`python -m backend.training.reward_check RUN_DIR`, started by the launcher. A person waits for it: rewards are asked
+about what is known while the training stack is imported and the model loaded.
+"""
 
 import random
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from statistics import pstdev
 from typing import Any
-
-import torch
-from transformers import set_seed
 
 from backend.catalog.checkpoints import resolve_checkpoint
 from backend.conversation import Message
@@ -17,44 +20,31 @@ from backend.errors import DatasetError
 from backend.ids import DatasetName
 from backend.lengths import RowMeter
 from backend.model.asking import Question, questions_of
-from backend.model.encoder import Encoder
-from backend.model.generating import answer_batch, drawing
-from backend.model.host import ModelHost
 from backend.rewards.adversaries import adversaries
 from backend.rewards.contract import RewardBatch, Scores
-from backend.rewards.judging import no_spread_share, warnings_of
+from backend.rewards.judging import no_spread_share, total_of, warnings_of
 from backend.rewards.paid import PICTURES, PaidReward, paid_rewards
 from backend.rewards.report import AnswerKind, CheckedReward, CheckedRow, CheckReport, ScoredAnswer, write_report
 from backend.rewards.store import RewardStore
 from backend.runs.events import EventWriter
 from backend.runs.folder import RunFolder
+from backend.runs.program import run_to_end
 from backend.settings import Workspace
 from backend.spec.reading import read_spec
 from backend.spec.run import RunSpec
-from backend.training.rollouts import total_of
 
 SHOWN_CHARACTERS = 2000  # of an answer in the report
-ANSWERS_AT_ONCE = 32
 GRAVE = ("fails", "never_applies")  # warnings with which nothing should be learned from
 
 
-def check_rewards(folder: RunFolder, events: EventWriter | None) -> None:
+def check_rewards(folder: RunFolder, events: EventWriter) -> None:
     """Score rows as the spec of `folder` says, write `check.json`, and vouch for the sources that passed.
-
-    Args:
-        folder: of the run.
-        events: the writer on rank 0, None on the others, which have nothing to do here.
 
     Raises:
         StudioError: the model, the rows or a source are not there.
     """
-    if events is None:
-        return
     spec, workspace = read_spec(folder.path), Workspace(folder.path.parent.parent)
     events.write("progress", 0, phase="loading")
-    if spec.devices.threads:
-        torch.set_num_threads(spec.devices.threads)
-    set_seed(spec.data.seed)
     store = DatasetStore(workspace)
     rewards = paid_rewards(spec, folder, [store.folder(DatasetName(share.name)) for share in spec.data.datasets])
     try:
@@ -76,14 +66,16 @@ def check_rewards(folder: RunFolder, events: EventWriter | None) -> None:
 def _report(spec: RunSpec, workspace: Workspace, rewards: Sequence[PaidReward], events: EventWriter) -> CheckReport:
     checkpoint = resolve_checkpoint(spec.model.base, workspace)
     questions = chosen_questions(spec, workspace, RowMeter(checkpoint.base_folder))
-    host = ModelHost(checkpoint.base_folder)
-    encoder = Encoder(checkpoint.base_folder, spec.model.min_pixels, spec.model.max_pixels)
-    rows = []
-    with host.seeing_as(host.prepare(checkpoint)) as model:
+    with _beside() as scoring:
+        known = [scoring.submit(_scored_known, question, spec, rewards) for question in questions]
+        from backend.training.samples import sampled  # noqa: PLC0415 - takes seconds, in which rewards are asked already
+
+        drawn, samples = [], sampled(spec, checkpoint, questions)
         for number, question in enumerate(questions):
             events.write("progress", number, phase="checking", total_steps=len(questions))
-            samples = _drawn(model, question, spec, encoder)
-            rows.append(_checked(question, samples, spec, rewards))
+            drawn.append(scoring.submit(_scored, "sample", next(samples), question.columns(spec), spec, rewards))
+        rows = [_checked(question, spec, first.result(), then.result())
+                for question, first, then in zip(questions, known, drawn, strict=True)]  # fmt: skip
     checked = tuple(
         CheckedReward(name=share.name, weight=share.weight, sha256=share.sha256) for share in spec.grpo.rewards
     )
@@ -95,6 +87,16 @@ def _report(spec: RunSpec, workspace: Workspace, rewards: Sequence[PaidReward], 
     )  # fmt: skip
 
 
+@contextmanager
+def _beside() -> Iterator[ThreadPoolExecutor]:
+    """Do one thing after the other beside the caller; where that fails, what was not begun is not done."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def chosen_questions(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> list[Question]:
     """`grpo.check_rows` training rows by the run's seed."""
     found = questions_of(spec, workspace, meter, "train")
@@ -104,27 +106,21 @@ def chosen_questions(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> li
     return chance.sample(found, min(spec.grpo.check_rows, len(found)))
 
 
-def _drawn(model: Any, question: Question, spec: RunSpec, encoder: Encoder) -> list[str]:
-    """G answers of the model, drawn as training would draw them."""
-    asked = question.encoded(spec, encoder, for_answer=True)
-    answers: list[str] = []
-    while len(answers) < spec.grpo.generations:
-        copies = [asked] * min(ANSWERS_AT_ONCE, spec.grpo.generations - len(answers))
-        longest = spec.grpo.max_completion_tokens
-        answers += [given.text for given in answer_batch(model, copies, encoder, longest, drawing(spec.grpo))]
-    return answers
-
-
-def _checked(question: Question, samples: list[str], spec: RunSpec, rewards: Sequence[PaidReward]) -> CheckedRow:
+def _scored_known(question: Question, spec: RunSpec, rewards: Sequence[PaidReward]) -> list[ScoredAnswer]:
+    """Score what is known without a model: the gold answer, and those that nobody should be paid for."""
     columns = question.columns(spec)
     gold = str(columns["answer"])
     kinds: list[tuple[AnswerKind, str]] = [("gold", gold), *adversaries(gold).items()]
-    answers = [answer for kind, text in kinds for answer in _scored(kind, [text], columns, spec, rewards)]
-    drawn = _scored("sample", samples, columns, spec, rewards)  # together: a reward may compare them
+    return [answer for kind, text in kinds for answer in _scored(kind, [text], columns, spec, rewards)]
+
+
+def _checked(
+    question: Question, spec: RunSpec, known: Sequence[ScoredAnswer], drawn: Sequence[ScoredAnswer]
+) -> CheckedRow:
     totals = [answer.total for answer in drawn if answer.total is not None]
     return CheckedRow(
         row=question.row.id, dataset=question.folder.name, images=question.row.images,
-        asked=question.turns(spec)[:-1], gold=gold, answers=(*answers, *drawn),
+        asked=question.turns(spec)[:-1], gold=str(question.columns(spec)["answer"]), answers=(*known, *drawn),
         spread=pstdev(totals) if totals else None,
     )  # fmt: skip
 
@@ -132,7 +128,7 @@ def _checked(question: Question, samples: list[str], spec: RunSpec, rewards: Seq
 def _scored(
     kind: AnswerKind, texts: list[str], columns: dict[str, Any], spec: RunSpec, rewards: Sequence[PaidReward]
 ) -> list[ScoredAnswer]:
-    """Let every reward score answers to one question."""
+    """Let every reward score answers to one question, together: a reward may compare them."""
     repeated = {("images" if name == PICTURES else name): [value] * len(texts)
                 for name, value in columns.items() if name != "prompt"}  # fmt: skip
     batch = RewardBatch(
@@ -163,3 +159,7 @@ def _answer(
         problems={name: why for name, why in problems.items() if why},
         traceback="\n".join(failure.traceback for failure in failed.values()) if number == 0 else "",
     )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(run_to_end(check_rewards))

@@ -6,6 +6,7 @@ from typing import Any
 from torch import distributed
 
 from backend.model.asking import Question
+from backend.rewards.judging import total_of
 from backend.rewards.paid import PaidReward
 from backend.runs.folder import RunFolder
 from backend.runs.rollouts import Rollout, RolloutAnswer, write_rollouts
@@ -64,12 +65,6 @@ def _rollout(question: Question, spec: RunSpec, group: Drawn) -> Rollout:
         row=question.row.id, dataset=question.folder.name, images=question.row.images, asked=turns[:-1],
         gold=turns[-1].content, answers=tuple(answer for _, answer in group),
     )  # fmt: skip
-
-
-def total_of(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
-    """The weighted sum of what rewards paid; None where none of them applies."""
-    known = [value * weight for value, weight in zip(values, weights, strict=True) if value is not None]
-    return sum(known) if known else None
 
 
 def _collected(mine: Drawn) -> Drawn:

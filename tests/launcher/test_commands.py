@@ -13,7 +13,14 @@ from backend.deepspeed_config import deepspeed_config
 from backend.runs.folder import RunFolder
 from backend.settings import ROOT
 from backend.spec.run import RunSpec
-from launcher.commands import Command, evaluation_command, program_environment, training_command, with_port
+from launcher.commands import (
+    Command,
+    dry_run_command,
+    evaluation_command,
+    program_environment,
+    training_command,
+    with_port,
+)
 
 FOLDER = RunFolder(Path("/w/output/20260101-000000-a"))
 
@@ -42,6 +49,16 @@ def test_on_gpus_the_command_names_each_of_them() -> None:
     assert world_of(command) == {"localhost": [0, 3]}
     assert "DS_ACCELERATOR" not in command.env
     assert command.env["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+
+
+def test_a_dry_run_is_one_process_with_nothing_before_it() -> None:
+    on_cpu, on_gpu = (dry_run_command(FOLDER, devices) for devices in (("cpu:0",), ("cuda:2", "cuda:3")))
+
+    assert on_cpu.argv == on_gpu.argv == (
+        *(sys.executable, "-u", "-m", "backend.training.reward_check"), str(FOLDER.path),
+    )  # fmt: skip
+    assert on_cpu.env["DS_ACCELERATOR"] == "cpu"
+    assert on_gpu.env["CUDA_VISIBLE_DEVICES"] == "2"
 
 
 def test_the_environment_names_the_run_and_finds_our_code(monkeypatch: pytest.MonkeyPatch) -> None:

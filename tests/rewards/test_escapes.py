@@ -14,10 +14,23 @@ from escape_lab import FILES, KERNEL, PROCESSES, SURVIVORS, Outside, escaping, o
 from reward_lab import QUICK, batch, poorer_host, process_of, running, supervisor_of, worker
 
 from backend.rewards.client import WORKER, RewardWorker
+from backend.rewards.seccomp import METADATA, REFUSED
 from backend.settings import ROOT
 
 HOSTS = {"this host": (), "without namespaces": ("namespaces",), "without mounts": ("mounts",)}
 MARK = f"293.{os.getpid()}"  # of this run alone
+# Here again, so that none of them goes missing unseen.
+REFUSED_NAMES = (
+    "add_key bpf chroot connect fanotify_init fsconfig fsmount fsopen fspick io_uring_enter io_uring_register "
+    "io_uring_setup kcmp keyctl memfd_create memfd_secret migrate_pages mount mount_setattr move_mount move_pages "
+    "mq_open msgget open_by_handle_at open_tree open_tree_attr perf_event_open pidfd_getfd pivot_root "
+    "process_madvise process_mrelease process_vm_readv process_vm_writev ptrace request_key semget setns shmget "
+    "socket syslog umount2 unshare userfaultfd"
+)
+METADATA_NAMES = (
+    "chmod chown fchmod fchmodat fchmodat2 fchown fchownat file_setattr fremovexattr fsetxattr futimesat lchown "
+    "lremovexattr lsetxattr removexattr removexattrat setxattr setxattrat utime utimensat utimes"
+)
 IDLE = f"""
 import importlib.util, time
 spec = importlib.util.spec_from_file_location("namespaces", {str(WORKER.with_name("namespaces.py"))!r})
@@ -107,6 +120,27 @@ def test_r18_neither_sockets_nor_rings_nor_other_doors_of_the_kernel_open(host, 
 
     assert why.startswith("OSError(38" if "clone3" in KERNEL[name] else "PermissionError(1"), why
     assert there.is_untouched
+
+
+def test_r18_every_call_of_the_table_is_refused_whatever_its_arguments(host):
+    started, _ = host
+    names = REFUSED_NAMES.split()
+
+    refusals = {name: refused(started, f"call({name!r}, 0, 0, 0, 0, 0, 0)") for name in names}
+
+    assert sorted(REFUSED) == names
+    assert [name for name, why in refusals.items() if not why.startswith("PermissionError(1,")] == []
+
+
+def test_r19_every_change_of_metadata_is_refused_where_files_outside_are_not_read_only(tmp_path):
+    names = METADATA_NAMES.split()
+    known = [name for name in names if METADATA[name][os.uname().machine == "aarch64"] is not None]
+    program = poorer_host(tmp_path, "mounts")
+    with outside(tmp_path / "outside") as there, worker(escaping(there, 1), program=program) as started:
+        refusals = {name: refused(started, f"call({name!r}, 0, 0, 0, 0, 0, 0)") for name in known}
+
+    assert sorted(METADATA) == names
+    assert [name for name, why in refusals.items() if not why.startswith("PermissionError(1,")] == []
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -1,5 +1,8 @@
 """What rewards that never return cost a dry run."""
 
+import subprocess
+import sys
+
 import pytest
 
 from backend.rewards.client import WorkerLimits
@@ -12,6 +15,14 @@ pytestmark = pytest.mark.torch
 
 DEADLINE_S = 5.0
 HANGS = "import time\ndef reward(completions, **columns):\n    print(time.monotonic())\n    time.sleep(600)\n"
+
+
+def test_r22_rewards_are_asked_before_the_training_stack_is_imported():
+    program = "import sys, backend.training.reward_check\nprint(*{'torch', 'transformers', 'peft'} & set(sys.modules))"
+
+    told = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, check=True)
+
+    assert told.stdout == "\n"
 
 
 def test_r22_rewards_that_do_not_return_cost_one_deadline_together(tmp_path):
