@@ -11,7 +11,7 @@ from backend.datasets.upload import Upload
 
 def references(tmp_path, *names):
     folder_of(tmp_path / "up", {name: b"x" for name in names})
-    return References(Upload("up", [], Unpacked({}, {}), tmp_path / "up"))
+    return References(Upload("up", [], Unpacked({}, {}, {}), tmp_path / "up"))
 
 
 def resolved(found, tmp_path, reference, annotation="data.json"):
