@@ -3,6 +3,7 @@
 MAX_UNPACKED_BYTES = 50 * 1024**3
 MAX_RATIO = 200  # unpacked to packed, for what expands to more than the next line
 RATIO_FREE_BYTES = 16 * 1024**2
+MAX_COLUMNS = 1_000  # of a table: every row has them all, however few it fills
 
 
 def most_bytes(packed_bytes: int) -> int:
