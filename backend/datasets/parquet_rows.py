@@ -64,7 +64,8 @@ def parquet_records(
         return iter(()), 0
     upload.tables.take(outcome.written_bytes)
     for picture in into.glob("[0-9]*"):
-        upload.add(f"{name}/{picture.name}", picture)
+        share = picture.stat().st_size * packed_bytes // outcome.written_bytes
+        upload.add(f"{name}/{picture.name}", picture, share)
     return _as_rows(jsonl_records(into / "rows.jsonl", name, problems)), outcome.rows
 
 

@@ -41,8 +41,9 @@ class Upload:
         return self._walked.get(name) if self._walked is not None else None
 
     def packed_bytes(self, path: Path) -> int:
-        """What one of its files took as it was uploaded: within its archive, where it lay in one."""
-        return self._known.packed_bytes.get(path) or path.stat().st_size
+        """What one of its files took as it was uploaded: within its archive or table, where it lay in one."""
+        known = self._known.packed_bytes.get(path)
+        return path.stat().st_size if known is None else known
 
     def files(self) -> dict[str, Path]:
         """Every file by name. The first call walks the folder."""
@@ -54,9 +55,10 @@ class Upload:
         """The same, with other readings of names whose encoding is not known."""
         return self._known.aliases | self.files()
 
-    def add(self, name: str, path: Path) -> None:
-        """Know one more file, such as a picture that lay inside a table."""
+    def add(self, name: str, path: Path, packed_bytes: int) -> None:
+        """Know one more file, such as a picture that lay inside a table and took so many bytes of it."""
         self._known.files[name] = path
+        self._known.packed_bytes[path] = packed_bytes
 
 
 def open_upload(source: Path, into: Path, problems: ProblemList, wanted: Wanted = lambda _: True) -> Upload:

@@ -49,13 +49,13 @@ def zip_of(path: Path, files: dict[str, Any], method: int = zipfile.ZIP_DEFLATED
     return path
 
 
-def parquet_of(rows: list[dict[str, Any]]) -> bytes:
+def parquet_of(rows: list[dict[str, Any]], **how: Any) -> bytes:
     """Rows as a parquet file's content."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows), sink)
+    pq.write_table(pa.Table.from_pylist(rows), sink, **how)
     return sink.getvalue()
 
 
