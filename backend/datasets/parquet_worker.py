@@ -133,7 +133,7 @@ def main(source: str, into: str, label: str, limit: str, most_bytes: str) -> Non
     memory_bytes = min(MAX_MEMORY_BYTES, SMALLEST_MEMORY_BYTES + 2 * most)
     confine(memory_bytes)
     pa.set_cpu_count(1)
-    spool, outcome = Spool(Path(into), label, most), {}
+    spool, outcome = Spool(Path(into), label, most), dict[str, Any]()
     try:
         outcome["rows"] = convert(Path(source), spool, int(limit), most)
     except Refusal as refusal:
