@@ -46,6 +46,8 @@ class RowMeter:
                 f"`{model_folder.name}` has no tokenizer.json", hint="Take a folder that holds the whole model"
             )
         self._tokenizer = Tokenizer.from_file(str(path))
+        self._tokenizer.no_truncation()  # a trainer that cut or padded its texts leaves that in the file
+        self._tokenizer.no_padding()
 
     def size(self, row: Row, folder: Path) -> RowSize:
         """Measure one row of the dataset in `folder`. Raises DatasetError for a picture that cannot be read."""

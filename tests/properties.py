@@ -26,6 +26,7 @@ PROPERTIES = {
     "U17": "a page of rows costs a page, and is escaped",
     "U18": "an import is whole or absent, wherever it is killed",
     "U19": "an exported table holds no formula",
+    "U20": "whatever expands is bounded by its own size: archives, tables and pictures alike",
     # rewards
     "R1": "linting executes nothing",
     "R2": "reward code runs in no process of ours",

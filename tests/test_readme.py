@@ -1,6 +1,9 @@
 """What the README claims is what the code has."""
 
 import re
+import shlex
+
+import typer
 
 from backend.settings import ROOT
 from studio.cli.main import app
@@ -20,10 +23,65 @@ def test_the_generated_tables_are_current():
     assert knobs_table() in TEXT, "run python -m tests.scripts.generate_readme"
 
 
-def test_every_command_is_named():
-    import typer
+STUDIO = typer.main.get_command(app)
+TABLE = [line for line in TEXT.splitlines() if line.startswith("| `studio")]
+CALLS = re.findall(r"^(?:\.venv/bin/)?studio\b[^#\n]*", TEXT, re.MULTILINE)
+CALLS += [call for call in re.findall(r"`(studio [^`|]*)`", TEXT) if "[" not in call]
 
-    commands = set(typer.main.get_command(app).commands)
+
+def options_of(command):
+    """Those that `--help` lists, but for itself."""
+    return {name for param in command.params for name in (*param.opts, *param.secondary_opts) if name.startswith("--")}
+
+
+def commands_of(words):
+    """The commands that the words of a call may mean: `runs show|logs RUN` means two."""
+    found = [STUDIO]
+    for word in words:
+        inner = [each.commands for each in found if hasattr(each, "commands")]
+        named = [commands[name] for commands in inner for name in word.split("|") if name in commands]
+        if not named:
+            break
+        found = named
+    return found
+
+
+def test_the_table_of_commands_names_options_that_the_commands_have():
+    checked = 0
+    for line in TABLE:
+        first, rest = line.strip("|").replace("\\|", "/").split("|", 1)
+        calls = re.findall(r"`studio ?([^`]*)`", first)
+        known = [options_of(command) for call in calls for command in commands_of(call.replace("/", "|").split())]
+        named = re.findall(r"--[a-z][\w-]*", line)
+        assert {option for option in named if not any(option in each for each in known)} == set(), line
+        assert rest.strip()
+        checked += len(named)
+    assert checked > 40
+
+
+def test_every_call_that_is_shown_names_options_of_its_command():
+    checked = 0
+    for call in CALLS:
+        words = shlex.split(call.replace("...", "").replace("'", ""))[1:]
+        known = set().union(*map(options_of, commands_of(words)))
+        named = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert named <= known | {"--help"}, call
+        checked += len(named)
+    assert checked > 10
+
+
+def test_the_web_app_takes_the_same_options_with_and_without_its_command():
+    def told(command):
+        return {(*p.opts, str(p.default), p.help) for p in command.params if "completion" not in p.name}
+
+    assert told(STUDIO) == told(STUDIO.commands["ui"])
+    assert len(told(STUDIO)) == 7
+    row = next(line for line in TABLE if "`studio ui`" in line)
+    assert set(re.findall(r"`(--[\w-]+)`", row)) == options_of(STUDIO.commands["ui"])
+
+
+def test_every_command_is_named():
+    commands = set(STUDIO.commands)
     missing = {name for name in commands if not re.search(rf"`studio {name}\b", TEXT)}
     assert len(commands) >= 8
     assert not missing

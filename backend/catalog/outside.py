@@ -5,7 +5,6 @@ A model comes from a hub, a colleague or a disk. It may bring numbers (`.safeten
 files of this machine. Everything that stands against a folder is said at once.
 """
 
-import json
 import os
 import stat
 from collections.abc import Iterator
@@ -16,29 +15,21 @@ from typing import Any, Literal, NamedTuple
 
 from backend.catalog.adapter_config import faults_of_adapter
 from backend.catalog.model_config import MODEL_TYPE, faults_of_config
+from backend.catalog.model_texts import CODE_KEYS, POINTER_KEYS, READ, VOCABULARIES, TextFault, read_text, set_keys
 from backend.catalog.parameters import count_parameters
 from backend.catalog.safetensors_header import HeaderFault, read_header
+from backend.catalog.tokenizer_config import faults_of_tokenizer
 from backend.errors import CheckpointError
 
 CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
+TOKENIZER = "tokenizer.json"
 WEIGHTS, INDEX, ADAPTER_WEIGHTS = "model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 CODE = (".py", ".pyc", ".pyd", ".so", ".dylib", ".dll")
-MAX_JSON_BYTES = 64 << 20
 MAX_ENTRIES = 5_000
 MOST_SAID = 8
 # An optimizer's state is no part of a model: own runs alone go on from it, by another door.
 NOT_LOOKED_INTO = frozenset({"state", "__pycache__"})
-# Tables of tokens, whose names may be anything.
-VOCABULARIES = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json"})
-CODE_KEYS = frozenset({"auto_map", "trust_remote_code", "custom_pipelines"})
-POINTER_KEYS = frozenset({"transformers_weights"})  # makes transformers load other files than those looked at here
-# What the libraries read; whatever else lies there, a trainer's own notes for one, is nobody's business.
-READ = frozenset({
-    "config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json",
-    "vocab.json", "added_tokens.json", "processor_config.json", "preprocessor_config.json",
-    "video_preprocessor_config.json", "chat_template.json", "adapter_config.json", "model.safetensors.index.json",
-})  # fmt: skip
 Kind = Literal["model", "adapter"]
 
 HINT_SAFETENSORS = "Take the model's safetensors, or convert the weights to safetensors where you trust them"
@@ -48,6 +39,7 @@ HINT_DAMAGED = "Fetch or copy this file again"
 HINT_MIXED = "Name a folder that holds only the model, or export the adapters to a whole model where they were made"
 HINT_KIND = "This studio trains Qwen2.5-VL models only"
 HINT_CONFIG = "Take the config.json that belongs to these weights"
+HINT_TOKENIZER = "Take the tokenizer.json that belongs to Qwen2.5-VL"
 HINT_ADAPTER = "Take adapters that this studio trained, or export them to a whole model where they were made"
 
 
@@ -116,12 +108,16 @@ def _checked(folder: Path, kind: Kind) -> Look:
 def _look(folder: Path, kind: Kind, entries: tuple[Entry, ...]) -> Look:
     faults = [entry.fault for entry in entries if entry.fault]
     names = {entry.name for entry in entries if not entry.fault}
-    texts = {name: _read_json(folder, name, faults) for name in sorted(names & READ)}
+    texts = _texts(folder, sorted(names & READ), faults)
     faults += _faults_of_code(names, texts)
     held = {name: _header(folder, name, faults) for name in sorted(names) if name.endswith(".safetensors")}
     config = texts.get(CONFIG if kind == "model" else ADAPTER_CONFIG) or {}
     if kind == "model":
         faults += _faults_beside(names)
+        tokenizer = texts.get(TOKENIZER)
+        faults += (
+            [Fault(said, HINT_TOKENIZER) for said in faults_of_tokenizer(tokenizer)] if tokenizer is not None else []
+        )
         faults += _faults_of_model(config, texts, held)
     else:
         faults += _faults_of_adapter_folder(config, held)
@@ -175,24 +171,16 @@ def _stays(link: Path, folder: Path) -> bool:
     return target.is_relative_to(home) or (is_cache and target.is_relative_to(cache / "blobs"))
 
 
-def _read_json(folder: Path, name: str, faults: list[Fault]) -> dict[str, Any] | None:
-    path = folder / name
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ValueError("too large")
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except (OSError, ValueError, RecursionError):
-        faults.append(Fault(f"has no readable {name}", HINT_DAMAGED))
-        return None
-    if isinstance(found, dict):
-        return found
-    if name in (CONFIG, ADAPTER_CONFIG, INDEX):
-        faults.append(Fault(f"has no readable {name}", HINT_DAMAGED))
-    return {"": found} if isinstance(found, list) else None
-
-
-def _refuse_constant(constant: str) -> None:
-    raise ValueError(constant)
+def _texts(folder: Path, names: list[str], faults: list[Fault]) -> dict[str, dict[str, Any] | None]:
+    """What the JSON files of these names hold; None for one that cannot be used."""
+    found: dict[str, dict[str, Any] | None] = {}
+    for name in names:
+        try:
+            found[name] = read_text(folder / name, must_be_table=name in (CONFIG, ADAPTER_CONFIG, INDEX))
+        except TextFault as fault:
+            faults.append(Fault(f"has {fault}", HINT_DAMAGED))
+            found[name] = None
+    return found
 
 
 def _faults_of_code(names: set[str], texts: dict[str, dict[str, Any] | None]) -> Iterator[Fault]:
@@ -202,24 +190,10 @@ def _faults_of_code(names: set[str], texts: dict[str, dict[str, Any] | None]) ->
     for name, content in texts.items():
         if name.rpartition("/")[2] in VOCABULARIES or name == INDEX or content is None:
             continue
-        for key in sorted(_set_keys(content) & CODE_KEYS):
+        for key in sorted(set_keys(content) & CODE_KEYS):
             yield Fault(f"asks for code of its own (`{key}` in {name[:120]})", HINT_CODE)
-        for key in sorted(_set_keys(content) & POINTER_KEYS):
+        for key in sorted(set_keys(content) & POINTER_KEYS):
             yield Fault(f"points to other weights (`{key}` in {name[:120]})", HINT_CONFIG)
-
-
-def _set_keys(content: Any) -> set[str]:
-    """Every key at any depth that says something, be it an empty text; the reader has bounded the depth."""
-    left = [content]
-    found: set[str] = set()
-    while left:
-        value = left.pop()
-        if isinstance(value, dict):
-            found |= {key for key, said in value.items() if said not in (None, False, {}, [])}
-            left += value.values()
-        elif isinstance(value, list):
-            left += value
-    return found
 
 
 def _header(folder: Path, name: str, faults: list[Fault]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Unpack an uploaded zip, refusing what could harm the disk or escape the folder. Nothing in it is trusted."""
 
 import contextlib
+import io
 import lzma
 import re
 import shutil
@@ -13,13 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from backend.datasets.expansion import MAX_UNPACKED_BYTES, Allowance, most_bytes
 from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, shown
 
-MAX_UNPACKED_BYTES = 50 * 1024**3
 MAX_MEMBERS = 500_000
 MAX_EMPTY_MEMBERS = 1_000  # files of 0 bytes: no dataset needs them
-MAX_RATIO = 200  # unpacked to packed, for members above the next line
-RATIO_FREE_BYTES = 16 * 1024**2
+MAX_DIRECTORY_BYTES = 96 * 1024**2  # the list of members, which is read as a whole
 SPARE_DISK_BYTES = 256 * 1024**2
 COPY_BYTES = 1 << 20
 LOCAL_HEADER_BYTES = 30
@@ -43,10 +43,15 @@ class Unpacked(NamedTuple):
 
     files: dict[str, Path]
     aliases: dict[str, Path]  # the same files under other readings of names that are not marked as UTF-8
+    packed_bytes: dict[Path, int]  # file on disk -> what it takes in the archive
 
 
 def unpack(
-    archive: Path, into: Path, problems: ProblemList, wanted: Callable[[str], bool] = lambda _: True
+    archive: Path,
+    into: Path,
+    problems: ProblemList,
+    wanted: Callable[[str], bool] = lambda _: True,
+    allowance: Allowance | None = None,
 ) -> Unpacked:
     """Write the files of `archive` whose names are `wanted` into `into`, under generated names.
 
@@ -57,14 +62,17 @@ def unpack(
         into: an existing folder. Left partly filled if this raises.
         problems: receives what is odd about names.
         wanted: told a member's name; the others keep their place in the result, but no file.
+        allowance: what this one shares with the other archives of its upload, where there are any.
 
     Raises:
         UploadRefused: the archive breaks a rule; its code begins with ARCHIVE_, or is DISK_FULL.
     """
-    found = Unpacked({}, {})
+    found, allowance = Unpacked({}, {}, {}), allowance or Allowance()
+    most_unpacked = allowance.most_bytes(archive.stat().st_size)
     try:
-        with zipfile.ZipFile(archive) as zipped:
-            members = _checked(zipped, archive.name)
+        with _ArchiveFile(io.FileIO(archive)) as source, zipfile.ZipFile(source) as zipped:
+            members = _checked(zipped, archive.name, most_unpacked)
+            allowance.take(sum(member.entry.file_size for member in members))
             _report_names(members, archive.name, problems)
             _refuse_without_space(members, into)
             for number, member in enumerate(members):
@@ -72,6 +80,7 @@ def unpack(
                 if wanted(member.name):
                     _copy(zipped, member.entry, target)
                 found.files[member.name] = target
+                found.packed_bytes[target] = member.entry.compress_size
                 found.aliases.update(dict.fromkeys(member.aliases, target))
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
         raise _unopenable(archive) from error
@@ -88,7 +97,21 @@ def is_ignored(name: str) -> bool:
     return "__MACOSX" in parts or parts[-1] in _IGNORED_NAMES or parts[-1].startswith("._")
 
 
-def _checked(zipped: zipfile.ZipFile, archive: str) -> list[Member]:
+class _ArchiveFile(io.BufferedReader):
+    """An archive whose list of members is of a size that fits into memory; zipfile reads it at once, however long."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read, as zipfile asks. Raises UploadRefused where the list of members is too long."""
+        if size is not None and size > MAX_DIRECTORY_BYTES:
+            raise UploadRefused(
+                "ARCHIVE_TOO_LARGE",
+                f"The list of files in `{shown(Path(self.name).name)}` takes {size / 1024**2:,.0f} MiB; "
+                f"the limit is {MAX_DIRECTORY_BYTES // 1024**2} MiB",
+            )
+        return super().read(size)
+
+
+def _checked(zipped: zipfile.ZipFile, archive: str, most_unpacked: int) -> list[Member]:
     """Apply every rule that the list of members can tell, and name them."""
     # not `is_dir`, which looks for the last character of a name that may have none
     entries = [entry for entry in zipped.infolist() if not entry.filename.endswith("/")]
@@ -97,7 +120,8 @@ def _checked(zipped: zipfile.ZipFile, archive: str) -> list[Member]:
     for entry in zipped.infolist():
         _refuse_special(entry)
     members = sorted((_named(entry) for entry in entries), key=lambda member: member.name)
-    _refuse_bombs(entries, zipped.start_dir, archive)
+    _refuse_bombs(entries, archive, most_unpacked)
+    _refuse_overlaps(entries, zipped.start_dir, archive)
     members = [member for member in members if not is_ignored(member.name)]
     _refuse_unreadable(members)
     twice = [name for name, count in Counter(member.name for member in members).items() if count > 1]
@@ -144,7 +168,8 @@ def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", "/".join(parts))
 
 
-def _refuse_bombs(entries: list[zipfile.ZipInfo], directory_start: int, archive: str) -> None:
+def _refuse_bombs(entries: list[zipfile.ZipInfo], archive: str, most_unpacked: int) -> None:
+    """Hold what the list of members says against the limits; that it says the truth is checked while unpacking."""
     unpacked_bytes = sum(entry.file_size for entry in entries)
     if len(entries) > MAX_MEMBERS or unpacked_bytes > MAX_UNPACKED_BYTES:
         raise UploadRefused(
@@ -156,11 +181,20 @@ def _refuse_bombs(entries: list[zipfile.ZipInfo], directory_start: int, archive:
     if empty > MAX_EMPTY_MEMBERS:
         raise UploadRefused("ARCHIVE_BOMB", f"`{shown(archive)}` holds {empty:,} empty files")
     for entry in entries:
-        if entry.file_size > max(RATIO_FREE_BYTES, MAX_RATIO * entry.compress_size):
+        if entry.file_size > most_bytes(entry.compress_size):
             raise UploadRefused(
                 "ARCHIVE_BOMB",
                 f"`{shown(entry.filename)}` takes {entry.compress_size:,} bytes and unpacks to {entry.file_size:,}",
             )
+    if unpacked_bytes > most_unpacked:
+        raise UploadRefused(
+            "ARCHIVE_BOMB",
+            f"`{shown(archive)}` unpacks to {unpacked_bytes:,} bytes, and {most_unpacked:,} are the most for its size",
+        )
+
+
+def _refuse_overlaps(entries: list[zipfile.ZipInfo], directory_start: int, archive: str) -> None:
+    """Refuse bytes that would be unpacked more than once."""
     if any(not 0 <= entry.header_offset < directory_start for entry in entries):
         raise UploadRefused("ARCHIVE_DAMAGED", f"`{shown(archive)}` is a damaged zip archive")
     ordered = sorted(entries, key=lambda entry: entry.header_offset)

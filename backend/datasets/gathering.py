@@ -24,6 +24,7 @@ class Gathered:
 
     rows: Path
     pictures: dict[str, str] = field(default_factory=dict)  # path -> as the first row that names it wrote it
+    packed_bytes: dict[str, int] = field(default_factory=dict)  # path of a picture -> what it took as it was uploaded
     layouts: Counter[LayoutName] = field(default_factory=Counter)
     sides: Counter[Split | None] = field(default_factory=Counter)
     notices: list[str] = field(default_factory=list)
@@ -57,7 +58,7 @@ def gather(job: Job) -> Gathered:
                 _leave_out(upload, job.options.heldout)
             for row in reader.rows(side):  # type: ignore[arg-type]  # a Literal in a tuple
                 sink.write(row.model_dump_json() + "\n")
-                _note(row, gathered, job)
+                _note(row, upload, gathered, job)
             reader.refuse_unknown()
             gathered.layouts += reader.layouts
             gathered.notices += reader.notices
@@ -82,10 +83,12 @@ def _leave_out(upload: Upload, heldout: Path | None) -> None:
         upload.annotations = [n for n, path in paths.items() if path is None or path.resolve() != heldout.resolve()]
 
 
-def _note(row: FoundRow, gathered: Gathered, job: Job) -> None:
+def _note(row: FoundRow, upload: Upload, gathered: Gathered, job: Job) -> None:
     gathered.sides[row.side] += 1
     for picture in row.pictures:
-        gathered.pictures.setdefault(picture.path, picture.written)
+        if picture.path not in gathered.pictures:
+            gathered.pictures[picture.path] = picture.written
+            gathered.packed_bytes[picture.path] = upload.packed_bytes(Path(picture.path))
     if gathered.sides.total() % REPORT_EVERY == 0:
         job.tell(READING_SHARE, f"Reading rows: {gathered.sides.total():,}")
 

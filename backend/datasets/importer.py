@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backend.datasets.assembly import Outcomes, assemble
+from backend.datasets.expansion import most_bytes
 from backend.datasets.gathering import READING_SHARE, Gathered, gather
 from backend.datasets.job import ImportOptions, Job, Progress
 from backend.datasets.pictures import PictureOutcome, PicturePool
@@ -78,9 +79,13 @@ def _import(job: Job, workspace: Workspace, name: str) -> Report:
 
 def _checked_pictures(job: Job, gathered: Gathered) -> dict[str, PictureOutcome]:
     outcomes: dict[str, PictureOutcome] = {}
-    total = len(gathered.pictures)
+    total, stored_bytes, packed_bytes = len(gathered.pictures), 0, sum(gathered.packed_bytes.values())
     for source, outcome in PicturePool(job.images).prepare([Path(path) for path in gathered.pictures]):
         outcomes[str(source)] = outcome
+        stored_bytes += outcome.bytes
+        if stored_bytes > most_bytes(packed_bytes):
+            message = f"The pictures of `{shown(job.source.name)}` take {packed_bytes:,} bytes and more than "
+            raise UploadRefused("IMG_TOO_LARGE", f"{message}{most_bytes(packed_bytes):,} once they are converted")
         if len(outcomes) % REPORT_EVERY == 0:
             share = READING_SHARE + (CHECKED_SHARE - READING_SHARE) * len(outcomes) / total
             job.tell(share, f"Checking pictures: {len(outcomes):,} of {total:,}")

@@ -10,6 +10,7 @@ from backend.datasets.json_values import JsonFault, Parsed, parse, repaired
 from backend.datasets.problems import Place, ProblemList, shown
 
 MAX_WHOLE_BYTES = 256 << 20  # of a file that is one object, which is parsed at once
+MAX_WHOLE_VALUES = 16_000_000  # likewise
 MAX_LINE_CHARACTERS = 64 << 20
 ID_FIELDS = ("id", "ID", "uid", "question_id", "sample_id")
 _LINE_SUFFIXES = (".jsonl", ".ndjson")
@@ -132,7 +133,7 @@ def _whole(path: Path, encoding: Encoding) -> Iterator[Parsed]:
     """Parse a file that is one value: a dict around a list of rows, or one row."""
     if path.stat().st_size > MAX_WHOLE_BYTES:
         raise JsonFault("FILE_TOO_LARGE", f"It is one object of more than {MAX_WHOLE_BYTES >> 20} MiB", 1)
-    parsed = parse(path.read_text(encoding=encoding.name, errors=encoding.errors))
+    parsed = parse(path.read_text(encoding=encoding.name, errors=encoding.errors), MAX_WHOLE_VALUES)
     rows = [parsed.value]
     if isinstance(parsed.value, dict) and not {"messages", "conversations", "prompt"} & parsed.value.keys():
         lists = [

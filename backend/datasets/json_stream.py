@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backend.datasets.encodings import Encoding
-from backend.datasets.json_values import HALF_CHARACTER, JsonFault, Parsed, decoder
+from backend.datasets.json_values import HALF_CHARACTER, MAX_VALUES, JsonFault, Parsed, decoder, refuse_many
 
 CHUNK_CHARACTERS = 1 << 20
 MAX_ELEMENT_CHARACTERS = 64 << 20
@@ -97,9 +97,10 @@ class _Window:
         return self._has_more
 
     def _read_as_much_again(self) -> bool:
-        """Double the window, so that a long element is not decoded once for each chunk."""
+        """Double the window, so that a long element is not decoded once for each chunk. Raises JsonFault."""
         wanted = 2 * len(self._text)
         grew = False
         while len(self._text) < wanted and self._read():
             grew = True
+        refuse_many(self._text, MAX_VALUES, self._line)  # more than half of it is one element, decoded next
         return grew

@@ -3,9 +3,11 @@
 import json
 import math
 import re
+from collections import Counter
 from typing import Any, NamedTuple
 
 MAX_DIGITS = 4_000  # Python refuses to turn longer ones into a number
+MAX_VALUES = 4_000_000  # of one row: two characters may become sixty bytes of memory
 HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # where one may stand; whole characters are written as two halves
 
 
@@ -25,12 +27,13 @@ class Parsed(NamedTuple):
     may_be_broken: bool  # a text in it may hold half a character
 
 
-def parse(text: str) -> Parsed:
+def parse(text: str, most_values: int = MAX_VALUES) -> Parsed:
     """Decode one JSON text.
 
     Raises:
         JsonFault: with the line where it went wrong.
     """
+    refuse_many(text, most_values, 1)
     doubled: list[str] = []
     try:
         value = decoder(doubled).decode(text)
@@ -39,6 +42,12 @@ def parse(text: str) -> Parsed:
     except RecursionError as error:
         raise JsonFault("JSON_TOO_DEEP", "It is nested too deeply", 1) from error
     return Parsed(value, tuple(doubled), bool(HALF_CHARACTER.search(text)))
+
+
+def refuse_many(text: str, most_values: int, line: int) -> None:
+    """Raise JsonFault where so many values may stand in a text, before anything is built of them."""
+    if sum(text.count(mark) for mark in ",[{") > most_values:
+        raise JsonFault("LINE_TOO_LONG", f"It holds more than {most_values:,} values", line)
 
 
 def decoder(doubled: list[str]) -> json.JSONDecoder:
@@ -51,8 +60,8 @@ def decoder(doubled: list[str]) -> json.JSONDecoder:
     def to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            keys = [key for key, _ in pairs]
-            doubled.extend(key for key in found if keys.count(key) > 1)
+            counts = Counter(key for key, _ in pairs)
+            doubled.extend(key for key, count in counts.items() if count > 1)
         return found
 
     return json.JSONDecoder(object_pairs_hook=to_dict, parse_constant=_nothing, parse_float=_finite, parse_int=_integer)

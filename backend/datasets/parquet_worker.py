@@ -1,10 +1,12 @@
-"""`python -m backend.datasets.parquet_worker SOURCE INTO LABEL LIMIT`: turn parquet into JSON lines.
+"""`python -m backend.datasets.parquet_worker SOURCE INTO LABEL LIMIT BYTES`: turn parquet into JSON lines.
 
 A program of its own: pyarrow is large and reads foreign bytes. Writes `INTO/rows.jsonl` and each picture found inside
-the table as `INTO/0000001` and so on; in the rows such a picture is named `LABEL/0000001`. LIMIT 0 means every row.
-Prints the number of rows of the whole file.
+the table as `INTO/0000001` and so on; in the rows such a picture is named `LABEL/0000001`. LIMIT 0 means every row. All
+that is written takes at most BYTES: a table of a few kilobytes may say one text a million times.
+Prints a `TableOutcome` of `backend.datasets.parquet_rows`.
 """
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -13,57 +15,136 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from backend.datasets.archive import MAX_MEMBERS
 from backend.datasets.confinement import confine
+from backend.datasets.expansion import MAX_COLUMNS
 
-MEMORY_BYTES = 16 * 1024**3
-MAX_PICTURE_BYTES = 50 * 1024**3  # all pictures of the file together
+MAX_MEMORY_BYTES = 16 * 1024**3
+SMALLEST_MEMORY_BYTES = 2 * 1024**3  # of which Python and pyarrow take a sixth
+MAX_ROWS = 20_000_000
+MAX_NESTING = 32
+BLOCK_BYTES = 4_096  # what the smallest file takes on a disk
 BATCH_ROWS = 64
 
 
+class Refusal(Exception):
+    """The table may not be converted: a code of the problem list and a message that follows its name and size."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
 class Spool:
-    """Writes the pictures of a table to files of their own."""
+    """Writes the rows and the pictures of a table, and no more than it may."""
 
-    def __init__(self, into: Path, label: str) -> None:
-        self._into, self._label = into, label
-        self._count = 0
-        self._bytes_left = MAX_PICTURE_BYTES
+    def __init__(self, into: Path, label: str, most_bytes: int) -> None:
+        self._into, self._label, self._most_bytes = into, label, most_bytes
+        self._rows = (into / "rows.jsonl").open("wb")
+        self._pictures = 0
+        self.written_bytes = 0
 
-    def plain(self, value: Any) -> Any:
+    def write(self, row: dict[str, Any]) -> None:
+        """Write one row, and the pictures in it. Raises Refusal before anything would become too large."""
+        line = json.dumps(self._plain(row), default=str).encode() + b"\n"
+        self._count(len(line))
+        self._rows.write(line)
+
+    def close(self) -> None:
+        """Bring the last rows to the disk."""
+        self._rows.close()
+
+    def _plain(self, value: Any) -> Any:
         """Replace every picture inside `value` by its name."""
         if isinstance(value, bytes):
             return self._keep(value)
         if isinstance(value, list):
-            return [self.plain(item) for item in value]
+            return [self._plain(item) for item in value]
         if isinstance(value, dict):
             if value.keys() <= {"bytes", "path"} and "bytes" in value:
                 return value.get("path") if value["bytes"] is None else self._keep(value["bytes"])
-            return {key: self.plain(item) for key, item in value.items()}
+            return {key: self._plain(item) for key, item in value.items()}
         return value
 
     def _keep(self, content: bytes) -> str:
-        self._bytes_left -= len(content)
-        if self._bytes_left < 0:
-            raise SystemExit(f"the pictures inside are larger than {MAX_PICTURE_BYTES >> 30} GiB")
-        self._count += 1
-        name = f"{self._count:07d}"
+        self._count(max(len(content), BLOCK_BYTES))
+        self._pictures += 1
+        if self._pictures > MAX_MEMBERS:
+            raise Refusal("TABLE_TOO_LARGE", f"holds more than {MAX_MEMBERS:,} pictures")
+        name = f"{self._pictures:07d}"
         (self._into / name).write_bytes(content)
         return f"{self._label}/{name}"
 
+    def _count(self, count: int) -> None:
+        self.written_bytes += count
+        if self.written_bytes > self._most_bytes:
+            raise Refusal("TABLE_BOMB", f"expands to more than {self._most_bytes:,}")
 
-def main(source: str, into: str, label: str, limit: str) -> None:
-    """Convert the file. Raises whatever pyarrow raises; the parent reports the last line."""
-    confine(MEMORY_BYTES)
+
+def convert(source: Path, spool: Spool, limit: int, most_bytes: int) -> int:
+    """Write the first `limit` rows, or all where that is 0, into `spool`; returns how many the file has.
+
+    Raises:
+        Refusal: the table is larger than it may be.
+        OSError: the disk refuses; also what pyarrow raises of a damaged file.
+    """
+    table, left = pq.ParquetFile(source), limit or sys.maxsize
+    _refuse_bomb(table, most_bytes)
+    for batch in table.iter_batches(batch_size=BATCH_ROWS):
+        for row in batch.to_pylist()[:left]:
+            spool.write(row)
+        left -= batch.num_rows
+        if left <= 0:
+            break
+    spool.close()
+    return int(table.metadata.num_rows)
+
+
+def _refuse_bomb(table: pq.ParquetFile, most_bytes: int) -> None:
+    """Hold what the file says of itself against the limits, before a row is read."""
+    said = table.metadata
+    if said.num_columns > MAX_COLUMNS:
+        raise Refusal("TABLE_TOO_LARGE", f"has {said.num_columns:,} columns; the limit is {MAX_COLUMNS:,}")
+    if said.num_rows > MAX_ROWS:
+        raise Refusal("TABLE_TOO_LARGE", f"has {said.num_rows:,} rows; the limit is {MAX_ROWS:,}")
+    if (depth := _depth(table.schema_arrow)) > MAX_NESTING:
+        raise Refusal("TABLE_TOO_LARGE", f"is nested {depth} deep; the limit is {MAX_NESTING}")
+    groups = [said.row_group(number) for number in range(said.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    if (values := sum(chunk.num_values for chunk in chunks)) > most_bytes:  # each is a byte at least
+        raise Refusal("TABLE_BOMB", f"holds {values:,} values; {most_bytes:,} bytes are the most for its size")
+    if (unpacked := sum(chunk.total_uncompressed_size for chunk in chunks)) > most_bytes:
+        raise Refusal("TABLE_BOMB", f"unpacks to {unpacked:,}; {most_bytes:,} are the most for its size")
+
+
+def _depth(schema: pa.Schema) -> int:
+    """How many levels its most nested column has."""
+    left, deepest = [(field.type, 1) for field in schema], 0
+    while left:
+        kind, depth = left.pop()
+        deepest = max(deepest, depth)
+        left += [(kind.field(number).type, depth + 1) for number in range(kind.num_fields)]
+    return deepest
+
+
+def main(source: str, into: str, label: str, limit: str, most_bytes: str) -> None:
+    """Convert the file and say how that went. Raises whatever pyarrow raises; the parent reports the last line."""
+    most = int(most_bytes)
+    memory_bytes = min(MAX_MEMORY_BYTES, SMALLEST_MEMORY_BYTES + 2 * most)
+    confine(memory_bytes)
     pa.set_cpu_count(1)
-    spool, left = Spool(Path(into), label), int(limit) or sys.maxsize
-    table = pq.ParquetFile(source)
-    with Path(into, "rows.jsonl").open("w", encoding="utf-8") as sink:
-        for batch in table.iter_batches(batch_size=BATCH_ROWS):
-            for row in batch.to_pylist()[:left]:
-                sink.write(json.dumps(spool.plain(row), default=str) + "\n")
-            left -= batch.num_rows
-            if left <= 0:
-                break
-    print(table.metadata.num_rows)  # noqa: T201 - the answer to the parent
+    spool, outcome = Spool(Path(into), label, most), dict[str, Any]()
+    try:
+        outcome["rows"] = convert(Path(source), spool, int(limit), most)
+    except Refusal as refusal:
+        outcome |= {"code": refusal.code, "message": refusal.message}
+    except MemoryError:
+        outcome |= {"code": "TABLE_BOMB", "message": f"needs more than {memory_bytes / 1024**3:.1f} GiB of memory"}
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        outcome |= {"errno": error.errno}
+    print(json.dumps(outcome | {"written_bytes": spool.written_bytes}))  # noqa: T201 - the answer to the parent
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from PIL import Image, UnidentifiedImageError
 
 from backend.datasets.confinement import confine
+from backend.datasets.expansion import most_bytes
 from backend.vision_tokens import CELL_PX, MAX_ASPECT_RATIO
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -69,6 +70,8 @@ def prepare(source: Path, into: Path | None) -> dict[str, Any]:
             return {"width": image.width, "height": image.height}
         upright = _decoded(image, noise)
     content, extension = (raw, upright.extension) if upright.extension else (_as_png(upright.image), "png")
+    if len(content) > most_bytes(len(raw)):
+        raise Refusal("IMG_TOO_LARGE", f"takes {len(raw):,} bytes and {len(content):,} once it is converted")
     name = f"{hashlib.sha256(content).hexdigest()[:NAME_DIGITS]}.{extension}"
     _store(content, into / name)
     return {

@@ -13,10 +13,11 @@ from backend.datasets.accepted import accepted_answers, other_than
 from backend.datasets.checks import faults_of, tidied
 from backend.datasets.json_rows import Record, json_records
 from backend.datasets.layouts import HELDOUT_WORDS, TRAIN_WORDS, Draft, Split, convert, recognise, unused_columns
+from backend.datasets.parquet_rows import parquet_records
 from backend.datasets.problems import MAX_LISTED, Place, ProblemList, UploadRefused, counted, shown
 from backend.datasets.records import ColumnMapping, LayoutName
 from backend.datasets.references import References, UnresolvedError
-from backend.datasets.table_rows import parquet_records, table_records
+from backend.datasets.table_rows import table_records
 from backend.datasets.turns import RowFault
 from backend.datasets.upload import Upload
 

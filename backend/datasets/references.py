@@ -12,6 +12,7 @@ from backend.datasets.problems import counted, shown
 from backend.datasets.upload import ANNOTATIONS, Upload, is_picture, nfc
 
 MAX_CANDIDATES_SHOWN = 4
+MAX_PARTS = 64  # of a path that are compared: each number of parts is an index of all names
 MAX_FUZZY = 20  # missing pictures for which near names are searched, which is slow
 MAX_FUZZY_NAMES = 5_000
 _ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+:(//|[^/\\])", re.IGNORECASE)  # http://..., data:...
@@ -76,7 +77,7 @@ class References:
         if not self._files:
             self._files = {n: p for n, p in self._upload.every_name().items() if not n.lower().endswith(ANNOTATIONS)}
         parts = [part for part in path.split("/") if part not in ("", ".", "..")]
-        for length in range(len(parts), 0, -1):
+        for length in range(min(len(parts), MAX_PARTS), 0, -1):
             fitting = self._ending_in(length).get("/".join(parts[-length:]))
             if fitting:
                 return self._only(fitting, path, annotation)

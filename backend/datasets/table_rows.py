@@ -1,20 +1,18 @@
-"""Read rows from tables: CSV and TSV here, parquet through a program of its own."""
+"""Read rows from tables of text: CSV and TSV."""
 
 import csv
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TextIO
 
-from backend.datasets.confinement import command, run
 from backend.datasets.encodings import encoding_of, has_bad_bytes
-from backend.datasets.json_rows import Record, jsonl_records, record_of
+from backend.datasets.expansion import MAX_COLUMNS
+from backend.datasets.json_rows import Record, record_of
 from backend.datasets.json_values import Parsed
-from backend.datasets.problems import Place, ProblemList, shown
-from backend.datasets.upload import Upload
+from backend.datasets.problems import Place, ProblemList
 
 MAX_CELL_CHARACTERS = 16 << 20
-PARQUET_TIMEOUT_S = 3_600
+MAX_ROW_CHARACTERS = 32 << 20
 _DELIMITERS = (",", "\t", ";", "|")
 
 
@@ -29,11 +27,13 @@ def table_records(path: Path, name: str, problems: ProblemList) -> Iterator[Reco
         first = source.readline(MAX_CELL_CHARACTERS)
         source.seek(0)
         delimiter = "\t" if name.lower().endswith(".tsv") else max(_DELIMITERS, key=first.count)
-        rows = csv.reader(source, delimiter=delimiter)
+        lines = _Lines(source)
+        rows = csv.reader(lines, delimiter=delimiter)
         try:
             header = [cell.strip() for cell in next(rows, [])]
             number = 0
-            for cells in rows:
+            for cells in rows if _is_narrow(header, name, problems) else ():
+                lines.row_characters = 0
                 if any(cell.strip() for cell in cells):
                     number += 1
                     record = _row(header, cells, Place(name, number), problems)
@@ -43,35 +43,32 @@ def table_records(path: Path, name: str, problems: ProblemList) -> Iterator[Reco
             problems.add("TABLE_INVALID", Place(name, rows.line_num, unit="line"), f"It cannot be read: {error}")
 
 
-def parquet_records(
-    upload: Upload, name: str, into: Path, problems: ProblemList, limit: int = 0
-) -> tuple[Iterator[Record], int]:
-    """Convert a parquet file in a program of its own, then yield its rows.
+def _is_narrow(header: list[str], name: str, problems: ProblemList) -> bool:
+    if len(header) > MAX_COLUMNS:
+        message = f"It has {len(header):,} columns; the limit is {MAX_COLUMNS:,}"
+        problems.add("TABLE_TOO_LARGE", Place(name), message)
+    return len(header) <= MAX_COLUMNS
 
-    Args:
-        upload: receives the pictures that lay inside the table.
-        name: the file's name in the upload.
-        into: an existing empty folder.
-        problems: receives what went wrong.
-        limit: convert so many rows; 0 converts all.
 
-    Returns:
-        The rows, and how many the whole file has.
-    """
-    path = upload.path_of(name)
-    argv = command("backend.datasets.parquet_worker", str(path), str(into), name, str(limit))
-    try:
-        ended = run(argv, PARQUET_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        problems.add("PARQUET_INVALID", Place(name), f"It took longer than {PARQUET_TIMEOUT_S // 60} minutes to read")
-        return iter(()), 0
-    if ended.returncode:
-        lines = ended.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit code {ended.returncode}"]
-        problems.add("PARQUET_INVALID", Place(name), f"It cannot be read: {shown(lines[-1])}")
-        return iter(()), 0
-    for picture in into.glob("[0-9]*"):
-        upload.add(f"{name}/{picture.name}", picture)
-    return _as_rows(jsonl_records(into / "rows.jsonl", name, problems)), int(ended.stdout)
+class _Lines:
+    """The lines of a table, as long as the row that they make up is of a size that fits into memory."""
+
+    def __init__(self, source: TextIO) -> None:
+        self._source = source
+        self.row_characters = 0  # of the row that is being read; whoever has taken it sets this back
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        """The next line. Raises csv.Error where a row has no end."""
+        line = self._source.readline(MAX_ROW_CHARACTERS)
+        if not line:
+            raise StopIteration
+        self.row_characters += len(line)
+        if self.row_characters >= MAX_ROW_CHARACTERS:
+            raise csv.Error(f"a row is longer than {MAX_ROW_CHARACTERS:,} characters")
+        return line
 
 
 def _row(header: list[str], cells: list[str], place: Place, problems: ProblemList) -> Record | None:
@@ -85,7 +82,3 @@ def _row(header: list[str], cells: list[str], place: Place, problems: ProblemLis
     padded = cells + [""] * (len(header) - len(cells))
     content: dict[str, Any] = {column: cell for column, cell in zip(header, padded, strict=True) if column}
     return record_of(Parsed(content, (), may_be_broken=False), place, problems)
-
-
-def _as_rows(records: Iterator[Record]) -> Iterator[Record]:
-    return (record._replace(place=record.place._replace(unit="row")) for record in records)

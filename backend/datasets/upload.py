@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from backend.datasets.archive import Unpacked, is_ignored, unpack
+from backend.datasets.expansion import Allowance
 from backend.datasets.problems import ProblemList, UploadRefused, counted, shown
 
 ANNOTATIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
@@ -22,6 +23,7 @@ class Upload:
         """Hold `known` files under their names; files below `root` are found when asked for."""
         self.title = title  # as the person called it
         self.annotations = annotations
+        self.tables = Allowance()  # what its tables may expand to
         self._known = known
         self._root = root.resolve() if root is not None else None
         self._walked: dict[str, Path] | None = None
@@ -38,6 +40,11 @@ class Upload:
             return path
         return self._walked.get(name) if self._walked is not None else None
 
+    def packed_bytes(self, path: Path) -> int:
+        """What one of its files took as it was uploaded: within its archive or table, where it lay in one."""
+        known = self._known.packed_bytes.get(path)
+        return path.stat().st_size if known is None else known
+
     def files(self) -> dict[str, Path]:
         """Every file by name. The first call walks the folder."""
         if self._walked is None:
@@ -48,9 +55,10 @@ class Upload:
         """The same, with other readings of names whose encoding is not known."""
         return self._known.aliases | self.files()
 
-    def add(self, name: str, path: Path) -> None:
-        """Know one more file, such as a picture that lay inside a table."""
+    def add(self, name: str, path: Path, packed_bytes: int) -> None:
+        """Know one more file, such as a picture that lay inside a table and took so many bytes of it."""
         self._known.files[name] = path
+        self._known.packed_bytes[path] = packed_bytes
 
 
 def open_upload(source: Path, into: Path, problems: ProblemList, wanted: Wanted = lambda _: True) -> Upload:
@@ -72,7 +80,7 @@ def open_upload(source: Path, into: Path, problems: ProblemList, wanted: Wanted 
     if not source.is_file():
         raise UploadRefused("UPLOAD_UNREADABLE", f"There is no file or folder `{shown(str(source))}`")
     if source.suffix.lower() in ANNOTATIONS:
-        return Upload(source.name, [nfc(source.name)], Unpacked({nfc(source.name): source}, {}), source.parent)
+        return Upload(source.name, [nfc(source.name)], Unpacked({nfc(source.name): source}, {}, {}), source.parent)
     if source.suffix.lower() in PICTURES:
         raise UploadRefused(
             "UPLOAD_KIND", f"`{shown(source.name)}` is a picture; the questions and answers are missing"
@@ -92,16 +100,17 @@ def is_picture(name: str) -> bool:
 
 
 def _open_folder(source: Path, into: Path, problems: ProblemList, wanted: Wanted) -> Upload:
-    known = Unpacked({}, {})
+    known, allowance = Unpacked({}, {}, {}), Allowance()
     for archive in sorted(path for path in source.iterdir() if path.suffix.lower() == ".zip" and path.is_file()):
         target = into / f"zip-{len(list(into.iterdir())):03d}"
         target.mkdir()
-        unpacked = unpack(archive, target, problems, wanted)
+        unpacked = unpack(archive, target, problems, wanted, allowance)
         for name in unpacked.files:
             if name in known.files or (source / name).exists():
                 raise UploadRefused("ARCHIVE_DUPLICATE", f"`{shown(name)}` is in `{shown(archive.name)}` and once more")
         known.files.update(unpacked.files)
         known.aliases.update(unpacked.aliases)
+        known.packed_bytes.update(unpacked.packed_bytes)
     upload = Upload(source.resolve().name, [], known, source)
     upload.annotations = _annotations(list(upload.files()), upload.title)
     return upload

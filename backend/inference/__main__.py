@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from pydantic import TypeAdapter, ValidationError
 
 from backend.chat_protocol import Ask, Failure, Line, Piece, Ready, Stop
@@ -18,6 +19,7 @@ from backend.errors import StudioError
 from backend.inference.answers import pieces
 from backend.model.host import ModelHost
 
+NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # as CUDA and the CPU's allocator say it
 _QUESTIONS: TypeAdapter[Ask | Stop] = TypeAdapter(Ask | Stop)
 
 
@@ -59,9 +61,19 @@ def _step(number: int, answer: Iterator[Piece]) -> Piece | Failure:
         return next(answer)
     except StudioError as error:
         return Failure(id=number, message=error.message, hint=error.hint)
-    except Exception as error:  # noqa: BLE001 - out of memory above all: this answer ends, the model stays
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a panic of a library below too: this answer ends, the model stays
         text = (str(error) or type(error).__name__).splitlines()[0][:300]
-        return Failure(id=number, message=f"The model failed: {text}", hint="Try a smaller picture or fewer models")
+        return Failure(id=number, message=f"The model failed: {text}", hint=_hint(error))
+
+
+def _hint(error: BaseException) -> str:
+    """What a person can do about what a library raised."""
+    said = str(error).lower()
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in said for sign in NO_MEMORY):
+        return "Try a smaller picture or fewer models"
+    return "Ask again; if it fails again, hold its files against what was saved: `studio models check RUN_OR_FOLDER`"
 
 
 def _read(wishes: "queue.Queue[Ask | Stop | None]") -> None:

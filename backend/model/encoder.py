@@ -40,12 +40,14 @@ class Encoder:
     """Turns conversations into samples with one model's tokenizer and one pair of pixel bounds."""
 
     def __init__(self, folder: Path, min_pixels: int, max_pixels: int) -> None:
-        """Load the processor from a model folder. Raises CheckpointError where they are missing."""
+        """Load the processor from a model folder. Raises CheckpointError where that cannot be done."""
         try:
             self.processor = AutoProcessor.from_pretrained(folder)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # the libraries below raise bare ones for a file that they cannot read
+            why = next(iter(str(error).splitlines()), type(error).__name__)[:200]
             raise CheckpointError(
-                f"`{folder.name}` has no tokenizer or processor", hint="Take a folder that holds the whole model"
+                f"The tokenizer or processor of `{folder.name}` cannot be loaded: {why}",
+                hint="Take a folder that holds the whole model, as it was saved",
             ) from error
         self.tokenizer = self.processor.tokenizer
         # the one below transformers' own: quicker, and two threads may use it at once

@@ -4,6 +4,7 @@ A deferred transaction that reads and then writes fails at once with SQLITE_BUSY
 committed in between, whatever the timeout. So writers begin IMMEDIATE, and readers, who may not write, begin plainly.
 """
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,11 +18,12 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from backend.errors import StudioError
 
 BUSY_TIMEOUT_MS = 15_000
+FULL_BYTES = 256 * 1024  # with less than that an index can be neither made nor opened
 MIGRATIONS = Path(__file__).parent / "migrations"
 _REFUSED = {  # how SQLite says that nothing is wrong with what was asked, and what then helps
     "disk is full": "Free some space, then do it again",
@@ -81,13 +83,20 @@ def open_database(path: Path) -> Database:
     except (sqlite3.Error, SQLAlchemyError, OSError) as error:
         writer.dispose()
         raise StudioError(
-            f"`{path}` cannot be opened: {error}",
+            f"`{path}` cannot be opened: {_why(error, path)}",
             hint="Check the free space and the rights of the folder; the index may be deleted, runs are found again",
         ) from error
     except StudioError:
         writer.dispose()
         raise
     return Database(path, writer, _engine(path, begin="BEGIN", query_only=True))
+
+
+def _why(error: Exception, path: Path) -> str:
+    """What stands in the way, without the statement that met it; SQLite has several words for a full disk."""
+    said = str(error.orig if isinstance(error, DBAPIError) else error)
+    is_full = path.parent.is_dir() and shutil.disk_usage(path.parent).free < FULL_BYTES
+    return f"the disk is full ({said})" if is_full else said
 
 
 def _engine(path: Path, *, begin: str, query_only: bool) -> Engine:

@@ -1,10 +1,13 @@
 """`studio`: the web app without arguments, and every act of it as a command."""
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from backend.errors import SpecError
 from backend.settings import default_workspace
 from studio.cli import (
     audits,
@@ -56,13 +59,6 @@ MOST_UPLOAD = Annotated[float, typer.Option("--max-upload-gb", min=0.001, help="
 WORKSPACE = Annotated[Path | None, typer.Option(help="Folder that holds data/ and output/.")]
 
 
-@app.callback(invoke_without_command=True)
-def without_command(context: typer.Context) -> None:
-    """Open the web app where no command is given."""
-    if context.invoked_subcommand is None:
-        ui()
-
-
 @app.command()
 @explained
 def ui(
@@ -81,3 +77,38 @@ def ui(
     chosen = default_workspace() if workspace is None else type(default_workspace())(workspace.expanduser().resolve())
     reach = Reach(host, tuple(allow_host or ()), trust_proxy, int(max_upload_gb * GIB))
     serve(chosen, host=host, port=port, root_path=root_path, reach=reach)
+
+
+def _with_options_of(command: Callable[..., None]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Let a callback take every option of `command` behind its context, each defined there alone."""
+
+    def decorate(callback: Callable[..., None]) -> Callable[..., None]:
+        options = inspect.signature(command).parameters
+        context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        callback.__signature__ = inspect.Signature([context, *options.values()])  # type: ignore[attr-defined]
+        callback.__annotations__ = {"context": typer.Context} | {n: each.annotation for n, each in options.items()}
+        return callback
+
+    return decorate
+
+
+@app.callback(invoke_without_command=True)
+@_with_options_of(ui)
+@explained
+def without_command(context: typer.Context, **options: Any) -> None:
+    """Open the web app where no command is given."""
+    if context.invoked_subcommand is None:
+        ui(**options)
+        return
+    typed = [name for name in options if _is_typed(context, name)]
+    if typed:
+        option = f"--{typed[0].replace('_', '-')}"
+        raise SpecError(
+            f"`{option}` belongs to `studio ui`, and stands before `{context.invoked_subcommand}`",
+            hint=f"Write `studio ui {option} ...`; other commands find their workspace by STUDIO_WORKSPACE",
+        )
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)  # by its name, since some versions of typer bring a click of their own
+    return source is not None and source.name == "COMMANDLINE"

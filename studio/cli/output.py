@@ -1,5 +1,6 @@
 """How the command line speaks: tables and sentences for people, one JSON value for machines, errors on stderr."""
 
+import errno
 import functools
 import json
 import sys
@@ -18,6 +19,8 @@ R = TypeVar("R")
 
 CANNOT_BE_DONE = 2  # the exit code for what was asked and cannot be done
 RUN_FAILED = 1
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+REFUSED = FULL | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}  # by the disk; other errors of a system are bugs
 JSON_OPTION = Annotated[bool, typer.Option("--json", help="Print one JSON value for machines.")]
 
 console = Console(emoji=False)  # what a person wrote stays as it is: `:100:` is a line of theirs
@@ -25,18 +28,25 @@ errors = Console(stderr=True, emoji=False)
 
 
 def explained(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn a StudioError into message and hint on stderr and exit code 2; a closed pipe ends quietly."""
+    """Turn a StudioError, or what the disk refuses, into message and hint on stderr and exit code 2.
+
+    A closed pipe ends quietly.
+    """
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
         except StudioError as error:
-            errors.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True)
-            errors.print(f"[bold]hint:[/] {escape(error.hint)}", soft_wrap=True)
-            raise typer.Exit(CANNOT_BE_DONE) from error
+            raise _refusal(error.message, error.hint) from error
         except BrokenPipeError as error:
             raise typer.Exit(0) from error
+        except OSError as error:
+            if error.errno not in REFUSED:
+                raise
+            where = f" `{error.filename}`" if error.filename else ""
+            hint = "Free some space" if error.errno in FULL else "Look at the rights of that folder"
+            raise _refusal(f"The disk refuses{where}: {error.strerror}", f"{hint}, then do it again") from error
 
     return run
 
@@ -67,3 +77,9 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Print one sentence on stderr."""
     errors.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _refusal(message: str, hint: str) -> typer.Exit:
+    errors.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    errors.print(f"[bold]hint:[/] {escape(hint)}", soft_wrap=True)
+    return typer.Exit(CANNOT_BE_DONE)

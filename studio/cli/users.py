@@ -24,7 +24,9 @@ def add(name: NAME, password_stdin: FROM_STDIN = False, make: MAKE = False) -> N
     """Make an account. From the first one on, the studio needs a login, also on this machine; running ones at once."""
     accounts = _accounts()
     refuse_bad_name(name)
-    account = accounts.add(name, _password(password_stdin, make))
+    secret = _password(password_stdin, make)
+    account = accounts.add(name, secret)
+    _show(secret, make)
     say(f"`{account.name}` can log in.")
 
 
@@ -55,7 +57,9 @@ def password(name: NAME, password_stdin: FROM_STDIN = False, make: MAKE = False)
     """Give an account another password; who is logged in with the old one must log in again."""
     accounts = _accounts()
     accounts.refuse_unknown(name)
-    account = accounts.set_password(name, _password(password_stdin, make))
+    secret = _password(password_stdin, make)
+    account = accounts.set_password(name, secret)
+    _show(secret, make)
     say(f"`{account.name}` has a new password.")
 
 
@@ -70,9 +74,13 @@ def _password(from_stdin: bool, is_made: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if is_made:
-        made = invented()
-        say(f"The password is {made} · it is shown this once")
-        return made
+        return invented()
     if not sys.stdin.isatty():
         raise SpecError("There is no terminal to ask for the password", hint="Add --password-stdin or --make")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+def _show(secret: str, is_made: bool) -> None:
+    """Print a password that nobody else knows, once it counts."""
+    if is_made:
+        say(f"The password is {secret} · it is shown this once")

@@ -12,7 +12,7 @@ from backend.settings import Workspace, default_workspace
 from studio.accounts.account_file import AccountFile
 from studio.serving.log_redaction import redact_stderr
 from studio.serving.reach import Reach, is_loopback, refuse_bad_hosts
-from studio.serving.workspace_lock import workspace_lock
+from studio.serving.workspace_lock import told, workspace_lock
 
 SHUTDOWN_S = 3  # for answers under way; open event streams would never end by themselves
 
@@ -37,14 +37,9 @@ def serve(
     reach = replace(reach or Reach(), host=host)
     refuse_bad_hosts(reach.allowed_hosts)
     _refuse_open(workspace, reach)
-    try:
+    with told(workspace):
         workspace.prepare()
         workspace.uploads.chmod(0o700)
-    except OSError as error:
-        raise LaunchError(
-            f"The workspace `{workspace.root}` cannot be written: {error.strerror}",
-            hint="Choose a folder of your own with --workspace",
-        ) from error
     with workspace_lock(workspace), _listen(host, port) as listener:
         _serve(workspace, listener, "/" + root_path.strip("/") if root_path.strip("/") else "", reach)
 

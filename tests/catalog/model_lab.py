@@ -18,6 +18,7 @@ CONFIG: dict[str, Any] = {
     "vision_config": {"hidden_size": 8, "intermediate_size": 8, "depth": 1, "out_hidden_size": 8, "patch_size": 14},
 }  # fmt: skip
 NUMBERS = sum(count_parameters(CONFIG).values())
+TOKENIZER = {"model": {"type": "BPE", "vocab": {}, "merges": []}}
 ADAPTER = {
     "peft_type": "LORA", "r": 4, "lora_alpha": 8, "lora_dropout": 0.0, "target_modules": ["q_proj", "v_proj"],
     "base_model_name_or_path": "demo", "init_lora_weights": True, "rank_pattern": {}, "task_type": "CAUSAL_LM",
@@ -42,7 +43,7 @@ def model_folder(path: Path, *, shards: bool = False) -> Path:
     """A whole model, its weights in one file or in two."""
     path.mkdir(parents=True)
     (path / "config.json").write_text(json.dumps(CONFIG))
-    (path / "tokenizer.json").write_text("{}")
+    (path / "tokenizer.json").write_text(json.dumps(TOKENIZER))
     if not shards:
         (path / "model.safetensors").write_bytes(safetensors({"all": NUMBERS}))
         return path

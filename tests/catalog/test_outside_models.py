@@ -146,7 +146,7 @@ def test_c6_adapters_beside_a_whole_model_are_refused(name, tmp_path, refused):
 
 def test_c5_a_token_of_that_name_is_no_code(tmp_path, workspace):
     folder = model_folder(tmp_path / "model")
-    (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {"auto_map": 1}}}))
+    (folder / "tokenizer.json").write_text(json.dumps({"model": {"type": "BPE", "vocab": {"auto_map": 1}}}))
 
     assert resolve_checkpoint(str(folder), workspace).folder == folder
 

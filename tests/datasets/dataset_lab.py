@@ -49,6 +49,16 @@ def zip_of(path: Path, files: dict[str, Any], method: int = zipfile.ZIP_DEFLATED
     return path
 
 
+def parquet_of(rows: list[dict[str, Any]], **how: Any) -> bytes:
+    """Rows as a parquet file's content."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), sink, **how)
+    return sink.getvalue()
+
+
 def asked(
     image: str | list[str] | None, question: str = "<image>\nWhat colour?", answer: str = "Red", **more: Any
 ) -> dict[str, Any]:

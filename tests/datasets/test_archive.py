@@ -72,10 +72,50 @@ def test_u2_links_and_special_files_are_refused(store, workspace, tmp_path, mode
 
 
 def test_u3_a_file_that_expands_a_thousandfold_is_refused(store, workspace, tmp_path):
-    archive = zip_of(tmp_path / "up.zip", GOOD | {"zeros.bin": bytes(50 << 20)})
-    assert archive.stat().st_size < 80_000
+    ballast = random.Random(1).randbytes(400_000)  # beside it the archive as a whole is none that expands much
+    archive = zip_of(tmp_path / "up.zip", GOOD | {"zeros.bin": bytes(50 << 20), "noise.bin": ballast})
 
-    refused(store, workspace, archive, "ARCHIVE_BOMB")
+    error = refused(store, workspace, archive, "ARCHIVE_BOMB")
+
+    assert "`zeros.bin` takes 50," in error.message
+    assert "and unpacks to 52,428,800" in error.message
+
+
+def test_u3_more_than_any_disk_should_take_is_refused_whatever_the_ratio(store, workspace, tmp_path):
+    archive = tmp_path / "up.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("data.json", b"[]")
+        zipped.infolist()[0].file_size = 60 << 30
+
+    assert "60.0 GiB" in refused(store, workspace, archive, "ARCHIVE_TOO_LARGE").message
+
+
+def test_u20_many_small_files_that_expand_are_refused_together(store, workspace, tmp_path):
+    zeros = {f"{number}.bin": bytes(1 << 20) for number in range(30)}
+    archive = zip_of(tmp_path / "up.zip", GOOD | zeros, zipfile.ZIP_BZIP2)
+    assert archive.stat().st_size < 10_000
+
+    error = refused(store, workspace, archive, "ARCHIVE_BOMB")
+
+    assert "`up.zip` unpacks to 31,4" in error.message
+    assert "16,777,216 are the most" in error.message
+
+
+def test_u20_archives_of_one_folder_expand_no_more_than_one_would(store, workspace, tmp_path):
+    folder = folder_of(tmp_path / "up", {"data.json": [asked("a.png")], "a.png": picture()})
+    for number in range(3):
+        zip_of(folder / f"{number}.zip", {f"{number}.bin": bytes(7 << 20)}, zipfile.ZIP_BZIP2)
+
+    assert "`2.zip`" in refused(store, workspace, folder, "ARCHIVE_BOMB").message
+
+
+def test_u20_a_list_of_files_that_would_fill_the_memory_is_not_read(store, workspace, tmp_path):
+    archive, size = tmp_path / "up.zip", 97 << 20
+    with archive.open("wb") as sink:
+        sink.seek(size)  # a hole: it takes no room
+        sink.write(struct.pack("<4sHHHHLLH", b"PK\x05\x06", 0, 0, 9, 9, size, 0, 0))
+
+    assert "takes 97 MiB" in refused(store, workspace, archive, "ARCHIVE_TOO_LARGE").message
 
 
 def test_u3_a_hundred_thousand_empty_files_are_refused(store, workspace, tmp_path):
@@ -167,7 +207,7 @@ def test_u4_an_unknown_packing_method_is_refused(store, workspace, tmp_path):
     content[place : place + 2] = struct.pack("<H", 9)
     archive.write_bytes(content)
 
-    refused(store, workspace, archive, "ARCHIVE_METHOD")
+    assert "`a.png` is packed" in refused(store, workspace, archive, "ARCHIVE_METHOD").message
 
 
 def test_u4_a_damaged_archive_of_any_kind_is_an_error_with_a_hint(tmp_path):

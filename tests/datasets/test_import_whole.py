@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from dataset_lab import asked, folder_of, many, picture, tree, zip_of
+from dataset_lab import asked, folder_of, many, parquet_of, picture, tree, zip_of
 
 from backend.datasets.problems import UploadRefused
 from backend.datasets.staging import staging_folder, sweep_staging
@@ -167,6 +167,19 @@ def test_d1_a_full_disk_is_a_message_and_leaves_nothing(workspace, store, tmp_pa
         assert "hint: Free some space" in errors
         assert list(workspace.staging.iterdir()) == []
         assert store.names() == []
+    assert store.import_dataset(source, ImportOptions()).manifest.statistics.rows == 1
+
+
+@pytest.mark.parametrize("question", ["x" * 300_000, "x"], ids=["rows", "a picture"])
+def test_d1_a_full_disk_is_a_message_where_a_table_is_unpacked_too(workspace, store, tmp_path, question):
+    row = {"image": picture((700, 700), kind="BMP"), "question": question, "answer": "A"}
+    source = folder_of(tmp_path / "up", {"a.parquet": parquet_of([row])})
+
+    code, errors = ended(importer(workspace, source, LIMIT.format(100_000)))
+
+    assert code == 1
+    assert "The disk is full" in errors
+    assert list(workspace.staging.iterdir()) == []
     assert store.import_dataset(source, ImportOptions()).manifest.statistics.rows == 1
 
 

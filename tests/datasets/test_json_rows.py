@@ -117,6 +117,60 @@ def test_u12_doubled_keys_are_reported_and_the_last_counts(tmp_path):
     assert problems == {("JSON_DUPLICATE_KEY", 1)}
 
 
+def test_u12_a_row_of_many_fields_costs_what_it_is_long(tmp_path):
+    """Were each field looked for among all others, so many would take half a minute."""
+    fields = {f"k{number}": number for number in range(60_000)} | ROW
+    content = json.dumps(fields)[:-1] + ', "answer": "B"}'
+
+    started = time.process_time()
+    records, problems = read(tmp_path, content)
+
+    assert time.process_time() - started < 10
+    assert records[0].content == fields | {"answer": "B"}
+    assert problems == {("JSON_DUPLICATE_KEY", 1)}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "name", "good"),
+    [
+        (lines_of([ROW]) + '{"answer": [', "0]}\n" + lines_of([ROW]), "a.jsonl", 2),
+        ('[{"answer": [', f"0]}}, {json.dumps(ROW)}]", "a.json", 0),
+    ],
+    ids=["line", "list"],
+)
+def test_u20_more_values_than_any_row_has_are_not_built(tmp_path, before, after, name, good):
+    path = tmp_path / name
+    path.write_text(before + "{}," * 5_000_000 + after)
+    problems = ProblemList()
+
+    tracemalloc.start()
+    records = list(json_records(path, name, problems))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(records) == good
+    assert [problem.code for problem in problems.listed()] == ["LINE_TOO_LONG"]
+    assert "more than 4,000,000 values" in problems.listed()[0].message
+    assert most < 150 << 20  # built, they would take 350 MiB
+
+
+def test_u20_more_values_than_any_dataset_has_in_one_object_are_not_built(tmp_path):
+    _, problems = read(tmp_path, '{"data": [' + "0," * 16_000_000 + "0]}")
+
+    assert problems == {("LINE_TOO_LONG", 1)}
+
+
+def test_u20_one_object_of_more_than_a_quarter_gigabyte_is_not_read(tmp_path):
+    path = tmp_path / "a.json"
+    with path.open("wb") as sink:
+        sink.write(b"{\n")
+        sink.truncate(257 << 20)  # a hole: it takes no room
+    problems = ProblemList()
+
+    assert list(json_records(path, "a.json", problems)) == []
+    assert [problem.code for problem in problems.listed()] == ["FILE_TOO_LARGE"]
+
+
 def test_u12_half_characters_are_replaced_and_reported(tmp_path):
     for content in (
         '[{"answer": "x\\ud83dy \\ud83d\\ude00"}]',

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from dataset_lab import asked, codes, folder_of, picture
-from PIL import Image, ImageDraw
+from dataset_lab import asked, codes, folder_of, parquet_of, picture
+from PIL import Image, ImageDraw, TiffImagePlugin
 from PIL.TiffImagePlugin import IFDRational
 
 from backend.datasets.confinement import command, start
+from backend.datasets.picture_worker import MEMORY_BYTES
 from backend.datasets.pictures import PictureOutcome, PicturePool
+from backend.datasets.problems import UploadRefused
 from backend.datasets.store import ImportOptions
 from backend.settings import ROOT
 
@@ -112,6 +114,61 @@ def test_u8_every_opening_of_a_picture_names_its_decoders():
     assert opened == 2  # by the worker that decodes uploads, and for the sizes of stored ones
 
 
+def folded(side, seed):
+    """A square of noise that comes again after some rows, too far away for PNG to fold it up as TIFF does."""
+    rows = -(-40_000 // (side * 3))
+    block, sink = random.Random(seed).randbytes(side * 3 * rows), io.BytesIO()
+    image = Image.frombytes("RGB", (side, side), (block * (side // rows + 1))[: side * side * 3])
+    image.save(sink, "TIFF", compression="zstd", tiffinfo={TiffImagePlugin.ROWSPERSTRIP: side})
+    return sink.getvalue()
+
+
+def test_u20_a_picture_that_expands_when_it_is_converted_is_refused(tmp_path):
+    content = folded(2_800, 1)
+    assert len(content) < 50_000
+
+    outcome, _ = one(tmp_path, content, "a.tif")
+
+    assert outcome.code == "IMG_TOO_LARGE"
+    assert f"takes {len(content):,} bytes and 23," in outcome.message
+    assert not list((tmp_path / "into").iterdir())
+
+
+def test_u20_pictures_of_one_upload_expand_no_more_than_one_would(store, workspace, tmp_path):
+    files = {f"{seed}.tif": folded(2_200, seed) for seed in range(3)}
+    files |= {"data.json": [asked(name) for name in files]}
+
+    with pytest.raises(UploadRefused) as caught:
+        store.import_dataset(folder_of(tmp_path / "up", files), ImportOptions())
+
+    assert caught.value.code == "IMG_TOO_LARGE"
+    assert "The pictures of `up` take 143,058 bytes" in caught.value.message
+    assert not list(workspace.staging.iterdir())
+    assert store.names() == []
+
+
+def test_u20_pictures_folded_into_a_table_count_as_they_were_folded(store, workspace, tmp_path):
+    """Alone each is as long as the noise; side by side in one table, all but the first are next to nothing."""
+    content = folded(1_200, 1)
+    pictures = [content + bytes([number]) for number in range(8)]
+    rows = [{"image": {"bytes": each, "path": None}, "question": "Q", "answer": "A"} for each in pictures]
+    table = parquet_of(rows, compression="zstd", use_dictionary=False)
+    assert len(table) < 3 * len(content)
+
+    with pytest.raises(UploadRefused, match="The pictures of `up`"):
+        store.import_dataset(folder_of(tmp_path / "up", {"a.parquet": table}), ImportOptions())
+
+
+def test_u20_a_picture_of_more_than_a_quarter_gigabyte_is_not_read(tmp_path):
+    folder_of(tmp_path / "source", {"a.png": picture()})
+    with (tmp_path / "source" / "a.png").open("ab") as sink:
+        sink.truncate(257 << 20)  # a hole: it takes no room
+
+    ((_, outcome),) = PicturePool(tmp_path).prepare([tmp_path / "source" / "a.png"], keep=False)
+
+    assert (outcome.code, outcome.message) == ("IMG_TOO_LARGE", "is larger than 256 MiB")
+
+
 NOISE = random.Random(1).randbytes(5000)  # the same each time: some noise reads like a picture that is cut off
 
 
@@ -164,23 +221,25 @@ print('{"ready":true}', flush=True)
 for line in sys.stdin:
     name = os.path.basename(json.loads(line)["source"])
     if name.startswith("abort"): os.abort()
-    if name.startswith("hang"): time.sleep(60)
+    if name.startswith("hang"): time.sleep(20)
     if name.startswith("babble"): print("nonsense", flush=True)
+    if name.startswith("flood"): sys.stdout.write("x" * (3 << 20)); sys.stdout.flush(); time.sleep(20)
     print(json.dumps({"width": 9, "height": 9, "stored": name, "bytes": 1, "sha256": name}), flush=True)
 """
 
 
 def test_u9_a_decoder_that_crashes_or_hangs_harms_only_its_own_picture(tmp_path):
-    names = [f"{kind}{n}.png" for n in range(3) for kind in ("good", "abort", "hang", "babble")]
+    names = [f"{kind}{n}.png" for n in range(3) for kind in ("good", "abort", "hang", "babble", "flood")]
     argv = (sys.executable, "-c", CRASHING)
     started = time.monotonic()
 
     found = dict(PicturePool(tmp_path, timeout_s=1.5, argv=argv).prepare([tmp_path / name for name in names]))
 
-    assert time.monotonic() - started < 45  # three hang for a minute each
+    assert time.monotonic() - started < 45  # six hang for twenty seconds each
     by_kind = {path.name[:-5]: outcome.code for path, outcome in found.items()}
-    assert by_kind == {"good": "", "abort": "IMG_CRASHED", "hang": "IMG_TIMEOUT", "babble": "IMG_CRASHED"}
-    assert len(found) == 12
+    lost = {"abort": "IMG_CRASHED", "hang": "IMG_TIMEOUT", "babble": "IMG_CRASHED", "flood": "IMG_CRASHED"}
+    assert by_kind == {"good": ""} | lost
+    assert len(found) == 15
 
 
 def test_workers_end_when_the_reader_stops(tmp_path):
@@ -253,6 +312,19 @@ def test_u10_a_picture_that_stands_upright_is_not_touched(tmp_path):
     content = with_exif(half_red(), 1)
 
     assert one(tmp_path, content)[1].read_bytes() == content
+
+
+def test_u10_of_what_is_written_anew_no_place_and_no_comment_travels_on(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    sink = io.BytesIO()
+    half_red().save(sink, "JPEG", exif=exif, comment=b"taken at home", icc_profile=b"a profile of mine" * 20)
+
+    _, stored = one(tmp_path, sink.getvalue(), "a.jpg")
+
+    assert b"profile of mine" in sink.getvalue()
+    with Image.open(stored) as image:
+        assert image.info == {}
 
 
 def test_u10_broken_metadata_does_not_lose_the_picture(tmp_path):
@@ -383,18 +455,20 @@ def test_a_decoder_cannot_take_the_memory_of_the_machine():
     assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
 
 
-def test_a_secret_of_the_person_does_not_reach_the_decoder(tmp_path, monkeypatch):
+def test_the_decoder_has_little_memory_and_no_secret_of_the_person(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     worker = start(command("backend.datasets.picture_worker", str(tmp_path)))
     worker.stdout.readline()
 
     environment = Path(f"/proc/{worker.pid}/environ").read_bytes()
+    memory, _ = resource.prlimit(worker.pid, resource.RLIMIT_AS)
     worker.kill()
     worker.wait()
     worker.stdin.close()
     worker.stdout.close()
 
     assert b"hf_secret" not in environment
+    assert memory == MEMORY_BYTES
 
 
 @pytest.mark.alone

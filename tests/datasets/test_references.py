@@ -1,4 +1,5 @@
 import socket
+import tracemalloc
 
 import pytest
 from dataset_lab import asked, codes, folder_of, picture
@@ -11,7 +12,7 @@ from backend.datasets.upload import Upload
 
 def references(tmp_path, *names):
     folder_of(tmp_path / "up", {name: b"x" for name in names})
-    return References(Upload("up", [], Unpacked({}, {}), tmp_path / "up"))
+    return References(Upload("up", [], Unpacked({}, {}, {}), tmp_path / "up"))
 
 
 def resolved(found, tmp_path, reference, annotation="data.json"):
@@ -52,6 +53,20 @@ def test_u15_other_paths_are_matched_by_the_longest_ending_that_was_uploaded(tmp
 
     assert resolved(found, tmp_path, reference) == "images/1.png"
     assert found.notice().startswith("1 picture path was matched by the ending")
+
+
+def test_u20_a_path_of_thousands_of_parts_is_not_compared_part_by_part(tmp_path):
+    """Each number of parts is an index of all names: of one as deep as this, 120 MB."""
+    deep = "a/" * 8_000
+    found = References(Upload("up", [], Unpacked({f"{deep}1.png": tmp_path / "1"}, {}, {}), None))
+
+    tracemalloc.start()
+    assert refusal(found, f"b/{deep}2.png")[0] == "IMG_NOT_FOUND"
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert found.resolve("b/1.png", "data.json") == tmp_path / "1"
+    assert most < 10 << 20
 
 
 def test_an_ending_that_fits_two_pictures_names_both(tmp_path):

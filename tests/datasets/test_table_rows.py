@@ -1,9 +1,5 @@
-import io
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from dataset_lab import asked, codes, folder_of, picture, zip_of
+from dataset_lab import asked, codes, folder_of, parquet_of, picture, zip_of
 
 from backend.datasets.problems import UploadRefused
 from backend.datasets.records import ColumnMapping
@@ -13,12 +9,6 @@ from backend.datasets.store import ImportOptions
 def imported(store, tmp_path, files, **options):
     report = store.import_dataset(folder_of(tmp_path / "up", files), ImportOptions(**options))
     return report, list(store.rows("up"))
-
-
-def parquet_of(rows):
-    sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows), sink)
-    return sink.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from launcher_lab import IMPATIENT, a_run, until
 
 from backend.runs.folder import RunFolder
 from backend.runs.records import CommandRecord, ExitRecord, ProcessRecord, read_record
+from backend.settings import ROOT
+from launcher.keeper_lock import is_locked, take_lock
 from launcher.processes import identify
 from launcher.supervisor import Launcher
 
@@ -101,13 +105,43 @@ def test_a_second_keeper_leaves_a_run_to_the_first(launch) -> None:
     until(run.folder.process.exists)
     before = run.folder.process.read_bytes()
 
-    from launcher.keeper_lock import is_locked, take_lock
-
     assert is_locked(run.folder)
     assert take_lock(run.folder) is None
     launcher.stop(run.id)
     assert launcher.wait(run.id, poll_s=0.03).reason == "It was stopped on request, after saving"
     assert run.folder.process.read_bytes() == before
+
+
+def keep_again(folder: RunFolder) -> subprocess.CompletedProcess[str]:
+    """Start another keeper for a run, as somebody by hand or a confused launcher would."""
+    argv = [sys.executable, "-m", "launcher.keeper", str(folder.path)]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_p11_a_second_keeper_starts_no_second_program(launch) -> None:
+    launcher = launch("--steps", "300", "--pause", "0.05")
+    run = a_run(launcher)
+    until(run.folder.events.exists)
+    before = run.folder.process.read_bytes()
+
+    second = keep_again(run.folder)
+
+    assert (second.returncode, second.stderr.strip()) == (1, f"{run.id} has a keeper already, or has ended")
+    assert run.folder.process.read_bytes() == before
+    launcher.stop(run.id, "now")
+    assert launcher.wait(run.id, poll_s=0.03).state == "stopped"
+
+
+def test_p11_a_keeper_for_a_run_that_has_ended_leaves_it_as_it_is(launch) -> None:
+    launcher = launch("--steps", "1")
+    run = launcher.wait(a_run(launcher).id, poll_s=0.03)
+    until(lambda: not is_locked(run.folder))
+    before = {path.name: path.read_bytes() for path in run.folder.path.iterdir() if path.is_file()}
+
+    second = keep_again(run.folder)
+
+    assert (second.returncode, second.stderr.strip()) == (1, f"{run.id} has a keeper already, or has ended")
+    assert {path.name: path.read_bytes() for path in run.folder.path.iterdir() if path.is_file()} == before
 
 
 def test_a_keeper_told_to_end_ends_its_run_in_order(launch) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from store_lab import RUN, add_run, curve, write_losses
 
 from backend.runs.events import EventWriter
@@ -60,6 +61,26 @@ def test_s6_rows_and_offset_are_one_transaction(workspace: Workspace, store: Run
     blocker.close()
     assert store.ingest(folder) == 2
     assert curve(store) == [(1, 2.0), (2, 1.0)]
+
+
+def test_s6_of_two_who_read_at_once_the_slower_one_changes_nothing(workspace: Workspace, store: RunStore) -> None:
+    folder = add_run(store)
+    write_losses(folder.events, [3.0])
+    with folder.events.open("ab") as sink:
+        sink.write(b"no event\n")
+    quicker = RunStore(workspace)
+
+    @event.listens_for(store._database.writer, "checkout", once=True)
+    def overtaken(*_: object) -> None:  # the slower one has read the file, and does not have the lock yet
+        write_losses(folder.events, [2.0, 1.0], first_step=2)
+        quicker.ingest(folder)
+
+    store.ingest(folder)
+    quicker.close()
+
+    assert curve(store) == [(1, 3.0), (2, 2.0), (3, 1.0)]
+    assert (store.get(RUN).bad_lines, store.get(RUN).step) == (1, 3)
+    assert store.ingest(folder) == 0
 
 
 def test_s7_bad_lines_are_skipped_and_counted(store: RunStore) -> None:

@@ -96,6 +96,16 @@ def test_d7_a_workspace_that_cannot_be_written_is_told_in_words(tmp_path: Path):
     assert "--workspace" in caught.value.hint
 
 
+def test_d7_a_lock_that_cannot_be_opened_is_told_in_words(tmp_path: Path):
+    workspace = a_workspace(tmp_path)
+    (workspace.output / LOCK).mkdir()
+
+    with pytest.raises(LaunchError, match="cannot be written: Is a directory") as caught:
+        serve(workspace)
+
+    assert "--workspace" in caught.value.hint
+
+
 def test_m4_a_second_studio_on_the_same_workspace_is_refused(studio: Served):
     refused = started("--workspace", str(studio.workspace.root))
 
