@@ -28,7 +28,8 @@ class Guard:
     @property
     def name(self) -> str:
         """What reports call it."""
-        return f"{self.symbol}: {self.old.strip().splitlines()[0]}"
+        old, new = (text.strip().partition("\n")[0] for text in (self.old, self.new))
+        return f"{self.symbol}: {old} -> {new}"
 
 
 @dataclass(frozen=True, slots=True)

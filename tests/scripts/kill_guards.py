@@ -9,12 +9,14 @@ writes); so CI tries what has changed, and a nightly run tries all.
 import argparse
 import json
 import os
+import queue
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from backend.settings import ROOT
@@ -23,6 +25,7 @@ from tests.guards.guards import GUARDS
 from tests.scripts.readme import machine, write_section
 
 RECORD = ROOT / "tests" / "guards" / "killed.json"
+AT_ONCE = 2
 MOST_S = 120.0  # a test that hangs without its guard has noticed as well
 FAILED = 1  # pytest's exit code; others mean that nothing was tested
 
@@ -60,23 +63,32 @@ def note(guard: Guard, seen: str) -> None:
 
 def kill(guards: Sequence[Guard], died: Callable[[Guard], None]) -> list[Guard]:
     """Take each out and run its test; return those that no test missed, and tell of each other one."""
-    alive: list[Guard] = []
     without = {guard: (mutated(guard), killer_of(guard)) for guard in guards}  # as the tree is now, whatever comes
     with tempfile.TemporaryDirectory(prefix="guards-", ignore_cleanup_errors=True) as folder:
-        tree = Path(folder) / "tree"
-        copy_tree(tree)
-        for number, guard in enumerate(guards, 1):
+        trees: queue.Queue[Path] = queue.Queue()
+        for number in range(AT_ONCE):
+            trees.put(Path(folder) / str(number))
+            copy_tree(Path(folder) / str(number))
+
+        def tried(guard: Guard) -> str:
+            tree = trees.get()
             path = tree / place_of(guard.symbol).path
             whole = path.read_text(encoding="utf-8")
             path.write_text(without[guard][0], encoding="utf-8")
             verdict = verdict_of(tree, without[guard][1])
             path.write_text(whole, encoding="utf-8")
-            print(f"{number}/{len(guards)} {verdict}: {guard.name} ({guard.killer})", flush=True)
-            if verdict == "died":
-                died(guard)
-            else:
-                alive.append(guard)
-    return alive
+            trees.put(tree)
+            print(f"{verdict}: {guard.name} ({guard.killer})", flush=True)
+            return verdict
+
+        alive = []
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for guard, verdict in zip(guards, pool.map(tried, guards), strict=True):
+                if verdict == "died":
+                    died(guard)
+                else:
+                    alive.append(guard)
+        return alive
 
 
 def copy_tree(into: Path) -> None:
