@@ -637,4 +637,24 @@ REWARDS = (
         "test_r22_deaths_that_take_long_are_no_way_around_it",
     ),
 )
-GUARDS = (*WEB, *REWARDS)
+RUNS = (
+    Guard(
+        "keeper:main",
+        "if lock is None or folder.exit.exists():",
+        "if folder.exit.exists():",
+        "test_p11_a_second_keeper_starts_no_second_program",
+    ),
+    Guard(
+        "keeper:main",
+        "if lock is None or folder.exit.exists():",
+        "if lock is None:",
+        "test_p11_a_keeper_for_a_run_that_has_ended_leaves_it_as_it_is",
+    ),
+    Guard(
+        "_ingest_batch",
+        "if _position(connection, folder.run_id) != known:",
+        "if False:",
+        "test_s6_of_two_who_read_at_once_the_slower_one_changes_nothing",
+    ),
+)
+GUARDS = (*WEB, *REWARDS, *RUNS)
