@@ -12,7 +12,7 @@ from model_lab import NUMBERS, adapter_folder, changed_json, model_folder, safet
 from backend.catalog.checkpoints import resolve_checkpoint
 from backend.catalog.download import add_model
 from backend.catalog.outside import inspect, read_config
-from backend.errors import CheckpointError
+from backend.errors import CheckpointError, NotFoundError
 from backend.settings import DEMO_MODEL, ROOT
 
 
@@ -278,6 +278,15 @@ def test_c6_a_download_in_the_hub_s_own_layout_is_taken(tmp_path, workspace, ref
     assert "leads out of the folder" in refused(snapshot)
 
 
+def test_c6_a_folder_that_only_looks_like_the_hub_s_reaches_nothing_beside_it(tmp_path, refused):
+    snapshot = model_folder(tmp_path / "home" / "snapshots" / "0123abc")
+    (tmp_path / "home" / "blobs").mkdir()
+    (tmp_path / "home" / "blobs" / "secret").write_text("{}")
+    (snapshot / "vocab.json").symlink_to("../../blobs/secret")
+
+    assert "`vocab.json`, which leads out of the folder" in refused(snapshot)
+
+
 def test_everything_against_a_folder_is_said_at_once(tmp_path, refused):
     folder = model_folder(tmp_path / "model")
     changed_json(folder / "config.json", auto_map={"AutoModel": "m.M"}, text_config={"num_hidden_layers": -3})
@@ -321,6 +330,17 @@ def test_c6_an_adapter_on_itself_or_with_two_bases_is_refused(tmp_path, workspac
 
     other = adapter_folder(tmp_path / "other", "demo", base_model_name_or_path="/etc/passwd")
     assert "names `/etc/passwd`" in refused(other)
+
+
+def test_c5_the_base_of_an_adapter_is_looked_at_each_time_too(tmp_path, workspace, refused):
+    base = model_folder(tmp_path / "model")
+    add_model(base, "mine", workspace)
+    adapter = adapter_folder(tmp_path / "adapter", "mine")
+    assert resolve_checkpoint(str(adapter), workspace).base_folder == base
+
+    (base / "modeling.py").touch()
+
+    assert "`model` cannot be used: brings code (`modeling.py`)" in refused(adapter)
 
 
 ODD_ADAPTERS = {
@@ -376,13 +396,18 @@ def test_c6_a_record_names_files_of_its_folder_only(name, tmp_path, refused):
     assert "`adapter/complete.json` cannot be read" in refused(folder)
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "not json", '{"weight_map": 3}', '{"weight_map": {"a": []}}'])
-def test_a_broken_download_is_as_good_as_none(content, workspace):
+@pytest.mark.parametrize(
+    "content",
+    ["{}", "[]", "not json", '{"weight_map": 3}', '{"weight_map": {"a": []}}',
+     '{"weight_map": {"a": "../elsewhere.safetensors"}}'],
+)  # fmt: skip
+def test_c6_a_broken_download_is_as_good_as_none(content, workspace):
     name = "Qwen/Qwen2.5-VL-3B-Instruct"
     folder = workspace.models / "qwen-qwen2-5-vl-3b-instruct"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors.index.json").write_text(content)
+    (workspace.models / "elsewhere.safetensors").touch()
 
     with pytest.raises(Exception, match="is not on this machine"):
         resolve_checkpoint(name, workspace)
@@ -403,3 +428,15 @@ def test_what_is_added_is_looked_at_too(tmp_path, workspace):
     with pytest.raises(CheckpointError, match=r"`evil\.py`"):
         add_model(folder, "mine", workspace)
     assert not list(workspace.models.iterdir())
+
+
+@pytest.mark.parametrize("name", ["../evil", "demo", "here-already", ".hidden", "a/b", "-rf", "Upper"])
+def test_c6_a_name_that_is_taken_or_a_path_is_no_name_for_a_model(name, tmp_path, workspace):
+    folder = model_folder(tmp_path / "model")
+    (workspace.models / "here-already").mkdir()
+
+    with pytest.raises(NotFoundError, match=f"`{name}` cannot be the model's name"):
+        add_model(folder, name, workspace)
+
+    assert [path.name for path in workspace.models.iterdir()] == ["here-already"]
+    assert not list(workspace.output.glob("*.path"))

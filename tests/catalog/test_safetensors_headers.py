@@ -59,6 +59,15 @@ def test_c4_a_header_that_lies_is_refused_in_words(lie, tmp_path):
         read_header(tmp_path / "x.safetensors")
 
 
+def test_c4_a_header_of_more_than_its_share_is_not_read(tmp_path):
+    """Sound but for its length: blanks at its end are allowed."""
+    header = json.dumps({"a": entry()}).encode() + b" " * 25_000_000
+    (tmp_path / "x.safetensors").write_bytes(framed(header, bytes(8)))
+
+    with pytest.raises(HeaderFault, match="speaks of a header of 25,000,0"):
+        read_header(tmp_path / "x.safetensors")
+
+
 def test_what_a_sound_file_holds_is_counted(tmp_path):
     (tmp_path / "x.safetensors").write_bytes(safetensors({"a": 3, "none": 0, "b": 5}))
 
