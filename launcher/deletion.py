@@ -89,7 +89,9 @@ def _refuse_foreign(workspace: Workspace, run: RunView) -> None:
     path = run.folder.path
     is_own = is_safe_name(run.id) and not path.is_symlink() and path.resolve().parent == workspace.output.resolve()
     if not is_own:
-        raise LaunchError(f"`{path.name}` is not a run folder of this workspace", hint="Remove it by hand, if it is yours")
+        raise LaunchError(
+            f"`{path.name}` is not a run folder of this workspace", hint="Remove it by hand, if it is yours"
+        )
 
 
 def _lies_in(base: str, folder: Path) -> bool:
