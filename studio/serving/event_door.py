@@ -69,8 +69,9 @@ class EventDoor:
         call = self._call(scope, "zh" if found["zh"] else "en", found["act"])
         try:
             if scope["method"] == "POST":
-                body = await run_in_threadpool(self._understood, call, await Request(scope, receive).body())
-                scope, receive = _made_anew(scope, body, receive)
+                sent = await run_in_threadpool(self._understood, call, await Request(scope, receive).body())
+                scope, receive = _made_anew(scope, write_json(sent), receive)
+                call.open.tidy(sent.get("session_hash", ""))
             else:
                 listening = found["of"] is None  # to what the queue answers; the others only tell that they are there
                 page = Request(scope).query_params.get("session_hash") if listening else found["of"]
@@ -93,7 +94,7 @@ class EventDoor:
 
         return _Call(act, self._pages[language], self._open[language], translator(language), visitor, find)
 
-    def _understood(self, call: _Call, body: bytes) -> bytes:
+    def _understood(self, call: _Call, body: bytes) -> dict[str, Any]:
         """What of a posted body Gradio may see. Raises StudioError with what is wrong."""
         sent = read_json(body)
         if not isinstance(sent, dict):
@@ -103,15 +104,15 @@ class EventDoor:
             kept["session_hash"] = self._claim(call, sent.get("session_hash"))
             kept["fn_index"] = _function(call, sent.get("fn_index"))
         if call.act in ("cancel", "reset"):
-            return write_json(kept | {"event_id": _event_id(call, sent.get("event_id"))})
+            return kept | {"event_id": _event_id(call, sent.get("event_id"))}
         trigger, about = sent.get("trigger_id"), sent.get("event_data")
         if not (trigger is None or type(trigger) is int) or names_file(about):
             raise _nonsense(call.t)
-        body = write_json(kept | {"trigger_id": trigger, "event_data": about, "data": _data(call, kept, sent)})
+        kept |= {"trigger_id": trigger, "event_data": about, "data": _data(call, kept, sent)}
         unread = call.page._queue.pending_messages_per_session.get(kept["session_hash"])
         if call.act == "queue/join" and unread is not None and unread.qsize() > MOST_UNREAD:
             raise ValueRefused(call.t("error.unread"), hint=call.t("error.nonsense.hint"))
-        return body
+        return kept
 
     def _claim(self, call: _Call, page: Any) -> str:
         """Let an open page belong to who asks for it first. Raises StudioError where it is somebody else's."""

@@ -16,6 +16,7 @@ from gradio.state_holder import StateHolder
 
 KEPT = datetime.timedelta(hours=1)  # as long as Gradio keeps the values of a page that it takes for closed
 MOST_KEPT = 20  # pages without a connection in each language
+MOST_ADDED = 200  # components beyond those of the page; some ten kilobytes each
 MOST_TOLD = 1_000  # events
 MOST_PAGES = 300  # of all kinds in each language
 
@@ -47,6 +48,20 @@ class OpenPages:
         kept = self._holder.session_data
         if name not in kept and len(kept) >= len(self._connections) + MOST_KEPT:
             self.forget()
+
+    def tidy(self, name: str) -> None:
+        """Drop what Gradio adds to a page's components each time that one is changed and used: it never does itself.
+
+        On the event loop only, where Gradio does not stand between adding one and using it.
+        """
+        session = self._holder.session_data.get(name)
+        if session is None:
+            return
+        built, shown = self._holder.blocks.default_config.blocks, session.blocks_config.blocks
+        if len(shown) > len(built) + MOST_ADDED:
+            for number in [number for number in shown if number not in built]:
+                del shown[number]
+                session.config_values.pop(number, None)
 
     def forget(self, now: datetime.datetime | None = None) -> int:
         """Let pages without a connection go that rested for an hour, or that are too many; return how many went.

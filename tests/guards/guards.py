@@ -230,6 +230,12 @@ WEB = (
     Guard(
         "OpenPages.forget", "self._told.clear()", "pass", "test_d5_what_gradio_notes_of_events_for_nobody_is_forgotten"
     ),
+    Guard(
+        "OpenPages.tidy",
+        "del shown[number]",
+        "pass",
+        "test_d5_a_page_that_is_used_all_day_holds_no_more_components_than_it_has",
+    ),
     # whose a file is
     Guard(
         "Visitors.__call__",

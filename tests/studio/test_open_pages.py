@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from gradio.state_holder import StateHolder
 
-from studio.serving.open_pages import KEPT, MOST_KEPT, MOST_PAGES, MOST_TOLD, OpenPages
+from studio.serving.open_pages import KEPT, MOST_ADDED, MOST_KEPT, MOST_PAGES, MOST_TOLD, OpenPages
 
 MINUTE = datetime.timedelta(minutes=1)
 NOW = datetime.datetime.now()  # noqa: DTZ005 - as Gradio notes it
@@ -67,6 +67,21 @@ def test_w17_pages_that_are_made_up_one_after_the_other_push_each_other_out(hold
             pages.make_room(f"made up {number}")
         assert len(holder.session_data) <= MOST_KEPT + 2
     assert "open" in holder.session_data
+
+
+def test_d5_a_page_that_is_used_all_day_holds_no_more_components_than_it_has(holder: StateHolder):
+    """Gradio keeps a changed component under a number of its own, besides the one that it stands in for."""
+    built = {number: object() for number in range(10)}
+    holder.blocks = SimpleNamespace(default_config=SimpleNamespace(blocks=built))
+    shown = {number: object() for number in range(10 + MOST_ADDED + 1)}
+    values = {number: {} for number in shown}
+    holder.session_data["used"] = SimpleNamespace(blocks_config=SimpleNamespace(blocks=shown), config_values=values)
+    pages = OpenPages(holder)
+
+    pages.tidy("used")
+    pages.tidy("unknown")
+
+    assert set(shown) == set(values) == set(built)
 
 
 def test_d5_what_gradio_notes_of_events_for_nobody_is_forgotten(holder: StateHolder):
