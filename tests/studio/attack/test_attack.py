@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.studio.attack.attacks import attack
-from tests.studio.attack.target import LONGEST_S, MOST_GROWTH, Target
+from tests.studio.attack.target import MOST_GROWTH, Target
 
 pytestmark = [pytest.mark.attack, pytest.mark.alone]
 EVERY = 53  # one in so many of what is possible
@@ -32,7 +32,8 @@ def test_w16_no_event_takes_a_file_that_its_visitor_did_not_send(attacked: Targe
 
 
 def test_w17_nobody_waits_for_what_an_attack_makes_the_server_do(attacked: Target):
-    assert attacked.longest_s < LONGEST_S + attacked.control_s  # a busy machine is slow for both
+    # without a bound it is many seconds; how little it is on a quiet machine, `measure_attack` states
+    assert attacked.longest_s < 1.0 + 3 * attacked.control_s
     assert attacked.grown < MOST_GROWTH
 
 
