@@ -71,7 +71,7 @@ def test_names_manifests_and_mistyped_names(store, shapes):
     with pytest.raises(NotFoundError, match="shape") as caught:
         store.get("shape")
     assert caught.value.hint == "Did you mean `shapes`?"
-    for name in ("..", "../shapes", "", ".staging", "shapes/images"):
+    for name in ("..", "../shapes", "../data/shapes", "./shapes", "shapes/", "", ".staging", "shapes/images"):
         with pytest.raises(NotFoundError):
             store.folder(name)
 
@@ -189,6 +189,18 @@ def test_a_check_finds_what_changed(store, shapes):
         ("PICTURE_GONE", 2),
         ("PICTURE_GONE", 3),
     ]
+
+
+def test_u15_a_check_follows_no_link_out_of_the_dataset(store, shapes, tmp_path):
+    image = next(store.rows("shapes")).images[0]
+    stored = store.folder("shapes") / image
+    stored.rename(tmp_path / "elsewhere.png")
+    stored.symlink_to(tmp_path / "elsewhere.png")
+
+    [problem] = store.check("shapes")
+
+    assert (problem.code, problem.line) == ("PICTURE_GONE", 2)
+    assert f"`{image}` is not in the dataset" in problem.message
 
 
 def test_a_deleted_dataset_is_gone_and_its_name_free(store, shapes, workspace, tmp_path):

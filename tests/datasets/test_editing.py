@@ -47,6 +47,15 @@ def test_an_edit_is_a_new_version_and_the_old_one_stays(store, shapes):
     assert store.check("shapes") == []
 
 
+@pytest.mark.parametrize("version", ["../../hidden/data", "../data", "..", "0" * 63, "A" * 64, "\0"])
+def test_a_version_is_a_digest_and_never_a_path(store, shapes, workspace, version):
+    store.apply_edits("shapes", Edits({rows_of(store)[0].id: "Blue"}))
+    folder_of(workspace.data / "hidden", {"data.json": "[\n]"})
+
+    with pytest.raises(DatasetError, match="has changed since version"):
+        store.rows("shapes", sha256=version)
+
+
 def test_the_plain_files_are_those_of_the_current_version(store, shapes):
     first = rows_of(store)[0]
 

@@ -143,8 +143,9 @@ def test_u18_leavings_of_unknown_or_reused_pids_are_swept(workspace):
         for name in others:
             folder_of(workspace.staging / name, {"images/a.png": b"x"})
         (workspace.staging / "file").write_text("x")
+        (workspace.staging / "link").symlink_to(mine)
 
-        assert sweep_staging(workspace) == 6
+        assert sweep_staging(workspace) == 7
         assert list(workspace.staging.iterdir()) == [mine]
 
 

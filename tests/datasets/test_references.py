@@ -106,6 +106,22 @@ def test_u15_a_link_that_leads_out_is_not_followed(tmp_path):
     assert resolved(found, tmp_path, "inner.png") == "inner.png"
 
 
+def test_u15_hidden_folders_are_not_looked_into(tmp_path):
+    found = references(tmp_path, "images/1.png", ".git/secret.png", "images/.cache/2.png")
+
+    assert refusal(found, "x/secret.png")[0] == refusal(found, "x/2.png")[0] == "IMG_NOT_FOUND"
+    assert resolved(found, tmp_path, "x/1.png") == "images/1.png"
+
+
+def test_of_a_folder_without_end_so_many_files_are_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr("backend.datasets.upload.MAX_WALKED", 5)
+    folder_of(tmp_path / "up", {f"{folder}/{number}.png": b"x" for folder in "abc" for number in range(4)})
+
+    upload = Upload("up", [], Unpacked({}, {}, {}), tmp_path / "up")
+
+    assert len(upload.files()) == 5
+
+
 @pytest.mark.parametrize(
     ("reference", "meant"),
     [("cat 1.jpg", "cat_1.jpg"), ("CAT_1.JPG", "cat_1.jpg"), ("cat_1.png", "cat_1.jpg"), ("dgo_7.jpg", "dog_7.jpg")],

@@ -53,6 +53,15 @@ def test_a_cell_without_end_is_reported(store, tmp_path):
     assert codes(report) == {"TABLE_INVALID": 1}
 
 
+def test_a_row_that_is_no_text_is_reported_beside_good_ones(store, tmp_path):
+    content = "question,answer\nQ,猫猫猫猫\nQ,".encode() + b"\xff\xfe\nQ,B\n"
+
+    report, rows = imported(store, tmp_path, {"a.csv": content})
+
+    assert [row.messages[1].content for row in rows] == ["猫猫猫猫", "B"]
+    assert codes(report) == {"TEXT_ENCODING": 1}
+
+
 def test_parquet_with_pictures_inside_is_unpacked(store, tmp_path):
     rows = [
         {
