@@ -52,6 +52,16 @@ def test_p15_a_program_that_cannot_keep_its_seat_is_ended(launch, monkeypatch) -
     assert identify(started[0]) is None
 
 
+def test_no_more_models_are_held_than_may_be(launch, monkeypatch) -> None:
+    monkeypatch.setattr("launcher.chat.MOST_PROGRAMS", 0)
+    launcher = launch()
+
+    with closing(ChatPool(launcher)) as pool, pytest.raises(LaunchError, match="0 base models are answering already"):
+        list(pool.ask(question()))
+
+    assert launcher.runs.leases() == []
+
+
 def test_nothing_is_started_by_a_pool_that_was_closed(launch) -> None:
     pool = ChatPool(launch())
     pool.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
 from store_lab import RUN, add_run, curve, write_losses
 
 from backend.errors import StudioError
@@ -145,6 +146,11 @@ def test_an_index_that_somebody_keeps_locked_is_said_in_words(
         other.rollback()
         store.add(RUN, RunSpec(), 1.0)
         assert store.get(RUN).state == "queued"
+
+
+def test_a_statement_that_is_wrong_keeps_its_own_error(store: RunStore) -> None:
+    with pytest.raises(OperationalError, match="no such table"), store._database.write() as connection:
+        connection.exec_driver_sql("DELETE FROM nowhere")
 
 
 def test_readers_cannot_write(store: RunStore) -> None:

@@ -119,33 +119,49 @@ def test_values_that_are_no_numbers_are_left_out(store: RunStore) -> None:
     assert store.get(RUN).metrics == {"loss": 1.0, "huge": None, "?": 2.0}
 
 
-@pytest.mark.parametrize("how", ["replaced", "shrunk"])
+def test_s7_a_line_longer_than_any_event_is_a_bad_line(store: RunStore) -> None:
+    folder = add_run(store)
+    good = '{"v":1,"seq":1,"t":1.0,"kind":"metric","step":1,"values":{"loss":1.0}}'
+    folder.events.write_text(f"{good[:-1]}{' ' * (1 << 20)}}}\n{good}\n")
+
+    store.ingest(folder)
+
+    assert curve(store) == [(1, 1.0)]
+    assert store.get(RUN).bad_lines == 1
+
+
+@pytest.mark.parametrize("how", ["longer", "replaced", "shrunk"])
 def test_s8_a_file_that_was_replaced_or_got_shorter_is_read_again(store: RunStore, how: str) -> None:
     folder = add_run(store)
     write_losses(folder.events, [5.0] * 10)
     store.ingest(folder)
     cursor = store.curves([RUN], "loss").cursor
+    losses = [float(number) for number in range(20 if how == "longer" else 2)]
 
-    if how == "replaced":
-        folder.events.rename(folder.path / "old.jsonl")
-    else:
+    if how == "shrunk":
         folder.events.write_text("")
-    write_losses(folder.events, [1.0, 2.0])
+    else:
+        folder.events.rename(folder.path / "old.jsonl")
+    write_losses(folder.events, losses)
     store.ingest(folder)
 
     (series,) = store.curves([RUN], "loss", cursor).series
-    assert (series.steps, series.values, series.is_whole) == ([1, 2], [1.0, 2.0], True)
-    assert store.get(RUN).step == 2
+    assert (series.steps, series.values, series.is_whole) == (list(range(1, len(losses) + 1)), losses, True)
+    assert store.get(RUN).step == len(losses)
 
 
 def test_s9_a_loss_that_is_not_finite_is_a_gap(store: RunStore) -> None:
     folder = add_run(store)
     write_losses(folder.events, [1.0, float("nan"), float("inf"), 2.0])
+    with folder.events.open("a") as sink:  # by another writer: JSON that is no number of ours
+        sink.write('{"v":1,"seq":5,"t":1.0,"kind":"metric","step":5,"values":{"loss":1e999,"other":-1e999}}\n')
 
     store.ingest(folder)
 
-    assert curve(store) == [(1, 1.0), (2, None), (3, None), (4, 2.0)]
-    assert json.loads(json.dumps(store.get(RUN).metrics), parse_constant=pytest.fail) == {"loss": 2.0}
+    assert curve(store) == [(1, 1.0), (2, None), (3, None), (4, 2.0), (5, None)]
+    assert curve(store, key="other") == [(5, None)]
+    told = json.loads(json.dumps(store.get(RUN).metrics), parse_constant=pytest.fail)
+    assert told == {"loss": None, "other": None}
 
 
 def test_progress_notes_and_the_first_event_reach_the_run(store: RunStore) -> None:

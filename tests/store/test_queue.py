@@ -2,7 +2,7 @@
 
 import threading
 
-from store_lab import add_run
+from store_lab import RUN, add_run
 
 from backend.settings import Workspace
 from backend.store.leases import Holder, Lease
@@ -186,6 +186,15 @@ def test_p15_a_chat_on_the_cpu_keeps_nobody_waiting(store: RunStore) -> None:
     assert store.hold_for_chat(chat("cpu:0", keeps_out=False), ("cpu:0",))
     assert store.claim_next(("cpu:0",), port) is not None
     assert store.hold_for_chat(chat("cpu:0", "another", keeps_out=False), ("cpu:0",))
+
+
+def test_p15_a_runs_lease_is_handed_over_to_nobody(store: RunStore) -> None:
+    add_run(store)
+    store.hold(RUN, ("cpu:0",))
+
+    assert not store.hand_over(RUN, Holder(7, 8, "boot"))
+
+    assert [(lease.holder, lease.process) for lease in store.leases()] == [(RUN, None)]
 
 
 def test_a_lease_can_be_handed_over_only_while_it_is_there(store: RunStore) -> None:

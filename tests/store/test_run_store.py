@@ -74,8 +74,42 @@ def test_names_and_notes_are_kept_and_bounded(store: RunStore) -> None:
     assert (store.get(RUN).name, store.get(RUN).notes) == ("a better name", "it *works*")
     with pytest.raises(StudioError, match="0 characters"):
         store.rename(RUN, "  ")
+    for much in (
+        lambda: store.set_notes(RUN, "x" * 20_001),
+        lambda: store.annotate(RUN, "a", "x" * 20_001, seen=("a better name", "it *works*")),
+    ):
+        with pytest.raises(StudioError, match="20,001 characters"):
+            much()
+    assert store.get(RUN).notes == "it *works*"
     with pytest.raises(NotFoundError, match="`nobody`"):
         store.rename("nobody", "x")
+
+
+def test_m3_name_and_notes_are_replaced_only_where_they_are_still_those_that_were_seen(store: RunStore) -> None:
+    add_run(store, name="first")
+
+    assert store.annotate(RUN, "mine", "my notes", seen=("first", ""))
+    assert not store.annotate(RUN, "theirs", "their notes", seen=("first", ""))
+    assert not store.annotate(RUN, "theirs", "their notes", seen=("mine", ""))
+
+    assert (store.get(RUN).name, store.get(RUN).notes) == ("mine", "my notes")
+
+
+def test_a_run_that_is_added_twice_stays_as_it_is(store: RunStore) -> None:
+    add_run(store, name="first")
+    store.transition(RUN, "starting", ("queued",))
+
+    add_run(store, name="second")
+
+    assert (store.get(RUN).name, store.get(RUN).state) == ("first", "starting")
+
+
+@pytest.mark.parametrize("name", [".hidden", "Upper Case", "-rf", "a..b", "x" * 81])
+def test_s12_a_folder_that_no_run_could_have_is_none(workspace: Workspace, store: RunStore, name: str) -> None:
+    (workspace.output / name).mkdir()
+    (workspace.output / name / "spec.json").write_text(RunSpec().model_dump_json())
+
+    assert store.rebuild(lambda _: True) == []
 
 
 def test_a_forgotten_run_takes_its_curve_along(store: RunStore) -> None:
