@@ -14,15 +14,14 @@ from backend.catalog.checkpoints import Checkpoint, resolve_checkpoint
 from backend.catalog.models import CATALOGUE
 from backend.chat_protocol import Ask, Piece
 from backend.conversation import Message
-from backend.datasets.checks import CONTROL_TOKENS
+from backend.datasets.turns import CONTROL_TOKENS
 from backend.errors import CheckpointError, LaunchError, StudioError
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
-from backend.store.leases import Holder
-from launcher.chat_program import ChatProgram
-from launcher.chat_seats import Seat, take_seat
+from backend.store.queue import Holder
+from launcher.chat_process import ChatProgram, Seat, take_seat
 from launcher.devices import CPU
-from launcher.supervisor import Launcher
+from launcher.run_manager import Launcher
 
 MOST_PROGRAMS = 3
 LOOK_S = 2.0  # between two looks at who is idle, and whether a run waits

@@ -1,24 +1,39 @@
-"""What to run, as plain data: no process is started here, so every command can be read and tested."""
+"""A free port for a run's processes to meet at."""
 
 import base64
 import json
 import os
 import shlex
+import socket
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backend.runs.folder import RunFolder
-from backend.runs.records import FOLDER_MARKER, RUN_MARKER
+from backend.runs.folder import FOLDER_MARKER, RUN_MARKER, RunFolder
 from backend.settings import ROOT, child_environment
-from launcher.ports import LOOPBACK
-from launcher.settings import KeeperSettings
+from launcher.keeper_settings import KeeperSettings
 
+LOOPBACK = "127.0.0.1"
+_TRIES = 100
 PORT_FLAG = "--master_port"
 # How often a thread looks for work before it sleeps. By default it looks for milliseconds: the quickest way, but two
 # programs that do so on the same cores stand still. The one run that holds the CPU does, and makes room for others
-# (`backend.model.free_cores`); all that computes beside it sleeps soon.
+# (`backend.programs.model.cpu_threads`); all that computes beside it sleeps soon.
 SPIN_COUNT, SPINS = "GOMP_SPINCOUNT", "1000"
+
+
+def free_port(taken: set[int]) -> int:
+    """Return a port on which nobody listens and which is not in `taken`.
+
+    Somebody else may take it before the run does; its keeper then tries another.
+    """
+    for _ in range(_TRIES):
+        with socket.socket() as probe:
+            probe.bind((LOOPBACK, 0))
+            port = int(probe.getsockname()[1])
+        if port not in taken:
+            return port
+    raise OSError("no free port was found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +71,18 @@ def training_command(
         sys.executable, "-u", "-m", "deepspeed.launcher.launch", "--log_level", "error",
         f"--world_info={_world(devices, processes)}", "--master_addr", LOOPBACK, PORT_FLAG, str(master_port),
     ]  # fmt: skip
-    program = ["--no_local_rank", "--module", "backend.training", str(folder.path.resolve())]
+    program = ["--no_local_rank", "--module", "backend.programs.training", str(folder.path.resolve())]
     return Command((*launcher, *program), run_environment(folder, devices, threads=threads, processes=processes))
 
 
 def evaluation_command(folder: RunFolder, devices: tuple[str, ...], *, threads: int = 0) -> Command:
     """Evaluate as the run in `folder` says."""
-    return _alone("backend.evaluation", folder, devices, threads)
+    return _alone("backend.programs.evaluation", folder, devices, threads)
 
 
 def dry_run_command(folder: RunFolder, devices: tuple[str, ...], *, threads: int = 0) -> Command:
     """Score rows by the rewards of the run in `folder`; a person waits for it, so nothing stands before it."""
-    return _alone("backend.training.reward_check", folder, devices, threads)
-
-
-def _alone(program: str, folder: RunFolder, devices: tuple[str, ...], threads: int) -> Command:
-    """Run a program as one process on one device, its folder its only argument."""
-    argv = (sys.executable, "-u", "-m", program, str(folder.path.resolve()))
-    chosen = {} if devices == ("cpu:0",) else {"CUDA_VISIBLE_DEVICES": devices[0].removeprefix("cuda:")}
-    return Command(argv, run_environment(folder, devices, threads=threads) | chosen)
+    return _alone("backend.programs.training.reward_dry_run", folder, devices, threads)
 
 
 def keeper_command(folder: RunFolder, settings: KeeperSettings, devices: tuple[str, ...]) -> Command:
@@ -108,6 +116,21 @@ def program_environment() -> dict[str, str]:
     return child_environment() | _program_settings()
 
 
+def with_port(argv: tuple[str, ...], port: int) -> tuple[str, ...]:
+    """The same command at another meeting port; unchanged where it names none."""
+    if PORT_FLAG not in argv:
+        return argv
+    at = argv.index(PORT_FLAG) + 1
+    return (*argv[:at], str(port), *argv[at + 1 :])
+
+
+def _alone(program: str, folder: RunFolder, devices: tuple[str, ...], threads: int) -> Command:
+    """Run a program as one process on one device, its folder its only argument."""
+    argv = (sys.executable, "-u", "-m", program, str(folder.path.resolve()))
+    chosen = {} if devices == ("cpu:0",) else {"CUDA_VISIBLE_DEVICES": devices[0].removeprefix("cuda:")}
+    return Command(argv, run_environment(folder, devices, threads=threads) | chosen)
+
+
 def _program_settings() -> dict[str, str]:
     return {
         "PYTHONPATH": _python_path(),
@@ -118,16 +141,8 @@ def _program_settings() -> dict[str, str]:
     }
 
 
-def with_port(argv: tuple[str, ...], port: int) -> tuple[str, ...]:
-    """The same command at another meeting port; unchanged where it names none."""
-    if PORT_FLAG not in argv:
-        return argv
-    at = argv.index(PORT_FLAG) + 1
-    return (*argv[:at], str(port), *argv[at + 1 :])
-
-
 def _python_path() -> str:
-    """Where `-m backend.training` is found, whatever the working directory."""
+    """Where `-m backend.programs.training` is found, whatever the working directory."""
     inherited = child_environment().get("PYTHONPATH", "").split(os.pathsep)
     return os.pathsep.join(dict.fromkeys([str(ROOT), *(str(Path(place).resolve()) for place in inherited if place)]))
 

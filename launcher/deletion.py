@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backend.errors import LaunchError
 from backend.ids import is_safe_name
-from backend.runs.records import ACTIVE
+from backend.runs.folder import ACTIVE
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.store.runs import RunStore

@@ -1,9 +1,4 @@
-"""Run one command in its own session, watch it to its end, and write down how it ended.
-
-`python -m launcher.keeper RUN_DIR [SETTINGS]`, started by the launcher and then on its own: whoever started it may die.
-It imports nothing heavy before the program is started, and holds a lock on its `keeper.log` while it lives, so that a
-run never has two.
-"""
+"""How often the kernel has killed for want of memory: the evidence behind `ran out of memory`."""
 
 import logging
 import os
@@ -20,25 +15,38 @@ from pydantic import ValidationError
 
 from backend.jsonl import write_atomically
 from backend.runs.events import Event, read_events
-from backend.runs.folder import RunFolder
-from backend.runs.records import CommandRecord, ExitRecord, ProcessRecord, StopMode, StopRecord, read_record
+from backend.runs.folder import CommandRecord, ExitRecord, ProcessRecord, RunFolder, StopMode, StopRecord, read_record
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
-from launcher.commands import with_port
+from launcher.commands import free_port, with_port
+from launcher.exit_reasons import Evidence, Verdict, judge, signal_of
 from launcher.keeper_lock import drop_lock, take_lock
+from launcher.keeper_settings import KeeperSettings
 from launcher.logs import keep_short, read_end
-from launcher.memory_record import oom_kills
-from launcher.ports import free_port
 from launcher.processes import Identity, adopt_orphans, boot_id, end_all, has_ended, identify, reap_orphans, start
-from launcher.settings import KeeperSettings
-from launcher.verdict import Evidence, Verdict, judge, signal_of
 
+COUNTERS = (
+    Path("/proc/vmstat"),
+    Path("/sys/fs/cgroup/memory.events"),  # of this container, cgroup 2
+    Path("/sys/fs/cgroup/memory/memory.oom_control"),  # cgroup 1
+)
 EVIDENCE_BYTES = 64 << 10  # of the log's end, read for a verdict
 PORT_TRIES = 3
 PORT_TAKEN = ("EADDRINUSE", "Address already in use", "address already in use")
 BALLAST_BYTES = 64 << 10  # more than exit.json and its temporary file take, in whatever blocks a disk counts
-
 _log = logging.getLogger(__name__)
+
+
+def oom_kills(counters: tuple[Path, ...] = COUNTERS) -> int:
+    """Sum the `oom_kill` counters that can be read. Only differences mean anything."""
+    total = 0
+    for path in counters:
+        try:
+            lines = path.read_text(encoding="ascii").splitlines()
+        except (OSError, UnicodeDecodeError):
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+    return total
 
 
 class Keeper:
@@ -226,7 +234,7 @@ def main() -> None:
 
 def start_next(folder: RunFolder, settings: KeeperSettings) -> None:
     """Bring the index up to date and start the next run, again and again while that fails or devices are not free."""
-    from launcher.supervisor import Launcher  # noqa: PLC0415 - slow to import, and needed only now
+    from launcher.run_manager import Launcher  # noqa: PLC0415 - slow to import, and needed only now
 
     launcher: Launcher | None = None
     deadline = time.monotonic() + settings.next_s

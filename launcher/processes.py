@@ -16,8 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from backend.runs.folder import RunFolder
-from backend.runs.records import FOLDER_MARKER, RUN_MARKER, ProcessRecord
+from backend.runs.folder import FOLDER_MARKER, RUN_MARKER, ProcessRecord, RunFolder
 
 LARGEST_PID = 2**22  # the kernel's own limit on 64-bit machines
 _PROC = Path("/proc")

@@ -1,7 +1,4 @@
-"""Bring the index up to what folders and processes tell. As often as one likes, by anyone, several at once.
-
-A keeper proposes how a run ended; only here is that made the run's state, and only here are its devices given back.
-"""
+"""The end of a run that no keeper can write down: one that never started, or whose start failed."""
 
 import logging
 import os
@@ -12,20 +9,46 @@ from contextlib import suppress
 
 from backend.errors import NotFoundError
 from backend.ids import RunId
-from backend.runs.folder import RunFolder
-from backend.runs.records import ACTIVE, ExitRecord, ProcessRecord, read_record
+from backend.jsonl import write_atomically
+from backend.runs.folder import ACTIVE, ExitRecord, ProcessRecord, RunFolder, RunState, TerminalState, read_record
 from backend.store.runs import RunStore
 from backend.store.views import RunView
 from launcher.keeper_lock import is_locked
 from launcher.processes import Identity, boot_id, child_of, end_all, identify, is_alive, keeper_of
-from launcher.unkept import end_without_keeper
 
+_QUEUED: tuple[RunState, ...] = ("queued",)
 START_PATIENCE_S = 30.0  # from the claim of a run's devices until its keeper must hold the lock
 SWEEP_TERM_S = 3.0
 _MANY = 10_000
-
 _log = logging.getLogger(__name__)
 _told: set[RunId] = set()  # so that a folder is complained of once, and not at every look
+
+
+def end_without_keeper(
+    runs: RunStore, folder: RunFolder, state: TerminalState, reason: str, hint: str = "", *, was_queued: bool = False
+) -> bool:
+    """End a run, and write that into its folder too: else a rebuilt index would find it queued, and start it.
+
+    Args:
+        runs: the index.
+        folder: the run's; that it may be gone or full is no error.
+        state: how it ended.
+        reason: why, in words.
+        hint: what to do next.
+        was_queued: it ends only where it still waits; else only where it is at work.
+
+    Returns:
+        Whether it did.
+    """
+    if not runs.transition(folder.run_id, state, _QUEUED if was_queued else ACTIVE, reason=reason, hint=hint):
+        return False
+    record = ExitRecord(
+        raw_status=None, exit_code=None, signal=None, duration_s=0.0, peak_memory_bytes=0, state=state, reason=reason,
+        hint=hint, ended_at=time.time(),
+    )  # fmt: skip
+    with suppress(OSError):
+        write_atomically(folder.exit, record.model_dump_json().encode())
+    return True
 
 
 def settle_all(runs: RunStore) -> None:
@@ -44,16 +67,6 @@ def settle_all(runs: RunStore) -> None:
             run = runs.get(run_id)
             if run.is_over:
                 _if_readable(_give_back, runs, run)
-
-
-def _if_readable(act: Callable[[RunStore, RunView], None], runs: RunStore, run: RunView) -> None:
-    """Look after one run; a folder that cannot be read keeps nobody from looking after the others."""
-    try:
-        act(runs, run)
-    except (OSError, ValueError, RecursionError) as error:
-        if run.id not in _told:
-            _told.add(run.id)
-            _log.warning("`%s` cannot be looked after: %s: %s", run.id, type(error).__name__, error)
 
 
 def settle(runs: RunStore, run: RunView) -> None:
@@ -86,6 +99,16 @@ def has_keeper(run: RunView) -> bool:
         return True
     waited_s = time.time() - (run.started_at or 0.0)  # a start in the future was before the clock was set back
     return run.state == "starting" and abs(waited_s) < START_PATIENCE_S
+
+
+def _if_readable(act: Callable[[RunStore, RunView], None], runs: RunStore, run: RunView) -> None:
+    """Look after one run; a folder that cannot be read keeps nobody from looking after the others."""
+    try:
+        act(runs, run)
+    except (OSError, ValueError, RecursionError) as error:
+        if run.id not in _told:
+            _told.add(run.id)
+            _log.warning("`%s` cannot be looked after: %s: %s", run.id, type(error).__name__, error)
 
 
 def _give_back(runs: RunStore, run: RunView) -> None:

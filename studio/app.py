@@ -9,13 +9,19 @@ import psutil
 
 from backend.audit import ACTOR
 from launcher.devices import CPU, describe
-from studio.accounts.logging_in import NOBODY
-from studio.i18n import Language, Translate, translator
-from studio.islands.page_link import page_link
+from studio.pages.data import layout as data
+from studio.pages.evaluate import layout as evaluate
+from studio.pages.guide import layout as guide
+from studio.pages.playground import layout as playground
+from studio.pages.rewards import layout as rewards
+from studio.pages.runs import layout as runs
+from studio.pages.train import layout as train
 from studio.services import Services
-from studio.shared import Shared, states
-from studio.tabs import data, evaluate, guide, playground, rewards, runs, train
-from studio.wiring import refresh
+from studio.ui.components import page_link
+from studio.ui.handover import Shared, states
+from studio.ui.i18n import Language, Translate, translator
+from studio.ui.wiring import refresh
+from studio.web.login import NOBODY
 
 TABS: dict[str, ModuleType] = {
     "data": data, "train": train, "rewards": rewards, "runs": runs, "evaluate": evaluate,

@@ -1,13 +1,42 @@
-"""What tabs and routes may use, built once and handed in."""
+"""What pages, routes and background work may use, built once; and the demo datasets, drawn once."""
 
+import threading
 from dataclasses import dataclass
 
 from backend.datasets.store import DatasetStore
+from backend.demo.datasets import prepare_demo_datasets
 from backend.settings import Workspace
 from backend.store.runs import RunStore
 from launcher.chat import ChatPool
-from launcher.supervisor import Launcher
-from studio.serving.demo_preparation import DemoPreparation
+from launcher.run_manager import Launcher
+
+PREPARED = ".demo-prepared"  # in data/: demo datasets that were deleted do not come back by themselves
+
+
+class DemoPreparation:
+    """Draws the demo datasets that are missing, in one thread at a time."""
+
+    def __init__(self, workspace: Workspace, datasets: DatasetStore) -> None:
+        """Draw nothing yet."""
+        self._mark = workspace.data / PREPARED
+        self._datasets = datasets
+        self._lock = threading.Lock()
+
+    @property
+    def is_preparing(self) -> bool:
+        """Whether they are being drawn now."""
+        return self._lock.locked()
+
+    def prepare_first(self) -> None:
+        """Draw them unless that was done before. A cut-off leaves it to the next start. Raises StudioError."""
+        if not self._mark.exists():
+            self.prepare()
+            self._mark.touch()
+
+    def prepare(self) -> None:
+        """Draw those that are missing; where that is under way already, wait for its end. Raises StudioError."""
+        with self._lock:
+            prepare_demo_datasets(self._datasets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from backend.settings import ROOT, Workspace
 
 SERVE = (
     "import sys; from pathlib import Path; "
-    "from backend.settings import Workspace; from studio.serving.server import serve; "
+    "from backend.settings import Workspace; from studio.web.server import serve; "
 )
 ROWS = 24  # of each dataset
 

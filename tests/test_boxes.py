@@ -3,8 +3,7 @@
 import random
 import re
 
-from backend.boxes import Scale, scale_of, scaled_boxes
-from backend.vision_tokens import resized
+from backend.image_size import Scale, resized, scale_of, scaled_boxes
 
 
 def test_t9_a_box_comes_back_within_a_pixel_where_the_picture_is_not_shrunk():

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from backend.errors import DatasetError
-from backend.vision_tokens import CELL_PX, resized, tokens_for_picture
+from backend.image_size import CELL_PX, resized, tokens_for_picture
 
 CELL = CELL_PX * CELL_PX
 
@@ -53,7 +53,7 @@ def test_sizes_equal_those_of_transformers():
 @pytest.mark.torch
 def test_u10_training_sees_a_turned_picture_as_the_preview_counts_it(tmp_path):
     from backend.datasets.store import DatasetStore, ImportOptions
-    from backend.model.pictures import open_picture, sized_picture
+    from backend.programs.model.encoder import open_picture, sized_picture
     from backend.settings import Workspace
 
     exif = Image.Exif()

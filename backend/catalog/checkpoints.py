@@ -1,26 +1,62 @@
-"""From what a person names (a model, a run, a checkpoint, a folder) to the folders a program loads."""
+"""Checkpoints: found by name, whole or not, and byte for byte what was saved."""
 
 import difflib
+import hashlib
 import json
+import zipfile
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from backend.catalog.digests import damaged_files
+from backend.catalog.model_folder import ADAPTER_CONFIG, INDEX, WEIGHTS, checked_adapter, checked_model
 from backend.catalog.models import CATALOGUE
-from backend.catalog.outside import ADAPTER_CONFIG, INDEX, WEIGHTS, checked_adapter, checked_model
 from backend.errors import CheckpointError, NotFoundError
 from backend.ids import is_safe_name, slug
 from backend.runs.folder import RunFolder
 from backend.settings import DEMO_MODEL, Workspace
 from backend.spec.strategies import StrategyName
 
+LARGE_BYTES = 64 << 20
+SUMMED_BY_TORCH = ".pt"
+READERS = 4  # files read at once; a digest keeps no other thread waiting
 COMPLETE = "complete.json"  # written last: without it a checkpoint does not exist
 VISION_WEIGHTS = "vision.safetensors"  # trained vision weights beside an adapter
 STATE = "state"  # within a checkpoint: optimizer, schedule and random numbers, for going on from it
 MOST_PIXELS = 2**31
+
+
+def has_own_sums(name: str, size: int) -> bool:
+    """Whether a file of that name and size carries checksums of its own."""
+    return name.endswith(SUMMED_BY_TORCH) and size > LARGE_BYTES
+
+
+def digests_of(folder: Path, sizes: Mapping[str, int]) -> dict[str, str]:
+    """SHA-256 of each file that has no sums of its own, by its name. Raises OSError."""
+    names = [name for name, size in sizes.items() if not has_own_sums(name, size)]
+    with ThreadPoolExecutor(READERS) as readers:
+        return dict(zip(names, readers.map(digest_of, [folder / name for name in names]), strict=True))
+
+
+def damaged_files(folder: Path, sizes: Mapping[str, int], digests: Mapping[str, str]) -> list[str]:
+    """Read every file whole; name those that are not what was saved, or cannot be read."""
+    with ThreadPoolExecutor(READERS) as readers:
+        sound = readers.map(lambda name: _is_sound(folder / name, digests.get(name, "")), sizes)
+        return [name for name, is_sound in zip(sizes, sound, strict=True) if not is_sound]
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file. Raises OSError."""
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def without_digest(sizes: Mapping[str, int], digests: Iterable[str]) -> list[str]:
+    """Files of which only the size is known: all of a checkpoint that was saved before there were digests."""
+    return [name for name in sizes.keys() - set(digests) if not has_own_sums(name, sizes[name])]
 
 
 class CheckpointRecord(BaseModel):
@@ -164,6 +200,40 @@ def verify(folder: Path) -> CheckpointRecord | None:
     return record
 
 
+def added_models(workspace: Workspace) -> dict[str, Path]:
+    """Model folders that a person added under a name of their own, by that name."""
+    pointers = sorted(workspace.models.glob("*.path"))
+    return {pointer.stem: Path(pointer.read_text(encoding="utf-8")) for pointer in pointers}
+
+
+def is_downloaded_whole(folder: Path) -> bool:
+    """Whether every weight file that a model's index names lies in its folder."""
+    if not (folder / INDEX).is_file():
+        return (folder / WEIGHTS).is_file()
+    try:
+        names = set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
+        return bool(names) and all(_is_within(name) and (folder / name).is_file() for name in names)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return False
+
+
+def _is_sound(path: Path, digest: str) -> bool:
+    try:
+        if digest:
+            return digest_of(path) == digest
+        return not has_own_sums(path.name, path.stat().st_size) or _fits_own_sums(path)
+    except OSError:
+        return False
+
+
+def _fits_own_sums(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as parts:
+            return parts.testzip() is None
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError):
+        return False
+
+
 def _found(reference: str, workspace: Workspace) -> tuple[Path, CheckpointRecord | None]:
     """The folder that a reference names, and its record. Raises NotFoundError or CheckpointError."""
     if reference not in CATALOGUE:
@@ -233,20 +303,3 @@ def _folder_of(reference: str, workspace: Workspace) -> Path:
     close = difflib.get_close_matches(reference, known, n=1, cutoff=0.5)
     hint = f"Did you mean `{close[0]}`?" if close else "`studio models` and `studio runs` list what there is"
     raise NotFoundError(f"No model, run or folder is called `{reference}`", hint=hint)
-
-
-def added_models(workspace: Workspace) -> dict[str, Path]:
-    """Model folders that a person added under a name of their own, by that name."""
-    pointers = sorted(workspace.models.glob("*.path"))
-    return {pointer.stem: Path(pointer.read_text(encoding="utf-8")) for pointer in pointers}
-
-
-def is_downloaded_whole(folder: Path) -> bool:
-    """Whether every weight file that a model's index names lies in its folder."""
-    if not (folder / INDEX).is_file():
-        return (folder / WEIGHTS).is_file()
-    try:
-        names = set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
-        return bool(names) and all(_is_within(name) and (folder / name).is_file() for name in names)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return False

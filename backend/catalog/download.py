@@ -9,8 +9,8 @@ import requests
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
 from backend.catalog.checkpoints import is_downloaded_whole, model_folder
+from backend.catalog.model_folder import read_config
 from backend.catalog.models import CATALOGUE
-from backend.catalog.outside import read_config
 from backend.errors import CheckpointError, NotFoundError
 from backend.ids import is_safe_name, slug
 from backend.jsonl import write_atomically

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from backend.datasets.expansion import MAX_UNPACKED_BYTES, Allowance, most_bytes
+from backend.datasets.decoding_limits import MAX_UNPACKED_BYTES, Allowance, most_bytes
 from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, shown
 
 MAX_MEMBERS = 500_000

@@ -1,24 +1,130 @@
-"""From rows with checked pictures to the dataset's folder: ids, split, rows, counts."""
+"""From rows with checked images to the dataset's folder: ids, split, rows, statistics."""
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import re
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from backend.conversation import Message, Row
-from backend.datasets.gathering import Gathered
-from backend.datasets.job import Job
-from backend.datasets.pages import RowWriter
-from backend.datasets.pictures import PictureOutcome
-from backend.datasets.problems import Place, UploadRefused, counted, shown
-from backend.datasets.reading import FoundRow
-from backend.datasets.records import SplitRule, Statistics
-from backend.datasets.split import hold_out
-from backend.datasets.statistics import Tally
+from PIL import Image
 
+from backend.conversation import Message, Row
+from backend.datasets.images import PictureOutcome
+from backend.datasets.problems import Place, UploadRefused, counted, shown
+from backend.datasets.records import SplitRule, Statistics
+from backend.datasets.row_reader import FoundRow, Gathered
+from backend.datasets.rows_file import RowWriter
+from backend.datasets.staging import Job
+from backend.errors import DatasetError
+from backend.image_size import tokens_for_picture
+from backend.spec.training import ModelKnobs
+
+MIN_ROWS = 5  # below that every row is for training
+LARGEST_SHARE = 0.5  # that one group may take where no smaller one fits
+MAX_ANSWERS = 10
+MAX_ANSWER_SHOWN = 80
+TURN_TOKENS = 5  # <|im_start|>, role, newline, <|im_end|>, newline
+PICTURE_MARK_TOKENS = 2  # <|vision_start|> and <|vision_end|>
+_WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")  # CJK
+_DIGIT = re.compile(r"\d")
 ID_DIGITS = 12  # of the sha256 of a row's turns and pictures
 MAX_FILES_SHOWN = 8
 Outcomes = Mapping[str, PictureOutcome]  # by the path of the uploaded picture
+FORMATS = ("JPEG", "PNG", "WEBP")  # what an import stores
+
+
+class Held(NamedTuple):
+    """The rows held out, by index, and what the person is told."""
+
+    rows: frozenset[int]
+    notice: str
+
+
+def hold_out(keys: Sequence[Iterable[str]], share: float, seed: int) -> Held:
+    """Choose about `share` of the rows.
+
+    Rows with a key in common, directly or through other rows, form a group; groups are held out whole. They are taken
+    in the order of the SHA-256 of seed and smallest key, each if it still fits, so the order of rows and files does
+    not matter.
+
+    Args:
+        keys: for each row what ties it to others: its pictures and its text, by content. Never empty.
+        share: of the rows, from 0 to below 1.
+        seed: another seed, another choice.
+    """
+    target = int(len(keys) * share + 0.5)
+    if share <= 0:
+        return Held(frozenset(), "")
+    if target == 0 or len(keys) < MIN_ROWS:
+        return Held(frozenset(), f"With {len(keys)} rows none is held out; give more rows, or a file of held-out rows")
+    groups = sorted(_groups(keys).items(), key=lambda group: hashlib.sha256(f"{seed}/{group[0]}".encode()).digest())
+    chosen: list[int] = []
+    for _, rows in groups:
+        if len(chosen) + len(rows) <= target:
+            chosen += rows
+    if chosen:
+        return Held(frozenset(chosen), "")
+    smallest = min((rows for _, rows in groups), key=len)
+    if len(smallest) > LARGEST_SHARE * len(keys):
+        return Held(
+            frozenset(), "Nearly all rows share pictures, so none could be held out; give a file of held-out rows"
+        )
+    notice = f"{len(smallest)} rows are held out instead of {target}: rows that share a picture stay together"
+    return Held(frozenset(smallest), notice)
+
+
+class Tally:
+    """Adds up rows one by one."""
+
+    def __init__(self) -> None:
+        self._bounds = ModelKnobs().min_pixels, ModelKnobs().max_pixels
+        self._splits: Counter[str] = Counter()
+        self._turns = 0
+        self._visual, self._text = array("q"), array("q")
+        self._answers: Counter[str] = Counter()
+        self._pictures: dict[str, PictureOutcome] = {}
+
+    def add(self, row: Row, pictures: Sequence[PictureOutcome]) -> None:
+        """Count a row that is kept, with its pictures in order."""
+        self._splits[row.split] += 1
+        self._turns += sum(message.role != "system" for message in row.messages)
+        self._visual.append(sum(tokens_for_picture(p.height, p.width, *self._bounds) for p in pictures))
+        spoken = sum(TURN_TOKENS + estimated_tokens(message.content) for message in row.messages)
+        self._text.append(spoken + PICTURE_MARK_TOKENS * len(pictures))
+        self._pictures |= {picture.stored: picture for picture in pictures}
+        answer = next((m.content for m in reversed(row.messages) if m.role == "assistant"), "").strip()
+        self._answers[answer[:MAX_ANSWER_SHOWN]] += 1
+
+    def statistics(self) -> Statistics:
+        """The counts so far. Ranges are (smallest, median, largest), zeros where there is nothing."""
+        pictures = self._pictures.values()
+        return Statistics(
+            rows=self._splits.total(),
+            train_rows=self._splits["train"],
+            heldout_rows=self._splits["heldout"],
+            turns=self._turns,
+            pictures=len(pictures),
+            picture_bytes=sum(picture.bytes for picture in pictures),
+            width_px=_range([picture.width for picture in pictures]),
+            height_px=_range([picture.height for picture in pictures]),
+            visual_tokens=_range(self._visual),
+            text_tokens=_range(self._text),
+            total_tokens=sum(self._visual) + sum(self._text),
+            most_frequent_answers=tuple(self._answers.most_common(MAX_ANSWERS)),
+        )
+
+
+def estimated_tokens(text: str) -> int:
+    """Estimate how many tokens a text becomes, without a tokenizer.
+
+    The rule of thumb for Qwen's vocabulary: 1.5 CJK characters are a token, a digit is one, four other characters are
+    one.
+    """
+    wide, digits = len(_WIDE.findall(text)), len(_DIGIT.findall(text))
+    return math.ceil(wide / 1.5 + digits + (len(text) - wide - digits) / 4)
 
 
 class Assembled(NamedTuple):
@@ -83,6 +189,75 @@ def content_id(messages: Sequence[Message], pictures: Sequence[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
 
 
+class _Ids:
+    """Hands out ids; rows that are wholly equal are numbered."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = defaultdict(int)
+
+    def new(self, content_id: str) -> str:
+        self._seen[content_id] += 1
+        count = self._seen[content_id]
+        return content_id if count == 1 else f"{content_id}-{count}"
+
+
+class Written(NamedTuple):
+    """What was written."""
+
+    sha256: str  # of data.json
+    statistics: Statistics
+
+
+def write_counted(room: Path, rows: Iterable[Row], dataset: Path) -> Written:
+    """Write `data.json` and its index into `room`, a folder without them.
+
+    Args:
+        room: an existing folder. Left partly filled if this raises.
+        rows: in the order of the file.
+        dataset: the folder that holds their pictures; only the headers are read.
+
+    Raises:
+        DatasetError: a picture cannot be read.
+        OSError: the disk refuses.
+    """
+    tally, known = Tally(), dict[str, PictureOutcome]()
+    with RowWriter(room) as writer:
+        for row in rows:
+            for image in row.images:
+                if image not in known:
+                    known[image] = _header(dataset / image, row.id)
+            writer.add(row)
+            tally.add(row, [known[image] for image in row.images])
+    return Written(writer.sha256, tally.statistics())
+
+
+def _groups(keys: Sequence[Iterable[str]]) -> dict[str, list[int]]:
+    """Tie rows together by common keys (union-find); each group is named by its smallest key."""
+    parent = list(range(len(keys)))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
+    first_with: dict[str, int] = {}
+    for row, names in enumerate(keys):
+        for name in names:
+            parent[root(row)] = root(first_with.setdefault(name, row))
+    rows_of: dict[int, list[int]] = defaultdict(list)
+    for row in range(len(keys)):
+        rows_of[root(row)].append(row)
+    return {min(name for row in rows for name in keys[row]): rows for rows in rows_of.values()}
+
+
+def _range(values: Sequence[int]) -> tuple[int, int, int]:
+    if not values:
+        return 0, 0, 0
+    ordered = sorted(values)
+    return ordered[0], ordered[len(ordered) // 2], ordered[-1]
+
+
 def _split(
     job: Job, gathered: Gathered, outcomes: Outcomes, kept: Sequence[bool]
 ) -> tuple[frozenset[int], SplitRule, list[str]]:
@@ -128,13 +303,13 @@ def _stored(row: FoundRow, outcomes: Outcomes) -> list[str]:
     return [outcomes[picture.path].stored for picture in row.pictures]
 
 
-class _Ids:
-    """Hands out ids; rows that are wholly equal are numbered."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, int] = defaultdict(int)
-
-    def new(self, content_id: str) -> str:
-        self._seen[content_id] += 1
-        count = self._seen[content_id]
-        return content_id if count == 1 else f"{content_id}-{count}"
+def _header(path: Path, row_id: str) -> PictureOutcome:
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            return PictureOutcome(
+                width=picture.width, height=picture.height, stored=path.name, bytes=path.stat().st_size
+            )
+    except OSError as error:
+        raise DatasetError(
+            f"Picture `{path.name}` of row `{row_id}` cannot be read", hint="Check the dataset, then import it again"
+        ) from error

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backend.datasets.assembly import Outcomes, assemble
-from backend.datasets.expansion import most_bytes
-from backend.datasets.gathering import READING_SHARE, Gathered, gather
-from backend.datasets.job import ImportOptions, Job, Progress
-from backend.datasets.pictures import PictureOutcome, PicturePool
+from backend.datasets.decoding_limits import most_bytes
+from backend.datasets.images import PictureOutcome, PicturePool
 from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, refused_by_disk, shown
 from backend.datasets.publishing import known_upload, name_for, publish, refuse_taken
 from backend.datasets.records import Manifest, Report
-from backend.datasets.staging import staging_folder, sweep_staging
+from backend.datasets.row_reader import READING_SHARE, Gathered, gather
+from backend.datasets.staging import ImportOptions, Job, Progress, staging_folder, sweep_staging
 from backend.settings import Workspace
 
 CHECKED_SHARE = 0.9  # of the whole import, for the progress bar

@@ -1,16 +1,33 @@
 """Which layout a row is written in, and the same row in the studio's one form."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from backend.conversation import PLACEHOLDER, Message
-from backend.datasets.accepted import FIELDS, completed
-from backend.datasets.columns import ROW_IMAGES, SYSTEM, is_enough, suggest
-from backend.datasets.json_rows import ID_FIELDS
-from backend.datasets.json_values import JsonFault, parse
+from backend.datasets.json_files import ID_FIELDS, JsonFault, parse
 from backend.datasets.problems import shown
 from backend.datasets.records import ColumnMapping, LayoutName
 from backend.datasets.turns import RowFault, TurnReader, picture_path, plain_text
 
+ROW_IMAGES = ("image", "images", "image_path", "image_paths", "image_file", "img")  # beside a list of turns
+IMAGE = (
+    *ROW_IMAGES, "img_path", "picture", "pictures", "photo",
+    "photos", "file_name", "filename", "image_name", "file", "path",
+    "图片", "图像", "照片", "图片路径", "图像路径", "图片名", "图片名称", "文件名", "图", "影像",
+)  # fmt: skip
+QUESTION = (
+    "question", "prompt", "instruction", "query", "problem", "user", "question_text", "input",
+    "问题", "提问", "指令", "提示", "提示词", "输入", "题目",
+)  # fmt: skip
+ANSWER = (
+    "answer", "response", "completion", "output", "assistant", "caption", "solution", "description", "label", "target",
+    "ground_truth", "answer_text", "text",
+    "答案", "回答", "回复", "描述", "标签", "输出", "标注", "说明",
+)  # fmt: skip
+SYSTEM = ("system", "system_prompt", "系统", "系统提示", "系统提示词")
+REFERENCES, ANSWERS = "references", "answers"
+FIELDS = (REFERENCES, ANSWERS)
 Split = Literal["train", "heldout"]
 HELDOUT_WORDS = frozenset(
     {"heldout", "held-out", "held_out", "val", "valid", "validation", "test", "dev", "eval", "验证", "测试"}
@@ -18,6 +35,58 @@ HELDOUT_WORDS = frozenset(
 TRAIN_WORDS = frozenset({"train", "training", "训练"})
 _TURN_FIELDS = ("messages", "conversations", "conversation")
 _SPLIT_FIELDS = ("split", "@split")
+
+
+def suggest(columns: Iterable[str]) -> ColumnMapping:
+    """Guess which column plays which part; the earlier name of a list goes before the later. Empty where none fits."""
+    by_name = {
+        column.strip().casefold().replace(" ", "_").replace("-", "_"): column for column in reversed(list(columns))
+    }
+
+    def first(names: tuple[str, ...]) -> str:
+        return next((by_name[name] for name in names if name in by_name), "")
+
+    return ColumnMapping(image=first(IMAGE), question=first(QUESTION), answer=first(ANSWER), system=first(SYSTEM))
+
+
+def is_enough(mapping: ColumnMapping) -> bool:
+    """Tell whether rows can be made: an answer, and a picture or a question to answer."""
+    return bool(mapping.answer and (mapping.image or mapping.question))
+
+
+def accepted_answers(content: dict[str, Any]) -> list[str]:
+    """Read every accepted answer of a row in its order, repeated ones too, blank ones not.
+
+    A value is a list of texts or numbers, a list of `{"answer": text}`, or one text; a table holds a list as JSON text.
+
+    Raises:
+        RowFault: it is something else.
+    """
+    found: list[str] = []
+    for field in FIELDS:
+        value = _listed_answers(content.get(field))
+        items = value if isinstance(value, list) else [value]
+        found += [_answer(item, f"{field}[{number}]") for number, item in enumerate(items)]
+    return [text for text in found if text.strip()]
+
+
+def completed(content: dict[str, Any]) -> dict[str, Any]:
+    """Give a row whose only answers are `answers` the most frequent one, the first of equals, as its `answer`."""
+    if not content.get(ANSWERS) or suggest(content).answer:
+        return content
+    try:
+        found = accepted_answers({ANSWERS: content[ANSWERS]})
+    except RowFault:
+        return content
+    return content | {"answer": Counter(found).most_common(1)[0][0]} if found else content
+
+
+def other_than(gold: str, answers: list[str]) -> tuple[str, ...]:
+    """The accepted answers beside the gold one, in their order: several people's same answer stands several times."""
+    others = list(answers)
+    if gold in others:
+        others.remove(gold)
+    return tuple(others)
 
 
 class Draft(NamedTuple):
@@ -76,6 +145,28 @@ def unused_columns(content: dict[str, Any], mapping: ColumnMapping | None) -> li
     if chosen.question == "instruction":
         used.add("input")
     return [name for name, value in content.items() if name not in used and value not in (None, "", [], {})]
+
+
+def _answer(item: Any, field: str) -> str:
+    if isinstance(item, dict):
+        if "answer" not in item:
+            raise RowFault("REFERENCES_INVALID", f"`{field}` is an object without an `answer`", field)
+        item = item["answer"]
+    try:
+        return plain_text(item, field)
+    except RowFault as fault:
+        raise RowFault("REFERENCES_INVALID", fault.message, field) from fault
+
+
+def _listed_answers(value: Any) -> Any:
+    """Read a list of answers that a table holds as JSON text; `[1, 2, 3, 4]` is one answer, a box."""
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
+    try:
+        items = parse(value).value
+    except JsonFault:
+        return value
+    return items if isinstance(items, list) and all(isinstance(item, str | dict) for item in items) else value
 
 
 def _turns_layout(turns: Any) -> LayoutName | None:

@@ -3,7 +3,7 @@
 A program of its own: pyarrow is large and reads foreign bytes. Writes `INTO/rows.jsonl` and each picture found inside
 the table as `INTO/0000001` and so on; in the rows such a picture is named `LABEL/0000001`. LIMIT 0 means every row. All
 that is written takes at most BYTES: a table of a few kilobytes may say one text a million times.
-Prints a `TableOutcome` of `backend.datasets.parquet_rows`.
+Prints a `TableOutcome` of `backend.datasets.tables`.
 """
 
 import errno
@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backend.datasets.archive import MAX_MEMBERS
-from backend.datasets.confinement import confine
-from backend.datasets.expansion import MAX_COLUMNS
+from backend.datasets.decoding_limits import MAX_COLUMNS, confine
 
 MAX_MEMORY_BYTES = 16 * 1024**3
 SMALLEST_MEMORY_BYTES = 2 * 1024**3  # of which Python and pyarrow take a sixth

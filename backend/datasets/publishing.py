@@ -3,6 +3,8 @@
 import contextlib
 import difflib
 import errno
+import os
+import shutil
 import unicodedata
 from pathlib import Path
 
@@ -15,9 +17,24 @@ from backend.ids import is_safe_name, slug
 from backend.jsonl import strict_json, sync_folder, write_atomically
 from backend.settings import Workspace
 
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK}
 MANIFEST = "dataset.json"
 PROBLEMS = "problems.jsonl"
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Let `target`, which is not there yet, hold what `source` holds, whole at once.
+
+    Raises:
+        OSError: the disk refuses; there is no `target`.
+    """
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _copy(source, target)
 
 
 def dataset_names(workspace: Workspace) -> list[str]:
@@ -104,6 +121,19 @@ def publish(workspace: Workspace, folder: Path, manifest: Manifest, problems: tu
     with contextlib.suppress(OSError):  # it is there already, whatever a power cut would do to it now
         sync_folder(workspace.data)
     return Report(manifest, problems, was_known=False)
+
+
+def _copy(source: Path, target: Path) -> None:
+    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with source.open("rb") as reader, partial.open("wb") as sink:
+            shutil.copyfileobj(reader, sink)
+            sink.flush()
+            os.fsync(sink.fileno())
+        partial.replace(target)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _folded(name: str) -> str:

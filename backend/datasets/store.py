@@ -1,32 +1,55 @@
-"""The datasets of a workspace: import them, list them, page through them, remove them."""
+"""The datasets of a workspace, for pages, commands and programs; and whether what is stored is still what came in."""
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from backend.audit import audit
 from backend.conversation import Row
-from backend.datasets.changing import finish_change
-from backend.datasets.editing import Edits, apply_edits, kept_manifests, restore, versions_of
+from backend.datasets.editing import Edits, apply_edits, finish_change, kept_manifests, restore, versions_of
+from backend.datasets.images import PicturePool
 from backend.datasets.importer import import_upload
-from backend.datasets.inspection import inspect_upload
-from backend.datasets.job import ImportOptions, Progress
 from backend.datasets.layouts import Split
-from backend.datasets.making import Making, Pictures, put_rows
-from backend.datasets.pages import read_page, read_rows
-from backend.datasets.problems import as_csv, shown
+from backend.datasets.preview import inspect_upload
+from backend.datasets.problems import Place, ProblemList, as_csv, shown
 from backend.datasets.publishing import PROBLEMS, dataset_names, read_manifest
 from backend.datasets.records import ColumnMapping, DatasetVersion, Inspection, Manifest, Page, Problem, Report
-from backend.datasets.row_files import is_kept
-from backend.datasets.sets import add_to_set
-from backend.datasets.staging import staging_folder
-from backend.datasets.verification import verify
+from backend.datasets.rows_file import ROWS, VERSIONS, digest_of, is_kept, parse_line, read_page, read_rows, rows_path
+from backend.datasets.staging import ImportOptions, Progress, staging_folder
+from backend.datasets.subsets import Making, Pictures, add_to_set, put_rows
+from backend.datasets.turns import faults_of
 from backend.errors import DatasetError, NotFoundError
 from backend.settings import Workspace
 
 __all__ = ["DatasetStore", "Edits", "ImportOptions"]
 _PICTURE = re.compile(r"images/[A-Za-z0-9_-]+\.(jpg|png|webp)")
+
+
+def verify(folder: Path, manifest: Manifest, kept: Sequence[Manifest] = ()) -> tuple[Problem, ...]:
+    """Read every row and every picture's header; an empty answer means that all is well. Changes nothing.
+
+    Args:
+        folder: the dataset's.
+        manifest: the current one.
+        kept: those of its earlier versions, whose rows are compared with their checksums.
+    """
+    problems = ProblemList()
+    _check_versions(folder, manifest, kept, problems)
+    path = folder / ROWS
+    if not path.is_file():
+        problems.add("ROW_INVALID", Place(ROWS), "It is missing")
+        return problems.listed()
+    if digest_of(path) != manifest.sha256:
+        problems.add("ROWS_CHANGED", Place(ROWS), "It is not the file that was imported")
+    users: dict[str, Place] = {}
+    for place, row in _rows(path, problems):
+        for fault in faults_of(row.messages, len(row.images)):
+            problems.add("ROW_INVALID", place, fault.message, fault.field)
+        for image in row.images:
+            users.setdefault(image, place)
+    _check_pictures(folder, users, problems)
+    return problems.listed()
 
 
 class DatasetStore:
@@ -175,3 +198,38 @@ class DatasetStore:
         """Write down who did what to which version."""
         audit(self._workspace, act, manifest.name, sha256=manifest.sha256)
         return manifest
+
+
+def _check_versions(folder: Path, current: Manifest, kept: Sequence[Manifest], problems: ProblemList) -> None:
+    for manifest in kept:
+        path = rows_path(folder, manifest.sha256)
+        is_whole = path.is_file() and digest_of(path) == manifest.sha256
+        if manifest.sha256 != current.sha256 and not is_whole:
+            wrong = "It was changed" if path.is_file() else "It is missing"
+            problems.add("VERSION_GONE", Place(f"{VERSIONS}/{path.name}"), wrong)
+
+
+def _rows(path: Path, problems: ProblemList) -> Iterator[tuple[Place, Row]]:
+    with path.open("rb") as source:
+        for number, line in enumerate(source, start=1):
+            try:
+                row = parse_line(line, "")
+            except DatasetError:
+                problems.add("ROW_INVALID", Place(ROWS, number, unit="line"), "It holds no row")
+                continue
+            if row is not None:
+                yield Place(ROWS, number, row.id, "line"), row
+
+
+def _check_pictures(folder: Path, users: dict[str, Place], problems: ProblemList) -> None:
+    present: dict[Path, str] = {}
+    for image, place in users.items():
+        path = (folder / image).resolve()
+        if path.is_relative_to((folder / "images").resolve()) and path.is_file():
+            present[path] = image
+        else:
+            problems.add("PICTURE_GONE", place, f"`{image}` is not in the dataset", "images")
+    for path, outcome in PicturePool(folder / "images").prepare(list(present), keep=False):
+        if outcome.code:
+            image = present[path]
+            problems.add("PICTURE_GONE", users[image], f"`{image}` {outcome.message}", "images")

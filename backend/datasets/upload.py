@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from backend.datasets.archive import Unpacked, is_ignored, unpack
-from backend.datasets.expansion import Allowance
+from backend.datasets.decoding_limits import Allowance
 from backend.datasets.problems import ProblemList, UploadRefused, counted, shown
 
 ANNOTATIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")

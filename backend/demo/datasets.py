@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.datasets.store import DatasetStore, ImportOptions
-from backend.demo.questions import GENERAL, Asker, paint_code
-from backend.demo.shapes import draw, make_scene
+from backend.demo.scenes import GENERAL, Asker, draw, make_scene, paint_code
 from backend.ids import DatasetName
 
 CHINESE_SHARE = 0.25

@@ -1,13 +1,14 @@
-"""Read the letter of a multiple choice out of an answer, and compare it with the gold one."""
+"""Read a letter of a multiple choice, or yes or no, out of an answer, and compare it with the gold one."""
 
 import re
+from collections.abc import Sequence
 
-from backend.metrics.averaged import averaged
-from backend.metrics.metric import Answered
+import numpy as np
+
+from backend.metrics.metric import Answered, Metric, Table, averaged, plain, quotient
 
 _LETTER = "[A-J]"
 _LONE = rf"(?<![A-Za-z0-9'])({_LETTER})(?![A-Za-z0-9'])"
-
 _GOLD = re.compile(
     rf"\s*(?:\(?([A-Ja-j])\)?[.):：、。]?|\(({_LETTER})\)\s*\S.*|({_LETTER})(?:[.):]\s+|[、：]\s*)\S.*)\s*", re.DOTALL
 )
@@ -25,6 +26,14 @@ _FORMATS = tuple(
         rf"(?!\b[AI]\s+[a-z]){_LONE}",  # not the word in "A cat" or "I see"
     )
 )
+YES = {"yes", "是", "是的", "有", "对", "對", "对的"}
+NO = {"no", "否", "不是", "没有", "沒有", "不", "没", "不对", "不對"}
+_ECHO = re.compile(r"(?:是否|是不是|有没有|有沒有|对不对)(?:[^?？\n]*[?？])?")  # of the question
+_NO_WORD = r"\b(?:no|nope|not(?! sure| certain| clear))\b|n't\b|不(?!确定|確定|清楚|知道)|[没沒]|否"
+_YES_WORD = r"\b(?:yes|yeah|yep)\b|是|有|[对對](?!\w)"
+_FIRST = re.compile(rf"\W*(?:(?P<no>{_NO_WORD})|(?P<yes>{_YES_WORD}))")
+_SOMETHING = r"\bthere (?:is|are)\b"
+_SENTENCE = re.compile(r"[^.!?。！？\n]*")
 
 
 def gold_letter(text: str) -> str | None:
@@ -61,3 +70,65 @@ def is_letter_unread(row: Answered) -> bool:
 
 
 MULTIPLE_CHOICE = averaged("multiple_choice", multiple_choice, is_letter_unread)
+
+
+def gold_yes(text: str) -> bool | None:
+    """Read a gold answer that is yes or no and nothing else."""
+    word = plain(text).strip(" .,!。，！")
+    return True if word in YES else False if word in NO else None
+
+
+def given_yes(text: str) -> bool | None:
+    """Read what an answer says: its first word where that is yes or no, else whether its first sentence denies.
+
+    None where neither is found. Source: POPE's evaluation looks for "no" and "not" in the first sentence and takes all
+    others for yes; here an answer must say yes, or that there is something.
+    """
+    words = _ECHO.sub("", text.casefold().replace("’", "'")).strip()
+    first = _FIRST.match(words)
+    if first:
+        return first["yes"] is not None
+    sentence = _SENTENCE.match(words)
+    start = sentence[0] if sentence else ""
+    return False if re.search(_NO_WORD, start) else True if re.search(f"{_YES_WORD}|{_SOMETHING}", start) else None
+
+
+def yes_no(row: Answered) -> float | None:
+    """1 where the answer says what the gold answer says, else 0; None where the gold answer is not yes or no.
+
+    Source: the accuracy of POPE, Li et al., Evaluating Object Hallucination (2023), apart from how answers are read.
+    """
+    gold = gold_yes(row.gold)
+    return None if gold is None else float(given_yes(row.given) is gold)
+
+
+def is_yes_no_unread(row: Answered) -> bool:
+    """Whether the gold answer is yes or no and the given one says neither."""
+    return gold_yes(row.gold) is not None and given_yes(row.given) is None
+
+
+def f1(sums: Table) -> Table:
+    """Balance precision and recall of "yes", from true and false yes, false and true no; nan without any yes."""
+    true_yes, false_yes, false_no = sums[..., 0], sums[..., 1], sums[..., 2]
+    return quotient(2 * true_yes, 2 * true_yes + false_yes + false_no)
+
+
+def _outcomes(answered: Sequence[Answered]) -> Table:
+    """True yes, false yes, false no, true no. An answer that says neither counts as the wrong one."""
+    table = np.zeros((len(answered), 4))
+    for row, line in zip(answered, table, strict=True):
+        gold = gold_yes(row.gold)
+        if gold is not None:
+            is_right = given_yes(row.given) is gold
+            line[(0 if is_right else 2) if gold else (3 if is_right else 1)] = 1
+    return table
+
+
+def _accuracy(sums: Table) -> Table:
+    return quotient(sums[..., 0] + sums[..., 3], sums.sum(axis=-1))
+
+
+YES_NO = averaged("yes_no", yes_no, is_yes_no_unread)
+# F1 of "yes" over all rows, POPE's headline: 2 * true yes / (2 * true yes + false yes + false no). None where no row
+# says yes on either side, where it is not defined. A row alone shows whether it is right.
+YES_NO_F1 = Metric("yes_no_f1", _outcomes, f1, row_value=_accuracy, is_unread=is_yes_no_unread)

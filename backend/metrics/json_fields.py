@@ -7,8 +7,7 @@ from typing import Any, Never
 
 import numpy as np
 
-from backend.metrics.averaged import quotient
-from backend.metrics.metric import Answered, Metric, Table
+from backend.metrics.metric import Answered, Metric, Table, quotient
 
 Field = tuple[tuple[str, ...], str, object]  # where it stands, its type, its value
 

@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping
 
-from backend.metrics.answers import EXACT_MATCH, SIMILARITY
-from backend.metrics.bleu import BLEU
-from backend.metrics.choices import MULTIPLE_CHOICE
-from backend.metrics.cider import CIDER
-from backend.metrics.edits import ANLS, CER, WER
-from backend.metrics.grounding import BOX_ACCURACY_50, BOX_IOU
+from backend.metrics.boxes import BOX_ACCURACY_50, BOX_IOU
+from backend.metrics.captions import BLEU, CIDER, ROUGE_L
+from backend.metrics.choices import MULTIPLE_CHOICE, YES_NO, YES_NO_F1
+from backend.metrics.edit_distance import ANLS, CER, WER
+from backend.metrics.exact_match import EXACT_MATCH, SIMILARITY
 from backend.metrics.json_fields import JSON_FIELD_F1
 from backend.metrics.metric import Metric
-from backend.metrics.relaxed import RELAXED_ACCURACY
-from backend.metrics.rouge import ROUGE_L
-from backend.metrics.vqa import VQA_ACCURACY
-from backend.metrics.yes_no import YES_NO, YES_NO_F1
+from backend.metrics.relaxed_accuracy import RELAXED_ACCURACY
+from backend.metrics.vqa_accuracy import VQA_ACCURACY
 
 METRICS: Mapping[str, Metric] = {
     "exact_match": EXACT_MATCH,

@@ -1,9 +1,7 @@
-"""What a metric is: what each row adds, and how sums over rows become one number.
+"""What a metric is: a score a row, how scores become one number, and the text it compares."""
 
-So one bootstrap serves all of them: a mean, a rate over all words, an F1 or a BLEU over a whole corpus are each a
-function of sums, and a resample is only other sums.
-"""
-
+import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,7 +9,38 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+# Ideographs and kana, which stand side by side without spaces; Hangul has spaces.
+_WIDE = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
+_ASCII_WORD = re.compile("[a-z0-9]+")
 Table = NDArray[np.float64]
+
+
+def plain(text: str) -> str:
+    """Drop case, the kind and amount of white space, and full stops at the end."""
+    return " ".join(text.casefold().split()).rstrip(".。")
+
+
+def has_wide(text: str) -> bool:
+    """Whether a text holds ideographs or kana."""
+    return _WIDE.search(text) is not None
+
+
+def split_wide(text: str) -> list[str]:
+    """Split at white space, and every ideograph and kana from its neighbours. Case and punctuation stay."""
+    return _WIDE.sub(r" \1 ", text).split()
+
+
+def words_of(text: str) -> list[str]:
+    """Give the words without case and punctuation; an ideograph or kana is a word of its own.
+
+    On ASCII text these are the tokens of rouge-score without its stemmer. Elsewhere letters, digits and their marks are
+    kept, in the compatible form of Unicode (NFKC), where rouge-score drops them.
+    """
+    if text.isascii():
+        return _ASCII_WORD.findall(text.lower())
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    kept = (character if unicodedata.category(character)[0] in "LMN" else " " for character in folded)
+    return split_wide("".join(kept))
 
 
 class Answered(NamedTuple):
@@ -51,3 +80,35 @@ class Metric:
         """The metric over all rows; None where it applies to none."""
         score = float(self.value(self.statistics(answered).sum(axis=0)))
         return None if np.isnan(score) else score
+
+
+def averaged(
+    name: str,
+    score: Callable[[Answered], float | None],
+    is_unread: Callable[[Answered], bool] | None = None,
+) -> Metric:
+    """Make a metric of a row's score from 0 to 1; rows whose score is None are left out of the mean."""
+
+    def statistics(answered: Sequence[Answered]) -> Table:
+        found = [score(row) for row in answered]
+        pairs = [(0.0, 0.0) if one is None else (one, 1.0) for one in found]
+        return np.array(pairs, dtype=np.float64).reshape(len(pairs), 2)
+
+    return Metric(name, statistics, mean_of, is_unread=is_unread)
+
+
+def mean_of(sums: Table) -> Table:
+    """Divide the sum of scores, in the first column, by the number of rows, in the second."""
+    return quotient(sums[..., 0], sums[..., 1])
+
+
+def quotient(above: Table, below: Table) -> Table:
+    """Divide element by element; nan where the divisor is 0."""
+    divided: Table = np.full(np.shape(above), np.nan)
+    np.divide(above, below, out=divided, where=np.asarray(below) > 0)
+    return divided
+
+
+def best(answered: Answered, score: Callable[[str, str], float]) -> float:
+    """Give the highest score of the given answer against any accepted one."""
+    return max(score(gold, answered.given) for gold in answered.golds)

@@ -1,13 +1,14 @@
-"""The recipes that ship: one YAML a recipe, in `backend/recipes/`."""
+"""The recipes that ship, one YAML a recipe in `backend/recipes/`, and the efforts that scale how long they learn."""
 
 import difflib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import yaml
+from pydantic import ValidationError
 
-from backend.errors import NotFoundError
-from backend.spec.reading import spec_from
+from backend.errors import NotFoundError, SpecError
+from backend.spec.files import spec_from
 from backend.spec.run import RunKind, RunSpec
 from backend.spec.strategies import StrategyName
 
@@ -21,6 +22,9 @@ RECIPE_OF: dict[StrategyName, str] = {
     "lora_llm_full_vit": "lora_llm_full_vit",
 }
 GRPO = "grpo"  # the recipe of learning from rewards, whatever the strategy
+Effort = Literal["quick", "balanced", "best"]
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
+_PASSES: dict[Effort, float] = {"quick": 1 / 3, "balanced": 1.0, "best": 2.0}
 
 
 class Recipe(NamedTuple):
@@ -64,3 +68,19 @@ def recipe_text(name: str) -> str:
     """The YAML as it ships, comments included. Raises NotFoundError."""
     load_recipe(name)
     return (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def with_effort(spec: RunSpec, effort: Effort) -> RunSpec:
+    """Scale the recipe's passes over the data: a third, as they are, or twice.
+
+    Raises:
+        SpecError: nobody may ask for so many.
+    """
+    if _PASSES[effort] == 1:
+        return spec
+    epochs = float(f"{spec.optimiser.epochs * _PASSES[effort]:.3g}")
+    try:
+        return spec.with_values({"optimiser.epochs": epochs})
+    except ValidationError as error:
+        hint = "Choose another effort, or fewer `optimiser.epochs`"
+        raise SpecError(f"`{effort}` would make {epochs:g} passes over the data", hint=hint) from error

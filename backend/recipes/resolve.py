@@ -3,18 +3,15 @@
 from typing import Any
 
 from backend.catalog.checkpoints import resolve_checkpoint
-from backend.catalog.trained import rate_of
+from backend.catalog.trainable_parameters import rate_of
 from backend.datasets.records import Statistics
 from backend.errors import SpecError, StudioError
-from backend.recipes.evaluating import resolve_evaluation
-from backend.recipes.measuring import resolve_own_metrics
-from backend.recipes.problems import refuse_all
-from backend.recipes.rewards import resolve_rewards
-from backend.recipes.versions import dataset_versions
+from backend.recipes.evaluation import resolve_evaluation
+from backend.recipes.versions import dataset_versions, refuse_all, resolve_own_metrics, resolve_rewards
 from backend.settings import Workspace
-from backend.spec.inputs import DatasetShare
-from backend.spec.rewarding import RewardShare
+from backend.spec.grpo import RewardShare
 from backend.spec.run import RunSpec
+from backend.spec.training import DatasetShare
 
 
 def resolve(spec: RunSpec, workspace: Workspace) -> RunSpec:

@@ -1,13 +1,32 @@
-"""Which version of each dataset a run reads: decided once, when it is asked for."""
+"""Pin what a spec names: the version of each dataset, reward and own metric; all problems at once."""
 
-from collections.abc import Callable
+import difflib
+import importlib.util
+from collections.abc import Callable, Sequence
 
 from backend.datasets.records import Statistics
 from backend.datasets.store import DatasetStore
-from backend.errors import SpecError, StudioError
+from backend.errors import RewardError, SpecError, StudioError
+from backend.metrics.names import FACTS
+from backend.rewards.builtin_library import library_names
+from backend.rewards.contract import NamedVersion, RewardSource, named
+from backend.rewards.store import RewardStore
 from backend.settings import Workspace
-from backend.spec.inputs import DatasetShare
+from backend.spec.grpo import RewardShare
 from backend.spec.run import RunSpec
+from backend.spec.training import DatasetShare
+
+# what the trainers report themselves; the best checkpoint may be chosen by some of them
+RESERVED = frozenset({
+    "exact_match", "similarity", "box_iou", "eval_loss", "loss", "grad_norm", "epoch", "reward", "step", "kind",
+})  # fmt: skip
+
+
+def refuse_all(problems: Sequence[StudioError]) -> None:
+    """Raise one SpecError that says all of them; nothing where there is none."""
+    if problems:
+        message = "; ".join(problem.message for problem in problems)
+        raise SpecError(message, hint=" / ".join(dict.fromkeys(problem.hint for problem in problems)))
 
 
 def dataset_versions(
@@ -38,3 +57,97 @@ def dataset_versions(
             problems.append(problem)
         shares.append(share.model_copy(update={"sha256": manifest.sha256}))
     return shares
+
+
+def resolve_metrics(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) -> tuple[str, ...]:
+    """The metrics of an evaluation, those of the person's own with their version. What is wrong joins `problems`.
+
+    A name that the studio has and a person too means the studio's.
+    """
+    found = [named(text).name if named(text).name in FACTS else _own(text, workspace, problems)
+             for text in spec.comparison.metrics]  # fmt: skip
+    return _once([text for text in found if text], problems)
+
+
+def resolve_own_metrics(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) -> tuple[str, ...]:
+    """The person's own metrics that a training reports, each with its version. What is wrong joins `problems`."""
+    clashing = {share.name for share in spec.grpo.rewards} if spec.kind == "grpo" else set()
+    wanted = [text for text in spec.evaluation.own_metrics if named(text).name not in clashing]
+    for name in {named(text).name for text in wanted} & RESERVED:
+        problems.append(SpecError(f"`{name}` is reported by every run", hint="Leave it out, or rename your own"))
+    found = [_own(text, workspace, problems) for text in wanted if named(text).name not in RESERVED]
+    return _once([text for text in found if text], problems)
+
+
+def metric_choices(workspace: Workspace) -> list[str]:
+    """Every name that can be chosen: the studio's metrics, then rewards, own and ready, that can serve as one."""
+    rewards = [*RewardStore(workspace).names(), *library_names()]
+    return [*FACTS, *(name for name in rewards if name not in FACTS)]
+
+
+def resolve_rewards(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) -> list[RewardShare]:
+    """Fill in each reward's version. What cannot be done is added to `problems`.
+
+    A run that learns needs a dry run of every source as it is now; one that only looks is that dry run.
+    """
+    store = RewardStore(workspace)
+    if not spec.grpo.rewards:
+        problems.append(SpecError("No reward is chosen", hint="Choose one, or `--reward exact_match`"))
+    if spec.grpo.vllm != "off" and importlib.util.find_spec("vllm") is None:
+        problems.append(
+            SpecError("`grpo.vllm` needs vLLM, which is not installed", hint="`pip install vllm`, or `off`")
+        )
+    shares = []
+    for share in spec.grpo.rewards:
+        try:
+            source = _meant(store, share)
+        except StudioError as error:
+            problems.append(error)
+            continue
+        if spec.kind == "grpo" and not store.is_checked(source):
+            problems.append(_unchecked(source))
+        shares.append(share.model_copy(update={"sha256": source.sha256}))
+    return shares
+
+
+def unchecked(spec: RunSpec, workspace: Workspace) -> list[str]:
+    """Names of the spec's rewards that no dry run vouches for as they are now. Raises NotFoundError."""
+    store = RewardStore(workspace)
+    meant = {share.name: _meant(store, share) for share in spec.grpo.rewards}
+    return [name for name, source in meant.items() if not store.is_checked(source)]
+
+
+def _once(texts: list[str], problems: list[StudioError]) -> tuple[str, ...]:
+    """Each metric once; two versions of one cannot be told apart in tables."""
+    texts = list(dict.fromkeys(texts))
+    names = [named(text).name for text in texts]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        problems.append(SpecError(f"`{name}` is named in two versions", hint="Name one of them"))
+    return tuple(texts)
+
+
+def _own(text: str, workspace: Workspace, problems: list[StudioError]) -> str:
+    store, wanted = RewardStore(workspace), named(text)
+    known = metric_choices(workspace)
+    if wanted.name not in known:
+        close = difflib.get_close_matches(wanted.name, known, n=1, cutoff=0.5)
+        hint = f"Did you mean `{close[0]}`?" if close else f"There are: {', '.join(known)}"
+        problems.append(SpecError(f"No metric is called `{wanted.name[:80]}`", hint=hint))
+        return ""
+    try:
+        source = store.version(*wanted) if wanted.sha256 else store.get(wanted.name)
+    except StudioError as error:
+        problems.append(error)
+        return ""
+    return NamedVersion(source.name, source.sha256).text
+
+
+def _meant(store: RewardStore, share: RewardShare) -> RewardSource:
+    return store.version(share.name, share.sha256) if share.sha256 else store.get(share.name)
+
+
+def _unchecked(source: RewardSource) -> RewardError:
+    return RewardError(
+        f"Reward `{source.name}` was not dry-run as it is now (version {source.sha256[:8]})",
+        hint=f"`studio reward check {source.name} --dataset ...`, or Dry run on the Rewards page",
+    )

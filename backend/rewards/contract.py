@@ -1,4 +1,4 @@
-"""What goes to a reward and what comes back, as plain data; all of it survives JSON."""
+"""What goes to a reward and what comes back; and how a spec names one with its version."""
 
 import hashlib
 from typing import Any, Literal, NamedTuple
@@ -7,10 +7,30 @@ from pydantic import BaseModel, ConfigDict
 
 from backend.conversation import Message
 
+SIGN = "@"
 Origin = Literal["library", "own"]
 FailureKind = Literal["error", "exit", "timeout", "died", "protocol"]
 LARGEST = 1e30  # of a value, a part, a metric: the worker's own bound, which the parent does not take its word for
 MAX_LOGGED = 1e300  # of a number in a logged column
+WHOLE = 3  # nothing is missing
+
+
+class NamedVersion(NamedTuple):
+    """`name` or `name@sha256`."""
+
+    name: str
+    sha256: str  # empty: as it is now
+
+    @property
+    def text(self) -> str:
+        """As a spec holds it."""
+        return f"{self.name}{SIGN}{self.sha256}" if self.sha256 else self.name
+
+
+def named(text: str) -> NamedVersion:
+    """Read one entry of a spec."""
+    name, _, sha256 = text.partition(SIGN)
+    return NamedVersion(name, sha256)
 
 
 class RewardSource(NamedTuple):
@@ -89,6 +109,3 @@ class Isolation(_Plain):
         """0 to `WHOLE`: the highest layer below which none is missing."""
         layers = (self.limits, self.network, self.files, self.processes and self.calls)
         return max(0, next((number for number, stands in enumerate(layers) if not stands), len(layers)) - 1)
-
-
-WHOLE = 3  # nothing is missing

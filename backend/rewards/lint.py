@@ -5,13 +5,12 @@ import warnings
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from backend.rewards.traps import traps
+from backend.rewards.lint_rules import traps
 
 MAX_CHARACTERS = 200_000
 COLUMNS = ("answer", "solution", "references", "id", "dataset", "images", "image_sizes")  # what each row brings
 HANDED_OVER = ("prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric")
 TEMPLATE = "def reward(completions, answer, **kwargs):"
-
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -2,7 +2,7 @@
 
 from backend.errors import SpecError
 from backend.ids import is_safe_name, slug
-from backend.rewards.library import library_names
+from backend.rewards.builtin_library import library_names
 from backend.rewards.lint import lint
 
 MAX_BYTES = 200_000

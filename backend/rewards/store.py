@@ -1,8 +1,4 @@
-"""A workspace's own rewards, every version kept by its content; the ready ones of the library beside them by name.
-
-`rewards/<name>/<sha256>.py` never changes; `reward.json`, written last, says which is current. What is torn or foreign
-is as good as not there.
-"""
+"""A workspace's own rewards, every version kept by its content; what dry runs found of each; a run's own copies."""
 
 import contextlib
 import fcntl
@@ -22,16 +18,47 @@ from backend.audit import audit
 from backend.errors import NotFoundError
 from backend.ids import is_safe_name
 from backend.jsonl import write_atomically
-from backend.rewards.composer import Part, refuse_bad
-from backend.rewards.contract import RewardSource
-from backend.rewards.library import library_names, library_source, nearest
+from backend.rewards.builtin_library import library_names, library_source, nearest
+from backend.rewards.composition import Part, refuse_bad
+from backend.rewards.contract import NamedVersion, RewardSource, named
 from backend.rewards.refusals import ChangedElsewhere, refuse_bad_name, refuse_bad_text, refuse_ready
-from backend.rewards.vouchers import CheckRecord, read_check, write_check
+from backend.runs.folder import RunFolder
 from backend.settings import Workspace
+from backend.spec.run import RunSpec
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 RECORD = "reward.json"
 _VERSION = re.compile(r"[0-9a-f]{64}\.py")
 _LEAVING = ".deleted-"  # folders on their way out
+
+
+class CheckRecord(BaseModel):
+    """The last dry run of one version of a reward."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source_sha256: str
+    run_id: str
+    passed: bool
+    warnings: int
+    checked_at: float
+
+
+def write_check(folder: Path, record: CheckRecord) -> None:
+    """Keep a record, in the place of an earlier one of the same text. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / f"{record.source_sha256}.json", record.model_dump_json().encode())
+
+
+def read_check(folder: Path, sha256: str) -> CheckRecord | None:
+    """The record of a text; None where there is none, or it is damaged or of another text."""
+    if not _SHA256.fullmatch(sha256):
+        return None
+    try:
+        found = CheckRecord.model_validate_json((folder / f"{sha256}.json").read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return found if found.source_sha256 == sha256 else None
 
 
 class RewardVersion(NamedTuple):
@@ -217,6 +244,40 @@ class RewardStore:
             return None
 
 
+def put_sources(spec: RunSpec, folder: RunFolder, workspace: Workspace) -> None:
+    """Write the source of each reward, and of each metric of the person's own, into the folder of a new run.
+
+    A run that goes on from another takes that one's copies.
+
+    Raises:
+        NotFoundError: a reward, or its version, is gone.
+        OSError: the disk refuses.
+    """
+    needed = needed_sources(spec)
+    if not needed:
+        return
+    folder.rewards.mkdir()
+    parent = RunFolder(workspace.output / spec.resumed_from.partition("/")[0]) if spec.resumed_from else None
+    store = RewardStore(workspace)
+    for share in needed:
+        inherited = parent.rewards / f"{share.name}.py" if parent else None
+        content = inherited.read_bytes() if inherited is not None and inherited.is_file() else b""
+        if hashlib.sha256(content).hexdigest() != share.sha256:
+            content = _source(store, share).text.encode()
+        write_atomically(folder.rewards / f"{share.name}.py", content)
+
+
+def needed_sources(spec: RunSpec) -> list[NamedVersion]:
+    """Whose code a run calls, each once."""
+    paying = [NamedVersion(share.name, share.sha256) for share in spec.grpo.rewards]
+    wanted = paying if spec.kind in ("grpo", "reward_check") else []
+    if spec.kind in ("sft", "grpo"):
+        wanted = wanted + [named(text) for text in spec.evaluation.own_metrics]
+    if spec.kind == "evaluation":
+        wanted = [named(text) for text in spec.comparison.metrics if named(text).sha256]
+    return list({source.name: source for source in wanted}.values())
+
+
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Wait until nobody else saves into a reward's folder, so that what was looked at is what is replaced."""
@@ -234,3 +295,7 @@ def _content(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
+
+
+def _source(store: RewardStore, share: NamedVersion) -> RewardSource:
+    return store.version(share.name, share.sha256) if share.sha256 else store.get(share.name)

@@ -1,19 +1,49 @@
-"""`answers/`: what each contestant of an evaluation answered, a line a row, written as the answers come.
-
-While a contestant answers, lines stand in the order of their coming; once it has answered all, in the order of the
-rows and with every score.
-"""
+"""Answers that a run's models gave, a line a row: `predictions/`, `answers/` and `completions/`."""
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backend.conversation import Message
-from backend.jsonl import write_atomically
+from backend.jsonl import all_lines, write_atomically
+
+_PREFIX = "step-"
+
+
+class Prediction(BaseModel):
+    """One row's answer. The gold answer is the row's last turn; `asked` is what stands before it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    row: str
+    dataset: str
+    images: tuple[str, ...]  # relative to the dataset's folder
+    asked: tuple[Message, ...]
+    gold: str
+    given: str
+    is_cut: bool  # it did not end within the longest answer allowed
+    scores: dict[str, float]
+
+
+def write_predictions(folder: Path, step: int, predictions: Sequence[Prediction]) -> None:
+    """Write the answers of one evaluation whole. Raises OSError where the disk refuses."""
+    folder.mkdir(exist_ok=True)
+    content = "".join(f"{prediction.model_dump_json()}\n" for prediction in predictions)
+    write_atomically(folder / f"{_PREFIX}{step:08d}.jsonl", content.encode())
+
+
+def evaluated_steps(folder: Path) -> list[int]:
+    """The steps at which a run was evaluated, in order."""
+    return sorted(int(path.stem.removeprefix(_PREFIX)) for path in folder.glob(f"{_PREFIX}*.jsonl"))
+
+
+def read_predictions(folder: Path, step: int) -> list[Prediction]:
+    """The answers of one evaluation, in the order of the rows; empty where there was none at that step."""
+    return [Prediction.model_validate_json(line) for line in all_lines(folder / f"{_PREFIX}{step:08d}.jsonl")]
 
 
 class Answer(BaseModel):
@@ -69,16 +99,60 @@ def read_answers(folder: Path, number: int) -> list[Answer]:
     return sorted(_readable(lines), key=lambda answer: answer.place)
 
 
+def answers_path(folder: Path, number: int) -> Path:
+    """The file of the contestant of that number."""
+    return folder / f"{number}.jsonl"
+
+
+class RolloutAnswer(BaseModel):
+    """One of the G answers to a question."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str
+    reward: float | None  # weighted sum; None where no reward applies
+    values: dict[str, float | None]  # of each reward, and "reward/part" of its parts
+    advantage: float  # how much better than the group, as the loss sees it
+    tokens: int
+    is_cut: bool  # it did not end within the longest answer allowed
+    noted: dict[str, Any] = {}  # what rewards logged of it by `log_extra`
+
+
+class Rollout(BaseModel):
+    """One question with its group of answers, in the order they were drawn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    row: str
+    dataset: str
+    images: tuple[str, ...]  # relative to the dataset's folder
+    asked: tuple[Message, ...]
+    gold: str
+    answers: tuple[RolloutAnswer, ...]
+
+
+def write_rollouts(folder: Path, step: int, rollouts: Sequence[Rollout]) -> None:
+    """Write the groups drawn before optimizer step `step` + 1, whole. Raises OSError where the disk refuses."""
+    folder.mkdir(exist_ok=True)
+    content = "".join(f"{rollout.model_dump_json()}\n" for rollout in rollouts)
+    write_atomically(folder / f"{_PREFIX}{step:08d}.jsonl", content.encode())
+
+
+def rollout_steps(folder: Path) -> list[int]:
+    """The steps before which answers were drawn, in order."""
+    return sorted(int(path.stem.removeprefix(_PREFIX)) for path in folder.glob(f"{_PREFIX}*.jsonl"))
+
+
+def read_rollouts(folder: Path, step: int) -> list[Rollout]:
+    """The groups of one generation; empty where there was none at that step."""
+    return [Rollout.model_validate_json(line) for line in all_lines(folder / f"{_PREFIX}{step:08d}.jsonl")]
+
+
 def _readable(lines: Sequence[bytes]) -> Iterator[Answer]:
     """The lines that are answers; one that a cut-off tore is none."""
     for line in lines:
         with suppress(ValidationError):
             yield Answer.model_validate_json(line)
-
-
-def answers_path(folder: Path, number: int) -> Path:
-    """The file of the contestant of that number."""
-    return folder / f"{number}.jsonl"
 
 
 def _lines(answers: Sequence[Answer]) -> bytes:

@@ -1,12 +1,16 @@
-"""`events.jsonl`: what a program says while it runs, one whole line at a time."""
+"""`events.jsonl`: what a program says while it runs, one whole line at a time; and how a program follows its folder."""
 
 import json
 import os
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
+from backend.errors import StudioError
 from backend.jsonl import append_line, lines_from, strict_json
+from backend.runs.folder import RunFolder
 
 EventKind = Literal["metric", "progress", "checkpoint", "sample", "note", "end"]
 VERSION = 1
@@ -14,6 +18,7 @@ MAX_LINE_BYTES = 1 << 20
 READ_BYTES = 8 << 20  # about so much of a file at once
 MAX_DEPTH = 16  # of what stands in `values`; more would take the stack of whoever writes it on
 _KINDS = get_args(EventKind)
+STUDIO_ERROR_CODE = 3
 
 
 class Event(NamedTuple):
@@ -87,6 +92,24 @@ def read_all(path: Path) -> list[Event]:
         if batch.end == offset:
             return found
         offset = batch.end
+
+
+def run_to_end(act: Callable[[RunFolder, EventWriter], None]) -> int:
+    """Act on the folder that is the program's only argument. Returns the exit code.
+
+    A StudioError ends with its message as the last lines of the log, no traceback.
+    """
+    folder = RunFolder(Path(sys.argv[-1]).resolve())
+    events = EventWriter(folder.events)
+    try:
+        act(folder, events)
+    except StudioError as error:
+        events.write("note", 0, level="error", text=error.message, hint=error.hint)
+        sys.stderr.write(f"StudioError: {error.message}\nhint: {error.hint}\n")
+        return STUDIO_ERROR_CODE
+    finally:
+        events.close()
+    return 0
 
 
 def _parse(raw: bytes) -> Event | None:

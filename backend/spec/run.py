@@ -5,15 +5,22 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from backend.spec.clashes import clashes
-from backend.spec.comparing import ComparisonKnobs
-from backend.spec.inputs import DataKnobs, ModelKnobs
-from backend.spec.keeping import EvaluationKnobs, ReportingKnobs, SavingKnobs
+from backend.spec.conflicts import clashes
+from backend.spec.evaluation import ComparisonKnobs
+from backend.spec.grpo import GrpoKnobs
 from backend.spec.knobs import Part, knob
-from backend.spec.learning import BatchingKnobs, OptimiserKnobs, StrategyKnobs
-from backend.spec.machine import DeviceKnobs
-from backend.spec.rewarding import GrpoKnobs
 from backend.spec.strategies import STRATEGIES, Strategy
+from backend.spec.training import (
+    BatchingKnobs,
+    DataKnobs,
+    DeviceKnobs,
+    EvaluationKnobs,
+    ModelKnobs,
+    OptimiserKnobs,
+    ReportingKnobs,
+    SavingKnobs,
+    StrategyKnobs,
+)
 
 # answers shown, answers paid for, only a look at what is paid, or answers measured
 RunKind = Literal["sft", "grpo", "reward_check", "evaluation"]

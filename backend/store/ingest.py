@@ -11,7 +11,7 @@ from backend.ids import RunId
 from backend.jsonl import strict_json
 from backend.runs.events import Event, read_events
 from backend.runs.folder import RunFolder
-from backend.store.engine import Database
+from backend.store.database import Database
 from backend.store.tables import happenings, metrics, runs
 
 BATCH_BYTES = 512 << 10  # of lines in one transaction: some 5,000, for which others wait a twentieth of a second

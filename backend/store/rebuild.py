@@ -13,8 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from backend.ids import is_safe_name
-from backend.runs.folder import RunFolder
-from backend.runs.records import ExitRecord, ProcessRecord, read_record
+from backend.runs.folder import ExitRecord, ProcessRecord, RunFolder, read_record
 from backend.spec.run import RunSpec
 
 SETTLED_S = 60.0  # a folder in which nothing has changed for so long is not being copied any more

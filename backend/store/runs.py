@@ -11,17 +11,15 @@ from sqlalchemy.dialects.sqlite import insert
 
 from backend.errors import NotFoundError, StudioError
 from backend.ids import RunId
-from backend.runs.folder import RunFolder
-from backend.runs.records import TERMINAL, RunState
+from backend.runs.folder import TERMINAL, RunFolder, RunState
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
-from backend.store import ingest, leases, queue, rebuild
+from backend.store import ingest, queue, rebuild
 from backend.store.curves import Curves, Thinned, read_curves, read_metric_keys
-from backend.store.engine import open_database
-from backend.store.leases import Holder, Lease
-from backend.store.listing import RunListing
+from backend.store.database import open_database
+from backend.store.queue import Holder, Lease
 from backend.store.tables import happenings, runs
-from backend.store.views import Happening, RunView, happening_of, view_of
+from backend.store.views import Happening, RunListing, RunView, happening_of, view_of
 
 MAX_NAME = 120  # characters
 MAX_NOTES = 20_000
@@ -136,7 +134,7 @@ class RunStore:
     def remove(self, run_id: RunId) -> None:
         """Forget a run and its curves; its folder is left alone. An unknown run is no error."""
         with self._database.write() as connection:
-            leases.release(connection, run_id)
+            queue.release(connection, run_id)
             connection.execute(delete(runs).where(runs.c.id == run_id))
 
     def transition(
@@ -216,7 +214,7 @@ class RunStore:
     def hold(self, run_id: RunId, devices: tuple[str, ...]) -> None:
         """Write down that a run found at work holds its devices."""
         with self._database.write() as connection:
-            leases.hold(connection, run_id, devices, time.time())
+            queue.hold(connection, run_id, devices, time.time())
 
     def hold_for_chat(self, chat: Lease, devices: tuple[str, ...], *, beside_runs: bool = False) -> bool:
         """Take a device for a chat where nobody keeps it out and no run waits for it; tell whether it was taken.
@@ -230,23 +228,23 @@ class RunStore:
             taken = queue.held_devices(connection) | queue.wanted_devices(connection, devices)
             may = beside_runs or not chat.keeps_out or chat.device not in taken
             if may:
-                leases.hold_for_chat(connection, chat)
+                queue.hold_for_chat(connection, chat)
             return may
 
     def hand_over(self, holder: str, process: Holder) -> bool:
         """Let the end of `process` free what a chat holds; tell whether it holds anything."""
         with self._database.write() as connection:
-            return leases.hand_over(connection, holder, process)
+            return queue.hand_over(connection, holder, process)
 
     def release(self, holder: str) -> None:
         """Give back a run's devices, once no process of it is left, or a chat's."""
         with self._database.write() as connection:
-            leases.release(connection, holder)
+            queue.release(connection, holder)
 
     def leases(self) -> list[Lease]:
         """Who holds which device, runs and chats."""
         with self._database.read() as connection:
-            return leases.all_leases(connection)
+            return queue.all_leases(connection)
 
     def holders(self) -> dict[str, RunId]:
         """Which run holds each device that a run holds."""

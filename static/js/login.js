@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   try {
-    const chosen = localStorage.getItem("studio.theme");
+    const chosen = localStorage.getItem("studio.ui.theme");
     if (chosen === "dark" || chosen === "light") document.documentElement.className = chosen;
   } catch { /* a browser that keeps nothing shows what the system has */ }
 })();

@@ -1,7 +1,7 @@
 // The frame of the page: the header's buttons, arrow keys among the tabs, and the way back to the login.
 (() => {
   "use strict";
-  const studio = window.studio, THEME = "studio.theme";
+  const studio = window.studio, THEME = "studio.ui.theme";
 
   // A session that is over shows as an answer 401: loading the page anew leads to the login.
   const ask = window.fetch;

@@ -9,19 +9,7 @@ import typer
 
 from backend.errors import SpecError
 from backend.settings import default_workspace
-from studio.cli import (
-    audits,
-    chatting,
-    datasets,
-    evaluating,
-    exporting,
-    machine,
-    models,
-    rewards,
-    runs,
-    training,
-    users,
-)
+from studio.cli import accounts, chat, dataset, doctor, evaluate, export, models, reward, runs, train
 from studio.cli.output import explained
 
 app = typer.Typer(
@@ -31,19 +19,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(datasets.app, name="dataset")
-app.add_typer(rewards.app, name="reward")
+app.add_typer(dataset.app, name="dataset")
+app.add_typer(reward.app, name="reward")
 app.add_typer(models.app, name="models")
 app.add_typer(runs.app, name="runs")
-app.command("recipes")(training.recipes)
-app.command("train")(training.train)
-app.command("eval")(evaluating.evaluate)
-app.command("chat")(chatting.chat)
-app.command("export")(exporting.export)
-app.add_typer(users.app, name="user")
-app.command("audit")(audits.audit)
-app.command("doctor")(machine.doctor)
-app.command("devices")(machine.devices)
+app.command("recipes")(train.recipes)
+app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
+app.command("chat")(chat.chat)
+app.command("export")(export.export)
+app.add_typer(accounts.app, name="user")
+app.command("audit")(accounts.audit)
+app.command("doctor")(doctor.doctor)
+app.command("devices")(doctor.devices)
 
 HOST = Annotated[str, typer.Option(help="Address to listen on; only loopback ones need no account.")]
 PORT = Annotated[int, typer.Option(min=1, max=65535)]
@@ -71,8 +59,8 @@ def ui(
     max_upload_gb: MOST_UPLOAD = 20.0,
 ) -> None:
     """Serve the web app until Ctrl-C. Runs go on when it ends. Where others can reach it, it needs an account."""
-    from studio.serving.reach import GIB, Reach  # noqa: PLC0415 - as below
-    from studio.serving.server import serve  # noqa: PLC0415 - gradio takes two seconds that no other command should pay
+    from studio.web.address import GIB, Reach  # noqa: PLC0415 - as below
+    from studio.web.server import serve  # noqa: PLC0415 - gradio takes two seconds that no other command should pay
 
     chosen = default_workspace() if workspace is None else type(default_workspace())(workspace.expanduser().resolve())
     reach = Reach(host, tuple(allow_host or ()), trust_proxy, int(max_upload_gb * GIB))

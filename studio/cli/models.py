@@ -5,12 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from backend.catalog.checkpoints import added_models, model_folder, resolve_checkpoint, verify
-from backend.catalog.digests import without_digest
+from backend.catalog.checkpoints import added_models, model_folder, resolve_checkpoint, verify, without_digest
+from backend.catalog.model_folder import inspect
 from backend.catalog.models import CATALOGUE
-from backend.catalog.outside import inspect
-from backend.catalog.trained import memory_by_strategy
-from studio.cli import doors
+from backend.catalog.trainable_parameters import memory_by_strategy
+from studio.cli import context
 from studio.cli.output import JSON_OPTION, explained, print_json, print_table, say
 
 MOST_NEGLIGIBLE_GB = 0.1
@@ -20,12 +19,12 @@ app = typer.Typer(help="Models: list, get, add, check.", invoke_without_command=
 
 @app.callback()
 @explained
-def listing(context: typer.Context, as_json: JSON_OPTION = False) -> None:
+def listing(ctx: typer.Context, as_json: JSON_OPTION = False) -> None:
     """List the models: size, memory need, licence, and whether they are on this machine."""
-    if context.invoked_subcommand is not None:
+    if ctx.invoked_subcommand is not None:
         return
     found = [_described(name) for name in CATALOGUE]
-    found += [{"name": name, "folder": str(path)} for name, path in added_models(doors.workspace()).items()]
+    found += [{"name": name, "folder": str(path)} for name, path in added_models(context.workspace()).items()]
     if as_json:
         print_json(found)
         return
@@ -50,7 +49,7 @@ def get(name: str, as_json: JSON_OPTION = False) -> None:
     """Fetch a released model; called again, it goes on where it was cut off."""
     from backend.catalog.download import fetch_model  # noqa: PLC0415 - the hub's client is slow to import
 
-    folder = fetch_model(name, doors.workspace(), (lambda _: None) if as_json else say)
+    folder = fetch_model(name, context.workspace(), (lambda _: None) if as_json else say)
     print_json({"name": name, "folder": str(folder)}) if as_json else say(f"{name} is in {folder}")
 
 
@@ -64,7 +63,7 @@ def add(
     """Make a Qwen2.5-VL folder known by a name; nothing is copied."""
     from backend.catalog.download import add_model  # noqa: PLC0415 - as above
 
-    chosen = add_model(folder, name, doors.workspace())
+    chosen = add_model(folder, name, context.workspace())
     print_json({"name": chosen}) if as_json else say(f"Added as {chosen}: studio train lora --model {chosen} ...")
 
 
@@ -75,7 +74,7 @@ def check(
     as_json: JSON_OPTION = False,
 ) -> None:
     """Read every file of a model or checkpoint whole, and name what is damaged or may not be loaded."""
-    found = resolve_checkpoint(model, doors.workspace())
+    found = resolve_checkpoint(model, context.workspace())
     said: list[dict[str, Any]] = []
     notes: list[str] = []
     for folder in dict.fromkeys((found.folder, found.base_folder)):
@@ -113,7 +112,7 @@ def _memory(need_gb: dict[str, float]) -> str:
 
 
 def _described(name: str) -> dict[str, Any]:
-    model, folder = CATALOGUE[name], model_folder(name, doors.workspace())
+    model, folder = CATALOGUE[name], model_folder(name, context.workspace())
     return {
         "name": name,
         "title": model.title,

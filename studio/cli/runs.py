@@ -1,4 +1,4 @@
-"""`studio runs`: list, show, logs, stop, resume, delete, rename."""
+"""`studio runs`: list, show, logs, stop, resume, delete, rename; and following one to its end."""
 
 import time
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from backend.runs.records import TERMINAL
-from backend.spec.reading import spec_to_yaml
+from backend.runs.folder import TERMINAL
+from backend.spec.files import spec_to_yaml
 from backend.store.views import RunView
-from studio.cli import doors
-from studio.cli.following import described, follow
+from studio.cli import context
+from studio.cli.follow import described, follow
 from studio.cli.output import JSON_OPTION, explained, print_json, print_table, say
 
 app = typer.Typer(help="Runs: list, show, logs, stop, resume, delete, rename.", invoke_without_command=True)
@@ -21,12 +21,12 @@ FOLLOW_S = 0.5
 
 @app.callback()
 @explained
-def listing(context: typer.Context, as_json: JSON_OPTION = False) -> None:
+def listing(ctx: typer.Context, as_json: JSON_OPTION = False) -> None:
     """List the runs, newest first."""
-    doors.launcher().schedule()
-    if context.invoked_subcommand is not None:
+    context.launcher().schedule()
+    if ctx.invoked_subcommand is not None:
         return
-    views = doors.run_store().views()
+    views = context.run_store().views()
     if as_json:
         print_json([described(view) for view in views])
         return
@@ -44,7 +44,7 @@ def show(
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print its spec as YAML, for `studio train FILE`.")] = False,
 ) -> None:
     """Show one run: state, progress, last metrics, checkpoints."""
-    view = doors.run_store().find(run)
+    view = context.run_store().find(run)
     if as_yaml:
         say(spec_to_yaml(view.spec).rstrip())
         return
@@ -78,7 +78,7 @@ def logs(
     lines: Annotated[int, typer.Option(min=1, max=10_000)] = 200,
 ) -> None:
     """Print the tail of a run's log."""
-    view, launcher = doors.run_store().find(run), doors.launcher()
+    view, launcher = context.run_store().find(run), context.launcher()
     shown = launcher.log_tail(view.id, lines)
     say(shown.rstrip("\n"))
     if follow:
@@ -86,9 +86,9 @@ def logs(
 
 
 def _follow(view: RunView, shown: str, read: Callable[[], str]) -> None:
-    while doors.run_store().get(view.id).state not in TERMINAL:
+    while context.run_store().get(view.id).state not in TERMINAL:
         time.sleep(FOLLOW_S)
-        doors.launcher().schedule()
+        context.launcher().schedule()
         now = read()
         overlap = next((size for size in range(min(len(shown), len(now)), 0, -1) if shown.endswith(now[:size])), 0)
         if now[overlap:].strip():
@@ -104,9 +104,9 @@ def stop(
     as_json: JSON_OPTION = False,
 ) -> None:
     """Ask a run to save its model and end."""
-    view = doors.run_store().find(run)
-    doors.launcher().stop(view.id, "now" if now else "save")
-    view = doors.run_store().get(view.id)
+    view = context.run_store().find(run)
+    context.launcher().stop(view.id, "now" if now else "save")
+    view = context.run_store().get(view.id)
     print_json(described(view)) if as_json else say(f"Run {view.id} is {view.state}.")
 
 
@@ -119,7 +119,7 @@ def resume(
     as_json: JSON_OPTION = False,
 ) -> None:
     """Go on from a checkpoint, as a new run chained to the old one; with the same losses as without the break."""
-    view, launcher = doors.run_store().find(run), doors.launcher()
+    view, launcher = context.run_store().find(run), context.launcher()
     follow(launcher.resume(view.id, checkpoint), detach=detach, as_json=as_json)
 
 
@@ -127,8 +127,8 @@ def resume(
 @explained
 def delete(run: RUN, as_json: JSON_OPTION = False) -> None:
     """Delete a run that has ended, with its checkpoints."""
-    view = doors.run_store().find(run)
-    doors.launcher().delete(view.id)
+    view = context.run_store().find(run)
+    context.launcher().delete(view.id)
     print_json({"deleted": view.id}) if as_json else say(f"Deleted {view.id}.")
 
 
@@ -136,8 +136,8 @@ def delete(run: RUN, as_json: JSON_OPTION = False) -> None:
 @explained
 def rename(run: RUN, name: str) -> None:
     """Give a run another name; its id stays."""
-    view = doors.run_store().find(run)
-    doors.run_store().rename(view.id, name)
+    view = context.run_store().find(run)
+    context.run_store().rename(view.id, name)
     say(f"{view.id} is now called {name}.")
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page
 
 from backend.recipes.library import load_recipe
-from backend.runs.records import ExitRecord
+from backend.runs.folder import ExitRecord
 from backend.settings import DEMO_MODEL, Workspace
 from tests.serving import Served, add_demo, start_serving, stop_serving
 

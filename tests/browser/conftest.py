@@ -19,7 +19,7 @@ from browser_lab import (
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from backend.settings import Workspace
-from studio.serving.demo_preparation import PREPARED
+from studio.services import PREPARED
 
 expect.set_options(timeout=30_000)  # nothing here is about speed, and a busy machine is slow
 

@@ -9,13 +9,12 @@ from browser_lab import Served, open_tab, write_run
 from playwright.sync_api import Page, Route, expect
 
 from backend.datasets.store import DatasetStore, ImportOptions
-from backend.evaluation.report import read_report, write_report
-from backend.evaluation.summary import Answers, summed_up
-from backend.recipes.evaluating import evaluation_spec
+from backend.programs.evaluation.scoring import Answers, summed_up
+from backend.recipes.evaluation import evaluation_spec
 from backend.recipes.resolve import resolve
 from backend.runs.answers import Answer, AnswerWriter, read_answers
-from backend.runs.folder import RunFolder
-from backend.runs.records import ExitRecord
+from backend.runs.evaluation_report import read_report, write_report
+from backend.runs.folder import ExitRecord, RunFolder
 from backend.settings import DEMO_MODEL
 from backend.store.runs import RunStore
 from backend.store.views import RunView

@@ -9,10 +9,9 @@ from playwright.sync_api import Page, expect
 
 from backend.conversation import Message
 from backend.recipes.library import load_recipe
+from backend.runs.answers import Rollout, RolloutAnswer, write_rollouts
 from backend.runs.events import EventWriter
-from backend.runs.folder import RunFolder
-from backend.runs.records import ExitRecord
-from backend.runs.rollouts import Rollout, RolloutAnswer, write_rollouts
+from backend.runs.folder import ExitRecord, RunFolder
 from backend.settings import Workspace
 
 pytestmark = pytest.mark.browser

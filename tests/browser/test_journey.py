@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from backend.demo.datasets import write_rows
 from backend.settings import ROOT, Workspace
-from studio.serving.demo_preparation import PREPARED
+from studio.services import PREPARED
 from tests.serving import easy_codes
 
 pytestmark = [pytest.mark.browser, pytest.mark.torch]

@@ -7,8 +7,8 @@ from browser_lab import Served, Watched, open_tab, start_serving, stop_serving, 
 from playwright.sync_api import Browser, expect
 
 from backend.settings import Workspace
-from studio.accounts.account_file import AccountFile
-from studio.serving.demo_preparation import PREPARED
+from studio.services import PREPARED
+from studio.web.account_file import AccountFile
 
 pytestmark = pytest.mark.browser
 NAME, PASSWORD = "ann", "four words of rain"

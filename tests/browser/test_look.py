@@ -9,7 +9,7 @@ from browser_lab import WIDE, Watched, open_tab
 from playwright.sync_api import Page, expect
 
 from backend.settings import ROOT
-from studio.i18n import Language, catalogue
+from studio.ui.i18n import Language, catalogue
 
 pytestmark = pytest.mark.browser
 

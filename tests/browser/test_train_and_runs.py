@@ -18,10 +18,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from backend.recipes.library import load_recipe
 from backend.runs.events import EventWriter
-from backend.runs.folder import RunFolder
-from backend.runs.records import ExitRecord
+from backend.runs.folder import ExitRecord, RunFolder
 from backend.settings import ROOT, Workspace
-from studio.serving.demo_preparation import PREPARED
+from studio.services import PREPARED
 from tests.serving import add_demo, free_port
 
 pytestmark = pytest.mark.browser

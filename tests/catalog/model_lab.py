@@ -5,7 +5,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from backend.catalog.parameters import count_parameters
+from backend.catalog.model_config import count_parameters
 
 CONFIG: dict[str, Any] = {
     "architectures": ["Qwen2_5_VLForConditionalGeneration"],

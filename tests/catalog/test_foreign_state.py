@@ -69,7 +69,7 @@ def test_c7_no_code_of_ours_unpickles(run):
 def test_c7_only_the_training_program_hands_a_state_over_and_asks_for_it_here():
     named = [path for path in SOURCES if "resume_from_checkpoint" in path.read_text(encoding="utf-8")]
 
-    assert [path.relative_to(ROOT).as_posix() for path in named] == ["backend/training/program.py"]
+    assert [path.relative_to(ROOT).as_posix() for path in named] == ["backend/programs/training/program.py"]
     assert "resumable(spec.resumed_from, workspace)" in named[0].read_text(encoding="utf-8")
 
 

@@ -6,7 +6,7 @@ import pytest
 from model_lab import TOKENIZER, changed_json, model_folder
 
 from backend.catalog.checkpoints import resolve_checkpoint
-from backend.catalog.tokenizer_config import PATTERN
+from backend.catalog.model_files import PATTERN
 from backend.settings import DEMO_MODEL
 
 SPLIT = {"type": "Split", "pattern": {"Regex": PATTERN}, "behavior": "Isolated", "invert": False}

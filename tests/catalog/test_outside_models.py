@@ -11,7 +11,7 @@ from model_lab import NUMBERS, adapter_folder, changed_json, model_folder, safet
 
 from backend.catalog.checkpoints import resolve_checkpoint
 from backend.catalog.download import add_model
-from backend.catalog.outside import inspect, read_config
+from backend.catalog.model_folder import inspect, read_config
 from backend.errors import CheckpointError, NotFoundError
 from backend.settings import DEMO_MODEL, ROOT
 

@@ -13,9 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend.datasets.changing import finish_change
-from backend.datasets.editing import Edits
-from backend.datasets.row_files import digest_of
+from backend.datasets.editing import Edits, finish_change
+from backend.datasets.rows_file import digest_of
 from backend.datasets.staging import sweep_staging
 from backend.datasets.store import DatasetStore
 from backend.errors import DatasetError, StudioError

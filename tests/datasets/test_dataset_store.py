@@ -8,10 +8,9 @@ import pytest
 from dataset_lab import asked, codes, folder_of, many, picture, tree, zip_of
 
 from backend.conversation import Message, Row
-from backend.datasets.codes import CODES
-from backend.datasets.pages import RowWriter, read_page
-from backend.datasets.problems import UploadRefused, as_csv
+from backend.datasets.problems import CODES, UploadRefused, as_csv
 from backend.datasets.records import Problem
+from backend.datasets.rows_file import RowWriter, read_page
 from backend.datasets.store import ImportOptions
 from backend.errors import DatasetError, NotFoundError
 from backend.settings import ROOT

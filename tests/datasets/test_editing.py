@@ -6,9 +6,8 @@ import threading
 import pytest
 from dataset_lab import asked, folder_of, many, picture, tree
 
-from backend.datasets import row_files
-from backend.datasets.changing import sole_editor
-from backend.datasets.editing import Edits
+from backend.datasets import rows_file
+from backend.datasets.editing import Edits, sole_editor
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.errors import DatasetError, NotFoundError
 
@@ -290,7 +289,7 @@ def test_a_reader_under_way_goes_on_with_what_it_began(store, shapes):
 
 def test_a_reader_that_is_overtaken_while_it_opens_reads_what_it_came_for(store, shapes, monkeypatch):
     before = rows_of(store)
-    opened = row_files._opened
+    opened = rows_file._opened
 
     def overtaken(rows, index):
         if rows.name == "data.json":
@@ -299,7 +298,7 @@ def test_a_reader_that_is_overtaken_while_it_opens_reads_what_it_came_for(store,
         return opened(rows, index)
 
     for read in (lambda: list(store.rows("shapes")), lambda: list(store.page("shapes", count=99).rows)):
-        monkeypatch.setattr(row_files, "_opened", overtaken)
+        monkeypatch.setattr(rows_file, "_opened", overtaken)
         assert read() == before
         store.restore("shapes", shapes.sha256)
         shutil.rmtree(store.folder("shapes") / "versions")
@@ -360,7 +359,7 @@ def test_versions_are_kept_on_a_disk_without_links(store, shapes, monkeypatch):
     def refuse(source: object, target: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr("backend.datasets.links.os.link", refuse)
+    monkeypatch.setattr("backend.datasets.publishing.os.link", refuse)
     ids = [row.id for row in rows_of(store)]
 
     store.apply_edits("shapes", Edits({ids[0]: "One"}))

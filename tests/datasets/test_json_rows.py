@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 from dataset_lab import as_bytes, asked, lines_of
 
-from backend.datasets.json_rows import json_records
+from backend.datasets.json_files import json_records
 from backend.datasets.problems import ProblemList
 
 ROW = {"question": "Q", "answer": "A"}
@@ -215,7 +215,7 @@ def test_u12_a_list_is_read_the_same_wherever_its_chunks_end(tmp_path, monkeypat
     text = json.dumps(rows, indent=1).replace("null", "NaN")
 
     for size in (1, 2, 3, 7, 64):
-        monkeypatch.setattr("backend.datasets.json_stream.CHUNK_CHARACTERS", size)
+        monkeypatch.setattr("backend.datasets.json_files.CHUNK_CHARACTERS", size)
         records, problems = read(tmp_path, text)
 
         assert [record.content for record in records] == rows

@@ -3,10 +3,9 @@ import json
 import pytest
 
 from backend.conversation import Message
-from backend.datasets.checks import faults_of, tidied
 from backend.datasets.layouts import convert, recognise
 from backend.datasets.records import ColumnMapping
-from backend.datasets.turns import RowFault
+from backend.datasets.turns import RowFault, faults_of, tidied
 
 WANTED = (Message(role="user", content="<image>What?"), Message(role="assistant", content="Red"))
 TURNS = [{"role": "user", "content": "<image>\n What?"}, {"role": "assistant", "content": "Red"}]

@@ -16,9 +16,9 @@ from dataset_lab import asked, codes, folder_of, parquet_of, picture
 from PIL import Image, ImageDraw, TiffImagePlugin
 from PIL.TiffImagePlugin import IFDRational
 
-from backend.datasets.confinement import command, start
-from backend.datasets.picture_worker import MEMORY_BYTES
-from backend.datasets.pictures import PictureOutcome, PicturePool
+from backend.datasets.decoding_limits import command, start
+from backend.datasets.image_worker import MEMORY_BYTES
+from backend.datasets.images import PictureOutcome, PicturePool
 from backend.datasets.problems import UploadRefused
 from backend.datasets.store import ImportOptions
 from backend.settings import ROOT
@@ -69,7 +69,7 @@ def test_u7_a_pixel_bomb_is_stopped_before_it_is_decoded(tmp_path):
     content = png_of(30_000, 30_000)
     assert len(content) < 200_000
     (tmp_path / "bomb.png").write_bytes(content)
-    worker = start(command("backend.datasets.picture_worker", str(tmp_path)))
+    worker = start(command("backend.datasets.image_worker", str(tmp_path)))
     worker.stdout.readline()
 
     worker.stdin.write(f'{{"source": "{tmp_path}/bomb.png", "keep": true}}\n'.encode())
@@ -447,7 +447,7 @@ def test_a_tiny_picture_is_kept_with_a_warning(tmp_path):
 
 
 def test_a_decoder_cannot_take_the_memory_of_the_machine():
-    program = "from backend.datasets.confinement import confine\nconfine(1 << 30)\nbytearray(4 << 30)"
+    program = "from backend.datasets.decoding_limits import confine\nconfine(1 << 30)\nbytearray(4 << 30)"
 
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False)
 
@@ -457,7 +457,7 @@ def test_a_decoder_cannot_take_the_memory_of_the_machine():
 
 def test_the_decoder_has_little_memory_and_no_secret_of_the_person(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    worker = start(command("backend.datasets.picture_worker", str(tmp_path)))
+    worker = start(command("backend.datasets.image_worker", str(tmp_path)))
     worker.stdout.readline()
 
     environment = Path(f"/proc/{worker.pid}/environ").read_bytes()

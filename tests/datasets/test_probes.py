@@ -7,9 +7,8 @@ from collections import Counter
 import pytest
 
 from backend.datasets.editing import Edits
+from backend.demo.probes import ABILITIES, PROBES, ROWS_PER_ABILITY, prepare_probes, probes
 from backend.errors import SpecError
-from backend.probes.dataset import PROBES, prepare_probes
-from backend.probes.questions import ABILITIES, ROWS_PER_ABILITY, probes
 from backend.recipes.library import load_recipe
 from backend.recipes.resolve import resolve
 from backend.settings import ROOT
@@ -51,7 +50,7 @@ def test_answers_are_short_and_of_more_than_one_kind(rows):
 def test_they_are_the_same_in_another_process(store, rows, workspace, tmp_path):
     code = (
         "import sys; from pathlib import Path; from backend.settings import Workspace\n"
-        "from backend.datasets.store import DatasetStore; from backend.probes.dataset import prepare_probes\n"
+        "from backend.datasets.store import DatasetStore; from backend.demo.probes import prepare_probes\n"
         "store = DatasetStore(Workspace(Path(sys.argv[1]))); print(store.get(prepare_probes(store)).sha256)\n"
         "heavy = {'torch', 'transformers', 'numpy', 'pyarrow'} & set(sys.modules); assert not heavy, heavy"
     )
@@ -81,7 +80,7 @@ def test_they_are_made_once_and_again_where_they_differ(store, rows, monkeypatch
     assert list(store.rows(PROBES)) == rows
     assert len(store.versions(PROBES)) == 2
 
-    monkeypatch.setattr("backend.probes.dataset.MADE", "Drawn by the studio, version 2")
+    monkeypatch.setattr("backend.demo.probes.MADE", "Drawn by the studio, version 2")
     prepare_probes(store)
     assert store.get(PROBES).change == "Drawn by the studio, version 2"
     assert store.check(PROBES) == []

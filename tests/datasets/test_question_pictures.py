@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from backend.errors import DatasetError
-from backend.question_pictures import as_imported
+from studio.cli.chat import as_imported
 
 
 def test_a_transparent_picture_is_laid_on_white_and_kept_once(tmp_path: Path):

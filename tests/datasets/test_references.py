@@ -5,7 +5,7 @@ import pytest
 from dataset_lab import asked, codes, folder_of, picture
 
 from backend.datasets.archive import Unpacked
-from backend.datasets.references import References, UnresolvedError
+from backend.datasets.image_resolver import References, UnresolvedError
 from backend.datasets.store import ImportOptions
 from backend.datasets.upload import Upload
 

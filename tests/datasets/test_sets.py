@@ -3,8 +3,7 @@
 import pytest
 from dataset_lab import asked, folder_of, many
 
-from backend.datasets.changing import sole_editor
-from backend.datasets.editing import Edits
+from backend.datasets.editing import Edits, sole_editor
 from backend.datasets.problems import UploadRefused
 from backend.datasets.store import ImportOptions
 from backend.errors import DatasetError, NotFoundError
@@ -124,7 +123,7 @@ def test_ids_stay_unique_where_names_run_into_each_other(store, tmp_path):
 
 
 def store_making():
-    from backend.datasets.making import Making
+    from backend.datasets.subsets import Making
 
     return Making("a test", "messages", "Given other ids")
 

@@ -2,8 +2,7 @@ import random
 
 from dataset_lab import asked, codes, folder_of, many, picture, zip_of
 
-from backend.datasets.split import hold_out
-from backend.datasets.statistics import estimated_tokens
+from backend.datasets.assembly import estimated_tokens, hold_out
 from backend.datasets.store import ImportOptions
 
 

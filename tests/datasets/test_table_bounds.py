@@ -8,10 +8,10 @@ import pytest
 from dataset_lab import codes, folder_of, picture, tree, zip_of
 
 from backend.datasets.archive import MAX_MEMBERS
-from backend.datasets.parquet_rows import seconds_for
 from backend.datasets.parquet_worker import MAX_ROWS, Refusal, Spool
 from backend.datasets.problems import UploadRefused
 from backend.datasets.store import ImportOptions
+from backend.datasets.tables import seconds_for
 
 GOOD = "question,answer\nQ,A\n"
 

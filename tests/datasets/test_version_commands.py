@@ -7,14 +7,14 @@ from dataset_lab import folder_of, many
 from typer.testing import CliRunner
 
 from backend.datasets.store import ImportOptions
-from studio.cli import doors
+from studio.cli import context
 from studio.cli.main import app
 
 
 @pytest.fixture
 def command(store, workspace, tmp_path, monkeypatch):
     monkeypatch.setenv("STUDIO_WORKSPACE", str(workspace.root))
-    opened = (doors.workspace, doors.dataset_store)
+    opened = (context.workspace, context.dataset_store)
     for door in opened:
         door.cache_clear()
     store.import_dataset(folder_of(tmp_path / "shapes", many(6)), ImportOptions())

@@ -10,10 +10,10 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import uvicorn
 
 from backend.settings import Workspace
-from launcher.settings import KeeperSettings
-from launcher.supervisor import Launcher
+from launcher.keeper_settings import KeeperSettings
+from launcher.run_manager import Launcher
 from studio.services import build_services
-from studio.serving.web import create_app
+from studio.web.assembly import create_app
 
 FAKE = Path(__file__).with_name("fake_trainer.py")
 

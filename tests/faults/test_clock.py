@@ -11,16 +11,15 @@ from pathlib import Path
 import pytest
 
 from backend.ids import RunId
-from backend.runs.folder import RunFolder
-from backend.runs.records import CommandRecord, ExitRecord, ProcessRecord, read_record
+from backend.runs.folder import CommandRecord, ExitRecord, ProcessRecord, RunFolder, read_record
 from backend.settings import ROOT, Workspace
 from backend.spec.run import RunSpec
 from backend.store.runs import RunStore
 from launcher.commands import run_environment
 from launcher.devices import Device
-from launcher.settings import KeeperSettings
-from launcher.supervisor import Launcher
-from studio.run_rows import RunRows
+from launcher.keeper_settings import KeeperSettings
+from launcher.run_manager import Launcher
+from studio.pages.runs.live import RunRows
 
 HOUR_S = 3600
 FAKE = ROOT / "tests" / "fakes" / "fake_trainer.py"

@@ -29,11 +29,11 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_d1_c1_a_checkpoint_that_does_not_fit_leaves_the_last_one_whole(tmp_path: Path):
-    from backend.model.checkpoint import save_checkpoint
-    from backend.model.demo_model import make_untrained
-    from backend.model.encoder import Encoder
-    from backend.model.loading import choose_precision, load_base
-    from backend.model.parts import apply_strategy
+    from backend.programs.model.checkpoint import save_checkpoint
+    from backend.programs.model.demo_model import make_untrained
+    from backend.programs.model.encoder import Encoder
+    from backend.programs.model.loading import choose_precision, load_base
+    from backend.programs.model.parts import apply_strategy
 
     base, saved = tmp_path / "base", tmp_path / "run" / "final_model"
     make_untrained(base, seed=3)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from fuzzing import nothing_changes, said_plainly
 
-from backend.datasets.codes import CODES
-from backend.datasets.problems import UploadRefused
+from backend.datasets.problems import CODES, UploadRefused
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.settings import Workspace
 

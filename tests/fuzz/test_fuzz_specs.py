@@ -11,7 +11,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from backend.errors import SpecError
-from backend.spec.reading import KNOBS, apply_settings, read_spec, spec_from, spec_from_yaml, spec_to_yaml
+from backend.spec.files import KNOBS, apply_settings, read_spec, spec_from, spec_from_yaml, spec_to_yaml
 from backend.spec.run import RunSpec
 from tests.knob_values import OTHER_VALUES
 

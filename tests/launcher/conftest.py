@@ -12,8 +12,8 @@ import pytest
 from backend.settings import Workspace
 from backend.store.runs import RunStore
 from launcher.devices import Device
-from launcher.settings import KeeperSettings
-from launcher.supervisor import Launcher
+from launcher.keeper_settings import KeeperSettings
+from launcher.run_manager import Launcher
 
 FAKE = Path(__file__).parents[1] / "fakes" / "fake_trainer.py"
 # Patient with programs that obey, since a busy machine is slow; `IMPATIENT` is for those that do not.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from backend.spec.run import RunSpec
 from backend.store.views import RunView
-from launcher.supervisor import Launcher
+from launcher.run_manager import Launcher
 
 IMPATIENT = {"save_grace_s": 0.5, "now_grace_s": 0.3, "hang_s": 0.3}  # with programs that never obey
 

@@ -9,18 +9,8 @@ from pathlib import Path
 import pytest
 from launcher_lab import a_run, until
 
-from backend.runs.folder import RunFolder
-from backend.runs.records import FOLDER_MARKER, RUN_MARKER
-from launcher.processes import (
-    LARGEST_PID,
-    Answer,
-    answer_of,
-    end_all,
-    identify,
-    is_signallable,
-    members,
-    start,
-)
+from backend.runs.folder import FOLDER_MARKER, RUN_MARKER, RunFolder
+from launcher.processes import LARGEST_PID, Answer, answer_of, end_all, identify, is_signallable, members, start
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
 RENAMED = """

@@ -15,7 +15,7 @@ from backend.conversation import Message
 from backend.errors import CheckpointError, LaunchError, NotFoundError
 from backend.settings import Workspace
 from launcher.chat import ChatPool, Question
-from launcher.supervisor import Launcher
+from launcher.run_manager import Launcher
 
 pytestmark = pytest.mark.torch
 

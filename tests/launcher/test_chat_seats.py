@@ -13,9 +13,9 @@ from sqlalchemy.exc import OperationalError
 from backend.conversation import Message
 from backend.errors import LaunchError
 from backend.settings import DEMO_MODEL
-from backend.store.leases import Holder
+from backend.store.queue import Holder
 from launcher.chat import ChatPool, Question
-from launcher.chat_seats import take_seat
+from launcher.chat_process import take_seat
 from launcher.processes import identify
 
 pytestmark = pytest.mark.torch

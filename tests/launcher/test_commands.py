@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.deepspeed_config import deepspeed_config
 from backend.runs.folder import RunFolder
 from backend.settings import ROOT
+from backend.spec.deepspeed import deepspeed_config
 from backend.spec.run import RunSpec
 from launcher.commands import (
     Command,
@@ -35,7 +35,15 @@ def test_on_a_cpu_the_command_names_a_number_of_processes() -> None:
 
     assert command.argv == (
         *(sys.executable, "-u", "-m", "deepspeed.launcher.launch", "--log_level", "error", command.argv[6]),
-        *("--master_addr", "127.0.0.1", "--master_port", "29501", "--no_local_rank", "--module", "backend.training"),
+        *(
+            "--master_addr",
+            "127.0.0.1",
+            "--master_port",
+            "29501",
+            "--no_local_rank",
+            "--module",
+            "backend.programs.training",
+        ),
         str(FOLDER.path),
     )
     assert world_of(command) == {"localhost": [0]}
@@ -55,7 +63,7 @@ def test_a_dry_run_is_one_process_with_nothing_before_it() -> None:
     on_cpu, on_gpu = (dry_run_command(FOLDER, devices) for devices in (("cpu:0",), ("cuda:2", "cuda:3")))
 
     assert on_cpu.argv == on_gpu.argv == (
-        *(sys.executable, "-u", "-m", "backend.training.reward_check"), str(FOLDER.path),
+        *(sys.executable, "-u", "-m", "backend.programs.training.reward_dry_run"), str(FOLDER.path),
     )  # fmt: skip
     assert on_cpu.env["DS_ACCELERATOR"] == "cpu"
     assert on_gpu.env["CUDA_VISIBLE_DEVICES"] == "2"

@@ -9,12 +9,11 @@ import pytest
 from launcher_lab import a_run
 
 from backend.errors import LaunchError
-from backend.runs.folder import RunFolder
-from backend.runs.records import ExitRecord
+from backend.runs.folder import ExitRecord, RunFolder
 from backend.spec.run import RunSpec
 from backend.store.views import RunView
 from launcher.deletion import delete_run, empty_trash
-from launcher.supervisor import Launcher
+from launcher.run_manager import Launcher
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from backend.errors import StudioError
 from backend.settings import Workspace
 from backend.store.runs import RunStore
 from launcher.devices import Device
-from launcher.exporting import export_checkpoint
-from launcher.supervisor import Launcher
+from launcher.export import export_checkpoint
+from launcher.run_manager import Launcher
 
 pytestmark = pytest.mark.torch
 

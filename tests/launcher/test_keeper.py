@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 from launcher_lab import IMPATIENT, a_run, until
 
-from backend.runs.folder import RunFolder
-from backend.runs.records import CommandRecord, ExitRecord, ProcessRecord, read_record
+from backend.runs.folder import CommandRecord, ExitRecord, ProcessRecord, RunFolder, read_record
 from backend.settings import ROOT
 from launcher.keeper_lock import is_locked, take_lock
 from launcher.processes import identify
-from launcher.supervisor import Launcher
+from launcher.run_manager import Launcher
 
 
 def ended(launcher: Launcher, **values: object) -> ExitRecord:

@@ -9,14 +9,13 @@ from sqlalchemy import event
 from backend.errors import LaunchError
 from backend.runs.folder import RunFolder
 from backend.spec.run import RunSpec
-from backend.store.leases import Holder, Lease
+from backend.store.queue import Holder, Lease
 from backend.store.runs import RunStore
+from launcher.commands import free_port
 from launcher.keeper_lock import take_lock
-from launcher.new_runs import new_folder
-from launcher.ports import free_port
 from launcher.processes import boot_id, identify
 from launcher.reconciler import settle_all
-from launcher.supervisor import Launcher
+from launcher.run_manager import Launcher, new_folder
 
 
 def queued(launcher: Launcher, name: str) -> RunFolder:

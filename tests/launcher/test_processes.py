@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.runs.folder import RunFolder
-from backend.runs.records import RUN_MARKER, ProcessRecord, read_record
+from backend.runs.folder import RUN_MARKER, ProcessRecord, RunFolder, read_record
 from backend.settings import ROOT
 from launcher import processes
 from launcher.processes import FOLDER_MARKER, Identity, end_all, identify, is_alive, members, send

@@ -16,8 +16,8 @@ from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.store.runs import RunStore
 from launcher import devices
-from launcher.chat_seats import take_seat
-from launcher.supervisor import Launcher
+from launcher.chat_process import take_seat
+from launcher.run_manager import Launcher
 
 LISTS = "echo '0, GPU-aaaaaaaa-1, NVIDIA H100, 81559'"
 

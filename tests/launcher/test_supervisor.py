@@ -16,7 +16,7 @@ from launcher_lab import a_run, until
 
 from backend.errors import LaunchError, NotFoundError
 from backend.ids import is_safe_name
-from backend.runs.records import CommandRecord, ExitRecord, ProcessRecord, read_record
+from backend.runs.folder import CommandRecord, ExitRecord, ProcessRecord, read_record
 from backend.settings import ROOT
 from backend.spec.run import RunSpec
 from launcher.processes import identify
@@ -26,8 +26,8 @@ import sys, time
 from pathlib import Path
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
-from launcher.settings import KeeperSettings
-from launcher.supervisor import Launcher
+from launcher.keeper_settings import KeeperSettings
+from launcher.run_manager import Launcher
 launcher = Launcher.open(Workspace(Path(sys.argv[1])), KeeperSettings.model_validate_json(sys.argv[2]))
 print(launcher.submit(RunSpec(name="survivor")), flush=True)
 time.sleep(60)

@@ -12,13 +12,12 @@ from sqlalchemy import text
 
 from backend.errors import LaunchError, StudioError
 from backend.ids import new_run_id
-from backend.runs.folder import RunFolder
-from backend.runs.records import ProcessRecord, read_record
+from backend.runs.folder import ProcessRecord, RunFolder, read_record
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
-from backend.store import engine, rebuild
+from backend.store import database, rebuild
 from launcher import reconciler
-from launcher.supervisor import Launcher
+from launcher.run_manager import Launcher
 
 
 def queued(launcher: Launcher, name: str, **values: object) -> RunFolder:
@@ -114,7 +113,7 @@ def test_a_run_that_the_index_cannot_tell_after_its_claim_fails_and_stops_nobody
 def test_a_run_that_a_locked_index_refuses_leaves_no_folder(
     launch, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 100)
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 100)
     launcher = launch()
     with closing(sqlite3.connect(workspace.database)) as other:
         other.execute("BEGIN IMMEDIATE")

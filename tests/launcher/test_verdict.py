@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from backend.spec.run import RunSpec
-from launcher.verdict import Evidence, Verdict, judge, last_error, signal_of
+from launcher.exit_reasons import Evidence, Verdict, judge, last_error, signal_of
 
 SPEC = RunSpec()
 DONE = {"outcome": "finished"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.metrics.grounding import BOX_ACCURACY_50, BOX_IOU, box_accuracy_50, box_iou, boxes_of
+from backend.metrics.boxes import BOX_ACCURACY_50, BOX_IOU, box_accuracy_50, box_iou, boxes_of
 from backend.metrics.json_fields import JSON_FIELD_F1, fields_of, gold_object, object_of
 from backend.metrics.metric import Answered
 

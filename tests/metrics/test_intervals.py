@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from backend.metrics.averaged import averaged
-from backend.metrics.intervals import intervals, mean_interval, paired_interval, resampled, rows_met
-from backend.metrics.metric import Answered
-from backend.metrics.yes_no import YES_NO, YES_NO_F1
+from backend.metrics.choices import YES_NO, YES_NO_F1
+from backend.metrics.confidence import intervals, mean_interval, paired_interval, resampled, rows_met
+from backend.metrics.metric import Answered, averaged
 
 MEAN = averaged("mean", lambda row: None)
 

@@ -9,7 +9,7 @@ import pytest
 from backend.metrics.library import METRICS
 from backend.metrics.names import FACTS, MetricName, notice
 
-LIGHT = ("names", "answers", "intervals", "significance", "preference", "proposals")
+LIGHT = ("names", "exact_match", "confidence", "significance", "preference", "suggestions")
 HEAVY = ("torch", "sacrebleu", "nltk", "scipy", "pandas")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.metrics.answers import EXACT_MATCH, SIMILARITY, exact_match, scores_of, similarity
+from backend.metrics.exact_match import EXACT_MATCH, SIMILARITY, exact_match, scores_of, similarity
 from backend.metrics.metric import Answered
 
 

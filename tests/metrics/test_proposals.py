@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from backend.metrics.names import MetricName
-from backend.metrics.proposals import SUITING, proposed
+from backend.metrics.suggestions import SUITING, proposed
 
 CAPTION = "A red cup stands on a wooden table beside a book"
 

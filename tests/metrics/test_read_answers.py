@@ -2,10 +2,9 @@
 
 import pytest
 
-from backend.metrics.choices import MULTIPLE_CHOICE, given_letter, gold_letter
+from backend.metrics.choices import MULTIPLE_CHOICE, YES_NO, YES_NO_F1, given_letter, given_yes, gold_letter, gold_yes
 from backend.metrics.metric import Answered
-from backend.metrics.relaxed import RELAXED_ACCURACY, number_of
-from backend.metrics.yes_no import YES_NO, YES_NO_F1, given_yes, gold_yes
+from backend.metrics.relaxed_accuracy import RELAXED_ACCURACY, number_of
 
 
 @pytest.mark.parametrize(

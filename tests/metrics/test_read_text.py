@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.metrics.edits import ANLS, CER, WER, anls
+from backend.metrics.edit_distance import ANLS, CER, WER, anls
 from backend.metrics.metric import Answered
 
 

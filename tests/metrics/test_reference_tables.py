@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 import pytest
 
-from backend.metrics.edits import ANLS
+from backend.metrics.edit_distance import ANLS
 from backend.metrics.library import METRICS
-from backend.metrics.metric import Answered
-from backend.metrics.plain import has_wide, plain
-from backend.metrics.relaxed import number_of
+from backend.metrics.metric import Answered, has_wide, plain
+from backend.metrics.relaxed_accuracy import number_of
 from tests.scripts.metric_cases import CASES, MAKERS, cases_of
 from tests.scripts.metric_tables import GROUPS, TABLES
 

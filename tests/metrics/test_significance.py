@@ -5,11 +5,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from backend.metrics.averaged import averaged
-from backend.metrics.bleu import BLEU
-from backend.metrics.edits import CER
-from backend.metrics.intervals import Interval, paired_interval
-from backend.metrics.metric import Answered
+from backend.metrics.captions import BLEU
+from backend.metrics.confidence import Interval, paired_interval
+from backend.metrics.edit_distance import CER
+from backend.metrics.metric import Answered, averaged
 from backend.metrics.significance import Comparison, all_compared, compared, holm, said, verdict_of
 
 MEAN = averaged("mean", lambda row: None)

@@ -3,7 +3,7 @@
 import pytest
 
 from backend.metrics.metric import Answered
-from backend.metrics.vqa import CONTRACTIONS, VQA_ACCURACY, vqa_plain
+from backend.metrics.vqa_accuracy import CONTRACTIONS, VQA_ACCURACY, vqa_plain
 
 
 @pytest.mark.parametrize(("people", "score"), [(0, 0.0), (1, 0.3), (2, 0.6), (3, 0.9), (4, 1.0), (10, 1.0)])

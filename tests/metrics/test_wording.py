@@ -5,11 +5,8 @@ import math
 import pytest
 import sacrebleu
 
-from backend.metrics.bleu import BLEU, tokenizer_of
-from backend.metrics.cider import CIDER
-from backend.metrics.metric import Answered
-from backend.metrics.plain import words_of
-from backend.metrics.rouge import ROUGE_L, rouge_l
+from backend.metrics.captions import BLEU, CIDER, ROUGE_L, rouge_l, tokenizer_of
+from backend.metrics.metric import Answered, words_of
 
 GOLDS = ["The dog bit the man.", "It was not unexpected.", "The man bit him first."]
 OTHERS = ["The dog had bit the man.", "No one was surprised.", "The man had bitten the dog."]

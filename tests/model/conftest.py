@@ -9,7 +9,7 @@ from PIL import Image
 @pytest.fixture(scope="session")
 def untrained(tmp_path_factory) -> Path:
     """A whole model folder with random weights, made from a seed."""
-    from backend.model.demo_model import make_untrained
+    from backend.programs.model.demo_model import make_untrained
 
     folder = tmp_path_factory.mktemp("models") / "untrained"
     make_untrained(folder, seed=7)
@@ -18,7 +18,7 @@ def untrained(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def encoder(untrained):
-    from backend.model.encoder import Encoder
+    from backend.programs.model.encoder import Encoder
 
     return Encoder(untrained, min_pixels=4 * 784, max_pixels=64 * 784)
 

@@ -16,7 +16,7 @@ import peft.peft_model
 from saving_lab import changed_model, checkpoints_of
 
 from backend.catalog.checkpoints import newest_resumable, verify
-from backend.model.encoder import Encoder
+from backend.programs.model.encoder import Encoder
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from tests.disk_steps import DONE, KILLED, OUTLIVED, REFUSED, DiskSteps, in_child

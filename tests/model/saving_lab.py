@@ -12,8 +12,8 @@ from backend.spec.run import RunSpec
 
 def changed_model(untrained, strategy: str, seed: int = 5):
     """A model whose trained parts differ from the base, as after training, and its spec."""
-    from backend.model.loading import choose_precision, load_base
-    from backend.model.parts import apply_strategy
+    from backend.programs.model.loading import choose_precision, load_base
+    from backend.programs.model.parts import apply_strategy
 
     spec = RunSpec().with_values(
         {
@@ -52,7 +52,7 @@ class Engine:
 
 def checkpoints_of(workspace: Workspace, model, encoder, spec: RunSpec, name: str = "20260101-000000-run"):
     """The writer of a run's checkpoints, and the run's folder."""
-    from backend.training.saving import Checkpoints
+    from backend.programs.training.checkpoint_manager import Checkpoints
 
     folder = RunFolder(workspace.output / name)
     folder.path.mkdir(parents=True, exist_ok=True)

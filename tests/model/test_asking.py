@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from backend.conversation import Message, Row
-from backend.lengths import Fit
-from backend.model.asking import Question
+from backend.programs.model.prompts import Question
+from backend.row_length import Fit
 from backend.spec.run import RunSpec
 
 STORED = RunSpec().with_values({"data.boxes": "stored_pixels", "model.max_pixels": 112 * 112})

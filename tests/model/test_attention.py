@@ -21,13 +21,13 @@ def plain_model(untrained, attention: str = "sdpa"):
 
 
 def our_model(untrained):
-    from backend.model.loading import choose_precision, load_base
+    from backend.programs.model.loading import choose_precision, load_base
 
     return load_base(untrained, choose_precision("fp32"))
 
 
 def with_adapters(model):
-    from backend.model.parts import apply_strategy
+    from backend.programs.model.parts import apply_strategy
     from backend.spec.run import RunSpec
 
     torch.manual_seed(3)
@@ -85,7 +85,7 @@ def assert_same(ours, plain) -> None:
 def test_a_packed_row_learns_what_plain_transformers_learns_from_its_samples(
     untrained, samples, kind, checkpointing, attention
 ):
-    from backend.model.packing import pack
+    from backend.programs.model.packing import pack
 
     ours, plain = our_model(untrained), plain_model(untrained, attention)
     if kind == "lora":
@@ -99,7 +99,7 @@ def test_a_packed_row_learns_what_plain_transformers_learns_from_its_samples(
 
 
 def test_a_packed_row_that_only_has_positions_is_kept_apart_too(untrained, samples):
-    from backend.model.packing import pack
+    from backend.programs.model.packing import pack
 
     batch = {name: value for name, value in pack(samples).items() if not name.startswith(("cu_", "max_"))}
 
@@ -109,8 +109,8 @@ def test_a_packed_row_that_only_has_positions_is_kept_apart_too(untrained, sampl
 def test_no_mask_is_built_for_a_packed_row(untrained, samples, monkeypatch):
     from transformers import AttentionInterface
 
-    from backend.model.attention import TEXT, attend_samples
-    from backend.model.packing import pack
+    from backend.programs.model.attention import TEXT, attend_samples
+    from backend.programs.model.packing import pack
 
     model, seen = our_model(untrained), []
 
@@ -137,7 +137,7 @@ def test_the_tower_sees_what_the_plain_tower_sees(untrained, samples):
 def test_every_block_of_the_tower_gets_all_its_windows_in_one_call(untrained, samples, monkeypatch):
     from transformers import AttentionInterface
 
-    from backend.model.attention import VISION, attend_windows
+    from backend.programs.model.attention import VISION, attend_windows
 
     model, windows = our_model(untrained), []
 
@@ -194,8 +194,8 @@ def test_generation_from_a_left_padded_batch_is_that_of_plain_transformers(untra
 
 
 def test_four_bit_layers_attend_sample_by_sample(untrained, samples):
-    from backend.model.loading import choose_precision, load_base
-    from backend.model.packing import pack
+    from backend.programs.model.loading import choose_precision, load_base
+    from backend.programs.model.packing import pack
 
     model = load_base(untrained, choose_precision("fp32"), quantised=True)
 

@@ -13,13 +13,12 @@ import torch
 from saving_lab import changed_model, checkpoints_of
 from typer.testing import CliRunner
 
-from backend.catalog import digests
 from backend.catalog.checkpoints import read_record, verify
 from backend.errors import CheckpointError
-from backend.export.request import ExportRequest
 from backend.runs.events import EventWriter
+from backend.runs.export_request import ExportRequest
 from backend.settings import ROOT, Workspace
-from studio.cli import doors
+from studio.cli import context
 from studio.cli.main import app
 
 pytestmark = pytest.mark.torch
@@ -123,7 +122,7 @@ def test_c3_a_removed_file_is_named_on_every_load(run):
 
 def test_c3_a_large_state_is_checked_by_torch_s_own_sums(run, monkeypatch):
     checkpoints, folder = run
-    monkeypatch.setattr(digests, "LARGE_BYTES", 10_000)
+    monkeypatch.setattr(checkpoints, "LARGE_BYTES", 10_000)
     checkpoints.write(8)
     record, state = verify(folder.path / "checkpoint-8"), folder.path / "checkpoint-8" / "state" / "optimizer.pt"
     assert record.sizes.keys() - record.sha256.keys() == {"state/optimizer.pt"}
@@ -148,8 +147,8 @@ def test_c3_a_record_from_before_there_were_digests_is_read(run):
 
 
 def test_c3_going_on_and_exporting_read_every_byte_first(run, tmp_path):
-    from backend.export.program import export
-    from backend.training.program import _state_of
+    from backend.programs.export.program import export
+    from backend.programs.training.program import _state_of
 
     checkpoints, folder = run
     checkpoints.write_final(4)
@@ -169,7 +168,7 @@ def test_c3_going_on_and_exporting_read_every_byte_first(run, tmp_path):
 def test_c3_the_command_line_checks_runs_and_folders(run, untrained, tmp_path, monkeypatch):
     _, folder = run
     monkeypatch.setenv("STUDIO_WORKSPACE", str(tmp_path))
-    doors.workspace.cache_clear()
+    context.workspace.cache_clear()
 
     def check(*words: str):
         return CliRunner().invoke(app, ["models", "check", *words])
@@ -178,7 +177,7 @@ def test_c3_the_command_line_checks_runs_and_folders(run, untrained, tmp_path, m
     sound, foreign = check(name, "--json"), check(str(untrained))
     flip(folder.path / "checkpoint-4" / "adapter_model.safetensors", -1)
     damaged = check(name)
-    doors.workspace.cache_clear()
+    context.workspace.cache_clear()
 
     count = len(read_record(folder.path / "checkpoint-4").sizes)
     assert json.loads(sound.stdout)["folders"][0]["files_as_saved"] == count
@@ -206,7 +205,7 @@ def test_c9_the_best_stays_where_one_is_kept(run):
 
 
 def test_c1_what_is_replaced_comes_back_where_the_new_one_cannot_take_its_place(run, monkeypatch):
-    from backend.model.checkpoint import partial_of, put_in_place
+    from backend.programs.model.checkpoint import partial_of, put_in_place
 
     _, folder = run
     new, old = partial_of(folder.path / "checkpoint-4"), folder.path / "checkpoint-4"
@@ -226,7 +225,7 @@ def test_c1_what_is_replaced_comes_back_where_the_new_one_cannot_take_its_place(
 
 
 def test_c1_a_replacement_that_was_killed_between_its_two_renames_is_mended_by_the_next(run):
-    from backend.model.checkpoint import partial_of, put_in_place
+    from backend.programs.model.checkpoint import partial_of, put_in_place
 
     _, folder = run
     new, old = partial_of(folder.path / "checkpoint-4"), folder.path / "checkpoint-4"
@@ -251,8 +250,8 @@ class Trap:
 
 def test_c7_no_pickle_of_a_model_from_elsewhere_is_ever_read(untrained, pictures, tmp_path):
     from backend.conversation import Message
-    from backend.model.encoder import Encoder
-    from backend.model.loading import choose_precision, load_base
+    from backend.programs.model.encoder import Encoder
+    from backend.programs.model.loading import choose_precision, load_base
 
     folder, mark = tmp_path / "theirs", tmp_path / "ran"
     shutil.copytree(untrained, folder)
@@ -274,7 +273,7 @@ def test_c7_no_pickle_of_a_model_from_elsewhere_is_ever_read(untrained, pictures
 
 
 def test_c5_a_folder_is_looked_through_again_where_it_is_loaded(untrained, tmp_path):
-    from backend.model.loading import choose_precision, load_base
+    from backend.programs.model.loading import choose_precision, load_base
 
     shutil.copytree(untrained, tmp_path / "theirs")
     (tmp_path / "theirs" / "modeling.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
@@ -287,7 +286,7 @@ def test_c5_a_folder_is_looked_through_again_where_it_is_loaded(untrained, tmp_p
 def test_weights_that_lack_are_not_begun_at_random(untrained, tmp_path):
     from safetensors.torch import load_file, save_file
 
-    from backend.model.loading import choose_precision, load_base
+    from backend.programs.model.loading import choose_precision, load_base
 
     shutil.copytree(untrained, tmp_path / "theirs")
     weights = load_file(tmp_path / "theirs" / "model.safetensors")
@@ -303,8 +302,8 @@ def test_vision_weights_of_another_shape_are_refused(untrained, encoder, tmp_pat
     from safetensors.torch import load_file, save_file
 
     from backend.catalog.checkpoints import resolve_checkpoint
-    from backend.model.checkpoint import save_checkpoint
-    from backend.model.loading import choose_precision, load_checkpoint
+    from backend.programs.model.checkpoint import save_checkpoint
+    from backend.programs.model.loading import choose_precision, load_checkpoint
 
     model, spec = changed_model(untrained, "lora_llm_full_vit")
     folder = tmp_path / "output" / "run" / "final_model"

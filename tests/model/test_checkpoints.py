@@ -45,8 +45,8 @@ for folder in folders:
 
 def test_t7_a_saved_checkpoint_gives_the_same_logits_in_a_fresh_process(untrained, encoder, pictures, tmp_path):
     """Of each way of training one; all are loaded by one process that knows nothing of this project."""
-    from backend.model.checkpoint import save_checkpoint
-    from backend.model.packing import pack
+    from backend.programs.model.checkpoint import save_checkpoint
+    from backend.programs.model.packing import pack
 
     turns = (Message(role="user", content="<image>What?"), Message(role="assistant", content="A circle."))
     batch = pack([encoder.encode(turns, pictures[:1])])
@@ -74,9 +74,9 @@ def test_t7_a_saved_checkpoint_gives_the_same_logits_in_a_fresh_process(untraine
 def test_t7_chat_gives_the_logits_that_training_left(strategy, untrained, encoder, pictures, tmp_path):
     from transformers import DynamicCache
 
-    from backend.model.answering import first_logits
-    from backend.model.checkpoint import save_checkpoint
-    from backend.model.host import ModelHost
+    from backend.programs.model.adapters import ModelHost
+    from backend.programs.model.checkpoint import save_checkpoint
+    from backend.programs.model.generation import first_logits
 
     model, spec = changed_model(untrained, strategy)
     save_checkpoint(model, encoder, spec, tmp_path / "output" / "final_model", step=7)
@@ -101,9 +101,9 @@ def test_t7_chat_gives_the_logits_that_training_left(strategy, untrained, encode
 def test_two_adapters_of_one_base_each_speak_for_themselves(second, untrained, encoder, pictures, tmp_path):
     from transformers import DynamicCache
 
-    from backend.model.answering import first_logits
-    from backend.model.checkpoint import save_checkpoint
-    from backend.model.host import ModelHost
+    from backend.programs.model.adapters import ModelHost
+    from backend.programs.model.checkpoint import save_checkpoint
+    from backend.programs.model.generation import first_logits
 
     sample = encoder.encode((Message(role="user", content="<image>What?"),), pictures[:1], for_answer=True)
     expected = {}
@@ -121,7 +121,7 @@ def test_two_adapters_of_one_base_each_speak_for_themselves(second, untrained, e
 
 
 def test_c3_a_cut_off_checkpoint_is_refused_by_the_file_that_lacks(untrained, encoder, tmp_path):
-    from backend.model.checkpoint import save_checkpoint
+    from backend.programs.model.checkpoint import save_checkpoint
 
     model, spec = changed_model(untrained, "lora")
     folder = tmp_path / "final_model"
@@ -134,7 +134,7 @@ def test_c3_a_cut_off_checkpoint_is_refused_by_the_file_that_lacks(untrained, en
 
 
 def test_c1_a_failed_save_leaves_the_old_checkpoint(untrained, encoder, tmp_path, monkeypatch):
-    from backend.model import checkpoint
+    from backend.programs.model import checkpoint
 
     model, spec = changed_model(untrained, "lora")
     folder = tmp_path / "final_model"
@@ -160,8 +160,8 @@ def test_what_is_not_there_is_not_found(reference, tmp_path):
 def test_generation_one_token_at_a_time_is_transformers_greedy_generation(untrained, encoder, pictures):
     from transformers import DynamicCache
 
-    from backend.model.answering import Sampling, choose, first_logits, next_logits
-    from backend.model.loading import choose_precision, load_base
+    from backend.programs.model.generation import Sampling, choose, first_logits, next_logits
+    from backend.programs.model.loading import choose_precision, load_base
 
     model = load_base(untrained, choose_precision("fp32")).eval()
     sample = encoder.encode((Message(role="user", content="<image>What?"),), pictures[1:2], for_answer=True)

@@ -31,7 +31,7 @@ def theirs(logits, read, temperature, top_p, penalty):
 def test_tokens_are_those_of_transformers(temperature: float, top_p: float, penalty: float):
     import torch
 
-    from backend.model.answering import Sampling, choose
+    from backend.programs.model.generation import Sampling, choose
 
     draw = torch.Generator().manual_seed(5)
     ours, expected = torch.Generator().manual_seed(1), torch.Generator().manual_seed(1)
@@ -49,7 +49,7 @@ def test_tokens_are_those_of_transformers(temperature: float, top_p: float, pena
 def test_a_penalty_ends_what_would_be_said_for_ever():
     import torch
 
-    from backend.model.answering import Sampling, choose
+    from backend.programs.model.generation import Sampling, choose
 
     logits, said = torch.tensor([0.1, 2.0, 1.5]), torch.tensor([1, 1, 1])
 

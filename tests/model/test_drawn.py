@@ -43,7 +43,7 @@ def scored_by_trl(model, encoder, asked, answers, mask):
     from accelerate import Accelerator
     from trl import GRPOTrainer
 
-    from backend.model.generating import left_padded
+    from backend.programs.model.generation import left_padded
 
     inputs = left_padded(asked, encoder.tokenizer.pad_token_id, torch.device("cpu"))
     types = torch.cat([inputs["mm_token_type_ids"], torch.zeros_like(answers)], dim=1)
@@ -58,9 +58,9 @@ def scored_by_trl(model, encoder, asked, answers, mask):
 
 
 def scored_by_us(model, encoder, asked, answers, mask, *, packing=True, shares=True):
-    from backend.model.drawn import score_answers
-    from backend.model.features import features_of
-    from backend.model.packing import Collator
+    from backend.programs.model.packing import Collator
+    from backend.programs.model.vision_features import features_of
+    from backend.programs.training.grpo import score_answers
 
     distinct = asked[::GROUP]
     seen = [each for features in features_of(model, distinct) for each in [features] * GROUP] if shares else None
@@ -98,8 +98,8 @@ def test_gradients_are_trls_also_those_of_the_tower(untrained, encoder, drawn, k
 
 
 def test_answers_drawn_with_shared_pictures_are_those_drawn_without(untrained, encoder, questions):
-    from backend.model.features import features_of
-    from backend.model.generating import left_padded
+    from backend.programs.model.generation import left_padded
+    from backend.programs.model.vision_features import features_of
 
     model = model_of(untrained, "full", False).eval()
     filler, device = encoder.tokenizer.pad_token_id, torch.device("cpu")

@@ -12,10 +12,9 @@ def asked(tmp_path_factory):
 
     import torch
 
-    from backend.export.comparing import ask, roads_of
-    from backend.export.questions import _drawn
-    from backend.model.encoder import Encoder
-    from backend.model.loading import Precision, load_base
+    from backend.programs.export.certificate import _drawn, ask, roads_of
+    from backend.programs.model.encoder import Encoder
+    from backend.programs.model.loading import Precision, load_base
     from backend.settings import STATIC
 
     folder = STATIC / "demo" / "model"
@@ -29,7 +28,7 @@ def asked(tmp_path_factory):
 def test_a_model_is_near_itself_and_what_rounding_makes_of_it(asked):
     import torch
 
-    from backend.export.comparing import is_near
+    from backend.programs.export.certificate import is_near
 
     model, roads = asked
     assert all(is_near(model, road) for road in roads)
@@ -44,7 +43,7 @@ def test_a_model_is_near_itself_and_what_rounding_makes_of_it(asked):
 def test_a_model_that_says_something_else_is_not_near(asked):
     import torch
 
-    from backend.export.comparing import is_near
+    from backend.programs.export.certificate import is_near
 
     model, roads = asked
     head = model.lm_head.weight
@@ -56,6 +55,6 @@ def test_a_model_that_says_something_else_is_not_near(asked):
 
 
 def test_an_answer_that_cannot_be_read_back_is_not_near(asked):
-    from backend.export.comparing import is_near
+    from backend.programs.export.certificate import is_near
 
     assert not is_near(asked[0], None)

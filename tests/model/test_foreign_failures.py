@@ -24,7 +24,7 @@ class PanicException(BaseException):
     ],
 )
 def test_an_answer_that_fails_says_what_helps_against_it(error, hint):
-    from backend.inference.__main__ import _step
+    from backend.programs.inference.__main__ import _step
 
     def failing():
         raise error
@@ -39,7 +39,7 @@ def test_an_answer_that_fails_says_what_helps_against_it(error, hint):
 
 def test_a_tokenizer_that_cannot_be_built_is_named_with_the_reason(untrained, tmp_path):
     from backend.errors import CheckpointError
-    from backend.model.encoder import Encoder
+    from backend.programs.model.encoder import Encoder
 
     folder = tmp_path / "theirs"
     shutil.copytree(untrained, folder)
@@ -51,7 +51,7 @@ def test_a_tokenizer_that_cannot_be_built_is_named_with_the_reason(untrained, tm
 
 def test_rows_are_measured_whole_whatever_their_trainer_left_in_the_tokenizer(untrained, tmp_path):
     from backend.conversation import Message, Row
-    from backend.lengths import RowMeter
+    from backend.row_length import RowMeter
 
     folder = tmp_path / "theirs"
     shutil.copytree(untrained, folder)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from backend.model.free_cores import CALM_S, FreeCores, Usage, usage
+from backend.programs.model.cpu_threads import CALM_S, FreeCores, Usage, usage
 from backend.settings import ROOT
 
 pytestmark = pytest.mark.torch
@@ -17,7 +17,7 @@ MAKES_ROOM = """
 import os, time
 os.sched_setaffinity(0, {cores})
 import torch
-from backend.model.loading import Precision, load_base
+from backend.programs.model.loading import Precision, load_base
 from backend.settings import DEMO_MODEL
 torch.set_num_threads(2)
 model = load_base(DEMO_MODEL, Precision(torch.float32, ""))

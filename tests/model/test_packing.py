@@ -26,8 +26,8 @@ def samples(encoder, pictures):
 
 
 def model_of(untrained, kind: str, checkpointing: bool):
-    from backend.model.loading import choose_precision, load_base
-    from backend.model.parts import apply_strategy
+    from backend.programs.model.loading import choose_precision, load_base
+    from backend.programs.model.parts import apply_strategy
     from backend.spec.run import RunSpec
 
     model = load_base(untrained, choose_precision("fp32"))
@@ -44,7 +44,7 @@ def model_of(untrained, kind: str, checkpointing: bool):
 
 
 def logits_of(model, samples):
-    from backend.model.packing import pack
+    from backend.programs.model.packing import pack
 
     batch = pack(samples)
     batch.pop("shift_labels")
@@ -102,7 +102,7 @@ def test_t4_the_order_of_samples_only_permutes_the_outputs(untrained, samples):
 
 
 def test_the_first_token_of_a_sample_is_never_predicted_from_the_last_of_another(samples):
-    from backend.model.packing import pack
+    from backend.programs.model.packing import pack
 
     batch = pack(samples)
 

@@ -7,7 +7,7 @@ pytestmark = pytest.mark.torch
 
 
 def test_patches_are_those_of_the_released_processor(encoder, pictures):
-    from backend.model.pictures import open_picture, sized_picture
+    from backend.programs.model.encoder import open_picture, sized_picture
 
     for path in pictures:
         picture = open_picture(path)

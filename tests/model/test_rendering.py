@@ -100,7 +100,7 @@ def test_t3_the_released_processor_makes_the_same_tokens_and_patches(encoder, pi
 
 def test_rows_are_counted_as_long_as_they_are_encoded(untrained, encoder, pictures):
     from backend.conversation import Row
-    from backend.lengths import RowMeter
+    from backend.row_length import RowMeter
 
     messages = conversation("<image>What is it?<image>", "A circle.")
     row = Row(id="1", split="train", images=tuple(path.name for path in pictures[:2]), messages=messages)

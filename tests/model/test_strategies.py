@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from backend.catalog.outside import read_config
-from backend.catalog.parameters import count_adapters, count_parameters
+from backend.catalog.model_config import count_adapters, count_parameters
+from backend.catalog.model_folder import read_config
 from backend.spec.run import RunSpec
 from backend.spec.strategies import STRATEGY_NAMES, part_of
 
@@ -26,8 +26,8 @@ def spec_of(strategy: str, **changes: object) -> RunSpec:
 
 
 def prepared(untrained, strategy: str, checkpointing: bool = False, **changes: object):
-    from backend.model.loading import choose_precision, load_base
-    from backend.model.parts import apply_strategy
+    from backend.programs.model.loading import choose_precision, load_base
+    from backend.programs.model.parts import apply_strategy
 
     spec = spec_of(strategy, **changes)
     model = load_base(untrained, choose_precision("fp32"), quantised=spec.table.quantised)
@@ -40,7 +40,7 @@ def prepared(untrained, strategy: str, checkpointing: bool = False, **changes: o
 
 
 def kind_of(name: str) -> str:
-    from backend.model.parts import plain_name
+    from backend.programs.model.parts import plain_name
 
     return "adapter" if ".lora_" in name else part_of(plain_name(name))
 
@@ -49,7 +49,7 @@ def kind_of(name: str) -> str:
 @pytest.mark.parametrize("strategy", STRATEGY_NAMES)
 def test_t6_exactly_the_parts_of_the_table_get_a_gradient(strategy, checkpointing, untrained, encoder, pictures):
     from backend.conversation import Message
-    from backend.model.packing import pack
+    from backend.programs.model.packing import pack
 
     model, _ = prepared(untrained, strategy, checkpointing)
     turns = (Message(role="user", content="<image>What?"), Message(role="assistant", content="A circle."))
@@ -73,7 +73,7 @@ def test_t6_nobody_goes_back_through_a_frozen_tower_though_checkpointing_wants_g
     strategy, untrained, encoder, pictures
 ):
     from backend.conversation import Message
-    from backend.model.packing import learned_logits, pack
+    from backend.programs.model.packing import learned_logits, pack
 
     model, _ = prepared(untrained, strategy, checkpointing=True)
     looked = []
@@ -105,7 +105,7 @@ def test_t6_the_panel_counts_what_is_trained(strategy, untrained):
 @pytest.mark.parametrize("dora", [False, True])
 def test_t6_adapters_on_the_vision_tower_are_counted_and_learn(strategy, dora, untrained, encoder, pictures):
     from backend.conversation import Message
-    from backend.model.packing import learned_logits, pack
+    from backend.programs.model.packing import learned_logits, pack
 
     model, spec = prepared(untrained, strategy, **{"strategy.lora_vision": True, "strategy.dora": dora})
     config = read_config(untrained)
@@ -122,7 +122,7 @@ def test_t6_adapters_on_the_vision_tower_are_counted_and_learn(strategy, dora, u
 
 
 def plain(name: str) -> str:
-    from backend.model.parts import plain_name
+    from backend.programs.model.parts import plain_name
 
     return plain_name(name)
 
@@ -139,7 +139,7 @@ def test_t6_quantisation_leaves_the_tower_and_the_head_whole(untrained):
 
 
 def test_each_part_learns_at_its_own_rate_and_norms_do_not_decay(untrained):
-    from backend.model.parts import optimiser_groups
+    from backend.programs.model.parts import optimiser_groups
 
     model, spec = prepared(untrained, "full")
     spec = spec.with_values({"optimiser.weight_decay": 0.1})

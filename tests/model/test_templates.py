@@ -21,8 +21,8 @@ TURNS = (Message(role="user", content="<image>What?"), Message(role="assistant",
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_c10_a_template_that_loops_for_ever_holds_up_neither_training_nor_chat(name, untrained, pictures, tmp_path):
-    from backend.lengths import RowMeter
-    from backend.model.encoder import Encoder
+    from backend.programs.model.encoder import Encoder
+    from backend.row_length import RowMeter
 
     folder = tmp_path / "theirs"
     shutil.copytree(untrained, folder)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backend.rewards.seccomp import METADATA, REFUSED
+from backend.rewards.sandbox.seccomp import METADATA, REFUSED
 
 PROCESSES = {
     "its limits": "resource.prlimit(VICTIM, resource.RLIMIT_FSIZE, (0, 0))",

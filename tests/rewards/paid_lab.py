@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from backend.rewards.library import library_source
+from backend.rewards.builtin_library import library_source
 
 
 def loaded(text: str) -> Callable[..., list[Any]]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import psutil
 
 from backend.conversation import Message
-from backend.rewards.client import WORKER, RewardWorker, WorkerLimits
 from backend.rewards.contract import RewardBatch, RewardSource, Scores
+from backend.rewards.sandbox.client import WORKER, RewardWorker, WorkerLimits
 
 QUICK = WorkerLimits(seconds=5.0)
 

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from backend.errors import SpecError
-from backend.rewards.composer import Part, compose, payment, sentence
-from backend.rewards.library import library_names, library_source
+from backend.rewards.builtin_library import library_names, library_source
+from backend.rewards.composition import Part, compose, payment, sentence
 from backend.rewards.lint import lint, wants_text
 from tests.rewards.paid_lab import loaded, paid, paid_by
 

@@ -13,8 +13,8 @@ import pytest
 from escape_lab import FILES, KERNEL, PROCESSES, SURVIVORS, Outside, escaping, outside
 from reward_lab import QUICK, batch, poorer_host, process_of, running, supervisor_of, worker
 
-from backend.rewards.client import WORKER, RewardWorker
-from backend.rewards.seccomp import METADATA, REFUSED
+from backend.rewards.sandbox.client import WORKER, RewardWorker
+from backend.rewards.sandbox.seccomp import METADATA, REFUSED
 from backend.settings import ROOT
 
 HOSTS = {"this host": (), "without namespaces": ("namespaces",), "without mounts": ("mounts",)}

@@ -2,8 +2,7 @@
 
 import pytest
 
-from backend.rewards.judging import no_spread_share, warnings_of
-from backend.rewards.report import CheckedReward, CheckedRow, ScoredAnswer
+from backend.rewards.dry_run import CheckedReward, CheckedRow, ScoredAnswer, no_spread_share, warnings_of
 
 MINE, OTHER = (CheckedReward(name=name, weight=1.0, sha256="0" * 64) for name in ("mine", "other"))
 

@@ -5,8 +5,8 @@ import ast
 import pytest
 
 from backend.errors import NotFoundError
-from backend.metrics.answers import exact_match
-from backend.rewards.library import FOLDER, about, library_names, library_source
+from backend.metrics.exact_match import exact_match
+from backend.rewards.builtin_library import FOLDER, about, library_names, library_source
 from tests.rewards.paid_lab import loaded, paid
 
 NAMES = [

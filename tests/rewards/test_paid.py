@@ -4,9 +4,9 @@ from pathlib import Path
 
 from reward_lab import QUICK, batch, source
 
-from backend.rewards import client
-from backend.rewards.client import LOAD_S, WorkerLimits
-from backend.rewards.paid import PaidReward
+from backend.rewards.sandbox import client
+from backend.rewards.sandbox.client import LOAD_S, WorkerLimits
+from backend.rewards.trl_reward import PaidReward
 from backend.runs.folder import RunFolder
 
 

@@ -5,7 +5,7 @@ import pytest
 from backend.settings import ROOT
 
 MODULES = sorted(path for package in ("studio", "launcher", "backend") for path in (ROOT / package).rglob("*.py"))
-WORKER = ROOT / "backend" / "rewards" / "worker.py"
+WORKER = ROOT / "backend" / "rewards" / "sandbox" / "worker.py"
 IN_THE_CHILD = ("worker", "return_values", "rlimits", "namespaces", "supervisor", "landlock", "seccomp")
 RUNS_TEXT = {"exec", "eval", "compile", "__import__"}
 LOADS_FILES = {
@@ -39,7 +39,7 @@ def test_r2_nobody_imports_the_worker():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom):
                 names = {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-                assert not names & {f"backend.rewards.{name}" for name in IN_THE_CHILD}
+                assert not names & {f"backend.rewards.sandbox.{name}" for name in IN_THE_CHILD}
 
 
 @pytest.mark.parametrize("name", IN_THE_CHILD)

@@ -10,16 +10,16 @@ from typer.testing import CliRunner, Result
 
 from backend.conversation import Message
 from backend.datasets.store import DatasetStore, ImportOptions
+from backend.rewards.builtin_library import library_names, library_source
 from backend.rewards.contract import Isolation
-from backend.rewards.library import library_names, library_source
-from backend.rewards.report import CheckedReward, CheckedRow, CheckReport, CheckWarning, ScoredAnswer, write_report
+from backend.rewards.dry_run import CheckedReward, CheckedRow, CheckReport, CheckWarning, ScoredAnswer, write_report
 from backend.rewards.store import RewardStore
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
-from studio.cli import doors, output
+from studio.cli import context, output
 from studio.cli.main import app
-from studio.cli.reward_report import isolation_line
+from studio.cli.reward_dry_run import isolation_line
 from tests.datasets.dataset_lab import folder_of, many
 
 Studio = Callable[..., Result]
@@ -34,11 +34,11 @@ def reward(completions, answer, **columns):
 
 @pytest.fixture
 def workspace(tmp_path, monkeypatch) -> Iterator[Workspace]:
-    caches = (doors.workspace, doors.dataset_store, doors.reward_store, doors.run_store, doors.launcher)
+    caches = (context.workspace, context.dataset_store, context.reward_store, context.run_store, context.launcher)
     monkeypatch.setenv("STUDIO_WORKSPACE", str(tmp_path / "studio"))
     for cache in caches:
         cache.cache_clear()
-    yield doors.workspace()
+    yield context.workspace()
     for cache in caches:
         cache.cache_clear()
 
@@ -225,7 +225,7 @@ def with_report(workspace, tmp_path, monkeypatch) -> Callable[[CheckReport | Non
 
     def launcher_with(report: CheckReport | None) -> FakeLauncher:
         launcher = FakeLauncher(workspace, report)
-        monkeypatch.setattr(doors, "launcher", lambda: launcher)
+        monkeypatch.setattr(context, "launcher", lambda: launcher)
         return launcher
 
     return launcher_with

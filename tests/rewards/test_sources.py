@@ -1,8 +1,7 @@
 """A run's own copy of its rewards; one that goes on takes its parent's, as long as it is what the spec names."""
 
-from backend.rewards.library import library_source
-from backend.rewards.sources import put_sources
-from backend.rewards.store import RewardStore
+from backend.rewards.builtin_library import library_source
+from backend.rewards.store import RewardStore, put_sources
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from backend.spec.run import RunSpec

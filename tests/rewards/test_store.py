@@ -7,11 +7,10 @@ import os
 import pytest
 
 from backend.errors import NotFoundError, SpecError
-from backend.rewards.composer import Part, compose
+from backend.rewards.builtin_library import library_names, library_source
+from backend.rewards.composition import Part, compose
 from backend.rewards.contract import RewardSource
-from backend.rewards.library import library_names, library_source
-from backend.rewards.store import RewardStore
-from backend.rewards.vouchers import CheckRecord
+from backend.rewards.store import CheckRecord, RewardStore
 from backend.settings import Workspace
 
 ONE = "def reward(completions, answer, **columns):\n    return [1.0 for _ in completions]\n"

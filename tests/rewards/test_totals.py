@@ -7,10 +7,10 @@ import psutil
 import pytest
 from reward_lab import QUICK, batch, poorer_host, process_of, worker
 
-from backend.rewards.client import RewardWorker
 from backend.rewards.contract import Scores
-from backend.rewards.namespaces import MAX_FOLDER_BYTES, MAX_FOLDER_FILES
-from backend.rewards.supervisor import MAX_TASKS
+from backend.rewards.sandbox.client import RewardWorker
+from backend.rewards.sandbox.namespaces import MAX_FOLDER_BYTES, MAX_FOLDER_FILES
+from backend.rewards.sandbox.supervisor import MAX_TASKS
 
 MIB = 1 << 20
 HOSTS = {"this host": (), "without namespaces": ("namespaces",), "without mounts": ("mounts",)}

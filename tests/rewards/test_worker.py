@@ -10,11 +10,11 @@ import pytest
 from reward_lab import QUICK, batch, poorer_host, process_of, returning, running, scored, source, worker
 
 from backend.errors import LaunchError, SpecError
-from backend.rewards import client
-from backend.rewards.client import STATEMENT, RewardWorker, WorkerLimits, describe
 from backend.rewards.contract import WHOLE, Isolation
-from backend.rewards.rlimits import MAX_FILE_BYTES, MAX_PROCESSES
-from backend.rewards.worker_process import MAX_PRINTED_BYTES
+from backend.rewards.sandbox import client
+from backend.rewards.sandbox.client import STATEMENT, RewardWorker, WorkerLimits, describe
+from backend.rewards.sandbox.process import MAX_PRINTED_BYTES
+from backend.rewards.sandbox.rlimits import MAX_FILE_BYTES, MAX_PROCESSES
 
 LONG = f"297.{os.getpid()}"  # seconds of a sleep that is of this run alone
 # A reward that misbehaves for the answer "bad" and is right for all others.

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from reward_lab import QUICK, batch, source
 
 from backend.errors import LaunchError
-from backend.rewards import contract, return_values
-from backend.rewards.client import RewardWorker, _Answer, _parsed
-from backend.rewards.worker_process import WorkerLostError
+from backend.rewards import contract
+from backend.rewards.sandbox import return_values
+from backend.rewards.sandbox.client import RewardWorker, _Answer, _parsed
+from backend.rewards.sandbox.process import WorkerLostError
 
 # Speaks the protocol of the worker as far as the request; the answer to that is what the test says.
 FAKE = """

@@ -15,11 +15,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from backend.demo.datasets import write_rows
-from studio.cli import doors
+from studio.cli import context
 from studio.cli.main import app
 from tests.serving import easy_codes
 
-DOORS = (doors.workspace, doors.dataset_store, doors.reward_store, doors.run_store, doors.launcher)
+DOORS = (context.workspace, context.dataset_store, context.reward_store, context.run_store, context.launcher)
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def opened_anew() -> Iterator[None]:
     try:
         yield
     finally:
-        if doors.run_store.cache_info().currsize:
-            doors.run_store().close()
+        if context.run_store.cache_info().currsize:
+            context.run_store().close()
         for door in DOORS:
             door.cache_clear()
 

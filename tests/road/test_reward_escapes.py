@@ -10,10 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from backend.runs.answers import read_rollouts
 from backend.runs.events import read_all
-from backend.runs.folder import RunFolder
-from backend.runs.records import RUN_MARKER
-from backend.runs.rollouts import read_rollouts
+from backend.runs.folder import RUN_MARKER, RunFolder
 from launcher.processes import members
 from tests.rewards.escape_lab import ESCAPES, SURVIVORS, outside, prelude
 from tests.rewards.reward_lab import running

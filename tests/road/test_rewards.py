@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from backend.runs.answers import read_rollouts, rollout_steps
 from backend.runs.folder import RunFolder
-from backend.runs.rollouts import read_rollouts, rollout_steps
 from backend.settings import Workspace
 from tests.scripts import measure_grpo
 

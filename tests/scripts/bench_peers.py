@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from backend.datasets.store import DatasetStore, ImportOptions
-from backend.deepspeed_config import deepspeed_config
 from backend.ids import new_run_id
 from backend.recipes.resolve import resolve
 from backend.runs.folder import RunFolder
 from backend.settings import ROOT, Workspace
+from backend.spec.deepspeed import deepspeed_config
 from backend.spec.run import RunSpec
-from launcher.commands import training_command
-from launcher.ports import free_port
+from launcher.commands import free_port, training_command
 from tests.scripts.readme import machine, write_section
 
 STUDIO, BEST = "studio", "loop_packed"

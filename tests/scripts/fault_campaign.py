@@ -24,15 +24,15 @@ import httpx
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.demo.datasets import DEMO_DATASETS, write_rows
 from backend.runs.events import read_all
-from backend.runs.records import ExitRecord, ProcessRecord, read_record
+from backend.runs.folder import ExitRecord, ProcessRecord, read_record
 from backend.settings import ROOT, Workspace
 from backend.spec.run import RunSpec
 from backend.store.runs import RunStore
 from backend.store.views import RunView
 from launcher.devices import CPU, Device
-from launcher.settings import KeeperSettings
-from launcher.supervisor import Launcher
-from studio.serving.demo_preparation import PREPARED
+from launcher.keeper_settings import KeeperSettings
+from launcher.run_manager import Launcher
+from studio.services import PREPARED
 from tests.serving import free_port
 
 FAKES = ROOT / "tests" / "fakes"

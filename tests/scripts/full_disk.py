@@ -27,27 +27,27 @@ from backend.errors import StudioError
 from backend.jsonl import all_lines
 from backend.rewards.store import RewardStore
 from backend.runs.events import EventWriter, read_events
-from backend.runs.records import ExitRecord, read_record
+from backend.runs.folder import ExitRecord, read_record
 from backend.settings import ROOT, Workspace
 from backend.spec.run import RunSpec
 from backend.store.runs import RunStore
 from launcher.devices import Device
-from launcher.settings import KeeperSettings
-from launcher.supervisor import Launcher
-from studio.serving.demo_preparation import PREPARED
-from studio.talking.kept_talks import TalkStore
-from studio.talking.kept_votes import VoteStore
-from studio.talking.manner import Manner
-from studio.talking.records import (
+from launcher.keeper_settings import KeeperSettings
+from launcher.run_manager import Launcher
+from studio.pages.playground.sampling import Manner
+from studio.pages.playground.storage import (
     ColumnRecord,
     SessionRecord,
     TalkId,
     TalkPlace,
     TalkRecord,
+    TalkStore,
     VoteId,
     VoteRecord,
+    VoteStore,
     new_id,
 )
+from studio.services import PREPARED
 
 DISK_MB = 3
 TRIES = 2_000  # a full disk still has room in the last page of a file

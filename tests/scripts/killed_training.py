@@ -14,11 +14,11 @@ from backend.errors import CheckpointError
 from backend.recipes.library import load_recipe
 from backend.recipes.resolve import resolve
 from backend.runs.events import read_all
-from backend.runs.records import ProcessRecord, read_record
+from backend.runs.folder import ProcessRecord, read_record
 from backend.settings import Workspace
 from backend.store.runs import RunStore
 from launcher.processes import members
-from launcher.supervisor import Launcher
+from launcher.run_manager import Launcher
 from tests.scripts.fault_campaign import Found, said, until
 
 KIND = "training on the demo model"

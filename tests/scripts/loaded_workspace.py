@@ -13,14 +13,14 @@ from PIL import Image
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.ids import RunId
 from backend.recipes.library import load_recipe
-from backend.runs.records import ExitRecord
+from backend.runs.folder import ExitRecord
 from backend.settings import ROOT, Workspace
 from backend.spec.run import RunSpec
 from backend.store.runs import RunStore
 from launcher.devices import Device
-from launcher.settings import KeeperSettings
-from launcher.supervisor import Launcher
-from studio.serving.demo_preparation import PREPARED
+from launcher.keeper_settings import KeeperSettings
+from launcher.run_manager import Launcher
+from studio.services import PREPARED
 
 LONG_RUNS = tuple(f"20260101-000000-long-{number}" for number in range(5))
 DATASET = "many-rows"

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.demo.datasets import DemoDataset, write_rows
-from backend.demo.questions import GENERAL, Asker, colour, count, describe, kind
+from backend.demo.scenes import GENERAL, Asker, colour, count, describe, kind
 from backend.recipes.library import load_recipe
 from backend.recipes.resolve import resolve
 from backend.settings import STATIC, Workspace
 from backend.store.runs import RunStore
-from launcher.supervisor import Launcher
+from launcher.run_manager import Launcher
 
 KEPT = (
     "config.json",
@@ -80,7 +80,7 @@ def main() -> None:
 
 def untrained_in(workspace: Workspace) -> Path:
     """Make the model that has learned nothing."""
-    from backend.model.demo_model import make_untrained
+    from backend.programs.model.demo_model import make_untrained
 
     base = workspace.root / "untrained"
     make_untrained(base, seed=0)

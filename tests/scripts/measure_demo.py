@@ -10,9 +10,8 @@ import tempfile
 from pathlib import Path
 
 from backend.conversation import Message
-from backend.demo.questions import GENERAL, Asker, paint_code
-from backend.demo.shapes import draw, make_scene
-from backend.model.host import ModelHost
+from backend.demo.scenes import GENERAL, Asker, draw, make_scene, paint_code
+from backend.programs.model.adapters import ModelHost
 from backend.settings import DEMO_MODEL
 from tests.scripts.readme import machine, write_section
 from tests.scripts.scoring import encoder_of, greedy

@@ -21,7 +21,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
 from backend.datasets.store import DatasetStore
 from backend.demo.datasets import prepare_demo_datasets
-from backend.model.host import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
+from backend.programs.model.adapters import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
 from backend.runs.answers import Answer, read_answers
 from backend.runs.folder import RunFolder
 from backend.settings import DEMO_MODEL, Workspace

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from backend.metrics.intervals import paired_interval
+from backend.metrics.confidence import paired_interval
 from backend.recipes.library import load_recipe, recipe_names
 from backend.settings import Workspace
 from tests.scripts.readme import machine, write_section

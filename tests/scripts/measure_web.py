@@ -15,9 +15,9 @@ import httpx
 import psutil
 
 from backend.runs.events import EventWriter
-from backend.runs.records import ExitRecord
+from backend.runs.folder import ExitRecord
 from backend.settings import ROOT, Workspace
-from studio.serving.demo_preparation import PREPARED
+from studio.services import PREPARED
 from tests.scripts.readme import machine, write_section
 from tests.serving import SERVE, free_port, start_serving, stop_serving
 

@@ -16,9 +16,9 @@ from PIL import Image
 from transformers import AutoProcessor, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from backend.model.loading import choose_precision, load_base
-from backend.model.parts import apply_strategy
-from backend.rewards.library import library_source
+from backend.programs.model.loading import choose_precision, load_base
+from backend.programs.model.parts import apply_strategy
+from backend.rewards.builtin_library import library_source
 from backend.spec.run import RunSpec
 
 

@@ -9,8 +9,8 @@ from transformers import DynamicCache
 from backend.catalog.checkpoints import Checkpoint, resolve_checkpoint
 from backend.datasets.store import DatasetStore
 from backend.ids import DatasetName
-from backend.model.answering import Sampling, choose, first_logits, next_logits
-from backend.model.host import ModelHost
+from backend.programs.model.adapters import ModelHost
+from backend.programs.model.generation import Sampling, choose, first_logits, next_logits
 from backend.settings import Workspace
 
 MOST_TOKENS = 48

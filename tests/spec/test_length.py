@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from backend.recipes.library import load_recipe
-from backend.spec.length import optimizer_steps
+from backend.spec.schedule import optimizer_steps
 
 pytestmark = pytest.mark.torch
 CHANGES = [
@@ -25,7 +25,7 @@ class Rows:
 @pytest.mark.parametrize("samples", [1, 15, 16, 17, 480, 1200])
 @pytest.mark.parametrize("changes", CHANGES, ids=str)
 def test_the_plan_counts_the_steps_that_the_trainer_takes(changes, samples):
-    from backend.training.groups import GroupBatches
+    from backend.programs.training.batch_sampler import GroupBatches
 
     spec = load_recipe("grpo").spec.with_values(changes)
 

@@ -5,10 +5,9 @@ import json
 import pytest
 
 from backend.errors import NotFoundError, SpecError
-from backend.recipes.efforts import EFFORTS, with_effort
-from backend.recipes.library import RECIPE_OF, load_recipe, recipe_names, recipe_text
+from backend.recipes.library import EFFORTS, RECIPE_OF, load_recipe, recipe_names, recipe_text, with_effort
+from backend.spec.files import KNOBS, apply_settings, spec_from_yaml, spec_to_yaml
 from backend.spec.knobs import knobs_of
-from backend.spec.reading import KNOBS, apply_settings, spec_from_yaml, spec_to_yaml
 from backend.spec.run import RunSpec
 from backend.spec.strategies import STRATEGIES
 from tests.knob_values import NEEDED, OTHER_VALUES

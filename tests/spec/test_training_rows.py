@@ -8,13 +8,13 @@ pytestmark = pytest.mark.torch
 
 
 def order_of(sources, seed=3, epoch=0):
-    from backend.training.rows import order_of_pass
+    from backend.programs.training.rows import order_of_pass
 
     return order_of_pass(sources, seed, epoch)
 
 
 def sources_of(*weights: float):
-    from backend.training.rows import Source
+    from backend.programs.training.rows import Source
 
     return [Source(str(place), 10 * place, 10, round(10 * weight)) for place, weight in enumerate(weights)]
 
@@ -45,11 +45,11 @@ def test_a_run_reads_the_version_it_was_created_with(tmp_path):
     from backend.datasets.editing import Edits
     from backend.datasets.store import DatasetStore, ImportOptions
     from backend.errors import DatasetError
-    from backend.lengths import RowMeter
+    from backend.programs.training.rows import TrainingRows
     from backend.recipes.library import load_recipe
     from backend.recipes.resolve import resolve
+    from backend.row_length import RowMeter
     from backend.settings import DEMO_MODEL, Workspace
-    from backend.training.rows import TrainingRows
 
     workspace = Workspace(tmp_path)
     workspace.prepare()

@@ -8,8 +8,7 @@ import pytest
 from store_lab import add_run, curve, write_losses
 
 from backend.ids import new_run_id
-from backend.runs.folder import RunFolder
-from backend.runs.records import ExitRecord
+from backend.runs.folder import ExitRecord, RunFolder
 from backend.spec.run import RunSpec
 from backend.store import rebuild
 from backend.store.runs import RunStore

@@ -18,8 +18,8 @@ from store_lab import RUN, add_run, curve, write_losses
 from backend.errors import StudioError
 from backend.settings import ROOT, Workspace
 from backend.spec.run import RunSpec
-from backend.store import engine
-from backend.store.engine import MIGRATIONS, open_database
+from backend.store import database
+from backend.store.database import MIGRATIONS, open_database
 from backend.store.runs import RunStore
 
 OPEN_AND_ADD = """
@@ -136,7 +136,7 @@ def test_s3_every_connection_waits_and_minds_foreign_keys(store: RunStore) -> No
 def test_an_index_that_somebody_keeps_locked_is_said_in_words(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 100)
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 100)
     with closing(RunStore(workspace)) as store, closing(sqlite3.connect(workspace.database)) as other:
         other.execute("BEGIN IMMEDIATE")
 
@@ -236,7 +236,7 @@ def test_s11_a_migration_that_fails_leaves_the_index_as_it_was(
     with monkeypatch.context() as patched:
         shutil.copytree(MIGRATIONS, tmp_path / "migrations")
         (tmp_path / "migrations" / "versions" / "9000_broken.py").write_text(BROKEN.format(newest=newest))
-        patched.setattr(engine, "MIGRATIONS", tmp_path / "migrations")
+        patched.setattr(database, "MIGRATIONS", tmp_path / "migrations")
         with pytest.raises(StudioError, match="no such table: nowhere"):
             RunStore(workspace)
 

@@ -8,10 +8,9 @@ from store_lab import RUN, add_run, write_losses
 
 from backend.ids import RunId
 from backend.settings import Workspace
-from backend.store import listing
-from backend.store.listing import RunListing, Snapshot
+from backend.store import views
 from backend.store.runs import RunStore
-from backend.store.views import RunView
+from backend.store.views import RunListing, RunView, Snapshot
 
 
 class Shown:
@@ -32,12 +31,12 @@ def texts(snapshot: Snapshot[str]) -> list[str]:
 def test_only_rows_that_changed_are_made_anew(store: RunStore):
     folders = [add_run(store, name, name=name) for name in ("a", "b", "c")]
     shown = Shown()
-    listing = store.listing(shown)
-    before = listing.snapshot()
+    views = store.listing(shown)
+    before = views.snapshot()
     write_losses(folders[1].events, [1.0, 0.5])
     store.ingest(folders[1])
 
-    after = listing.snapshot()
+    after = views.snapshot()
 
     assert texts(before) == ["c is queued at 0", "b is queued at 0", "a is queued at 0"]
     assert texts(after) == ["c is queued at 0", "b is queued at 2", "a is queued at 0"]
@@ -47,38 +46,38 @@ def test_only_rows_that_changed_are_made_anew(store: RunStore):
 
 def test_no_row_is_read_while_nobody_writes(store: RunStore):
     add_run(store)
-    listing = store.listing(Shown())
-    first = listing.snapshot()
+    views = store.listing(Shown())
+    first = views.snapshot()
     said: list[str] = []
     event.listen(store._database.reader, "before_cursor_execute", lambda *call: said.append(call[2]))
 
-    again = [listing.snapshot() for _ in range(5)]
+    again = [views.snapshot() for _ in range(5)]
 
     assert said == []
     assert all(snapshot is first for snapshot in again)
 
 
 def test_what_another_process_writes_is_seen(workspace: Workspace, store: RunStore):
-    listing = store.listing(Shown())
-    assert listing.snapshot().entries == {}
+    views = store.listing(Shown())
+    assert views.snapshot().entries == {}
     other = RunStore(workspace)
     add_run(other, name="from elsewhere")
     other.close()
 
-    assert texts(listing.snapshot()) == ["from elsewhere is queued at 0"]
+    assert texts(views.snapshot()) == ["from elsewhere is queued at 0"]
 
 
 def test_a_change_that_shows_nowhere_is_none(store: RunStore):
     add_run(store)
-    listing = store.listing(lambda view: view.name)
-    before = listing.snapshot()
+    views = store.listing(lambda view: view.name)
+    before = views.snapshot()
     store.set_notes(RUN, "noted")
 
-    assert listing.snapshot().change == before.change
+    assert views.snapshot().change == before.change
 
 
 def test_removed_runs_are_told_until_too_many_are(store: RunStore, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(listing, "MOST_REMEMBERED", 2)
+    monkeypatch.setattr(views, "MOST_REMEMBERED", 2)
     for name in ("a", "b", "c", "d"):
         add_run(store, name)
     runs = store.listing(Shown())

@@ -5,7 +5,7 @@ import threading
 from store_lab import RUN, add_run
 
 from backend.settings import Workspace
-from backend.store.leases import Holder, Lease
+from backend.store.queue import Holder, Lease
 from backend.store.runs import RunStore
 
 GPUS = tuple(f"cuda:{index}" for index in range(4))

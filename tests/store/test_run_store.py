@@ -9,7 +9,7 @@ from store_lab import RUN, add_run, write_losses
 
 from backend.errors import NotFoundError, StudioError
 from backend.ids import new_run_id
-from backend.runs.records import STATES, TERMINAL, ExitRecord
+from backend.runs.folder import STATES, TERMINAL, ExitRecord
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.store.runs import RunStore

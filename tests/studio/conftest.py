@@ -11,18 +11,18 @@ import httpx
 import pytest
 
 from backend.settings import ROOT, Workspace
-from studio.accounts.account_file import AccountFile
-from studio.serving.demo_preparation import PREPARED
+from studio.services import PREPARED
+from studio.web.account_file import AccountFile
 from tests.serving import Served, add_demo, free_port, start_serving, stop_serving
 
 ASSEMBLE = """
 import json, sys
 from pathlib import Path
 from backend.settings import Workspace
-from studio.i18n import translator
+from studio.ui.i18n import translator
 from studio.services import build_services
-from studio.serving.component_values import fitting
-from studio.serving.web import create_app
+from studio.web.event_values import fitting
+from studio.web.assembly import create_app
 
 def paths(routed, above=""):
     for route in getattr(routed, "routes", []):

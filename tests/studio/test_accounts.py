@@ -11,15 +11,24 @@ from typer.testing import CliRunner, Result
 
 from backend.errors import NotFoundError, SpecError, StudioError
 from backend.settings import Workspace
-from studio.accounts import passwords
-from studio.accounts.account_file import AccountFile
-from studio.accounts.attempts import FIRST_WAIT_S, FORGOTTEN_S, FREE, LONGEST_WAIT_S, MOST_KEPT, Attempts
-from studio.accounts.logging_in import may_enter
-from studio.accounts.passwords import hash_of, is_right
-from studio.accounts.sessions import IDLE_S, LONGEST_S, MOST_PER_ACCOUNT, Sessions
-from studio.cli import doors
+from studio.cli import context
 from studio.cli.main import app
-from studio.login_page import next_page
+from studio.web import account_file
+from studio.web.account_file import AccountFile, hash_of, is_right
+from studio.web.login import (
+    FIRST_WAIT_S,
+    FORGOTTEN_S,
+    FREE,
+    IDLE_S,
+    LONGEST_S,
+    LONGEST_WAIT_S,
+    MOST_KEPT,
+    MOST_PER_ACCOUNT,
+    Attempts,
+    Sessions,
+    may_enter,
+)
+from studio.web.login_routes import next_page
 
 PASSWORD = "four words of rain"
 GUESSER = ("ann", "10.0.0.1")
@@ -42,7 +51,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def accounts(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> AccountFile:
-    monkeypatch.setattr(passwords, "COST", 2**10)  # where it is not about how long it takes
+    monkeypatch.setattr(account_file, "COST", 2**10)  # where it is not about how long it takes
     return AccountFile(workspace)
 
 
@@ -253,9 +262,9 @@ def test_a_login_leads_back_to_the_page_that_was_asked_for():
 @pytest.fixture
 def command(workspace: Workspace, accounts: AccountFile, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("STUDIO_WORKSPACE", str(workspace.root))
-    doors.workspace.cache_clear()
+    context.workspace.cache_clear()
     yield lambda *words, typed=None: CliRunner().invoke(app, words, input=typed)
-    doors.workspace.cache_clear()
+    context.workspace.cache_clear()
 
 
 def told(done: Result) -> str:

@@ -10,11 +10,11 @@ from fastapi.testclient import TestClient
 from backend.conversation import Message
 from backend.ids import RunId
 from backend.recipes.library import load_recipe
+from backend.runs.answers import Prediction, evaluated_steps, read_predictions, write_predictions
 from backend.runs.folder import RunFolder
-from backend.runs.predictions import Prediction, evaluated_steps, read_predictions, write_predictions
 from backend.settings import Workspace
-from studio.answer_views import PAGE
-from studio.routes import answers
+from studio.pages.runs import routes as answers
+from studio.pages.runs.answers import PAGE
 from studio.services import Services, build_services
 
 RUN = "20260101-000000-receipts"

@@ -12,7 +12,7 @@ from backend.audit import FILE, acting, acts, audit, system_user
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.rewards.store import RewardStore
 from backend.settings import Workspace
-from studio.cli import doors
+from studio.cli import context
 from studio.cli.main import app
 from tests.serving import Served
 from tests.studio.conftest import NAME
@@ -103,12 +103,12 @@ def test_m6_the_record_is_only_added_to_and_a_torn_line_harms_no_other(tmp_path:
         record.write(b'[1]\n{"torn": \n')
     audit(workspace, "run.stop", "second")
     monkeypatch.setenv("STUDIO_WORKSPACE", str(tmp_path))
-    doors.workspace.cache_clear()
+    context.workspace.cache_clear()
 
     shown = CliRunner().invoke(app, ["audit"])
     told = json.loads(CliRunner().invoke(app, ["audit", "--json", "--last", "1"]).stdout)
 
-    doors.workspace.cache_clear()
+    context.workspace.cache_clear()
     assert [each["subject"] for each in acts(workspace, 99)] == ["first\nline", "second"]
     assert shown.exit_code == 0
     assert "sha256=aaaaaaaaaaaa" in shown.stdout.replace("\n", "")

@@ -9,15 +9,14 @@ from backend.datasets.store import DatasetStore, ImportOptions
 from backend.demo.datasets import DEMO_DATASETS, write_rows
 from backend.errors import NotFoundError, SpecError
 from backend.settings import Workspace
-from studio.i18n import translator
+from studio.pages.playground import blind
+from studio.pages.playground.blind_layout import Seat, begin, open_vote, questions, set_up
+from studio.pages.playground.blind_views import sessions_view
+from studio.pages.playground.context import Page, open_page
+from studio.pages.playground.sampling import Manner
+from studio.pages.playground.storage import Session, new_id
 from studio.services import build_services
-from studio.talking import blind
-from studio.talking.blind_panel import Seat, begin, open_vote, questions, set_up
-from studio.talking.blind_views import sessions_view
-from studio.talking.kept_votes import Session
-from studio.talking.manner import Manner
-from studio.talking.page import Page, open_page
-from studio.talking.records import new_id
+from studio.ui.i18n import translator
 from tests.fakes.fake_chats import FakeChats
 
 NAMES = ("alpha", "omega")

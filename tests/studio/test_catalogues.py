@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from backend.datasets.codes import CODES
+from backend.datasets.problems import CODES
 from backend.settings import ROOT
-from studio.i18n import LANGUAGES, catalogue, translator
+from studio.ui.i18n import LANGUAGES, catalogue, translator
 
 SHOWN = {"label", "info", "placeholder", "title"}  # arguments whose text a person reads
 DRAWN = {"Button", "Markdown", "Tab", "Accordion", "Info", "Warning"}  # components whose first argument is one
-ROOMS = ("tabs", "islands", "planning", "rewarding", "talking", "uploads")
 DRAWERS = [
-    *sorted(path for room in ROOMS for path in (ROOT / "studio" / room).glob("[a-z]*.py")),
+    *sorted((ROOT / "studio" / "pages").glob("*/[a-z]*.py")),
+    *sorted((ROOT / "studio" / "ui").glob("[a-z]*.py")),
     ROOT / "studio" / "app.py",
 ]
 SCRIPTS = sorted((ROOT / "static" / "js").glob("*.js"))

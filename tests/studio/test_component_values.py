@@ -6,8 +6,8 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from studio.i18n import translator
-from studio.serving.component_values import ValueRefused, fitting, names_file
+from studio.ui.i18n import translator
+from studio.web.event_values import ValueRefused, fitting, names_file
 
 FILE = {"_type": "gradio.FileData"}
 EN = translator("en")

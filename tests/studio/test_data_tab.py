@@ -10,10 +10,10 @@ import pytest
 from backend.datasets.editing import Edits
 from backend.errors import DatasetError
 from backend.settings import Workspace
-from studio.i18n import LANGUAGES, translator
+from studio.pages.data import layout as data
+from studio.pages.data.importing import StagedUpload
 from studio.services import build_services
-from studio.tabs import data
-from studio.uploads.staged_upload import StagedUpload
+from studio.ui.i18n import LANGUAGES, translator
 
 COLUMNS = ("", "question", "answer", "")  # of the roles
 

@@ -11,17 +11,16 @@ from backend.datasets.editing import EditConflict, Edits
 from backend.datasets.store import ImportOptions
 from backend.errors import SpecError
 from backend.ids import RunId
-from backend.rewards.composer import Part
+from backend.rewards.composition import Part
 from backend.rewards.refusals import ChangedElsewhere
 from backend.rewards.store import RewardStore
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
-from studio.i18n import LANGUAGES, translator
-from studio.rewarding.composing import composer_view
-from studio.rewarding.keeping import keep
-from studio.rewarding.shelf import template
+from studio.pages.rewards import layout as rewards
+from studio.pages.rewards.editor import composer_view, keep, template
+from studio.pages.runs import layout as runs
 from studio.services import Services, build_services
-from studio.tabs import rewards, runs
+from studio.ui.i18n import LANGUAGES, translator
 from tests.datasets.dataset_lab import asked, folder_of
 
 ONE = "def reward(completions, answer, **columns):\n    return [1.0 for _ in completions]\n"

@@ -9,28 +9,27 @@ from fastapi.testclient import TestClient
 
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.errors import DatasetError, SpecError, StudioError
-from backend.evaluation.report import write_report
-from backend.evaluation.summary import Answers, summed_up
 from backend.ids import RunId
-from backend.recipes.evaluating import boxes_of_contestants, evaluation_spec
+from backend.programs.evaluation.scoring import Answers, summed_up
+from backend.recipes.evaluation import boxes_of_contestants, evaluation_spec
 from backend.recipes.library import load_recipe
+from backend.recipes.preview import command_of_run
 from backend.recipes.resolve import resolve
 from backend.rewards.store import RewardStore
 from backend.runs.answers import Answer, AnswerWriter, answers_path, read_answers
+from backend.runs.evaluation_report import write_report
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.store.views import RunView
-from studio.i18n import translator
-from studio.measuring.asking import base_of
-from studio.measuring.mending import HARD_SET, apply_changes, changes_of
-from studio.measuring.results import report_view
-from studio.measuring.running import RunningMeans
-from studio.measuring.wall import PAGE, Wanted, wall_page
-from studio.planning.preview import command_of_run
-from studio.routes import evaluations
+from studio.models import base_of
+from studio.pages.evaluate import layout as evaluate
+from studio.pages.evaluate import routes as evaluations
+from studio.pages.evaluate.answers import PAGE, Wanted, wall_page
+from studio.pages.evaluate.label_fixes import HARD_SET, apply_changes, changes_of
+from studio.pages.evaluate.results import RunningMeans, report_view
 from studio.services import Services, build_services
-from studio.tabs import evaluate
+from studio.ui.i18n import translator
 from tests.datasets.dataset_lab import folder_of
 from tests.training.training_lab import mixed_rows
 
@@ -185,7 +184,7 @@ def test_nothing_marked_is_said(services, measured):
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_report_is_told_in_words_of_the_page(measured, language):
-    from backend.evaluation.report import read_report
+    from backend.runs.evaluation_report import read_report
 
     view = report_view(read_report(measured.folder.report), {"demo": "x"}, translator(language))
 

@@ -6,12 +6,12 @@ import pytest
 
 from backend.errors import SpecError
 from backend.recipes.library import load_recipe
-from backend.spec.reading import KNOBS
+from backend.recipes.preview import value_at
+from backend.spec.files import KNOBS
 from backend.spec.run import RunKind, RunSpec
 from backend.spec.strategies import STRATEGIES, STRATEGY_NAMES
-from studio.i18n import LANGUAGES, catalogue, translator
-from studio.planning.form import ADVANCED, PICKED, Form, draw, from_component, is_used, to_component
-from studio.planning.preview import value_at
+from studio.ui.form import ADVANCED, PICKED, Form, draw, from_component, is_used, to_component
+from studio.ui.i18n import LANGUAGES, catalogue, translator
 from tests.knob_values import NEEDED, OTHER_VALUES
 
 BASE = load_recipe("lora_llm_full_vit").spec  # every part is trained, so every knob is in use

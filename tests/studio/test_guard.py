@@ -6,8 +6,8 @@ import re
 import httpx
 import pytest
 
-from studio.serving.guard import GRADIO_PATHS, STUDIO_PATHS, Guard
-from studio.serving.reach import Reach, is_loopback
+from studio.web.address import Reach, is_loopback
+from studio.web.request_guard import GRADIO_PATHS, STUDIO_PATHS, Guard
 from tests.serving import Served, kept_file
 
 PATHS = ["/", "/zh/", "/healthz", "/ui/css/base.css", "/theme.css", "/config", "/api/runs"]

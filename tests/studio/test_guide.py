@@ -11,24 +11,23 @@ import pytest
 from typer.main import get_command
 
 from backend.catalog.models import CATALOGUE
-from backend.catalog.trained import memory_by_strategy
+from backend.catalog.trainable_parameters import memory_by_strategy
 from backend.demo.datasets import DEMO_DATASETS
+from backend.image_size import tokens_for_picture
+from backend.programs.training import grpo_warnings as alarms
 from backend.recipes.library import load_recipe
-from backend.rewards.client import STATEMENT
-from backend.rewards.judging import FLAT_SHARE
-from backend.rewards.library import library_names
+from backend.rewards.builtin_library import library_names
+from backend.rewards.dry_run import FLAT_SHARE
 from backend.rewards.lint import lint, wants_text
-from backend.spec.reading import KNOBS, apply_settings
-from backend.spec.rewarding import GrpoKnobs
+from backend.rewards.sandbox.client import STATEMENT
+from backend.spec.files import KNOBS, apply_settings
+from backend.spec.grpo import GrpoKnobs
 from backend.spec.run import RunSpec
 from backend.spec.strategies import STRATEGIES, STRATEGY_NAMES
-from backend.training import alarms
-from backend.vision_tokens import tokens_for_picture
 from studio.cli.main import app
-from studio.guides import GUIDES, guides, parsed
-from studio.i18n import LANGUAGES, Language
-from studio.planning.plan import gigabytes
-from studio.tabs.guide import show
+from studio.pages.guide.layout import GUIDES, guides, parsed, show
+from studio.ui.i18n import LANGUAGES, Language
+from studio.ui.numbers import gigabytes
 
 FILES = sorted(GUIDES.glob("*/*.md"))
 NAMES = sorted({path.name for path in FILES})

@@ -12,17 +12,15 @@ from backend.conversation import Message
 from backend.errors import NotFoundError, SpecError
 from backend.settings import Workspace
 from backend.store.rebuild import unknown_folders
-from studio.i18n import translator
+from studio.pages.playground.context import Page, open_page
+from studio.pages.playground.conversation import Talk, answer, ask, ask_again
+from studio.pages.playground.history import delete_talk, finish, list_view, open_talk
+from studio.pages.playground.sampling import KNOBS, Manner, manner_of
+from studio.pages.playground.storage import TalkPlace, TalkRecord, TalkStore, is_id, new_id
 from studio.services import build_services
-from studio.serving.upkeep import KEEP_UPLOADS_S, remove_old_uploads
-from studio.talking.asking import answer, ask, ask_again
-from studio.talking.keeping import delete_talk, finish, list_view, open_talk
-from studio.talking.kept_talks import TalkStore
-from studio.talking.manner import KNOBS, Manner, manner_of
-from studio.talking.page import Page, open_page
-from studio.talking.records import TalkPlace, TalkRecord, is_id, new_id
-from studio.talking.talk import Talk
-from studio.uploads.asked_pictures import asked_folder, asked_picture
+from studio.ui.i18n import translator
+from studio.web.background import KEEP_UPLOADS_S, remove_old_uploads
+from studio.web.images import asked_folder, asked_picture
 from tests.fakes.fake_chats import FakeChats
 
 PLAIN = Manner()

@@ -6,7 +6,7 @@ import sqlite3
 import httpx
 import pytest
 
-from studio.serving.log_redaction import Redacted, secrets_of
+from studio.web.log_redaction import Redacted, secrets_of
 from tests.serving import Served
 from tests.studio.conftest import SECRET
 from tests.studio.events import Events

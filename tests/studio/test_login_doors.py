@@ -16,16 +16,14 @@ from starlette.requests import Request
 from backend.errors import LaunchError
 from backend.rewards.store import RewardStore
 from backend.settings import Workspace
-from studio.accounts import passwords
-from studio.accounts.account_file import AccountFile
-from studio.accounts.logging_in import LogIns
-from studio.accounts.sessions import Sessions
-from studio.routes.cookies import cookie_name
-from studio.routes.login import address_of
-from studio.serving.guard import GRADIO_PATHS, STUDIO_PATHS
-from studio.serving.login_gate import OPEN_PATHS, LoginGate
-from studio.serving.reach import Reach
-from studio.serving.server import serve
+from studio.web import account_file
+from studio.web.account_file import AccountFile
+from studio.web.address import Reach
+from studio.web.login import LogIns, Sessions
+from studio.web.login_gate import OPEN_PATHS, LoginGate, cookie_name
+from studio.web.login_routes import address_of
+from studio.web.request_guard import GRADIO_PATHS, STUDIO_PATHS
+from studio.web.server import serve
 from tests.serving import Served
 from tests.studio.conftest import NAME, PASSWORD, PREFIX, PUBLIC
 from tests.studio.proxying import proxied
@@ -190,7 +188,7 @@ def test_w4_another_site_can_neither_log_in_nor_out(stranger: httpx.Client, memb
 def test_w6_who_is_removed_is_out_at_once(stranger: httpx.Client, locked: Served):
     accounts = AccountFile(locked.workspace)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passwords, "COST", 2**10)
+        patch.setattr(account_file, "COST", 2**10)
         accounts.add("guest", PASSWORD)
     cookie = cookie_of(stranger.post("/login", data={"name": "guest", "password": PASSWORD}))
     stranger.cookies.clear()
@@ -205,7 +203,7 @@ def test_w6_who_is_removed_is_out_at_once(stranger: httpx.Client, locked: Served
 
 
 def test_w6_a_stream_ends_when_its_session_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(passwords, "COST", 2**10)
+    monkeypatch.setattr(account_file, "COST", 2**10)
     workspace = Workspace(tmp_path)
     workspace.prepare()
     accounts = AccountFile(workspace)

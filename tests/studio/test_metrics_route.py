@@ -16,10 +16,10 @@ from backend.recipes.library import load_recipe
 from backend.runs.events import EventWriter
 from backend.runs.folder import RunFolder
 from backend.settings import ROOT, Workspace
-from backend.store.leases import Holder, Lease
-from studio.routes import metrics
+from backend.store.queue import Holder, Lease
+from studio.pages.runs import routes as metrics
+from studio.pages.runs.live import LOG_BYTES, read_log
 from studio.services import Services, build_services
-from studio.watching import LOG_BYTES, read_log
 
 
 @pytest.fixture
@@ -307,7 +307,7 @@ def test_a_run_without_a_log_yet_has_an_empty_one(tmp_path):
 def test_the_chart_script_comes_from_the_installed_package_which_is_not_imported():
     code = (
         "import sys; from fastapi import FastAPI; from fastapi.testclient import TestClient;"
-        "from studio.routes import metrics; app = FastAPI();"
+        "from studio.pages.runs import routes as metrics; app = FastAPI();"
         "app.add_api_route('/script', metrics._chart_script);"
         "answer = TestClient(app).get('/script');"
         "print(answer.status_code, len(answer.content) > 500_000, answer.headers['content-type']);"

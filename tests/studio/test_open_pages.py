@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from gradio.state_holder import StateHolder
 
-from studio.serving.open_pages import KEPT, MOST_ADDED, MOST_KEPT, MOST_PAGES, MOST_TOLD, OpenPages
+from studio.web.open_pages import KEPT, MOST_ADDED, MOST_KEPT, MOST_PAGES, MOST_TOLD, OpenPages
 
 MINUTE = datetime.timedelta(minutes=1)
 NOW = datetime.datetime.now()  # noqa: DTZ005 - as Gradio notes it

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 
 from backend.settings import Workspace
-from studio.serving.demo_preparation import PREPARED
-from studio.serving.open_pages import MOST_KEPT
+from studio.services import PREPARED
+from studio.web.open_pages import MOST_KEPT
 from tests.scripts.loaded_workspace import LONG_RUNS, take_in, write_long_run
 from tests.scripts.measure_load import load_pages, serving
 from tests.scripts.page_client import TABS, OpenPage

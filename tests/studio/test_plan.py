@@ -5,17 +5,18 @@ from pathlib import Path
 import pytest
 
 from backend.catalog.models import CATALOGUE
-from backend.catalog.trained import trained_table
+from backend.catalog.trainable_parameters import trained_table
 from backend.recipes.library import RECIPE_OF, load_recipe
 from backend.rewards.store import RewardStore
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
-from studio.i18n import translator
-from studio.planning.form import Problem
-from studio.planning.model_choices import is_offered, model_choices
-from studio.planning.plan import gigabytes, percent, plan_of, refused, short, suggested_name
-from studio.planning.run_settings import settings_of
+from studio.models import is_offered, model_choices
+from studio.pages.runs.settings import settings_of
+from studio.pages.train.plan import plan_of, refused, suggested_name
 from studio.services import Services, build_services
+from studio.ui.form import Problem
+from studio.ui.i18n import translator
+from studio.ui.numbers import gigabytes, percent, short
 
 ROWS = {"shapes": 480}
 T = translator("en")

@@ -5,12 +5,11 @@ import subprocess
 
 import pytest
 
-from backend.recipes.efforts import EFFORTS, with_effort
-from backend.recipes.library import load_recipe, recipe_names
-from backend.spec.inputs import DatasetShare
-from backend.spec.reading import apply_settings
+from backend.recipes.library import EFFORTS, load_recipe, recipe_names, with_effort
+from backend.recipes.preview import command_of_run, command_words, in_lines, planned_steps, studio_command
+from backend.spec.files import apply_settings
 from backend.spec.run import RunSpec
-from studio.planning.preview import command_of_run, command_words, in_lines, planned_steps, studio_command
+from backend.spec.training import DatasetShare
 from tests.knob_values import NEEDED, OTHER_VALUES
 
 OWN = {"name", "data.datasets", "model.base", "strategy.name", "grpo.rewards"}  # knobs with an option of their own

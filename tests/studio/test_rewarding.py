@@ -6,20 +6,32 @@ from pathlib import Path
 import pytest
 
 from backend.errors import SpecError
-from backend.rewards.composer import Part
-from backend.rewards.composer import sentence as english_sentence
+from backend.rewards.builtin_library import library_names
+from backend.rewards.composition import Part
+from backend.rewards.composition import sentence as english_sentence
 from backend.rewards.contract import Isolation
-from backend.rewards.library import library_names
+from backend.rewards.dry_run import CheckedReward, CheckedRow, CheckReport, CheckWarning, ScoredAnswer, write_report
 from backend.rewards.lint import lint
-from backend.rewards.report import CheckedReward, CheckedRow, CheckReport, CheckWarning, ScoredAnswer, write_report
 from backend.rewards.store import RewardStore
 from backend.settings import Workspace
 from backend.store.runs import RunStore
-from studio.i18n import LANGUAGES, translator
-from studio.rewarding.composing import composer_view, parts_of, sentence
-from studio.rewarding.dry_runs import Asked, check_view, dry_run_spec, last_dry_run
-from studio.rewarding.keeping import Held, copy_name, keep
-from studio.rewarding.shelf import COMPOSE, FIRST, NEW, findings_view, key_of, list_view, template
+from studio.pages.rewards.dry_runs import Asked, check_view, dry_run_spec, last_dry_run
+from studio.pages.rewards.editor import (
+    COMPOSE,
+    FIRST,
+    NEW,
+    Held,
+    composer_view,
+    copy_name,
+    findings_view,
+    keep,
+    key_of,
+    list_view,
+    parts_of,
+    sentence,
+    template,
+)
+from studio.ui.i18n import LANGUAGES, translator
 
 EN, ZH = translator("en"), translator("zh")
 WEIGHTS = ((1.0,), (-2.5,), (1.0, 0.2), (1.0, -0.5), (-1.0, -1.0), (0.5, -0.25, 3.0))

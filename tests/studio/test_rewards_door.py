@@ -9,7 +9,7 @@ import pytest
 from backend.errors import LaunchError
 from backend.rewards.store import RewardStore
 from backend.settings import Workspace
-from studio.serving.server import serve
+from studio.web.server import serve
 from tests.serving import Served
 
 STRANGERS = [

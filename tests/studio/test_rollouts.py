@@ -10,12 +10,12 @@ from fastapi.testclient import TestClient
 from backend.conversation import Message
 from backend.ids import RunId
 from backend.recipes.library import load_recipe
+from backend.runs.answers import Rollout, RolloutAnswer, write_rollouts
 from backend.runs.folder import RunFolder
-from backend.runs.rollouts import Rollout, RolloutAnswer, write_rollouts
 from backend.settings import Workspace
-from studio import rollout_views
-from studio.rollout_views import MOST_HITS, PAGE, rollouts_page, rollouts_with
-from studio.routes import rollouts
+from studio.pages.runs import answers
+from studio.pages.runs import routes as rollouts
+from studio.pages.runs.answers import MOST_HITS, ROLLOUTS_PER_PAGE, rollouts_page, rollouts_with
 from studio.services import Services, build_services
 
 RUN = "20260101-000000-night"
@@ -111,16 +111,18 @@ def test_the_newest_drawing_is_shown_unless_another_is_asked_for(folder: RunFold
 
 
 def test_questions_come_a_page_at_a_time_and_keep_their_places(folder: RunFolder, client: TestClient):
-    write_rollouts(folder.completions, 0, [group(f"r{number}", answer("a", 1.0)) for number in range(PAGE + 2)])
+    write_rollouts(
+        folder.completions, 0, [group(f"r{number}", answer("a", 1.0)) for number in range(ROLLOUTS_PER_PAGE + 2)]
+    )
 
-    page = client.get(f"/api/runs/{RUN}/rollouts", params={"start": PAGE}).json()
+    page = client.get(f"/api/runs/{RUN}/rollouts", params={"start": ROLLOUTS_PER_PAGE}).json()
 
-    assert (page["total"], page["start"]) == (PAGE + 2, PAGE)
-    assert [row["place"] for row in page["rows"]] == [PAGE, PAGE + 1]
+    assert (page["total"], page["start"]) == (ROLLOUTS_PER_PAGE + 2, ROLLOUTS_PER_PAGE)
+    assert [row["place"] for row in page["rows"]] == [ROLLOUTS_PER_PAGE, ROLLOUTS_PER_PAGE + 1]
 
 
 def test_a_long_run_offers_some_of_its_steps_and_always_the_shown_and_the_last(folder: RunFolder, monkeypatch):
-    monkeypatch.setattr(rollout_views, "OFFERED", 10)
+    monkeypatch.setattr(answers, "OFFERED", 10)
     for step in range(95):
         write_rollouts(folder.completions, step, [group("r", answer("a", 1.0))])
 
@@ -153,7 +155,7 @@ def test_a_search_starts_with_the_newest_drawing_and_stops_at_its_limits(folder:
         write_rollouts(folder.completions, step, [group(f"r{number}", answer("same", 1.0)) for number in range(20)])
 
     full = rollouts_with(folder, "same")
-    monkeypatch.setattr(rollout_views, "SEARCHED", 2)
+    monkeypatch.setattr(answers, "SEARCHED", 2)
     few = rollouts_with(folder, "same")
 
     assert (len(full["hits"]), full["is_full"]) == (MOST_HITS, True)

@@ -16,9 +16,8 @@ import pytest
 
 from backend.errors import LaunchError
 from backend.settings import ROOT, Workspace
-from studio.serving.demo_preparation import PREPARED
-from studio.serving.server import serve
-from studio.serving.workspace_lock import LOCK, workspace_lock
+from studio.services import PREPARED
+from studio.web.server import LOCK, serve, workspace_lock
 from tests.scripts.loaded_workspace import write_run
 from tests.serving import SERVE, Served, start_serving, stop_serving
 from tests.studio.events import Events

@@ -1,7 +1,7 @@
 """Conversations of the Playground: turns alternate whatever fails, and the view says what happened."""
 
 from backend.conversation import Message
-from studio.talking.talk import Talk
+from studio.pages.playground.conversation import Talk
 
 
 def roles(talk: Talk) -> list[str]:

@@ -13,11 +13,10 @@ from backend.datasets.records import Report
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.errors import DatasetError
 from backend.settings import Workspace
-from studio.i18n import translator
-from studio.serving.upkeep import KEEP_UPLOADS_S, remove_old_uploads
-from studio.uploads.asked_pictures import MOST_PICTURES, asked_folder, asked_picture, take_pictures
-from studio.uploads.importing import import_steps
-from studio.uploads.staged_upload import StagedUpload, stage
+from studio.pages.data.importing import StagedUpload, import_steps, stage
+from studio.ui.i18n import translator
+from studio.web.background import KEEP_UPLOADS_S, remove_old_uploads
+from studio.web.images import MOST_PICTURES, asked_folder, asked_picture, take_pictures
 
 EN, ZH = translator("en"), translator("zh")
 

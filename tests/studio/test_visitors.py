@@ -10,12 +10,12 @@ import pytest
 
 from backend.errors import StudioError
 from backend.settings import Workspace
-from studio.accounts.account_file import AccountFile
-from studio.i18n import translator
-from studio.serving.bounded_json import MOST_DEPTH, MOST_TOKENS, JsonRefused, read_json
-from studio.serving.event_door import MOST_UNREAD
-from studio.serving.visitor_files import VisitorFiles
-from studio.wiring import _toast
+from studio.ui.i18n import translator
+from studio.ui.wiring import _toast
+from studio.web.account_file import AccountFile
+from studio.web.event_gate import MOST_UNREAD
+from studio.web.event_values import MOST_DEPTH, MOST_TOKENS, JsonRefused, read_json
+from studio.web.visitor_files import VisitorFiles
 from tests.serving import Served, kept_file
 from tests.studio.conftest import PREFIX
 from tests.studio.events import Events, outputs, unknown_for

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from backend.settings import Workspace
-from studio.serving.demo_preparation import PREPARED
+from studio.services import PREPARED
 from tests.scripts.measure_web import EMPTY, STUDIO, seconds_to_first_page
 from tests.serving import Served
 

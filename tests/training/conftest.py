@@ -14,7 +14,7 @@ LAB = pytest.StashKey[Lab]()
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A workspace with an untrained model and two datasets: `mixed`, with pictures and texts, and `plain`."""
-    from backend.model.demo_model import make_untrained
+    from backend.programs.model.demo_model import make_untrained
 
     root = tmp_path_factory.mktemp("training")
     make_untrained(root / "untrained", seed=7)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from backend.training.ahead import LoaderAhead
+from backend.programs.training.sft import LoaderAhead
 
 
 class Numbers:

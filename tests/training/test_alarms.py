@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.training.alarms import SILENT_STEPS, WINDOW, Alarms
+from backend.programs.training.grpo_warnings import SILENT_STEPS, WINDOW, Alarms
 
 CALM = {"reward": 0.5, "frac_reward_zero_std": 0.3, "completions/clipped_ratio": 0.0, "entropy": 0.6,
         "completions/mean_length": 10.0, "kl": 0.01, "rewards/mine/error_rate": 0.0}  # fmt: skip

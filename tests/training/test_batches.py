@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from backend.spec.learning import BatchingKnobs
 from backend.spec.run import RunSpec
+from backend.spec.training import BatchingKnobs
 
 pytestmark = pytest.mark.torch
 
@@ -13,7 +13,7 @@ LENGTHS = [30, 50, 20, 100, 70, 10, 90, 40, 60, 80]
 
 
 def steps(processes: int = 1, **knobs: object):
-    from backend.training.batches import steps_of_pass
+    from backend.programs.training.batch_sampler import steps_of_pass
 
     return steps_of_pass(range(10), LENGTHS, BatchingKnobs(**knobs), processes)
 
@@ -49,7 +49,7 @@ def test_a_budget_is_filled_and_never_exceeded():
 
 
 def rows_like(*weights: float):
-    from backend.training.rows import Source
+    from backend.programs.training.rows import Source
 
     sources = [Source(str(place), 10 * place, 10, round(10 * weight)) for place, weight in enumerate(weights)]
     return SimpleNamespace(
@@ -59,7 +59,7 @@ def rows_like(*weights: float):
 
 @pytest.mark.parametrize("budget", [0, 120])
 def test_ranks_share_one_plan_between_them(budget):
-    from backend.training.batches import RunBatches
+    from backend.programs.training.batch_sampler import RunBatches
 
     changes = {"batching.batch_size": 3, "data.max_tokens": 100, "batching.max_tokens": budget, "optimiser.epochs": 2.5}
     spec = RunSpec().with_values(changes)
@@ -72,7 +72,7 @@ def test_ranks_share_one_plan_between_them(budget):
 
 
 def test_passes_over_the_data_are_counted_as_steps_go():
-    from backend.training.batches import RunBatches
+    from backend.programs.training.batch_sampler import RunBatches
 
     batches = RunBatches(
         RunSpec().with_values({"batching.batch_size": 3, "optimiser.epochs": 2.5}), rows_like(1.0), 1, 0
@@ -83,7 +83,7 @@ def test_passes_over_the_data_are_counted_as_steps_go():
 
 
 def test_a_step_limit_is_a_limit():
-    from backend.training.batches import RunBatches
+    from backend.programs.training.batch_sampler import RunBatches
 
     for limit, expected in ((3, 3), (1000, 10)):
         spec = RunSpec().with_values({"batching.batch_size": 3, "optimiser.epochs": 2.5, "optimiser.max_steps": limit})

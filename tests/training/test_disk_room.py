@@ -6,15 +6,15 @@ from collections import namedtuple
 import pytest
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
-from backend.catalog.disk import RESERVE_BYTES, disk_need, refuse_full_disk
-from backend.catalog.trained import trained_table
+from backend.catalog.disk_space import RESERVE_BYTES, disk_need, refuse_full_disk
+from backend.catalog.trainable_parameters import trained_table
 from backend.errors import LaunchError
+from backend.programs.training.checkpoint_manager import Room
+from backend.programs.training.process_group import join_group, leave_group
+from backend.programs.training.program import train
 from backend.runs.events import EventWriter, read_all
 from backend.spec.run import RunSpec
-from backend.training.distributed import join_group, leave_group
-from backend.training.program import train
-from backend.training.space import Room
-from launcher.ports import free_port
+from launcher.commands import free_port
 
 pytestmark = pytest.mark.torch
 

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from backend.rewards.client import WorkerLimits
 from backend.rewards.contract import RewardSource
-from backend.rewards.paid import PaidReward
+from backend.rewards.sandbox.client import WorkerLimits
+from backend.rewards.trl_reward import PaidReward
 from backend.runs.folder import RunFolder
 from backend.spec.run import RunSpec
 
@@ -18,7 +18,8 @@ HANGS = "import time\ndef reward(completions, **columns):\n    print(time.monoto
 
 
 def test_r22_rewards_are_asked_before_the_training_stack_is_imported():
-    program = "import sys, backend.training.reward_check\nprint(*{'torch', 'transformers', 'peft'} & set(sys.modules))"
+    names = "{'torch', 'transformers', 'peft'}"
+    program = f"import sys, backend.programs.training.reward_dry_run\nprint(*{names} & set(sys.modules))"
 
     told = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, check=True)
 
@@ -26,7 +27,7 @@ def test_r22_rewards_are_asked_before_the_training_stack_is_imported():
 
 
 def test_r22_rewards_that_do_not_return_cost_one_deadline_together(tmp_path):
-    from backend.training.reward_check import _scored
+    from backend.programs.training.reward_dry_run import _scored
 
     (tmp_path / "run").mkdir()
     names = ("one", "other")

@@ -6,20 +6,18 @@ from pathlib import Path
 import pytest
 
 from backend.datasets.store import DatasetStore, ImportOptions
-from backend.evaluation.report import read_report
-from backend.metrics.intervals import paired_interval
+from backend.demo.probes import PROBES, prepare_probes
+from backend.metrics.confidence import paired_interval
 from backend.metrics.library import METRICS
 from backend.metrics.metric import Answered
-from backend.probes.dataset import PROBES, prepare_probes
-from backend.recipes.evaluating import evaluation_spec
+from backend.recipes.evaluation import evaluation_spec
 from backend.recipes.resolve import resolve
-from backend.rewards.sources import put_sources
-from backend.rewards.store import RewardStore
+from backend.rewards.store import RewardStore, put_sources
 from backend.runs.answers import read_answers
+from backend.runs.evaluation_report import read_report
 from backend.runs.events import EventWriter, read_all
-from backend.runs.folder import RunFolder
-from backend.runs.records import StopRecord
-from backend.spec.reading import KNOBS
+from backend.runs.folder import RunFolder, StopRecord
+from backend.spec.files import KNOBS
 from tests.training.training_lab import Lab
 
 pytestmark = pytest.mark.torch
@@ -50,7 +48,7 @@ def evaluated(
     lab: Lab, name: str, checkpoints: list[str], check: str = "quality", datasets: tuple[str, ...] = ("mixed",),
     **changes: object,
 ) -> RunFolder:  # fmt: skip
-    from backend.evaluation.program import evaluate
+    from backend.programs.evaluation.program import evaluate
 
     dotted = {path.replace("__", "."): value for path, value in changes.items()}
     names = [] if check == "forgetting" else list(datasets)
@@ -123,7 +121,7 @@ def test_real_sets_give_the_numbers_of_a_hand_run_too(lab, trained):
 
 
 def test_an_own_metric_is_measured_in_an_evaluation_and_during_training(lab, trained, compared):
-    from backend.runs.predictions import evaluated_steps, read_predictions
+    from backend.runs.answers import evaluated_steps, read_predictions
 
     answers = read_answers(compared.answers, 0)
     known = [float("e" in answer.given) for answer in answers if answer.given]
@@ -170,8 +168,8 @@ def test_the_pictures_of_a_check_are_grey_or_those_of_other_rows(lab, trained):
 
 
 def test_no_row_is_shown_its_own_picture_when_pictures_are_exchanged(lab, trained, tmp_path):
-    from backend.evaluation.rows import chosen_rows, questions_for
-    from backend.lengths import RowMeter
+    from backend.programs.evaluation.rows import chosen_rows, questions_for
+    from backend.row_length import RowMeter
 
     spec = resolve(
         evaluation_spec("picture", [trained], ["mixed"], CHANGES | {"comparison.split": "all"}), lab.workspace
@@ -204,7 +202,7 @@ def test_what_was_forgotten_is_told_by_ability(lab, trained):
 
 
 def test_an_evaluation_that_is_stopped_keeps_what_was_answered(lab, trained):
-    from backend.evaluation.program import Evaluation
+    from backend.programs.evaluation.program import Evaluation
 
     folder = RunFolder(lab.workspace.output / "evaluation-stopped")
     folder.path.mkdir()
@@ -231,7 +229,7 @@ def test_an_evaluation_that_is_stopped_keeps_what_was_answered(lab, trained):
 
 def of(lab: Lab, trained: str, **changes: object):
     """An evaluation that is ready to ask, and its spec."""
-    from backend.evaluation.program import Evaluation
+    from backend.programs.evaluation.program import Evaluation
 
     dotted = {path.replace("__", "."): value for path, value in changes.items()}
     spec = resolve(evaluation_spec("quality", [trained], ["mixed"], CHANGES | dotted), lab.workspace)

@@ -8,15 +8,15 @@ from uuid import uuid4
 import pytest
 
 from backend.catalog.checkpoints import CheckpointRecord, resolve_checkpoint
-from backend.deepspeed_config import deepspeed_config
 from backend.errors import StudioError
 from backend.ids import RunId
 from backend.jsonl import write_atomically
+from backend.runs.answers import evaluated_steps, read_predictions
 from backend.runs.events import read_all
 from backend.runs.folder import RunFolder
-from backend.runs.predictions import evaluated_steps, read_predictions
 from backend.settings import Workspace
-from backend.spec.reading import KNOBS
+from backend.spec.deepspeed import deepspeed_config
+from backend.spec.files import KNOBS
 from backend.spec.run import RunSpec
 from backend.store.runs import RunStore
 from launcher.commands import training_command
@@ -29,18 +29,18 @@ Witness = Callable[[Lab, RunSpec], Any]
 
 
 def model_and_encoder(lab: Lab, spec: RunSpec):
-    from backend.model.encoder import Encoder
-    from backend.model.loading import choose_precision, load_base
-    from backend.model.parts import apply_strategy
+    from backend.programs.model.encoder import Encoder
+    from backend.programs.model.loading import choose_precision, load_base
+    from backend.programs.model.parts import apply_strategy
 
     model = apply_strategy(load_base(lab.base, choose_precision("fp32")), spec)
     return model, Encoder(lab.base, spec.model.min_pixels, spec.model.max_pixels)
 
 
 def rows_of(lab: Lab, spec: RunSpec):
-    from backend.lengths import RowMeter
-    from backend.model.encoder import Encoder
-    from backend.training.rows import TrainingRows
+    from backend.programs.model.encoder import Encoder
+    from backend.programs.training.rows import TrainingRows
+    from backend.row_length import RowMeter
 
     encoder = Encoder(lab.base, spec.model.min_pixels, spec.model.max_pixels)
     return TrainingRows(spec, lab.workspace, encoder, RowMeter(lab.base))
@@ -48,7 +48,7 @@ def rows_of(lab: Lab, spec: RunSpec):
 
 def plan(lab: Lab, spec: RunSpec) -> Any:
     """Which rows every pass of the run sees, of which length."""
-    from backend.training.batches import RunBatches
+    from backend.programs.training.batch_sampler import RunBatches
 
     rows = rows_of(lab, spec)
     batches = RunBatches(spec, rows, spec.processes, 0)
@@ -62,8 +62,8 @@ def samples(lab: Lab, spec: RunSpec) -> Any:
 
 
 def arguments(lab: Lab, spec: RunSpec) -> Any:
-    from backend.model.loading import choose_precision
-    from backend.training.arguments import training_arguments
+    from backend.programs.model.loading import choose_precision
+    from backend.programs.training.build_trainer import training_arguments
 
     folder = RunFolder(lab.workspace.root / "arguments")
     folder.path.mkdir(exist_ok=True)
@@ -73,7 +73,7 @@ def arguments(lab: Lab, spec: RunSpec) -> Any:
 
 
 def precision(_: Lab, spec: RunSpec) -> Any:
-    from backend.model.loading import choose_precision
+    from backend.programs.model.loading import choose_precision
 
     return choose_precision(spec.model.precision)
 
@@ -86,20 +86,20 @@ def base(lab: Lab, spec: RunSpec) -> Any:
 
 
 def groups(lab: Lab, spec: RunSpec) -> Any:
-    from backend.model.parts import optimiser_groups
+    from backend.programs.model.parts import optimiser_groups
 
     found = optimiser_groups(model_and_encoder(lab, spec)[0], spec)
     return [(group["name"], group["lr"], group["weight_decay"], len(group["params"])) for group in found]
 
 
 def adapters(_: Lab, spec: RunSpec) -> Any:
-    from backend.model.parts import lora_config
+    from backend.programs.model.parts import lora_config
 
     return lora_config(spec).to_dict()
 
 
 def batch(lab: Lab, spec: RunSpec) -> Any:
-    from backend.model.packing import Collator
+    from backend.programs.model.packing import Collator
 
     _, encoder = model_and_encoder(lab, spec)
     rows = rows_of(lab, spec)
@@ -108,8 +108,8 @@ def batch(lab: Lab, spec: RunSpec) -> Any:
 
 
 def asked(lab: Lab, spec: RunSpec) -> Any:
-    from backend.lengths import RowMeter
-    from backend.model.asking import heldout_questions
+    from backend.programs.model.prompts import heldout_questions
+    from backend.row_length import RowMeter
 
     return [each.row.id for each in heldout_questions(spec, lab.workspace, RowMeter(lab.base))]
 
@@ -129,8 +129,8 @@ class StandingStill:
 
 def saved(lab: Lab, spec: RunSpec) -> Any:
     """Which steps get a checkpoint, when one is overdue, which evaluation is best, what stays, what becomes final."""
-    from backend.model.checkpoint import save_checkpoint
-    from backend.training.saving import Checkpoints
+    from backend.programs.model.checkpoint import save_checkpoint
+    from backend.programs.training.checkpoint_manager import Checkpoints
 
     folder = lab.folder(f"saved {len(list(lab.workspace.output.iterdir()))}", spec)
     model, encoder = model_and_encoder(lab, spec)
@@ -158,7 +158,7 @@ def mirrored(lab: Lab, spec: RunSpec) -> Any:
     """What Weights & Biases is told at the start, nothing where it is off."""
     import wandb
 
-    from backend.training.telling import mirror_for
+    from backend.programs.training.run_logger import mirror_for
 
     told: list[dict[str, Any]] = []
     with pytest.MonkeyPatch.context() as patched:
@@ -347,7 +347,7 @@ def test_a_half_written_checkpoint_is_invisible(ran):
 
 
 def test_pruning_never_removes_the_best_or_the_newest(lab):
-    from backend.training.saving import Checkpoints
+    from backend.programs.training.checkpoint_manager import Checkpoints
 
     spec = lab.spec({"saving.keep": 1})
     folder = lab.folder("pruned", spec)

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from backend.programs.training.batch_sampler import GroupBatches
+from backend.programs.training.rows import Source
 from backend.spec.run import RunSpec
-from backend.training.groups import GroupBatches
-from backend.training.rows import Source
 
 ROWS = SimpleNamespace(sources=[Source("a", 0, 6, 6), Source("b", 6, 4, 4)], samples_in_pass=10)
 

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from backend.rewards.client import describe
+from backend.rewards.sandbox.client import describe
+from backend.runs.answers import read_rollouts, rollout_steps
 from backend.runs.events import read_all
-from backend.runs.rollouts import read_rollouts, rollout_steps
 from tests.rewards.reward_lab import returning, worker
 from tests.training.training_lab import Lab, metrics
 

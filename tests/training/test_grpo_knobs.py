@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from backend.runs.folder import RunFolder
-from backend.spec.reading import KNOBS
+from backend.spec.files import KNOBS
 from backend.spec.run import RunSpec
 from tests.knob_values import NEEDED, OTHER_VALUES
 from tests.training.test_every_knob import Witness, rows_of
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.torch
 
 def arguments(lab: Lab, spec: RunSpec) -> Any:
     """What TRL is told."""
-    from backend.model.loading import choose_precision
-    from backend.training.arguments import grpo_arguments
+    from backend.programs.model.loading import choose_precision
+    from backend.programs.training.build_trainer import grpo_arguments
 
     folder = RunFolder(lab.workspace.root / "arguments-grpo")
     folder.path.mkdir(exist_ok=True)
@@ -28,14 +28,14 @@ def arguments(lab: Lab, spec: RunSpec) -> Any:
 
 def asked(lab: Lab, spec: RunSpec) -> Any:
     """Which questions are asked, how often."""
-    from backend.training.groups import GroupBatches
+    from backend.programs.training.batch_sampler import GroupBatches
 
     return list(GroupBatches(spec, rows_of(lab, spec), spec.processes, 0))
 
 
 def paid(lab: Lab, spec: RunSpec) -> Any:
     """By whom, and within which limits."""
-    from backend.rewards.paid import paid_rewards
+    from backend.rewards.trl_reward import paid_rewards
 
     folder = RunFolder(lab.workspace.root / "paid")
     folder.rewards.mkdir(parents=True, exist_ok=True)
@@ -46,8 +46,8 @@ def paid(lab: Lab, spec: RunSpec) -> Any:
 
 def looked_at(lab: Lab, spec: RunSpec) -> Any:
     """Rows of a dry run."""
-    from backend.lengths import RowMeter
-    from backend.training.reward_check import chosen_questions
+    from backend.programs.training.reward_dry_run import chosen_questions
+    from backend.row_length import RowMeter
 
     return [question.row.id for question in chosen_questions(spec, lab.workspace, RowMeter(lab.base))]
 

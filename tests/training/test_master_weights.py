@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from backend.deepspeed_config import deepspeed_config
 from backend.settings import ROOT
+from backend.spec.deepspeed import deepspeed_config
 from backend.spec.run import RunSpec
-from launcher.ports import free_port
+from launcher.commands import free_port
 
 pytestmark = pytest.mark.torch
 
@@ -20,10 +20,10 @@ PROGRAM = """
 import json, sys
 import deepspeed, torch
 from deepspeed.utils import safe_get_full_fp32_param
-from backend.model.parts import optimiser_groups
-from backend.training.distributed import join_group, leave_group
-from backend.training.engine import forget_dry_step, unscale_gradient_norm
-from backend.training.trainer import BETAS
+from backend.programs.model.parts import optimiser_groups
+from backend.programs.training.process_group import join_group, leave_group
+from backend.programs.training.callbacks import forget_dry_step, unscale_gradient_norm
+from backend.programs.training.base_trainer import BETAS
 STEPS, RATE = 100, 1e-5
 chance = torch.Generator().manual_seed(0)
 wishes = torch.randn(STEPS, 64, 64, generator=chance).bfloat16()

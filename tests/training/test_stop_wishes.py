@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from backend.programs.training.evaluation import Abandoned, Evaluator
 from backend.runs.events import read_all
-from backend.training.evaluation import Abandoned, Evaluator
 
 pytestmark = pytest.mark.torch
 
@@ -46,9 +46,9 @@ def test_p13_a_stop_while_it_evaluates_is_not_put_off_by_a_step(lab, processes: 
 @pytest.fixture
 def evaluated(lab) -> tuple[Evaluator, Any]:
     """What evaluates eight rows, and a model that learns."""
-    from backend.lengths import RowMeter
-    from backend.model.asking import heldout_questions
-    from backend.model.packing import Collator
+    from backend.programs.model.packing import Collator
+    from backend.programs.model.prompts import heldout_questions
+    from backend.row_length import RowMeter
     from tests.training.test_every_knob import model_and_encoder
 
     spec = lab.spec({"evaluation.rows": 8})
@@ -77,7 +77,7 @@ def test_long_rows_are_evaluated_fewer_at_a_time_with_the_same_result(evaluated,
     asked: list[None] = []
     together = evaluator.evaluate(model, lambda: asked.append(None))  # type: ignore[func-returns-value]
     batches = len(asked)
-    monkeypatch.setattr("backend.training.evaluation.TOKENS_AT_ONCE", 1)
+    monkeypatch.setattr("backend.programs.training.evaluation.TOKENS_AT_ONCE", 1)
 
     alone = evaluator.evaluate(model, lambda: asked.append(None))  # type: ignore[func-returns-value]
 

@@ -9,16 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.datasets.store import DatasetStore, ImportOptions
-from backend.deepspeed_config import deepspeed_config
 from backend.ids import slug
-from backend.rewards.naming import named
+from backend.rewards.contract import named
 from backend.rewards.store import RewardStore
 from backend.runs.events import Event, read_all
 from backend.runs.folder import RunFolder
 from backend.settings import ROOT, Workspace
+from backend.spec.deepspeed import deepspeed_config
 from backend.spec.run import RunSpec
-from launcher.commands import SPINS
-from launcher.ports import free_port
+from launcher.commands import SPINS, free_port
 from tests.datasets.dataset_lab import folder_of, picture
 
 COLOURS = ("red", "green", "blue", "black", "white", "orange")

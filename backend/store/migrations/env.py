@@ -1,4 +1,4 @@
-"""Runs the revisions on the connection that `backend.store.engine` hands in."""
+"""Runs the revisions on the connection that `backend.store.database` hands in."""
 
 from alembic import context
 

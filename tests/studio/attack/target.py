@@ -18,8 +18,8 @@ import httpx
 import psutil
 
 from backend.settings import ROOT, Workspace
-from studio.accounts.account_file import AccountFile
-from studio.serving.demo_preparation import PREPARED
+from studio.services import PREPARED
+from studio.web.account_file import AccountFile
 from tests.serving import Served, add_demo, start_serving, stop_serving
 
 SECRET = "nobody-may-ever-read-this-line"

@@ -1,0 +1,218 @@
+"""`python -m backend.datasets.image_worker INTO`: decode foreign pictures, one request a line, answers likewise.
+
+A small program of its own, so that a bomb or a crash in a decoder ends only this process. A request is
+`{"source": path, "keep": bool}`. With `keep` the picture is stored as `INTO/<sha256>.<ext>`, upright, as RGB or grey;
+without, only its header is read. The answer is a `PictureOutcome` of `backend.datasets.images`.
+"""
+
+import hashlib
+import io
+import json
+import os
+import struct
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image, UnidentifiedImageError
+
+from backend.datasets.decoding_limits import confine, most_bytes
+from backend.image_size import CELL_PX, MAX_ASPECT_RATIO
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+KEPT_AS_THEY_ARE = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}
+MAX_PIXELS = 50_000_000
+MAX_FILE_BYTES = 256 * 1024**2
+MEMORY_BYTES = 2 * 1024**3  # decoded, turned and converted copies of the largest picture, and Python
+NAME_DIGITS = 24  # of the sha256 of what is stored
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+_FOREIGN = (
+    (b"%!PS", "EPS"), (b"%PDF", "PDF"), (b"8BPS", "PSD"), (b"SIMPLE", "FITS"), (b"<svg", "SVG"), (b"<?xml", "SVG"),
+    (b"\x00\x00\x01\x00", "ICO"), (b"\x00\x00\x00\x0cjP", "JPEG 2000"), (b"\xc5\xd0\xd3\xc6", "EPS"),
+)  # fmt: skip
+_BOXES = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}  # behind "ftyp"
+
+
+class Refusal(Exception):
+    """The picture cannot be used: a code of the problem list and a message that follows its name."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+class Upright(NamedTuple):
+    """A decoded picture, and whether its file may be stored as it is."""
+
+    image: Image.Image
+    extension: str  # of the file as it is; empty where it must be written anew
+    warnings: list[tuple[str, str]]  # code, message
+
+
+def prepare(source: Path, into: Path | None) -> dict[str, Any]:
+    """Check one picture and, where `into` is given, store it there.
+
+    Raises:
+        Refusal: it cannot be used.
+        OSError: the disk refuses to take it.
+    """
+    raw = _read(source)
+    with warnings.catch_warnings(record=True) as noise, _opened(raw) as image:
+        _refuse_size(*image.size)
+        if into is None:
+            return {"width": image.width, "height": image.height}
+        upright = _decoded(image, noise)
+    content, extension = (raw, upright.extension) if upright.extension else (_as_png(upright.image), "png")
+    if len(content) > most_bytes(len(raw)):
+        raise Refusal("IMG_TOO_LARGE", f"takes {len(raw):,} bytes and {len(content):,} once it is converted")
+    name = f"{hashlib.sha256(content).hexdigest()[:NAME_DIGITS]}.{extension}"
+    _store(content, into / name)
+    return {
+        "width": upright.image.width, "height": upright.image.height, "stored": name, "bytes": len(content),
+        "sha256": hashlib.sha256(raw).hexdigest(), "warnings": upright.warnings,
+    }  # fmt: skip
+
+
+def _read(source: Path) -> bytes:
+    try:
+        if source.stat().st_size > MAX_FILE_BYTES:
+            raise Refusal("IMG_TOO_LARGE", f"is larger than {MAX_FILE_BYTES >> 20} MiB")
+        raw = source.read_bytes()
+    except OSError as error:
+        raise Refusal("IMG_UNDECODABLE", f"cannot be read: {error.strerror}") from error
+    if not raw:
+        raise Refusal("IMG_UNDECODABLE", "is an empty file")
+    return raw
+
+
+def _opened(raw: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(raw), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        kind = next((kind for magic, kind in _FOREIGN if raw.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(magic)), "")
+        kind = _BOXES.get(raw[8:12], kind) if raw[4:8] == b"ftyp" else kind
+        if kind:
+            raise Refusal("IMG_FORMAT_REFUSED", f"is a {kind} file") from error
+        raise Refusal("IMG_UNDECODABLE", "is not a picture that can be read") from error
+    except Exception as error:  # a decoder may raise anything, and says it about this picture
+        raise Refusal("IMG_UNDECODABLE", f"cannot be read: {error}") from error
+
+
+def _refuse_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise Refusal("IMG_TOO_LARGE", f"has {width:,} x {height:,} px; the limit is {MAX_PIXELS // 10**6} megapixels")
+    if min(width, height) < 1 or max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        raise Refusal(
+            "IMG_ASPECT", f"has {width:,} x {height:,} px: one side is more than {MAX_ASPECT_RATIO} times the other"
+        )
+
+
+def _decoded(image: Image.Image, noise: list[warnings.WarningMessage]) -> Upright:
+    """Load a picture, turn and convert it; what the decoder warned of on the way shows in `noise`."""
+    said: list[tuple[str, str]] = []
+    is_animated = image.format != "MPO" and getattr(image, "is_animated", False)
+    _load(image)
+    turn, is_sound = _orientation(image)
+    if noise or not is_sound:
+        said.append(("IMG_METADATA", "has broken metadata"))
+    if is_animated:
+        said.append(("IMG_ANIMATED", f"has {getattr(image, 'n_frames', 2)} frames"))
+    is_plain = image.mode in ("RGB", "L") and "transparency" not in image.info
+    extension = KEPT_AS_THEY_ARE.get(image.format or "", "") if is_plain and not said and turn is None else ""
+    if not is_plain:
+        said.append(("IMG_CONVERTED", f"is of mode {image.mode}"))
+    plain = image.copy() if is_plain else _converted(image)
+    if turn is not None:
+        said.append(("IMG_ROTATED", "is stored lying on its side, with a note to turn it"))
+        plain = plain.transpose(turn)
+    if min(plain.size) < CELL_PX:
+        said.append(("IMG_SMALL", f"has {plain.width} x {plain.height} px, less than {CELL_PX} px on one side"))
+    return Upright(plain, extension, said)
+
+
+def _load(image: Image.Image) -> None:
+    try:
+        image.load()
+    except MemoryError as error:
+        raise Refusal("IMG_TOO_LARGE", "needs too much memory to decode") from error
+    except Exception as error:  # a decoder may raise anything, and says it about this picture
+        if "truncated" in str(error) or "Truncated" in str(error):
+            raise Refusal("IMG_TRUNCATED", "is cut off") from error
+        raise Refusal("IMG_UNDECODABLE", f"cannot be decoded: {error}") from error
+
+
+def _orientation(image: Image.Image) -> tuple[Image.Transpose | None, bool]:
+    """How the picture must be turned, and whether its metadata could be read."""
+    try:
+        return _TURNS.get(image.getexif().get(_ORIENTATION, 1)), True
+    except (OSError, ValueError, SyntaxError, TypeError, LookupError, ArithmeticError, AttributeError, struct.error):
+        return None, False
+
+
+def _converted(image: Image.Image) -> Image.Image:
+    """Make RGB: transparent pixels become white, 16-bit and float values are scaled instead of clipped."""
+    if image.mode.startswith("I;16"):
+        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
+    if image.mode in ("I", "F"):
+        low, high = image.getextrema()
+        span = max(float(high) - float(low), 1e-12)  # type: ignore[arg-type]  # one band: two numbers
+        factor, offset = 255 / span, -float(low) * 255 / span  # type: ignore[arg-type]
+        return image.convert("F").point(lambda value: value * factor + offset).convert("L").convert("RGB")
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        pasted = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, pasted).convert("RGB")
+    return image.convert("RGB")
+
+
+def _as_png(image: Image.Image) -> bytes:
+    image.info.clear()  # no colour profile, comment or position travels on
+    sink = io.BytesIO()
+    image.save(sink, "PNG")
+    return sink.getvalue()
+
+
+def _store(content: bytes, target: Path) -> None:
+    if target.exists():
+        return
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    with partial.open("wb") as sink:
+        sink.write(content)
+        sink.flush()
+        os.fsync(sink.fileno())
+    partial.replace(target)
+
+
+def _answer(request: dict[str, Any], into: Path) -> dict[str, Any]:
+    try:
+        return prepare(Path(request["source"]), into if request["keep"] else None)
+    except Refusal as refusal:
+        return {"code": refusal.code, "message": refusal.message}
+    except MemoryError:
+        return {"code": "IMG_TOO_LARGE", "message": "needs too much memory to decode"}
+    except OSError as error:
+        return {"errno": error.errno or 0, "message": error.strerror or str(error)}
+
+
+def main(into: str) -> None:
+    """Answer requests until stdin ends. Decoders that print do so into the log, not between the answers."""
+    confine(MEMORY_BYTES)
+    Image.MAX_IMAGE_PIXELS = None  # the limit is applied above, with the size in its message
+    warnings.simplefilter("always")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    answers.write('{"ready":true}\n')
+    answers.flush()
+    for line in sys.stdin:
+        answers.write(json.dumps(_answer(json.loads(line), Path(into))) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

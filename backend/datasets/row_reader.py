@@ -1,0 +1,299 @@
+"""From the files of an upload to rows that are understood, whose images are found but not yet looked at."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from backend.conversation import Message
+from backend.datasets.image_resolver import References, UnresolvedError
+from backend.datasets.json_files import Record, json_records
+from backend.datasets.layouts import (
+    HELDOUT_WORDS,
+    TRAIN_WORDS,
+    Draft,
+    Split,
+    accepted_answers,
+    convert,
+    other_than,
+    recognise,
+    unused_columns,
+)
+from backend.datasets.problems import MAX_LISTED, Place, ProblemList, UploadRefused, counted, shown
+from backend.datasets.records import ColumnMapping, LayoutName
+from backend.datasets.staging import Job
+from backend.datasets.tables import parquet_records, table_records
+from backend.datasets.turns import RowFault, faults_of, tidied
+from backend.datasets.upload import ANNOTATIONS, Upload, is_picture, open_upload
+
+MAX_COLUMNS_SHOWN = 12
+REPORT_EVERY = 200
+READING_SHARE = 0.15  # of the whole import, for the progress bar, which cannot know how many rows will come
+
+
+class FoundPicture(BaseModel):
+    """A picture that a row names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    written: str  # in the row
+    path: str  # on this machine
+
+
+class FoundRow(BaseModel):
+    """A row that is understood; rests on disk until its pictures are checked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    line: int
+    unit: str
+    record: str
+    layout: LayoutName
+    side: Literal["train", "heldout"] | None  # what the row or its file's name says
+    messages: tuple[Message, ...]
+    pictures: tuple[FoundPicture, ...]
+    references: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the upload."""
+        return Place(self.file, self.line, self.record, self.unit)
+
+
+class RowReader:
+    """Reads the rows of one upload. After reading, `notices` tells what the person should know."""
+
+    def __init__(self, upload: Upload, room: Path, mapping: ColumnMapping | None, problems: ProblemList) -> None:
+        """Prepare to read; `room` is an existing folder for what lies inside tables."""
+        self._upload, self._room, self._mapping, self._problems = upload, room, mapping, problems
+        self._references = References(upload)
+        self.layouts: Counter[LayoutName] = Counter()
+        self.columns: dict[str, None] = {}  # of rows that were not recognised, in their order
+        self.records = 0  # rows of all files, good or not
+        self._unused: dict[str, None] = {}  # columns of tables that are in no message
+
+    def rows(self, side: Split | None = None) -> Iterator[FoundRow]:
+        """Yield every good row of every file; report the others. `side` overrides what names say."""
+        for name in self._upload.annotations:
+            yield from self._rows_of(name, side or side_of(name))
+
+    @property
+    def notices(self) -> list[str]:
+        """What was done without being asked."""
+        matched = self._references.notice()
+        unused = ", ".join(f"`{shown(name, 40)}`" for name in list(self._unused)[:MAX_COLUMNS_SHOWN])
+        return ([matched] if matched else []) + ([f"Columns that were not used: {unused}"] if unused else [])
+
+    def refuse_unknown(self) -> None:
+        """Raise UploadRefused where no row of any file was recognised."""
+        if self.layouts:
+            return
+        if self.records and self.columns:
+            named = ", ".join(f"`{shown(name, 40)}`" for name in list(self.columns)[:MAX_COLUMNS_SHOWN])
+            message = f"The rows of `{shown(self._upload.title)}` are in no known layout; their fields are {named}"
+            raise UploadRefused("LAYOUT_UNKNOWN", message, problems=self._problems.listed())
+        why = f"found {counted(self._problems.errors, 'problem')}" if self._problems.errors else "there are none"
+        message = f"No rows could be read from `{shown(self._upload.title)}`: {why}"
+        first = next(iter(self._problems.listed()), None)
+        hint = f"The first: {first.message}. {first.hint}" if first and first.severity == "error" else ""
+        raise UploadRefused("NO_ROWS", message, hint=hint, problems=self._problems.listed())
+
+    def records_of(self, name: str, limit: int = 0) -> tuple[Iterator[Record], int | None]:
+        """Read one file's rows, of a parquet file `limit` at most; and how many it has where that is known."""
+        path = self._upload.path_of(name)
+        if path is None:
+            raise FileNotFoundError(name)
+        suffix = PurePosixPath(name).suffix.lower()
+        if suffix == ".parquet":
+            inside = self._room / f"table-{len(list(self._room.iterdir())):03d}"
+            inside.mkdir()
+            return parquet_records(self._upload, name, inside, self._problems, limit)
+        if suffix in (".csv", ".tsv"):
+            return table_records(path, name, self._problems), None
+        return json_records(path, name, self._problems), None
+
+    def found(self, record: Record, side: Split | None = None) -> FoundRow | None:
+        """Understand one row; None where a problem was reported, or it is in no known layout."""
+        place, content = record
+        try:
+            draft = convert(content, self._mapping)
+        except RowFault as fault:
+            self._problems.add(fault.code, place, fault.message, fault.field)
+            return None
+        messages = tidied(draft.messages)
+        faults = list(faults_of(messages, len(draft.pictures)))
+        for each in faults:
+            self._problems.add(each.code, place, each.message, each.field)
+        pictures = self._found_pictures(draft, place)
+        if faults or len(pictures) < len(draft.pictures):
+            return None
+        layout = self._layout_of(record)
+        if layout == "table" and len(self._unused) < MAX_COLUMNS_SHOWN:
+            self._unused |= dict.fromkeys(unused_columns(content, self._mapping))
+        return FoundRow(
+            file=place.file, line=place.line or 0, unit=place.unit, record=place.record, layout=layout,
+            side=draft.split or side, messages=messages, pictures=tuple(pictures),
+            references=self._references_of(record, messages[-1].content),
+        )  # fmt: skip
+
+    def is_known(self, record: Record) -> bool:
+        """Tell whether a row is in a known layout, or has the column that was mapped as the answer."""
+        if self._mapping is not None:
+            return self._mapping.answer in record.content
+        return recognise(record.content) is not None
+
+    def _rows_of(self, name: str, side: Split | None) -> Iterator[FoundRow]:
+        unknown: list[Place] = []
+        unknown_count = known = 0
+        records, _ = self.records_of(name)
+        for record in records:
+            self.records += 1
+            if not self.is_known(record):
+                unknown_count += 1
+                unknown += [record.place] if len(unknown) < MAX_LISTED else []
+                self.columns |= dict.fromkeys(record.content) if not known else {}
+                continue
+            known += 1
+            row = self.found(record, side)
+            self.layouts[self._layout_of(record)] += 1
+            if row is not None:
+                yield row
+        if unknown_count and not known:
+            fields = ", ".join(f"`{shown(column, 40)}`" for column in list(self.columns)[:MAX_COLUMNS_SHOWN])
+            self._problems.add(
+                "FILE_SKIPPED", Place(name), f"Its {unknown_count:,} rows are in no known layout: {fields}"
+            )
+        elif unknown_count:
+            for place in unknown:
+                self._problems.add("ROW_UNRECOGNISED", place, "It lacks the fields that the other rows have")
+            self._problems.counts["ROW_UNRECOGNISED"] += unknown_count - len(unknown)
+
+    def _layout_of(self, record: Record) -> LayoutName:
+        """The layout of a row that is known to have one."""
+        return "table" if self._mapping is not None else recognise(record.content) or "table"
+
+    def _references_of(self, record: Record, gold: str) -> tuple[str, ...]:
+        """The other answers that a row accepts; none and a warning where they cannot be read."""
+        try:
+            return other_than(gold, accepted_answers(record.content))
+        except RowFault as fault:
+            self._problems.add(fault.code, record.place, fault.message, fault.field)
+            return ()
+
+    def _found_pictures(self, draft: Draft, place: Place) -> list[FoundPicture]:
+        found = []
+        for number, written in enumerate(draft.pictures):
+            field = f"images[{number}]"
+            try:
+                path = self._references.resolve(written, place.file)
+                found.append(FoundPicture(written=shown(written), path=str(path)))
+            except UnresolvedError as error:
+                self._problems.add(error.code, place, f"{field} {error.message}", field)
+        return found
+
+
+def side_of(name: str) -> Split | None:
+    """Tell from a file's name, or its folder's, whether its rows are for training or held out."""
+    path = PurePosixPath(name.lower())
+    words = {path.parent.name, path.stem} | {re.split(r"[-_.]", path.stem)[end] for end in (0, -1)}
+    if words & HELDOUT_WORDS:
+        return "heldout"
+    return "train" if words & TRAIN_WORDS else None
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What was read; the rows themselves rest in a file."""
+
+    rows: Path
+    pictures: dict[str, str] = field(default_factory=dict)  # path -> as the first row that names it wrote it
+    packed_bytes: dict[str, int] = field(default_factory=dict)  # path of a picture -> what it took as it was uploaded
+    layouts: Counter[LayoutName] = field(default_factory=Counter)
+    sides: Counter[Split | None] = field(default_factory=Counter)
+    notices: list[str] = field(default_factory=list)
+    digest: Any = field(default_factory=hashlib.sha256)  # of the files with rows
+
+    def found(self) -> Iterator[FoundRow]:
+        """Read the rows again, in order."""
+        with self.rows.open(encoding="utf-8", newline="\n") as source:
+            for line in source:
+                yield FoundRow.model_validate_json(line)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the upload itself says which rows are held out."""
+        return 0 < self.sides["heldout"] < self.sides.total()
+
+
+def gather(job: Job) -> Gathered:
+    """Read the upload, and the second one with held-out rows where there is one.
+
+    Raises:
+        UploadRefused: an archive breaks a rule, nothing holds rows, or no row is in a known layout.
+    """
+    gathered = Gathered(job.room / "found.jsonl")
+    with gathered.rows.open("w", encoding="utf-8") as sink:
+        for source, side in ((job.source, None), (job.options.heldout, "heldout")):
+            if source is None:
+                continue
+            upload, reader = _opened(job, source)
+            if side is None:
+                _leave_out(upload, job.options.heldout)
+            for row in reader.rows(side):  # type: ignore[arg-type]  # a Literal in a tuple
+                sink.write(row.model_dump_json() + "\n")
+                _note(row, upload, gathered, job)
+            reader.refuse_unknown()
+            gathered.layouts += reader.layouts
+            gathered.notices += reader.notices
+            _hash_annotations(upload, gathered)
+            _report_unused(upload, gathered, job)
+    return gathered
+
+
+def _opened(job: Job, source: Path) -> tuple[Upload, RowReader]:
+    room = job.room / f"upload-{len(list(job.room.iterdir()))}"
+    unpacked, tables = room / "unpacked", room / "tables"
+    unpacked.mkdir(parents=True)
+    tables.mkdir()
+    upload = open_upload(source, unpacked, job.problems)
+    return upload, RowReader(upload, tables, job.options.mapping, job.problems)
+
+
+def _leave_out(upload: Upload, heldout: Path | None) -> None:
+    """Do not read a file of held-out rows a second time where it lies in the folder that is imported."""
+    if heldout is not None:
+        paths = {name: upload.path_of(name) for name in upload.annotations}
+        upload.annotations = [n for n, path in paths.items() if path is None or path.resolve() != heldout.resolve()]
+
+
+def _note(row: FoundRow, upload: Upload, gathered: Gathered, job: Job) -> None:
+    gathered.sides[row.side] += 1
+    for picture in row.pictures:
+        if picture.path not in gathered.pictures:
+            gathered.pictures[picture.path] = picture.written
+            gathered.packed_bytes[picture.path] = upload.packed_bytes(Path(picture.path))
+    if gathered.sides.total() % REPORT_EVERY == 0:
+        job.tell(READING_SHARE, f"Reading rows: {gathered.sides.total():,}")
+
+
+def _hash_annotations(upload: Upload, gathered: Gathered) -> None:
+    for name in upload.annotations:
+        path = upload.path_of(name)
+        if path is not None:
+            with path.open("rb") as source:
+                gathered.digest.update(name.encode() + hashlib.file_digest(source, "sha256").digest())
+
+
+def _report_unused(upload: Upload, gathered: Gathered, job: Job) -> None:
+    if upload.title.lower().endswith(ANNOTATIONS):
+        return  # the folder around a single file is not what was uploaded
+    unused = [name for name, path in upload.files().items() if is_picture(name) and str(path) not in gathered.pictures]
+    if unused:
+        message = f"{counted(len(unused), 'picture')} that no good row names, e.g. `{shown(unused[0])}`"
+        job.problems.add("IMG_UNREFERENCED", Place(upload.title), message, count=len(unused))

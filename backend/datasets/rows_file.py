@@ -1,0 +1,217 @@
+"""`data.json`: a JSON list with one row a line, written once, read by line; and which file holds which version."""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from array import array
+from collections.abc import Iterator
+from functools import lru_cache
+from hashlib import sha256 as new_sha256
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Self
+
+from pydantic import ValidationError
+
+from backend.conversation import Row
+from backend.datasets.layouts import Split
+from backend.datasets.records import Page
+from backend.errors import DatasetError
+from backend.jsonl import strict_json
+
+SEARCHES_REMEMBERED = 16  # 8 bytes a row that matched
+ROWS = "data.json"
+INDEX = "data.index"  # 64-bit numbers: size of the rows' file, rows, and for each row 2 x its offset + 1 if held out
+VERSIONS = "versions"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class RowWriter:
+    """Writes `data.json` and its index. Use as a context; the files are synced when it ends without an error."""
+
+    def __init__(self, folder: Path) -> None:
+        """Create both files in an existing folder."""
+        self._folder = folder
+        self._sink = (folder / ROWS).open("wb")
+        self._digest = new_sha256()
+        self._index = array("Q")
+        self._position = 0
+
+    def __enter__(self) -> Self:
+        self._write(b"[")
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        with self._sink:
+            if kind is None:
+                self._write(b"\n]\n")
+                self._sink.flush()
+                os.fsync(self._sink.fileno())
+        if kind is None:
+            with (self._folder / INDEX).open("wb") as sink:
+                sink.write(array("Q", [self._position, len(self._index)]).tobytes() + self._index.tobytes())
+                sink.flush()
+                os.fsync(sink.fileno())
+
+    def add(self, row: Row) -> None:
+        """Append one row."""
+        self._write(b",\n" if self._index else b"\n")
+        self._index.append(2 * self._position + (row.split == "heldout"))
+        self._write(strict_json(row.as_written()).encode())
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written; of the whole file after the context ended."""
+        return self._digest.hexdigest()
+
+    def _write(self, content: bytes) -> None:
+        self._sink.write(content)
+        self._digest.update(content)
+        self._position += len(content)
+
+
+def read_rows(folder: Path, split: Split | None = None, sha256: str = "") -> Iterator[Row]:
+    """Yield the rows of one version in order, holding one at a time; without `sha256` those of `data.json`.
+
+    Raises:
+        DatasetError: a line is no row.
+    """
+    with open_rows(folder, sha256).rows as source:
+        for number, line in enumerate(source, start=1):
+            row = parse_line(line, f"line {number:,} of `{folder.name}/{ROWS}`")
+            if row is not None and split in (None, row.split):
+                yield row
+
+
+def read_page(
+    folder: Path, start: int, count: int, search: str = "", split: Split | None = None, sha256: str = ""
+) -> Page:
+    """Give `count` rows from the `start`-th match on, and how many match in all.
+
+    Without a search only the rows of the page are read; with one the file is read once, a line at a time, and where the
+    rows stand that matched is remembered for the next page. A row matches if one of its turns holds the words, upper or
+    lower case.
+
+    Raises:
+        DatasetError: a line is no row.
+    """
+    start, count, words = max(0, start), max(0, count), search.strip()
+    entries = (_found if sha256 else _found.__wrapped__)(folder, sha256, words, split) if words else None
+    opened = open_rows(folder, sha256)
+    with opened.rows as source:
+        if entries is None:
+            entries = _index(opened, folder.name)
+            if split is not None:
+                entries = array("Q", (entry for entry in entries if (entry % 2 == 1) == (split == "heldout")))
+        rows = []
+        for entry in entries[start : start + count]:
+            source.seek(entry // 2)
+            row = parse_line(source.readline(), f"byte {entry // 2:,} of `{folder.name}/{ROWS}`")
+            rows += [row] if row is not None else []
+    return Page(tuple(rows), len(entries))
+
+
+def parse_line(line: bytes, where: str) -> Row | None:
+    """Read one line; None for the brackets of the list. Raises DatasetError."""
+    text = line.strip().removesuffix(b",")
+    if text in (b"", b"[", b"]", b"[]"):
+        return None
+    try:
+        return Row.model_validate_json(text)
+    except ValidationError as error:
+        raise DatasetError(
+            f"There is no row at {where}", hint="Delete the dataset and import it again; it was changed by hand"
+        ) from error
+
+
+class OpenRows(NamedTuple):
+    """The rows of one version, whatever happens to the dataset from now on."""
+
+    rows: BinaryIO
+    entries: bytes  # of the index; empty where there is none
+
+
+def rows_path(folder: Path, sha256: str) -> Path:
+    """Where a version's rows are kept."""
+    return folder / VERSIONS / f"{sha256}.json"
+
+
+def index_path(folder: Path, sha256: str) -> Path:
+    """Where the index of a version's rows is kept."""
+    return folder / VERSIONS / f"{sha256}.index"
+
+
+def is_kept(folder: Path, sha256: str) -> bool:
+    """Whether the rows of this version lie in `versions/`. Safe for any text."""
+    return bool(_SHA256.fullmatch(sha256)) and rows_path(folder, sha256).is_file()
+
+
+def open_rows(folder: Path, sha256: str = "") -> OpenRows:
+    """Open the rows of one version; the caller closes them.
+
+    Args:
+        folder: the dataset's.
+        sha256: a version that is kept, or the current one; empty takes `data.json` as it lies there.
+
+    Raises:
+        FileNotFoundError: there are no rows.
+    """
+    kept = rows_path(folder, sha256), index_path(folder, sha256)
+    if sha256:
+        with contextlib.suppress(FileNotFoundError):
+            return _opened(*kept)
+    found = _opened(folder / ROWS, folder / INDEX)
+    if is_kept(folder, sha256):  # it is kept before `data.json` is replaced: what was opened may be the next version
+        found.rows.close()
+        return _opened(*kept)
+    return found
+
+
+def digest_of(path: Path) -> str:
+    """The sha256 of a file. Raises OSError."""
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def _index(opened: OpenRows, name: str) -> "array[int]":
+    """The entry of each row; made anew where the index is missing or the rows were changed."""
+    found = array("Q")
+    size = os.fstat(opened.rows.fileno()).st_size
+    found.frombytes(opened.entries[: len(opened.entries) // 8 * 8])
+    if list(found[:2]) == [size, len(found) - 2]:
+        return found[2:]
+    made, offset = array("Q"), 0
+    for number, line in enumerate(opened.rows, start=1):
+        row = parse_line(line, f"line {number:,} of `{name}/{ROWS}`")
+        if row is not None:
+            made.append(2 * offset + (row.split == "heldout"))
+        offset += len(line)
+    return made
+
+
+@lru_cache(maxsize=SEARCHES_REMEMBERED)
+def _found(folder: Path, sha256: str, words: str, split: Split | None) -> "array[int]":
+    """The entries of the rows that hold the words. A version never changes, so it is searched once for them."""
+    needle = words.casefold()
+    written = json.dumps(words, ensure_ascii=False)[1:-1].casefold()  # as JSON escapes it
+    found, begun = array("Q"), 0
+    with open_rows(folder, sha256).rows as source:
+        for number, line in enumerate(source, start=1):
+            place, begun = begun, begun + len(line)
+            if written not in line.decode("utf-8", "replace").casefold():
+                continue  # most lines end here, unparsed
+            row = parse_line(line, f"line {number:,} of `{folder.name}/{ROWS}`")
+            if row is None or split not in (None, row.split):
+                continue
+            if any(needle in message.content.casefold() for message in row.messages):
+                found.append(2 * place + (row.split == "heldout"))
+    return found
+
+
+def _opened(rows: Path, index: Path) -> OpenRows:
+    source = rows.open("rb")
+    try:
+        return OpenRows(source, index.read_bytes())
+    except FileNotFoundError:
+        return OpenRows(source, b"")

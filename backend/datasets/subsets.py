@@ -1,0 +1,191 @@
+"""Datasets made of rows known to be good, without an upload: copied from others, or drawn."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from backend.conversation import Row
+from backend.datasets.assembly import content_id, write_counted
+from backend.datasets.editing import Editor, sole_editor
+from backend.datasets.problems import UploadRefused, counted, refused_by_disk, shown
+from backend.datasets.publishing import dataset_names, link_or_copy, name_for, publish, read_manifest, refuse_taken
+from backend.datasets.records import LayoutName, Manifest, SplitRule
+from backend.datasets.rows_file import read_rows
+from backend.datasets.staging import staging_folder
+from backend.errors import DatasetError
+from backend.jsonl import sync_folder
+from backend.settings import Workspace
+
+IMAGES = "images"
+Pictures = Mapping[str, Path]  # by the names that rows give them, such as `images/3f2a....png`
+
+
+class Making(NamedTuple):
+    """What a made dataset says about itself."""
+
+    source: str  # where its rows come from
+    layout: LayoutName
+    change: str  # what made this version, in a short sentence
+
+
+def put_rows(workspace: Workspace, name: str, rows: Iterable[Row], pictures: Pictures, making: Making) -> Manifest:
+    """Make the dataset `name` of these rows; where there is one, they become its new version.
+
+    Args:
+        workspace: where it goes.
+        name: of the dataset.
+        rows: all of them, in order, with their ids and sides of the split.
+        pictures: the files they show; linked where the disk can do that.
+        making: what the manifest says.
+
+    Raises:
+        DatasetError: an unsafe name, or one that differs from another's in case only; somebody else is changing it; the
+            disk refuses. In each case everything is as it was.
+    """
+    if name in dataset_names(workspace):
+        with sole_editor(workspace, name) as editor:
+            take_pictures(pictures, editor.folder)
+            return editor.rewrite(rows, making.change)
+    try:
+        return _made(workspace, name, rows, pictures, making)
+    except OSError as error:
+        raise refused_by_disk(error) from error
+
+
+def refuse_unsafe(name: str) -> None:
+    """Raise UploadRefused where `name` cannot be a dataset's."""
+    if not name:
+        raise UploadRefused("DATASET_NAME", "The dataset has no name")
+    name_for(name, Path(name))
+
+
+def take_pictures(pictures: Pictures, dataset: Path) -> None:
+    """Let a dataset's folder hold these pictures; those it has are the same by their name. Raises OSError."""
+    (dataset / IMAGES).mkdir(parents=True, exist_ok=True)
+    for name, source in pictures.items():
+        if not (dataset / name).is_file():
+            link_or_copy(source, dataset / name)
+    sync_folder(dataset / IMAGES)
+
+
+def add_to_set(workspace: Workspace, name: str, rows: Iterable[str], target: str) -> Manifest:
+    """Copy rows of the dataset `name`, with their pictures, into the dataset `target`, which is made where absent.
+
+    A row that is there already, by what it says and shows, is not added again; one that was copied before and corrected
+    in `name` since takes the place of its former copy. Ids get the name of their dataset before them.
+
+    Returns:
+        The target's manifest.
+
+    Raises:
+        NotFoundError: there is no dataset `name`.
+        DatasetError: rows that are not there, all named; an unsafe target; nothing chosen; somebody else changes the
+            target; the disk refuses. In each case nothing was copied.
+    """
+    refuse_unsafe(target)
+    source = read_manifest(workspace, name)
+    if target == name:
+        raise DatasetError(f"The rows of `{name}` are in `{target}` already", hint="Copy them to another dataset")
+    folder = workspace.data / name
+    chosen = _chosen(folder, source, rows)
+    pictures = {image: folder / image for row in chosen for image in row.images}
+    copies = [_copied(row, name) for row in chosen]
+    if target in dataset_names(workspace):
+        return _appended(workspace, target, copies, pictures, name)
+    added = _planned((), copies).added
+    making = Making(f"rows of {name}", source.layout, f"Made of {counted(len(added), 'row')} of `{name}`")
+    return put_rows(workspace, target, added, pictures, making)
+
+
+class _Plan(NamedTuple):
+    """What becomes of the copies."""
+
+    replaced: dict[str, Row]  # by id
+    added: list[Row]
+    is_leaking: bool  # a held-out copy says and shows what a training row of the target does
+
+
+def _made(workspace: Workspace, name: str, rows: Iterable[Row], pictures: Pictures, making: Making) -> Manifest:
+    refuse_unsafe(name)
+    with staging_folder(workspace) as room:
+        refuse_taken(workspace, name)
+        folder = room / "dataset"
+        take_pictures(pictures, folder)
+        written, now = write_counted(folder, rows, folder), time.time()
+        manifest = Manifest(
+            name=name, created_at=now, sha256=written.sha256, upload_sha256=written.sha256, source=making.source,
+            layout=making.layout, split=SplitRule(kind="given"), statistics=written.statistics, skipped_rows=0,
+            problem_counts={}, notices=(making.change,), change=making.change, changed_at=now,
+        )  # fmt: skip
+        return publish(workspace, folder, manifest, ()).manifest
+
+
+def _chosen(folder: Path, source: Manifest, rows: Iterable[str]) -> list[Row]:
+    missing = dict.fromkeys(rows)
+    if not missing:
+        raise DatasetError("No row is chosen", hint="Choose at least one row to copy")
+    found = [row for row in read_rows(folder, sha256=source.sha256) if row.id in missing]
+    for row in found:
+        missing.pop(row.id, None)
+    if missing:
+        named = ", ".join(f"`{shown(each)}`" for each in missing)
+        raise DatasetError(
+            f"Dataset `{source.name}` has no row {named}", hint="Nothing was copied; look at its rows as they are now"
+        )
+    return found
+
+
+def _copied(row: Row, name: str) -> Row:
+    return row.model_copy(update={"id": f"{name}-{row.id}", "source": f"dataset {name}, row {row.id}"})
+
+
+def _appended(workspace: Workspace, target: str, copies: list[Row], pictures: Pictures, name: str) -> Manifest:
+    with sole_editor(workspace, target) as editor:
+        plan = _planned(editor.rows(), copies)
+        if not plan.added and not plan.replaced:
+            return editor.manifest
+        take_pictures(pictures, editor.folder)
+        said = [f"{counted(len(plan.added), 'row')} of `{name}` added"] if plan.added else []
+        said += [f"{counted(len(plan.replaced), 'row')} of `{name}` taken again"] if plan.replaced else []
+        said += ["some held-out ones are among the training rows already"] if plan.is_leaking else []
+        return editor.rewrite(_merged(editor, plan), ", ".join(said))
+
+
+def _planned(present: Iterable[Row], copies: list[Row]) -> _Plan:
+    sides: dict[str, str] = {}  # by content
+    known: dict[str, tuple[str, str]] = {}  # id -> source, side
+    for row in present:
+        sides[_content(row)] = row.split
+        known[row.id] = (row.source, row.split)
+    plan, is_leaking = _Plan({}, [], is_leaking=False), False
+    for copy in copies:
+        side = sides.setdefault(_content(copy), "")
+        if side:
+            is_leaking |= (side, copy.split) == ("train", "heldout")
+        elif known.get(copy.id, ("", ""))[0] == copy.source:
+            was_heldout = known[copy.id][1] == "heldout"
+            plan.replaced[copy.id] = copy.model_copy(update={"split": "heldout"}) if was_heldout else copy
+        else:
+            plan.added.append(copy.model_copy(update={"id": _new_id(copy.id, known)}))
+        sides[_content(copy)] = side or copy.split
+    return plan._replace(is_leaking=is_leaking)
+
+
+def _content(row: Row) -> str:
+    return content_id(row.messages, row.images)
+
+
+def _new_id(wish: str, known: dict[str, tuple[str, str]]) -> str:
+    number, found = 1, wish
+    while found in known:
+        number += 1
+        found = f"{wish}-{number}"
+    known[found] = ("", "")
+    return found
+
+
+def _merged(editor: Editor, plan: _Plan) -> Iterator[Row]:
+    for row in editor.rows():
+        yield plan.replaced.get(row.id, row)
+    yield from plan.added

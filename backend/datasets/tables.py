@@ -1,0 +1,163 @@
+"""Read rows from tables: CSV, TSV, and parquet through a program of its own."""
+
+import csv
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self, TextIO
+
+from pydantic import BaseModel, ConfigDict
+
+from backend.datasets.decoding_limits import MAX_COLUMNS, command, run
+from backend.datasets.encodings import encoding_of, has_bad_bytes
+from backend.datasets.json_files import Parsed, Record, jsonl_records, record_of
+from backend.datasets.problems import Place, ProblemList, UploadRefused, shown
+from backend.datasets.upload import Upload
+
+MAX_CELL_CHARACTERS = 16 << 20
+MAX_ROW_CHARACTERS = 32 << 20
+_DELIMITERS = (",", "\t", ";", "|")
+TIMEOUT_S = 60.0
+MAX_TIMEOUT_S = 3_600.0
+SLOWEST_BYTES_S = 5_000_000  # two cores of a server write rows three times as fast
+
+
+def table_records(path: Path, name: str, problems: ProblemList) -> Iterator[Record]:
+    """Yield the rows of a CSV or TSV file as texts by column.
+
+    The first row names the columns. The delimiter is the one that the header holds most often, a tab for .tsv.
+    """
+    csv.field_size_limit(MAX_CELL_CHARACTERS)
+    encoding = encoding_of(path)
+    with path.open(encoding=encoding.name, errors=encoding.errors, newline="") as source:
+        first = source.readline(MAX_CELL_CHARACTERS)
+        source.seek(0)
+        delimiter = "\t" if name.lower().endswith(".tsv") else max(_DELIMITERS, key=first.count)
+        lines = _Lines(source)
+        rows = csv.reader(lines, delimiter=delimiter)
+        try:
+            header = [cell.strip() for cell in next(rows, [])]
+            number = 0
+            for cells in rows if _is_narrow(header, name, problems) else ():
+                lines.row_characters = 0
+                if any(cell.strip() for cell in cells):
+                    number += 1
+                    record = _row(header, cells, Place(name, number), problems)
+                    if record is not None:
+                        yield record
+        except csv.Error as error:
+            problems.add("TABLE_INVALID", Place(name, rows.line_num, unit="line"), f"It cannot be read: {error}")
+
+
+class _Lines:
+    """The lines of a table, as long as the row that they make up is of a size that fits into memory."""
+
+    def __init__(self, source: TextIO) -> None:
+        self._source = source
+        self.row_characters = 0  # of the row that is being read; whoever has taken it sets this back
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        """The next line. Raises csv.Error where a row has no end."""
+        line = self._source.readline(MAX_ROW_CHARACTERS)
+        if not line:
+            raise StopIteration
+        self.row_characters += len(line)
+        if self.row_characters >= MAX_ROW_CHARACTERS:
+            raise csv.Error(f"a row is longer than {MAX_ROW_CHARACTERS:,} characters")
+        return line
+
+
+class TableOutcome(BaseModel):
+    """What the program says about one file. `code` is empty where it was converted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int = 0  # of the whole file
+    written_bytes: int = 0
+    code: str = ""
+    message: str = ""
+    errno: int | None = None  # the disk refused
+
+
+def parquet_records(
+    upload: Upload, name: str, into: Path, problems: ProblemList, limit: int = 0
+) -> tuple[Iterator[Record], int]:
+    """Convert a parquet file in a program of its own, then yield its rows.
+
+    Args:
+        upload: receives the pictures that lay inside the table.
+        name: the file's name in the upload.
+        into: an existing empty folder.
+        problems: receives what went wrong.
+        limit: convert so many rows; 0 converts all.
+
+    Returns:
+        The rows, and how many the whole file has.
+
+    Raises:
+        UploadRefused: it expands to far more than it is.
+        OSError: the disk refuses.
+    """
+    path = upload.path_of(name)
+    if path is None:
+        raise FileNotFoundError(name)
+    packed_bytes = upload.packed_bytes(path)
+    most_bytes = upload.tables.most_bytes(packed_bytes)
+    argv = command("backend.datasets.parquet_worker", str(path), str(into), name, str(limit), str(most_bytes))
+    outcome = _converted(argv, seconds_for(most_bytes))
+    if outcome.errno is not None:
+        raise OSError(outcome.errno, os.strerror(outcome.errno))
+    if outcome.code == "TABLE_BOMB":
+        raise UploadRefused(outcome.code, f"`{shown(name)}` takes {packed_bytes:,} bytes and {outcome.message}")
+    if outcome.code:
+        problems.add(outcome.code, Place(name), f"It {outcome.message}")
+        return iter(()), 0
+    upload.tables.take(outcome.written_bytes)
+    for picture in into.glob("[0-9]*"):
+        share = picture.stat().st_size * packed_bytes // outcome.written_bytes
+        upload.add(f"{name}/{picture.name}", picture, share)
+    return _as_rows(jsonl_records(into / "rows.jsonl", name, problems)), outcome.rows
+
+
+def seconds_for(most_bytes: int) -> float:
+    """How long a table that may expand to so many bytes may take."""
+    return min(MAX_TIMEOUT_S, TIMEOUT_S + most_bytes / SLOWEST_BYTES_S)
+
+
+def _is_narrow(header: list[str], name: str, problems: ProblemList) -> bool:
+    if len(header) > MAX_COLUMNS:
+        message = f"It has {len(header):,} columns; the limit is {MAX_COLUMNS:,}"
+        problems.add("TABLE_TOO_LARGE", Place(name), message)
+    return len(header) <= MAX_COLUMNS
+
+
+def _row(header: list[str], cells: list[str], place: Place, problems: ProblemList) -> Record | None:
+    if len(cells) > len(header):
+        message = f"It has {len(cells)} cells, and the header names {len(header)} columns"
+        problems.add("TABLE_INVALID", place, message)
+        return None
+    if any(has_bad_bytes(cell) for cell in cells):
+        problems.add("TEXT_ENCODING", place, "It is not valid text")
+        return None
+    padded = cells + [""] * (len(header) - len(cells))
+    content: dict[str, Any] = {column: cell for column, cell in zip(header, padded, strict=True) if column}
+    return record_of(Parsed(content, (), may_be_broken=False), place, problems)
+
+
+def _converted(argv: tuple[str, ...], timeout_s: float) -> TableOutcome:
+    try:
+        ended = run(argv, timeout_s)
+    except subprocess.TimeoutExpired:
+        return TableOutcome(code="PARQUET_INVALID", message=f"took longer than {timeout_s:,.0f} s to read")
+    if ended.returncode:
+        lines = ended.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit code {ended.returncode}"]
+        return TableOutcome(code="PARQUET_INVALID", message=f"cannot be read: {shown(lines[-1])}")
+    return TableOutcome.model_validate_json(ended.stdout)
+
+
+def _as_rows(records: Iterator[Record]) -> Iterator[Record]:
+    return (record._replace(place=record.place._replace(unit="row")) for record in records)

@@ -1,0 +1,193 @@
+"""Probe questions: a few short ones for each ability, the same every time, as a dataset whose rows are all held out."""
+
+import hashlib
+import io
+import random
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
+
+from backend.conversation import PLACEHOLDER, Message, Row
+from backend.datasets.store import DatasetStore
+from backend.datasets.subsets import IMAGES, Making
+from backend.demo import scenes as asked
+from backend.demo.scenes import COLOURS, KINDS, Kind, Scene, Shape, draw, make_scene
+from backend.jsonl import write_atomically
+
+ROWS_PER_ABILITY = 6
+SEED = 20
+WIDTH_PX, HEIGHT_PX, SHAPE_PX, EDGE_PX = 168, 112, 46, 5  # of a picture with one shape on either side
+PRINT_PX, PRINT_SIZE_PX = (224, 84), 40
+INK, PAPER = (20, 20, 20), (250, 250, 250)
+WORDS = ("HELLO", "4071", "WINTER", "95", "PAPER", "2618")
+SUMS = (("7 + 5", "12"), ("14 - 6", "8"), ("3 * 4", "12"), ("20 / 5", "4"), ("25 + 17", "42"), ("9 * 6", "54"))
+IN_FORM = (
+    ("Name the capital of France. Answer with one word.", "Paris", ()),
+    ("Is ice warmer than steam? Answer with exactly `yes` or `no`, in lower case.", "no", ()),
+    ('Write the word "cat" in capital letters. Answer with that word only.', "CAT", ()),
+    ("Count from 1 to 5. Answer with numbers separated by commas, without blanks.", "1,2,3,4,5", ()),
+    ('Which day follows Monday? Answer as JSON: {"day": "..."}', '{"day": "Tuesday"}', ('{"day":"Tuesday"}',)),
+    ("What is the opposite of hot? Answer with one word, in lower case.", "cold", ()),
+)
+Asked = tuple[str, str, tuple[str, ...], Image.Image | None]  # question, answer, references, picture
+PROBES = "general-probes"
+VERSION = 1  # of what is asked and drawn: answers to another version cannot be compared
+MADE = f"Drawn by the studio, version {VERSION}"
+NAME_DIGITS = 24  # of the sha256 of a picture's file
+
+
+class Probe(NamedTuple):
+    """One question. `picture` is None where the text alone is asked about."""
+
+    id: str
+    question: str
+    answer: str
+    references: tuple[str, ...] = ()  # other answers that are as good
+    picture: Image.Image | None = None
+
+
+def probes() -> list[Probe]:
+    """Every probe; its id is its ability and a number, such as `colour-01`."""
+    return [
+        Probe(f"{ability}-{number:02d}", *found)
+        for ability, ask in ABILITIES.items()
+        for number, found in enumerate(_asked(ability, ask), start=1)
+    ]
+
+
+def _colour(chance: random.Random, number: int) -> Asked | None:
+    scene = make_scene(chance)
+    pair = asked.colour(scene, chance, False)
+    return None if pair is None else _shortly(pair, number, (pair[1].capitalize(),), draw(scene))
+
+
+def _count(chance: random.Random, number: int) -> Asked | None:
+    scene = make_scene(chance, 1 + number % 4)
+    if len(scene.shapes) != 1 + number % 4:
+        return None
+    names = ("one", "two", "three", "four")
+    question = ("How many shapes are there?", "Count the shapes.")[number // 4]
+    return _shortly((question, str(len(scene.shapes))), number, (names[len(scene.shapes) - 1],), draw(scene))
+
+
+def _yes_or_no(chance: random.Random, number: int) -> Asked | None:
+    scene = make_scene(chance)
+    there = {shape.kind for shape in scene.shapes}
+    kind = chance.choice(KINDS)
+    if (kind in there) != (number % 2 == 0):
+        return None
+    answer = "yes" if kind in there else "no"
+    return f"Is there a {kind} in the picture? Answer with yes or no.", answer, (answer.capitalize(),), draw(scene)
+
+
+def _side(chance: random.Random, number: int) -> Asked:
+    first, second = chance.sample(KINDS, 2)
+    scene = _two_sides(first, second, chance)
+    side, kind = (("left", first), ("right", second))[number % 2]
+    question = f"Is the {kind} on the left or on the right? Answer with one word."
+    return question, side, (side.capitalize(),), draw(scene)
+
+
+def _read(chance: random.Random, number: int) -> Asked:
+    del chance
+    image = Image.new("RGB", PRINT_PX, PAPER)
+    middle = PRINT_PX[0] // 2, PRINT_PX[1] // 2
+    ImageDraw.Draw(image).text(middle, WORDS[number], INK, ImageFont.load_default(PRINT_SIZE_PX), anchor="mm")
+    what = "number" if WORDS[number].isdecimal() else "word"
+    return f"Which {what} is printed in the picture? Answer with the {what} only.", WORDS[number], (), image
+
+
+def _sum(chance: random.Random, number: int) -> Asked:
+    del chance
+    task, result = SUMS[number]
+    return f"What is {task}? Answer with the number only.", result, (), None
+
+
+def _chinese(chance: random.Random, number: int) -> Asked | None:
+    scene = make_scene(chance)
+    pair = (asked.colour, asked.kind)[number % 2](scene, chance, True)
+    return None if pair is None else (*pair, (), draw(scene))
+
+
+def _in_form(chance: random.Random, number: int) -> Asked:
+    del chance
+    return (*IN_FORM[number], None)
+
+
+ABILITIES: dict[str, Callable[[random.Random, int], Asked | None]] = {
+    "colour": _colour,
+    "count": _count,
+    "yesno": _yes_or_no,
+    "side": _side,
+    "read": _read,
+    "sum": _sum,
+    "chinese": _chinese,
+    "format": _in_form,
+}
+
+
+def prepare_probes(store: DatasetStore) -> str:
+    """Make the dataset of probes unless it is there as it should be; what differs becomes an earlier version.
+
+    Returns:
+        Its name.
+
+    Raises:
+        DatasetError: somebody else is changing it, or the disk refuses.
+    """
+    if PROBES in store.names() and store.get(PROBES).change == MADE:
+        return PROBES
+    with tempfile.TemporaryDirectory(prefix="probes-") as room:
+        pictures: dict[str, Path] = {}
+        rows = [_row(probe, Path(room), pictures) for probe in probes()]
+        store.put_rows(PROBES, rows, pictures, Making("probes of the studio", "messages", MADE))
+    return PROBES
+
+
+def _asked(ability: str, ask: Callable[[random.Random, int], Asked | None]) -> Iterator[Asked]:
+    """Ask until there are enough questions that have one answer, no two of them alike."""
+    chance, seen = random.Random(f"{SEED}/{ability}"), set[tuple[str, str]]()
+    while len(seen) < ROWS_PER_ABILITY:
+        found = ask(chance, len(seen))
+        if found is not None and found[:2] not in seen:
+            seen.add(found[:2])
+            yield found
+
+
+def _two_sides(left: Kind, right: Kind, chance: random.Random) -> Scene:
+    top, colours = (HEIGHT_PX - SHAPE_PX) // 2, chance.sample(COLOURS, 2)
+    starts = EDGE_PX, WIDTH_PX - EDGE_PX - SHAPE_PX
+    shapes = tuple(
+        Shape(kind, colour, (start, top, start + SHAPE_PX, top + SHAPE_PX))
+        for kind, colour, start in zip((left, right), colours, starts, strict=True)
+    )
+    return Scene(WIDTH_PX, HEIGHT_PX, shapes, chance.randrange(2**31))
+
+
+def _shortly(pair: asked.Pair, number: int, references: tuple[str, ...], picture: Image.Image) -> Asked:
+    wish = " Answer with one word." if number % 2 else ""
+    return f"{pair[0]}{wish}", pair[1], references, picture
+
+
+def _row(probe: Probe, room: Path, pictures: dict[str, Path]) -> Row:
+    """Write a probe as a row; its picture goes to `room` and, under the name it will have, into `pictures`."""
+    names = () if probe.picture is None else (_stored(probe.picture, room, pictures),)
+    return Row(
+        id=probe.id, split="heldout", images=names, source=MADE, references=probe.references,
+        messages=(
+            Message(role="user", content=PLACEHOLDER * len(names) + probe.question),
+            Message(role="assistant", content=probe.answer),
+        ),
+    )  # fmt: skip
+
+
+def _stored(picture: Image.Image, room: Path, pictures: dict[str, Path]) -> str:
+    sink = io.BytesIO()
+    picture.save(sink, "PNG")
+    file = f"{hashlib.sha256(sink.getvalue()).hexdigest()[:NAME_DIGITS]}.png"
+    write_atomically(room / file, sink.getvalue())
+    pictures[f"{IMAGES}/{file}"] = room / file
+    return f"{IMAGES}/{file}"

@@ -1,9 +1,0 @@
-"""Evaluate one run's contestants: `python -m backend.evaluation RUN_DIR`, started by the launcher."""
-
-import sys
-
-from backend.evaluation.program import evaluate
-from backend.runs.program import run_to_end
-
-if __name__ == "__main__":
-    sys.exit(run_to_end(evaluate))

@@ -1,0 +1,81 @@
+"""How large the model sees an image, how many tokens that costs, and boxes carried between both sizes."""
+
+import math
+import re
+from typing import NamedTuple
+
+from backend.errors import DatasetError
+
+PATCH_PX = 14  # side of one vision patch
+MERGE = 2  # the projector merges MERGE x MERGE patches into one token
+CELL_PX = PATCH_PX * MERGE  # 28: both sides of a resized picture are multiples of this
+MAX_ASPECT_RATIO = 200
+_NUMBER = r"\s*-?\d+(?:\.\d+)?\s*"
+_BOX = re.compile(rf"\[({_NUMBER}),({_NUMBER}),({_NUMBER}),({_NUMBER})\]")
+
+
+def resized(height: int, width: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
+    """Give the size in px, (height, width), at which the model sees a picture.
+
+    Both sides become multiples of 28 with the area within the bounds, the aspect ratio kept as nearly as that allows.
+
+    Raises:
+        DatasetError: a side is below 1 px, or one side is more than 200 times the other.
+
+    Source: `smart_resize` in transformers, models/qwen2_vl/image_processing_qwen2_vl.py; a test holds them equal.
+    """
+    if min(height, width) < 1 or max(height, width) > MAX_ASPECT_RATIO * min(height, width):
+        raise DatasetError(
+            f"A picture of {width:,} x {height:,} px has an aspect ratio above {MAX_ASPECT_RATIO}",
+            hint="Crop it, or cut it into several pictures",
+        )
+    rows, columns = round(height / CELL_PX) * CELL_PX, round(width / CELL_PX) * CELL_PX
+    if rows * columns > max_pixels:
+        shrink = math.sqrt((height * width) / max_pixels)
+        rows = max(CELL_PX, math.floor(height / shrink / CELL_PX) * CELL_PX)
+        columns = max(CELL_PX, math.floor(width / shrink / CELL_PX) * CELL_PX)
+    elif rows * columns < min_pixels:
+        grow = math.sqrt(min_pixels / (height * width))
+        rows = math.ceil(height * grow / CELL_PX) * CELL_PX
+        columns = math.ceil(width * grow / CELL_PX) * CELL_PX
+    return rows, columns
+
+
+def tokens_for_picture(height: int, width: int, min_pixels: int, max_pixels: int) -> int:
+    """Count the language-model tokens that a picture of this size in px occupies: one for each 28 x 28 px as resized.
+
+    Raises:
+        DatasetError: one side is more than 200 times the other.
+    """
+    rows, columns = resized(height, width, min_pixels, max_pixels)
+    return (rows // CELL_PX) * (columns // CELL_PX)
+
+
+class Scale(NamedTuple):
+    """How much a picture is stretched along each axis."""
+
+    across: float
+    down: float
+
+    @property
+    def back(self) -> "Scale":
+        """The way back."""
+        return Scale(1 / self.across, 1 / self.down)
+
+
+def scale_of(height: int, width: int, min_pixels: int, max_pixels: int) -> Scale:
+    """How a stored picture of this size in px is stretched for the model. Raises DatasetError, as `resized`."""
+    rows, columns = resized(height, width, min_pixels, max_pixels)
+    return Scale(columns / width, rows / height)
+
+
+def scaled_boxes(text: str, scale: Scale) -> str:
+    """Scale every `[left, top, right, bottom]` in a text, to whole pixels; everything else stays as it is."""
+
+    def scaled(found: re.Match[str]) -> str:
+        numbers = [float(number) for number in found.groups()]
+        factors = (scale.across, scale.down, scale.across, scale.down)
+        whole = (str(round(number * factor)) for number, factor in zip(numbers, factors, strict=True))
+        return f"[{', '.join(whole)}]"
+
+    return _BOX.sub(scaled, text)

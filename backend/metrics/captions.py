@@ -1,0 +1,141 @@
+"""Compare captions and longer texts: BLEU-4, ROUGE-L and CIDEr-D."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+from rapidfuzz.distance import LCSseq
+from sacrebleu.metrics.bleu import BLEU as SacreBleu
+
+from backend.metrics.metric import Answered, Metric, Table, averaged, best, has_wide, mean_of, words_of
+
+ORDERS = 4
+_SCORERS = {name: SacreBleu(tokenize=name) for name in ("13a", "zh", "char")}
+_KANA = ("\u3040", "\u30ff")
+SIGMA = 6.0  # words by which lengths may differ before it costs much
+SCALE = 10.0
+Run = tuple[str, ...]
+
+
+def tokenizer_of(golds: Sequence[str]) -> str:
+    """Name sacrebleu's tokenizer for one row, by its gold texts, so that all models' answers are split alike.
+
+    `zh` where there are ideographs; `char` where there is kana, which `zh` would leave unsplit; else `13a`.
+    """
+    text = "".join(golds)
+    if any(_KANA[0] <= character <= _KANA[1] for character in text):
+        return "char"
+    return "zh" if has_wide(text) else "13a"
+
+
+def counts(answered: Sequence[Answered]) -> Table:
+    """Per row the given length, the gold length, then shared runs and runs of 1 to 4 words."""
+    table = np.zeros((len(answered), 2 + 2 * ORDERS))
+    for row, line in zip(answered, table, strict=True):
+        found = _SCORERS[tokenizer_of(row.golds)].corpus_score([row.given], [[gold] for gold in row.golds])
+        line[:] = (found.sys_len, found.ref_len, *found.counts, *found.totals)
+    return table
+
+
+def corpus_bleu(sums: Table) -> Table:
+    """Give BLEU of summed counts, as sacrebleu does by default: four orders, exponential smoothing."""
+    return _bleu(sums, is_short_allowed=False)
+
+
+def sentence_bleu(sums: Table) -> Table:
+    """Give BLEU of one row, over the orders that it is long enough for (sacrebleu's `effective_order`)."""
+    return _bleu(sums, is_short_allowed=True)
+
+
+# BLEU-4 over all rows, from 0 to 1, with case. Each row's closest gold length counts for its brevity. Source: Papineni
+# et al. (2002) and Post, A Call for Clarity in Reporting BLEU Scores (2018), sacrebleu's default signature.
+BLEU = Metric("bleu", counts, corpus_bleu, row_value=sentence_bleu)
+
+
+def rouge_l(gold: str, given: str) -> float:
+    """Give F1 of the longest common subsequence of words: 2 * common / (gold words + given words).
+
+    Over several accepted texts the best counts, as in rouge-score's `score_multi`. 0 where either has no words.
+    Source: Lin, ROUGE (2004), section 3.1, with the equal weights of rouge-score (COCO's tool weighs recall, beta
+    1.2). Its tokenizer drops all but ASCII letters and digits; this one keeps every writing, see `words_of`.
+    """
+    wanted, found = words_of(gold), words_of(given)
+    if not wanted or not found:
+        return 0.0
+    return 2 * LCSseq.similarity(wanted, found) / (len(wanted) + len(found))
+
+
+ROUGE_L = averaged("rouge_l", lambda row: best(row, rouge_l))
+
+
+class Weighted(NamedTuple):
+    """A caption's runs of each order with their weights, the length of each such vector, and how many pairs it has."""
+
+    weights: list[dict[Run, float]]
+    norms: list[float]
+    pairs: int  # stands for the length in words: the reference implementation counts so
+
+
+def scores(answered: Sequence[Answered]) -> Table:
+    """Per row its CIDEr-D, from 0 to 10, and a 1."""
+    golds = [[_runs(gold) for gold in row.golds] for row in answered]
+    rows_with = Counter(chain.from_iterable(set(chain.from_iterable(captions)) for captions in golds))
+    all_rows = math.log(len(answered)) if answered else 0.0
+    rarity = {run: all_rows - math.log(rows) for run, rows in rows_with.items()}
+    found = [
+        (_against(_weighted(_runs(row.given), rarity, all_rows), [_weighted(c, rarity, all_rows) for c in captions]), 1)
+        for row, captions in zip(answered, golds, strict=True)
+    ]
+    return np.array(found, dtype=np.float64).reshape(len(found), 2)
+
+
+# The mean over rows of 10 * the mean over accepted captions and runs of 1 to 4 words of the clipped tf-idf cosine,
+# lessened by a Gaussian of the difference in length. Source: Vedantam et al., CIDEr (2015), section 5, as computed by
+# pycocoevalcap (`Cider`) on text that is in small letters and split into words; those are of `words_of` here, since
+# its own tokenizer needs Java.
+CIDER = Metric("cider", scores, mean_of, is_share=False, is_row_local=False)
+
+
+def _bleu(sums: Table, *, is_short_allowed: bool) -> Table:
+    given, gold = sums[..., 0], sums[..., 1]
+    shared, runs = sums[..., 2 : 2 + ORDERS], sums[..., 2 + ORDERS :]
+    is_missed = (shared == 0) & (runs > 0)
+    halvings = np.cumsum(is_missed, axis=-1)  # the k-th order without a match counts 1 / 2^k of a match
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(np.where(is_missed, 0.5**halvings, shared) / runs)
+        brevity = np.where(given > 0, np.minimum(0.0, 1 - gold / given), -np.inf)
+    is_counted = (runs > 0) if is_short_allowed else np.ones_like(runs, dtype=bool)
+    orders = np.maximum(is_counted.sum(axis=-1), 1)
+    mean = np.where(is_counted, np.where(runs > 0, logs, -np.inf), 0.0).sum(axis=-1) / orders
+    score = np.where(shared.any(axis=-1), np.exp(brevity + mean), 0.0)
+    return np.where(given + gold > 0, score, np.nan)
+
+
+def _runs(text: str) -> Counter[Run]:
+    words = words_of(text)
+    return Counter(tuple(words[at : at + n]) for n in range(1, ORDERS + 1) for at in range(len(words) - n + 1))
+
+
+def _weighted(runs: Counter[Run], rarity: dict[Run, float], unseen: float) -> Weighted:
+    weights: list[dict[Run, float]] = [{} for _ in range(ORDERS)]
+    for run, times in runs.items():
+        weights[len(run) - 1][run] = times * rarity.get(run, unseen)
+    norms = [math.sqrt(sum(weight**2 for weight in of_order.values())) for of_order in weights]
+    return Weighted(weights, norms, sum(times for run, times in runs.items() if len(run) == 2))
+
+
+def _against(given: Weighted, golds: list[Weighted]) -> float:
+    return SCALE * sum(_likeness(given, gold) for gold in golds) / len(golds)
+
+
+def _likeness(given: Weighted, gold: Weighted) -> float:
+    total = 0.0
+    for of_given, of_gold, norm_given, norm_gold in zip(
+        given.weights, gold.weights, given.norms, gold.norms, strict=True
+    ):
+        shared = sum(min(weight, of_gold[run]) * of_gold[run] for run, weight in of_given.items() if run in of_gold)
+        total += shared / (norm_given * norm_gold) if norm_given and norm_gold else 0.0
+    return total / ORDERS * math.exp(-((given.pairs - gold.pairs) ** 2) / (2 * SIGMA**2))

@@ -1,0 +1,1 @@
+"""`python -m backend.programs.evaluation RUN_DIR`: answer rows with each model, then score the answers."""

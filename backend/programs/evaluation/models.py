@@ -1,0 +1,103 @@
+"""Who answers: a checkpoint as it lies on disk, merged, or in 4 bits; with the picture bounds it was trained with."""
+
+import gc
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from peft import PeftModel
+from torch import nn
+
+from backend.catalog.checkpoints import Checkpoint, read_record, resolve_checkpoint
+from backend.programs.model.adapters import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, ModelHost
+from backend.programs.model.checkpoint import as_for_generation
+from backend.programs.model.encoder import Encoder
+from backend.programs.model.loading import choose_precision, load_base, load_checkpoint
+from backend.settings import Workspace
+from backend.spec.evaluation import Contestant
+from backend.spec.run import RunSpec
+
+MERGED = "merged"  # a folder for the whole model that is loaded again in 4 bits
+
+
+class Ready(NamedTuple):
+    """A contestant that can be asked."""
+
+    model: nn.Module
+    encoder: Encoder
+
+
+class Contestants:
+    """Loads one contestant at a time; adapters of one base share it."""
+
+    def __init__(self, spec: RunSpec, workspace: Workspace, room: Path) -> None:
+        """Find all of them. Raises StudioError for one that cannot be used; `room` is a folder for what is merged."""
+        self._room = room
+        self._found = [resolve_checkpoint(each.checkpoint, workspace) for each in spec.comparison.contestants]
+        self._host: tuple[Path, ModelHost] | None = None
+
+    def bounds(self, number: int) -> tuple[int, int]:
+        """The picture bounds in px of a contestant: its own training's, else another contestant's, else the usual."""
+        records = [read_record(found.folder) for found in self._found]
+        known = [record for record in (records[number], *records) if record is not None]
+        return (known[0].min_pixels, known[0].max_pixels) if known else (DEFAULT_MIN_PIXELS, DEFAULT_MAX_PIXELS)
+
+    def base_folder(self, number: int) -> Path:
+        """The whole model that a contestant is, or stands on."""
+        return self._found[number].base_folder
+
+    @contextmanager
+    def ready(self, number: int, contestant: Contestant) -> Iterator[Ready]:
+        """Load a contestant for as long as it answers. Raises CheckpointError where it cannot be loaded."""
+        checkpoint = self._found[number]
+        encoder = Encoder(checkpoint.base_folder, *self.bounds(number))
+        if contestant.form == "saved":
+            host = self._host_for(checkpoint)
+            with host.seeing_as(host.prepare(checkpoint)) as model:
+                yield Ready(model, encoder)
+            return
+        self._forget()
+        model = self._merged(checkpoint) if contestant.form == "merged" else self._in_4_bits(checkpoint)
+        yield Ready(model.eval(), encoder)
+        del model
+        gc.collect()
+
+    def _host_for(self, checkpoint: Checkpoint) -> ModelHost:
+        if self._host is None or self._host[0] != checkpoint.base_folder:
+            self._forget()
+            self._host = (checkpoint.base_folder, ModelHost(checkpoint.base_folder))
+        return self._host[1]
+
+    def _forget(self) -> None:
+        """Make room for the next model."""
+        self._host = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _merged(self, checkpoint: Checkpoint) -> nn.Module:
+        model: Any = load_checkpoint(checkpoint, choose_precision("auto")).to(_device())
+        return model.merge_and_unload() if isinstance(model, PeftModel) else model
+
+    def _in_4_bits(self, checkpoint: Checkpoint) -> nn.Module:
+        """What an export in 4 bits would answer: the merged model, its language part in NF4."""
+        folder = checkpoint.base_folder
+        try:
+            if checkpoint.adapter is not None:
+                folder = self._room / MERGED
+                self._write_merged(checkpoint, folder)
+                self._forget()  # the merged model must be gone before the other comes
+            return load_base(folder, choose_precision("auto"), quantised=True).to(_device())
+        finally:
+            shutil.rmtree(self._room / MERGED, ignore_errors=True)
+
+    def _write_merged(self, checkpoint: Checkpoint, folder: Path) -> None:
+        with as_for_generation(self._merged(checkpoint)) as whole:
+            whole.save_pretrained(folder)
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,1 @@
+"""`python -m backend.programs.export FOLDER`: merge, write, load again, and compare the answers."""

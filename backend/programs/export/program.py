@@ -1,0 +1,88 @@
+"""The road of one export: ask the checkpoint, merge, write, load again, ask the merged model, compare."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+
+from backend.catalog.checkpoints import COMPLETE, CheckpointRecord, digests_of, resolve_checkpoint, verify
+from backend.errors import CheckpointError
+from backend.jsonl import write_atomically
+from backend.programs.export.certificate import Answers, ask, is_near, questions_for, roads_of
+from backend.programs.model.checkpoint import as_for_generation, synced_sizes, whole_or_absent, write_processor
+from backend.programs.model.encoder import Encoder
+from backend.programs.model.loading import choose_precision, load_base, load_checkpoint
+from backend.runs.events import EventWriter
+from backend.runs.export_request import ExportReport, ExportRequest, refuse_target
+from backend.settings import Workspace
+
+DEFAULT_BOUNDS = (4 * 28 * 28, 1280 * 28 * 28)  # px, of a model that no run has trained
+
+
+def export(request: ExportRequest, work: Path, events: EventWriter) -> None:
+    """Carry out one export, and end with its report.
+
+    Raises:
+        StudioError: the checkpoint cannot be used, the target is taken, or the merged model answers otherwise; then
+            nothing is left at the target.
+    """
+    target, workspace = Path(request.target), Workspace(Path(request.workspace))
+    refuse_target(target)
+    checkpoint = resolve_checkpoint(request.checkpoint, workspace)
+    record, precision = verify(checkpoint.folder), choose_precision("auto")
+    if checkpoint.adapter is not None:
+        verify(checkpoint.base_folder)
+    bounds = (record.min_pixels, record.max_pixels) if record else DEFAULT_BOUNDS
+    encoder = Encoder(checkpoint.base_folder, *bounds)
+    questions = questions_for(checkpoint, workspace, work)
+    events.write("progress", 0, phase="loading")
+    model = load_checkpoint(checkpoint, precision).to(_device()).eval()
+    before = ask(model, questions, encoder)
+    is_exact = precision.dtype == torch.float32
+    roads = [] if is_exact else roads_of(model, questions, before.texts, encoder)
+    events.write("progress", 0, phase="merging")
+    merged: Any = model.merge_and_unload() if isinstance(model, PeftModel) else model
+    with whole_or_absent(target) as partial:
+        _write(merged, encoder, record, partial)
+        del model, merged
+        events.write("progress", 0, phase="comparing")
+        whole = load_base(partial, precision).to(_device()).eval()
+        after = ask(whole, questions, encoder)
+        alike = [one == other for one, other in zip(before.texts, after.texts, strict=True)]
+        if not is_exact:
+            alike = [same or is_near(whole, road) for same, road in zip(alike, roads, strict=True)]
+        _refuse_others(before, after, alike)
+        report = ExportReport(
+            folder=str(target), questions=len(alike), same_answers=sum(alike), is_exact=is_exact,
+            largest_difference=float((before.logits - after.logits).abs().max()),
+            is_merged=checkpoint.adapter is not None, bytes=sum(synced_sizes(partial).values()),
+        )  # fmt: skip
+    events.write("end", 0, outcome="finished", report=report.model_dump())
+
+
+def _write(model: Any, encoder: Encoder, record: CheckpointRecord | None, folder: Path) -> None:
+    """Write a whole model that plain transformers loads, and the record of what it came from."""
+    with as_for_generation(model) as whole:
+        whole.save_pretrained(folder)
+    write_processor(encoder, folder)
+    if record is not None:
+        sizes = synced_sizes(folder)
+        said = {"version": 2, "kind": "model", "sizes": sizes, "sha256": digests_of(folder, sizes)}
+        own = record.model_copy(update=said)
+        write_atomically(folder / COMPLETE, own.model_dump_json(indent=1).encode())
+
+
+def _refuse_others(before: Answers, after: Answers, alike: list[bool]) -> None:
+    """Raise CheckpointError with the first question that is answered otherwise."""
+    if not all(alike):
+        first = alike.index(False)
+        raise CheckpointError(
+            f"The merged model answers {alike.count(False)} of {len(alike)} questions otherwise: "
+            f"`{after.texts[first]}`, not `{before.texts[first]}`",
+            hint="Nothing was written; keep the adapter, which loads beside its base model",
+        )
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"

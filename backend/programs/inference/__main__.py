@@ -1,0 +1,93 @@
+"""Chat: `python -m backend.programs.inference BASE_FOLDER`; questions on stdin, answers on stdout, a JSON a line.
+
+Answers take turns token by token, so two adapters of one base stream side by side. The program ends when its stdin
+does, so it never outlives the studio that started it.
+"""
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from backend.chat_protocol import Ask, Failure, Line, Piece, Ready, Stop
+from backend.errors import StudioError
+from backend.programs.inference.answers import pieces
+from backend.programs.model.adapters import ModelHost
+
+NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # as CUDA and the CPU's allocator say it
+_QUESTIONS: TypeAdapter[Ask | Stop] = TypeAdapter(Ask | Stop)
+
+
+def main() -> None:
+    """Load the model, say `ready`, answer until stdin ends."""
+    out = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what libraries print must not meet the protocol
+    wishes: queue.Queue[Ask | Stop | None] = queue.Queue()
+    threading.Thread(target=_read, args=(wishes,), daemon=True).start()
+    try:
+        host = ModelHost(Path(sys.argv[1]))
+    except StudioError as error:
+        _say(out, Failure(id=0, message=error.message, hint=error.hint))
+        return
+    _say(out, Ready())
+    _serve(host, wishes, out)
+
+
+def _serve(host: ModelHost, wishes: "queue.Queue[Ask | Stop | None]", out: object) -> None:
+    answers: dict[int, Iterator[Piece]] = {}
+    while True:
+        while not answers or not wishes.empty():
+            wish = wishes.get()
+            if wish is None:
+                return
+            if isinstance(wish, Ask):
+                answers[wish.id] = pieces(wish, host)
+            elif answers.pop(wish.id, None) is not None:
+                _say(out, Piece(id=wish.id, text="", tokens=0, seconds=0, is_last=True, reason="stopped"))
+        for number in list(answers):
+            said = _step(number, answers[number])
+            _say(out, said)
+            if isinstance(said, Failure) or said.is_last:
+                answers.pop(number)
+
+
+def _step(number: int, answer: Iterator[Piece]) -> Piece | Failure:
+    try:
+        return next(answer)
+    except StudioError as error:
+        return Failure(id=number, message=error.message, hint=error.hint)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a panic of a library below too: this answer ends, the model stays
+        text = (str(error) or type(error).__name__).splitlines()[0][:300]
+        return Failure(id=number, message=f"The model failed: {text}", hint=_hint(error))
+
+
+def _hint(error: BaseException) -> str:
+    """What a person can do about what a library raised."""
+    said = str(error).lower()
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in said for sign in NO_MEMORY):
+        return "Try a smaller picture or fewer models"
+    return "Ask again; if it fails again, hold its files against what was saved: `studio models check RUN_OR_FOLDER`"
+
+
+def _read(wishes: "queue.Queue[Ask | Stop | None]") -> None:
+    for raw in sys.stdin.buffer:
+        try:
+            wishes.put(_QUESTIONS.validate_json(raw))
+        except ValidationError as error:
+            sys.stderr.write(f"refused a question: {error}\n")
+    wishes.put(None)
+
+
+def _say(out: object, line: Line) -> None:
+    out.write(line.model_dump_json().encode() + b"\n")  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the programs share: the model loaded, its parts, its inputs, its checkpoints."""

@@ -1,0 +1,121 @@
+"""A dataset's row as a question: what stands before its last answer, and that answer as the gold one."""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.conversation import Message, Row
+from backend.datasets.layouts import Split
+from backend.datasets.store import DatasetStore
+from backend.ids import DatasetName
+from backend.image_size import Scale, resized, scale_of, scaled_boxes
+from backend.rewards.trl_reward import PICTURES
+from backend.row_length import Fit, RowMeter, fit
+from backend.settings import Workspace
+from backend.spec.run import RunSpec
+
+if TYPE_CHECKING:  # which takes seconds to import: a dry run asks its rewards meanwhile
+    from backend.programs.model.encoder import Encoder, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One row whose last turn is an answer, and how it fits into the run's bounds."""
+
+    row: Row
+    folder: Path  # of its dataset
+    fit: Fit
+    shown: tuple[Path, ...] | None = None  # other pictures in the place of its own
+
+    @property
+    def name(self) -> str:
+        """How errors call it."""
+        return f"{self.folder.name}/{self.row.id}"
+
+    @property
+    def pictures(self) -> list[Path]:
+        """The files of the pictures that are shown."""
+        return list(self.shown) if self.shown is not None else [self.folder / name for name in self.row.images]
+
+    def turns(self, spec: RunSpec) -> tuple[Message, ...]:
+        """All turns as the model sees them, the gold answer last."""
+        return seen_messages(self.row, self.fit, spec)
+
+    def encoded(self, spec: RunSpec, encoder: "Encoder", *, for_answer: bool = False) -> "Sample":
+        """The whole row, or all but its gold answer with an open turn. Raises DatasetError naming it."""
+        turns = self.turns(spec)
+        return encoder.encode(
+            turns[:-1] if for_answer else turns, self.pictures, for_answer=for_answer, name=self.name,
+            max_pixels=self.fit.max_pixels,
+        )  # fmt: skip
+
+    def columns(self, spec: RunSpec) -> dict[str, Any]:
+        """The row as TRL takes it: the conversation before the answer, and what rewards may ask for by name.
+
+        `answer` and `solution` are the gold answer and `references` those that are as good, boxes in pixels of the
+        picture as the model sees it, whose sizes `image_sizes` gives as [width, height]; `images` are paths.
+        """
+        turns = self.turns(spec)
+        return {
+            "prompt": [turn.model_dump() for turn in turns[:-1]],
+            "answer": turns[-1].content,
+            "solution": turns[-1].content,
+            "references": self.references(spec),
+            "id": self.row.id,
+            "dataset": self.folder.name,
+            PICTURES: [str(path) for path in self.pictures],
+            "image_sizes": [list(size) for size in self.seen_sizes(spec)],
+        }
+
+    def references(self, spec: RunSpec) -> list[str]:
+        """Other answers that are as good as the gold one, likewise as the model sees its picture."""
+        scale = seen_scale(self.fit, spec)
+        return [text if scale is None else scaled_boxes(text, scale) for text in self.row.references]
+
+    def seen_sizes(self, spec: RunSpec) -> list[tuple[int, int]]:
+        """(width, height) in px of each picture as the model sees it."""
+        bounds = (spec.model.min_pixels, self.fit.max_pixels)
+        sizes = [resized(height, width, *bounds) for height, width in self.fit.pictures]
+        return [(width, height) for height, width in sizes]
+
+
+def questions_of(spec: RunSpec, workspace: Workspace, meter: RowMeter, split: str) -> list[Question]:
+    """The rows of one split of the run's datasets that end with an answer and are not too long, in order."""
+    store, found = DatasetStore(workspace), []
+    for share in spec.data.datasets:
+        folder = store.folder(DatasetName(share.name))
+        side: Split = "heldout" if split == "heldout" else "train"
+        for row in store.rows(share.name, side, share.sha256):
+            fitted = fit(meter.size(row, folder), spec.data, spec.model)
+            if fitted is not None and row.messages[-1].role == "assistant":
+                found.append(Question(row, folder, fitted))
+    return found
+
+
+def heldout_questions(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> list[Question]:
+    """Choose `evaluation.rows` held-out questions of the run's datasets by its seed."""
+    if not spec.evaluation.rows:
+        return []
+    found = questions_of(spec, workspace, meter, "heldout")
+    chance = random.Random(f"{spec.data.seed}/heldout")
+    chosen = sorted(chance.sample(range(len(found)), min(spec.evaluation.rows, len(found))))
+    return [found[place] for place in chosen]
+
+
+def seen_messages(row: Row, found: Fit, spec: RunSpec) -> tuple[Message, ...]:
+    """A row's turns as the model sees its picture: where the spec says so, boxes are scaled like it."""
+    scale = seen_scale(found, spec)
+    if scale is None:
+        return row.messages
+    return tuple(turn.model_copy(update={"content": scaled_boxes(turn.content, scale)}) for turn in row.messages)
+
+
+def seen_scale(found: Fit, spec: RunSpec) -> Scale | None:
+    """How boxes in a row's texts are stretched for the model; None where they stay as written.
+
+    With several pictures nobody knows which one a box is on, so there they stay.
+    """
+    if spec.data.boxes == "as_written" or len(found.pictures) != 1:
+        return None
+    return scale_of(*found.pictures[0], spec.model.min_pixels, found.max_pixels)

@@ -1,0 +1,185 @@
+"""Build the trainer of a run: its training arguments, its rows and batches, and SFT or GRPO."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import distributed, nn
+from transformers import TrainerCallback, TrainingArguments
+from trl import GRPOConfig
+from trl.models.utils import prepare_deepspeed
+from trl.trainer.utils import add_fused_lm_head
+
+from backend.datasets.store import DatasetStore
+from backend.ids import DatasetName
+from backend.programs.model.encoder import Encoder
+from backend.programs.model.loading import Base, Precision, load_base
+from backend.programs.model.packing import Collator
+from backend.programs.model.parts import apply_strategy
+from backend.programs.training.batch_sampler import GroupBatches, RunBatches
+from backend.programs.training.grpo import Asking, GrpoTrainer
+from backend.programs.training.rollouts import keeper_of_rollouts
+from backend.programs.training.rows import TrainingRows
+from backend.programs.training.sft import SftTrainer
+from backend.rewards.trl_reward import paid_rewards
+from backend.runs.folder import RunFolder
+from backend.settings import Workspace
+from backend.spec.run import RunSpec
+
+SCHEDULES = {"constant": "constant_with_warmup"}  # what transformers calls it; its own `constant` drops the warm-up
+
+
+def training_arguments(spec: RunSpec, folder: RunFolder, precision: Precision, steps: int) -> TrainingArguments:
+    """Translate `spec` for a run of so many optimizer steps; DeepSpeed's part is read from the run's deepspeed.json."""
+    return TrainingArguments(**_shared(spec, folder, precision, steps))
+
+
+def grpo_arguments(spec: RunSpec, folder: RunFolder, precision: Precision, steps: int) -> GRPOConfig:
+    """The same for learning from rewards, with what TRL wants to know of drawing and paying."""
+    knobs = spec.grpo
+    return GRPOConfig(
+        **_shared(spec, folder, precision, steps) | {"dataloader_num_workers": 0},  # a question is a number
+        num_generations=knobs.generations,
+        max_completion_length=knobs.max_completion_tokens,
+        steps_per_generation=spec.batching.accumulation_steps * knobs.reuse,
+        num_iterations=knobs.iterations,
+        temperature=knobs.temperature,
+        top_p=knobs.top_p,
+        top_k=knobs.top_k,
+        repetition_penalty=knobs.repetition_penalty,
+        loss_type=knobs.loss,
+        importance_sampling_level=knobs.importance_sampling,
+        scale_rewards=knobs.scale_rewards,
+        multi_objective_aggregation=knobs.aggregation,
+        epsilon=knobs.epsilon,
+        epsilon_high=knobs.epsilon_high,
+        delta=knobs.delta or None,
+        mask_truncated_completions=knobs.mask_truncated,
+        top_entropy_quantile=knobs.top_entropy,
+        entropy_coef=knobs.entropy_bonus,
+        reward_weights=[share.weight for share in knobs.rewards],
+        generation_kwargs=_drawing_of(spec),
+        use_vllm=knobs.vllm == "colocate",
+    )
+
+
+def checkpointing(spec: RunSpec) -> dict[str, Any]:
+    """Never the reentrant kind, which loses the gradients of parts behind frozen inputs, but where there is no other.
+
+    ZeRO-3 with adapters is that place: the other kind finds "different metadata" when it computes again, because
+    weights are gathered in between. There the inputs of every block are made to want a gradient.
+    """
+    known = {field.name for field in fields(TrainingArguments)}
+    prefix = "activation" if "activation_checkpointing" in known else "gradient"  # renamed in transformers 5.2x
+    if not spec.batching.gradient_checkpointing:
+        return {f"{prefix}_checkpointing": False}  # said aloud: TRL's default is on
+    reentrant = spec.devices.zero_stage == 3 and spec.table.uses_lora
+    return {f"{prefix}_checkpointing": True, f"{prefix}_checkpointing_kwargs": {"use_reentrant": reentrant}}
+
+
+class TrainerMaker:
+    """Holds what both kinds of trainer are made of."""
+
+    def __init__(
+        self, spec: RunSpec, folder: RunFolder, base: Base, encoder: Encoder, rows: TrainingRows
+    ) -> None:  # fmt: skip
+        """Plan the run's passes; nothing heavy is loaded yet."""
+        self._spec, self._folder, self._base, self._encoder, self._rows = spec, folder, base, encoder, rows
+        self.collator = Collator(encoder, packing=spec.batching.packing, needs_picture=_needs_picture(spec))
+        world = (distributed.get_world_size(), distributed.get_rank())
+        plan = GroupBatches if spec.kind == "grpo" else RunBatches
+        self.batches: RunBatches | GroupBatches = plan(spec, rows, *world)
+
+    @contextmanager
+    def made(self, reporter: TrainerCallback) -> Iterator[Any]:
+        """Load the model and make the trainer; what it has started ends with the block."""
+        if isinstance(self.batches, GroupBatches):
+            yield from self._grpo(self.batches, reporter)
+        else:
+            arguments = training_arguments(self._spec, self._folder, self._base.precision, self.batches.steps)
+            yield SftTrainer(
+                self._spec, self._rows, self.batches, self.collator, model=self._model(), args=arguments,
+                callbacks=[reporter],
+            )  # fmt: skip
+
+    def _grpo(self, batches: GroupBatches, reporter: TrainerCallback) -> Iterator[GrpoTrainer]:
+        spec, workspace = self._spec, Workspace(self._folder.path.parent.parent)
+        arguments = grpo_arguments(spec, self._folder, self._base.precision, batches.steps)
+        store = DatasetStore(workspace)
+        rewards = paid_rewards(
+            spec, self._folder, [store.folder(DatasetName(each.name)) for each in spec.data.datasets]
+        )
+        is_first = distributed.get_rank() == 0
+        keep = keeper_of_rollouts(self._folder, spec, self._rows.question, is_first=is_first)
+        asking = Asking(self._rows, batches, self._encoder, self.collator)
+        try:
+            trainer = GrpoTrainer(
+                spec, asking, rewards, keep, model=self._model(), args=arguments, callbacks=[reporter]
+            )  # fmt: skip
+            if spec.grpo.beta and spec.table.learns_in_full:  # there, adapters alone do not tell the models apart
+                trainer.ref_model = self._reference(trainer)
+            yield trainer
+        finally:
+            for reward in rewards:
+                reward.close()
+
+    def _model(self) -> nn.Module:
+        """The model that learns. The arguments stand before it: ZeRO-3 spreads its weights while they are loaded."""
+        spec = self._spec
+        model = load_base(*self._base, quantised=spec.table.quantised)
+        model.config.use_cache = False
+        model = apply_strategy(model, spec)
+        if spec.batching.gradient_checkpointing and spec.table.uses_lora:
+            model.enable_input_require_grads()  # gradients must start behind frozen embeddings
+        return model
+
+    def _reference(self, trainer: GrpoTrainer) -> nn.Module:
+        """The model it started from, which KL compares with; with adapters the trainer switches those off instead."""
+        model = load_base(*self._base).requires_grad_(False).eval()
+        add_fused_lm_head(model, temperature=trainer.temperature, outputs=("log_probs", "entropy"))
+        if self._spec.devices.zero_stage == 3:
+            return prepare_deepspeed(model, trainer.accelerator)
+        return model.to(trainer.accelerator.device)
+
+
+def _drawing_of(spec: RunSpec) -> dict[str, Any]:
+    """What drawing needs besides: the model's own configuration says no to a cache; vLLM has its own."""
+    return {"use_cache": True} if spec.grpo.vllm == "off" else {}
+
+
+def _shared(spec: RunSpec, folder: RunFolder, precision: Precision, steps: int) -> dict[str, Any]:
+    optimiser, on_gpu = spec.optimiser, torch.cuda.is_available()
+    return {
+        "output_dir": str(folder.path / "trainer"),
+        "per_device_train_batch_size": spec.batching.batch_size,
+        "gradient_accumulation_steps": spec.batching.accumulation_steps,
+        "max_steps": steps,
+        "lr_scheduler_type": SCHEDULES.get(optimiser.schedule, optimiser.schedule),
+        "warmup_steps": optimiser.warmup_ratio,
+        "max_grad_norm": optimiser.max_grad_norm,
+        "seed": spec.data.seed,
+        "bf16": precision.dtype == torch.bfloat16,
+        "fp16": precision.dtype == torch.float16,
+        "use_cpu": not on_gpu,
+        "deepspeed": json.loads(folder.deepspeed.read_text(encoding="utf-8")),
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "no",
+        "report_to": [],
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "dataloader_num_workers": min(4, (os.cpu_count() or 1) - 1) if on_gpu else 0,
+        "dataloader_pin_memory": on_gpu,
+    } | checkpointing(spec)
+
+
+def _needs_picture(spec: RunSpec) -> bool:
+    """Whether every pass must run the vision tower: nothing else learns, or processes wait for each other there."""
+    alone = distributed.get_world_size() == 1
+    return spec.table.language == "frozen" or (
+        not alone and (spec.devices.zero_stage == 3 or spec.table.vision != "frozen")
+    )

@@ -1,0 +1,75 @@
+"""What one drawing was about: the answers kept for people to read."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import distributed
+
+from backend.programs.model.prompts import Question
+from backend.rewards.dry_run import total_of
+from backend.rewards.trl_reward import PaidReward
+from backend.runs.answers import Rollout, RolloutAnswer, write_rollouts
+from backend.runs.folder import RunFolder
+from backend.spec.run import RunSpec
+
+Drawn = list[tuple[int, RolloutAnswer]]  # the question's place among the run's rows, and one answer to it
+
+
+def drawn_answers(
+    places: Sequence[int], advantages: Sequence[float], rewards: Sequence[PaidReward], weights: Sequence[float],
+    answers: Sequence[tuple[str, int, bool]],
+) -> Drawn:  # fmt: skip
+    """This process' answers of one drawing.
+
+    Args:
+        places: of each answer's question.
+        advantages: of each answer.
+        rewards: as they were called last.
+        weights: of each reward.
+        answers: text, tokens and whether it was cut.
+    """
+    drawn: Drawn = []
+    for number, (place, (text, tokens, is_cut)) in enumerate(zip(places, answers, strict=True)):
+        values = {reward.__name__: reward.last.values[number] for reward in rewards}
+        parts = {f"{reward.__name__}/{part}": found[number]
+                 for reward in rewards for part, found in reward.last.parts.items()}  # fmt: skip
+        noted = {column: found[number] for reward in rewards for column, found in reward.last.columns.items()}
+        is_judged = not any(reward.is_mistaken(number) for reward in rewards)
+        answer = RolloutAnswer(
+            text=text, reward=total_of(list(values.values()), weights) if is_judged else None, values=values | parts,
+            advantage=advantages[number], tokens=tokens, is_cut=is_cut, noted=noted,
+        )  # fmt: skip
+        drawn.append((place, answer))
+    return drawn
+
+
+def keeper_of_rollouts(
+    folder: RunFolder, spec: RunSpec, question: Callable[[int], Question], *, is_first: bool
+) -> Callable[[int, Drawn], None]:
+    """What brings the answers of all processes together and writes them; every process must call it."""
+
+    def keep(step: int, drawn: Drawn) -> None:
+        together = _collected(drawn)
+        if not is_first:
+            return
+        size = spec.grpo.generations
+        groups = [together[begin : begin + size] for begin in range(0, len(together), size)]
+        write_rollouts(folder.completions, step, [_rollout(question(group[0][0]), spec, group) for group in groups])
+
+    return keep
+
+
+def _rollout(question: Question, spec: RunSpec, group: Drawn) -> Rollout:
+    turns = question.turns(spec)
+    return Rollout(
+        row=question.row.id, dataset=question.folder.name, images=question.row.images, asked=turns[:-1],
+        gold=turns[-1].content, answers=tuple(answer for _, answer in group),
+    )  # fmt: skip
+
+
+def _collected(mine: Drawn) -> Drawn:
+    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+        return mine
+    parts: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(parts, mine)
+    return [each for part in parts for each in part]

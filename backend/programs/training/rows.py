@@ -1,0 +1,136 @@
+"""What a run learns from: the training rows of its datasets, mixed by weight, in a seeded order."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from torch.utils.data import Dataset
+
+from backend.datasets.store import DatasetStore
+from backend.errors import DatasetError
+from backend.ids import DatasetName
+from backend.programs.model.encoder import Encoder, Sample
+from backend.programs.model.prompts import Question
+from backend.row_length import Fit, RowMeter, fit
+from backend.settings import Workspace
+from backend.spec.run import RunSpec
+from backend.spec.schedule import samples_in_pass
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One dataset's rows within the mix."""
+
+    name: str
+    first: int  # index of its first row in `TrainingRows`
+    count: int
+    per_epoch: int  # samples drawn in one pass: count x weight, at least 1
+
+
+@dataclass(slots=True)
+class TooLong:
+    """Rows that are longer than the spec allows."""
+
+    left_out: int = 0
+    shrunk: int = 0  # kept, with smaller pictures
+    longest_tokens: int = 0
+
+    def note(self, tokens: int, found: Fit | None) -> None:
+        """Count one row of `tokens` that fits so, or not at all."""
+        if found is None or found.is_shrunk:
+            self.longest_tokens = max(self.longest_tokens, tokens)
+            self.left_out += found is None
+            self.shrunk += found is not None
+
+
+class TrainingRows(Dataset[Sample]):
+    """Rows of all datasets, encoded when asked for. Their lengths are known from the start."""
+
+    def __init__(self, spec: RunSpec, workspace: Workspace, encoder: Encoder, meter: RowMeter) -> None:
+        """Read the rows of the spec's datasets in their recorded versions; leave out or shrink what is too long.
+
+        Raises:
+            NotFoundError: a dataset is gone.
+            DatasetError: a dataset no longer has the version that the run was created with, or nothing is left to learn
+                from.
+        """
+        self._spec, self._encoder, self._meter = spec, encoder, meter
+        self._rows: list[tuple[Question, int]] = []  # and the place of its source
+        self.sources: list[Source] = []
+        self.too_long = TooLong()
+        store = DatasetStore(workspace)
+        for share in spec.data.datasets:
+            name, first = DatasetName(share.name), len(self._rows)
+            self._take(store, name, share.sha256)
+            count = len(self._rows) - first
+            if count:
+                self.sources.append(Source(share.name, first, count, samples_in_pass(count, share.weight)))
+        self._refuse_nothing()
+
+    @property
+    def samples_in_pass(self) -> int:
+        """Samples of one pass, over all datasets."""
+        return sum(source.per_epoch for source in self.sources)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each row."""
+        return [question.fit.tokens for question, _ in self._rows]
+
+    def __len__(self) -> int:
+        """Rows, each counted once."""
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Encode one row. Raises DatasetError naming it."""
+        question, source = self._rows[index]
+        return replace(question.encoded(self._spec, self._encoder), source=source)
+
+    def question(self, index: int) -> Question:
+        """One row, to be asked."""
+        return self._rows[index][0]
+
+    def _take(self, store: DatasetStore, name: DatasetName, sha256: str) -> None:
+        folder, place = store.folder(name), len(self.sources)
+        for row in store.rows(name, split="train", sha256=sha256):
+            if self._spec.kind != "sft" and row.messages[-1].role != "assistant":
+                continue  # nothing to compare an answer with
+            size = self._meter.size(row, folder)
+            found = fit(size, self._spec.data, self._spec.model)
+            self.too_long.note(size.tokens(self._spec.model.min_pixels, self._spec.model.max_pixels), found)
+            if found is not None:
+                self._rows.append((Question(row, folder, found), place))
+
+    def _refuse_nothing(self) -> None:
+        if self._rows:
+            return
+        if not self.too_long.left_out:
+            raise DatasetError("The chosen datasets have no training rows", hint="Choose another dataset")
+        raise DatasetError(
+            f"Every training row is longer than {self._spec.data.max_tokens:,} tokens (the longest has "
+            f"{self.too_long.longest_tokens:,})",
+            hint="Raise `data.max_tokens`, lower `model.max_pixels`, or set `data.too_long` to shrink",
+        )
+
+
+def order_of_pass(sources: list[Source], seed: int, epoch: int) -> list[int]:
+    """The row indices of one pass: each dataset gives `per_epoch` rows, shuffled together by seed and epoch.
+
+    A weight of 2 shows each row twice a pass; a weight of 0.5 shows half of the rows, another half in the next pass.
+    The order depends on the arguments alone, so every rank has the same.
+    """
+    order = [index for source in sources for index in _drawn(source, seed, epoch)]
+    random.Random(f"{seed}/{epoch}").shuffle(order)
+    return order
+
+
+def _drawn(source: Source, seed: int, epoch: int) -> Iterator[int]:
+    """Walk endlessly through shuffled rounds of the dataset; each pass takes up where the last one ended."""
+    position = epoch * source.per_epoch
+    rounds: dict[int, list[int]] = {}
+    for place in range(position, position + source.per_epoch):
+        lap, offset = divmod(place, source.count)
+        if lap not in rounds:
+            rounds[lap] = list(range(source.count))
+            random.Random(f"{seed}/{source.name}/{lap}").shuffle(rounds[lap])
+        yield source.first + rounds[lap][offset]

@@ -1,0 +1,125 @@
+"""Supervised fine-tuning: `transformers.Trainer` with planned micro-batches, prefetch, and a rate for each part."""
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import distributed, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from transformers import Trainer
+
+from backend.programs.model.packing import Batch, Collator, learned_logits
+from backend.programs.training.base_trainer import StepSums, StudioTrainer, Tally
+from backend.programs.training.batch_sampler import RunBatches
+from backend.programs.training.rows import TrainingRows
+from backend.spec.run import RunSpec
+
+AHEAD = 2  # passes
+_END = object()
+
+
+class LoaderAhead(DataLoader[Any]):
+    """A loader whose own process prepares ahead in a thread. With worker processes it is a plain one."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the batches in order; an error of the thread is raised here, at its place."""
+        plain = super().__iter__()
+        return plain if self.num_workers else _ahead(plain)
+
+
+class SftTrainer(StudioTrainer, Trainer):
+    """A thin subclass: what a pass is, what the loss is, which rates apply.
+
+    The Trainer sees one single epoch, the whole run: its passes are planned ahead, so that going on from a checkpoint
+    only skips some of the plan.
+    """
+
+    def __init__(
+        self, spec: RunSpec, rows: TrainingRows, batches: RunBatches, collator: Collator, **arguments: Any
+    ) -> None:
+        """Take the resolved spec and the plan beside what `Trainer` takes."""
+        self._spec, self._batches = spec, batches
+        super().__init__(train_dataset=rows, data_collator=collator, **arguments)
+        self.model_accepts_loss_kwargs = True  # our loss is normalised over the whole step
+        self.tally = Tally([source.name for source in rows.sources], self.args.device)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """The passes of this process, in the planned order; nothing else may shuffle or share them out again."""
+        return LoaderAhead(
+            self.train_dataset,
+            batch_sampler=self._batches,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
+    ) -> tuple[list[Batch], torch.Tensor]:
+        """Take the passes of one optimizer step, and count the tokens learned in it over all processes."""
+        passes = [next(epoch_iterator) for _ in range(num_batches)]
+        learned = torch.tensor(sum(len(batch["shift_labels"]) for batch in passes), device=device)
+        if self.args.world_size > 1:
+            distributed.all_reduce(learned)
+        return passes, learned.clamp(min=1)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """Cross-entropy summed over the learned tokens of a pass, divided by those of the whole optimizer step.
+
+        Processes average their gradients, hence the factor of their number.
+        """
+        logits = learned_logits(model, inputs)
+        losses = functional.cross_entropy(logits.float(), inputs["shift_labels"], reduction="none")
+        self.tally.add(losses, inputs["sources"], inputs["counts"])
+        learned = num_items_in_batch if num_items_in_batch is not None else max(1, len(losses))
+        loss = losses.sum() / learned * self.args.world_size
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+    def step_metrics(self, logs: dict[str, Any], sums: StepSums) -> dict[str, float | None]:
+        """Of several datasets each one's loss."""
+        return {f"loss/{name}": loss for name, loss in sums.losses.items()} if len(self._spec.data.datasets) > 1 else {}
+
+
+def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
+    made: queue.Queue[Any] = queue.Queue(AHEAD)
+    is_over = threading.Event()
+    maker = threading.Thread(target=_make, args=(batches, made, is_over), name="loader-ahead", daemon=True)
+    maker.start()
+    try:
+        while (batch := made.get()) is not _END:
+            if isinstance(batch, BaseException):
+                raise batch
+            yield batch
+    finally:
+        is_over.set()
+
+
+def _make(batches: Iterator[Any], made: "queue.Queue[Any]", is_over: threading.Event) -> None:
+    torch.set_num_threads(1)  # of this thread only: a second team would fight with the one that trains for the cores
+    try:
+        for batch in batches:
+            _put(batch, made, is_over)
+            if is_over.is_set():
+                return
+        _put(_END, made, is_over)
+    except BaseException as error:  # noqa: BLE001 - it is raised where the batches are used
+        _put(error, made, is_over)
+
+
+def _put(batch: Any, made: "queue.Queue[Any]", is_over: threading.Event) -> None:
+    """Wait for room, but not for ever: the training may have ended."""
+    while not is_over.is_set():
+        try:
+            made.put(batch, timeout=0.2)
+            return
+        except queue.Full:
+            continue

@@ -1,0 +1,1 @@
+"""The built-in rewards: one Python file each, read as text and never imported."""

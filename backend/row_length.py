@@ -1,0 +1,84 @@
+"""How long a row is as the model reads it, and whether it fits: known before anything is loaded or trained."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+from tokenizers import Tokenizer
+
+from backend.conversation import Row, render
+from backend.errors import CheckpointError, DatasetError
+from backend.image_size import tokens_for_picture
+from backend.spec.training import CELL, DataKnobs, ModelKnobs
+
+FORMATS = ("JPEG", "PNG", "WEBP")  # what an import stores
+
+
+class RowSize(NamedTuple):
+    """What decides a row's length, whatever the picture bounds are."""
+
+    text: int  # tokens, one of them for each picture
+    pictures: tuple[tuple[int, int], ...]  # (height, width) in px as stored
+
+    def tokens(self, min_pixels: int, max_pixels: int) -> int:
+        """All tokens of the row between these bounds."""
+        cells = sum(tokens_for_picture(*size, min_pixels, max_pixels) for size in self.pictures)
+        return self.text - len(self.pictures) + cells
+
+
+class Fit(NamedTuple):
+    """How a row is learned from."""
+
+    tokens: int
+    max_pixels: int  # the run's own bound, or a lower one that lets this row fit
+    is_shrunk: bool
+    pictures: tuple[tuple[int, int], ...] = ()  # (height, width) in px as stored
+
+
+class RowMeter:
+    """Measures rows with one model's tokenizer, reading only the headers of pictures."""
+
+    def __init__(self, model_folder: Path) -> None:
+        """Load the tokenizer. Raises CheckpointError where there is none."""
+        path = model_folder / "tokenizer.json"
+        if not path.is_file():
+            raise CheckpointError(
+                f"`{model_folder.name}` has no tokenizer.json", hint="Take a folder that holds the whole model"
+            )
+        self._tokenizer = Tokenizer.from_file(str(path))
+        self._tokenizer.no_truncation()  # a trainer that cut or padded its texts leaves that in the file
+        self._tokenizer.no_padding()
+
+    def size(self, row: Row, folder: Path) -> RowSize:
+        """Measure one row of the dataset in `folder`. Raises DatasetError for a picture that cannot be read."""
+        text = "".join(segment.text for segment in render(row.messages))
+        tokens = len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        return RowSize(tokens, tuple(_picture_size(folder / name, row.id) for name in row.images))
+
+
+def fit(size: RowSize, data: DataKnobs, model: ModelKnobs) -> Fit | None:
+    """Say how a row fits into `data.max_tokens`; None where it is left out.
+
+    With `too_long` shrink, the pictures of a longer row share what its text leaves, down to the smallest size allowed.
+    """
+    tokens = size.tokens(model.min_pixels, model.max_pixels)
+    if tokens <= data.max_tokens:
+        return Fit(tokens, model.max_pixels, is_shrunk=False, pictures=size.pictures)
+    if data.too_long == "skip" or not size.pictures:
+        return None
+    words = size.text - len(size.pictures)
+    bound = (data.max_tokens - words) // len(size.pictures) * CELL
+    if bound < model.min_pixels:
+        return None
+    shrunk = size.tokens(model.min_pixels, bound)
+    return Fit(shrunk, bound, is_shrunk=True, pictures=size.pictures) if shrunk <= data.max_tokens else None
+
+
+def _picture_size(path: Path, row_id: str) -> tuple[int, int]:
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            return picture.height, picture.width
+    except OSError as error:
+        raise DatasetError(
+            f"Picture `{path.name}` of row `{row_id}` cannot be read", hint="Check the dataset, then import it again"
+        ) from error

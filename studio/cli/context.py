@@ -1,0 +1,48 @@
+"""The stores and the launcher as commands need them, opened in the default workspace."""
+
+from functools import cache
+
+from backend.datasets.store import DatasetStore
+from backend.errors import StudioError
+from backend.rewards.store import RewardStore
+from backend.settings import Workspace, default_workspace
+from backend.store.runs import RunStore
+from launcher.run_manager import Launcher
+
+
+@cache
+def workspace() -> Workspace:
+    """The default workspace, its folders made. Raises StudioError where the disk refuses."""
+    found = default_workspace()
+    try:
+        found.prepare()
+    except OSError as error:
+        raise StudioError(
+            f"The workspace `{found.root}` cannot be written: {error.strerror}",
+            hint="Set STUDIO_WORKSPACE to a folder of your own",
+        ) from error
+    return found
+
+
+@cache
+def dataset_store() -> DatasetStore:
+    """The datasets."""
+    return DatasetStore(workspace())
+
+
+@cache
+def reward_store() -> RewardStore:
+    """The rewards."""
+    return RewardStore(workspace())
+
+
+@cache
+def run_store() -> RunStore:
+    """The index of runs."""
+    return RunStore(workspace())
+
+
+@cache
+def launcher() -> Launcher:
+    """What starts and stops runs."""
+    return Launcher(workspace(), run_store())

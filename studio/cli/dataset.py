@@ -1,0 +1,255 @@
+"""`studio dataset`: import, list, show, check, delete; edit, versions, restore, copy."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.datasets.editing import Edits
+from backend.datasets.records import ColumnMapping, Manifest, Problem
+from backend.datasets.store import ImportOptions
+from backend.demo.datasets import prepare_demo_datasets
+from backend.errors import DatasetError
+from backend.ids import DatasetName
+from studio.cli import context
+from studio.cli.output import JSON_OPTION, RUN_FAILED, explained, print_json, print_table, say, warn
+
+NAME = Annotated[str, typer.Argument(help="A dataset's name.")]
+SHOWN_DIGITS = 12  # of a version's sha256
+app = typer.Typer(help="Datasets: import, list, show, check, edit, delete.", no_args_is_help=True)
+MOST_SHOWN = 20
+_DEFAULTS = ImportOptions()
+
+
+@explained
+def edit(
+    name: NAME,
+    answer: Annotated[list[str] | None, typer.Option(metavar="ROW=TEXT", help="A row's new last answer.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="ROW", help="A row to leave out.")] = None,
+    as_json: JSON_OPTION = False,
+) -> None:
+    """Correct answers and leave rows out, as a new version; the earlier ones stay."""
+    edits = Edits(_answers(answer or ()), frozenset(exclude or ()))
+    if not edits.answers and not edits.excluded:
+        raise DatasetError("There is nothing to change", hint="Give --answer ROW=TEXT or --exclude ROW, each as often")
+    before = context.dataset_store().get(DatasetName(name))
+    _tell(context.dataset_store().apply_edits(name, edits), before, as_json)
+
+
+@explained
+def versions(name: NAME, as_json: JSON_OPTION = False) -> None:
+    """List the versions of a dataset, newest first."""
+    found = context.dataset_store().versions(name)
+    if as_json:
+        print_json([version._asdict() for version in found])
+        return
+    rows = [
+        (
+            version.sha256[:SHOWN_DIGITS],
+            time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(version.made_at)),
+            version.rows,
+            "current" if version.is_current else "",
+            version.change,
+        )
+        for version in found
+    ]
+    print_table(("version", "made", "rows", "", "change"), rows, empty="")
+
+
+@explained
+def restore(
+    name: NAME,
+    sha256: Annotated[str, typer.Argument(metavar="SHA", help="A version: its first eight characters or more.")],
+    as_json: JSON_OPTION = False,
+) -> None:
+    """Let an earlier version count again; what was made since stays a version too."""
+    before = context.dataset_store().get(DatasetName(name))
+    _tell(context.dataset_store().restore(name, sha256), before, as_json)
+
+
+@explained
+def copy(
+    name: NAME,
+    to: Annotated[str, typer.Option(metavar="SET", help="The dataset that gets them; made where there is none.")],
+    row: Annotated[list[str] | None, typer.Option(metavar="ID", help="A row; give it once for each.")] = None,
+    as_json: JSON_OPTION = False,
+) -> None:
+    """Copy rows with their pictures into another dataset; held-out rows stay held out."""
+    store = context.dataset_store()
+    before = store.get(DatasetName(to)) if to in store.names() else None
+    _tell(store.add_to_set(name, row or (), to), before, as_json)
+
+
+def described(manifest: Manifest) -> dict[str, object]:
+    """A dataset for machines: its manifest and its folder."""
+    folder = context.dataset_store().folder(DatasetName(manifest.name))
+    return manifest.model_dump(mode="json") | {"folder": str(folder)}
+
+
+@app.command("import")
+@explained
+def import_(
+    path: Annotated[Path, typer.Argument(help="zip, folder, json, jsonl, csv or parquet")],
+    name: Annotated[str, typer.Option(help="Default: the file's own name.")] = "",
+    heldout: Annotated[Path | None, typer.Option(help="A second file whose rows are held out.")] = None,
+    heldout_share: Annotated[float, typer.Option(min=0, max=0.9)] = _DEFAULTS.heldout_share,
+    seed: Annotated[int, typer.Option(min=0)] = _DEFAULTS.seed,
+    image_column: Annotated[
+        str | None, typer.Option(help="Which column is the picture. Columns that are not named are guessed.")
+    ] = None,
+    question_column: Annotated[str | None, typer.Option(help="Which one is the question; empty for none.")] = None,
+    answer_column: str | None = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Import nothing while one row is bad.")] = False,
+    as_json: JSON_OPTION = False,
+) -> None:
+    """Import a dataset; good rows are kept, bad ones are listed with what to do."""
+    named = {"image": image_column, "question": question_column, "answer": answer_column}
+    options = ImportOptions(
+        name=name,
+        heldout=heldout,
+        heldout_share=heldout_share,
+        seed=seed,
+        mapping=_mapping(path, {role: column for role, column in named.items() if column is not None}),
+        strict=strict,
+    )
+    report = context.dataset_store().import_dataset(path, options, None)
+    if as_json:
+        shown = [problem.model_dump(mode="json") for problem in report.problems]
+        print_json(described(report.manifest) | {"was_known": report.was_known, "problems": shown})
+        return
+    known = "is already here as" if report.was_known else "imported as"
+    counts = report.manifest.statistics
+    say(
+        f"{path.name} {known} {report.manifest.name}: {counts.train_rows} training rows, {counts.heldout_rows} held out"
+    )
+    for notice in report.manifest.notices:
+        say(f"note: {notice}")
+    _print_problems(report.problems, report.manifest.skipped_rows)
+
+
+@app.command("list")
+@explained
+def list_(as_json: JSON_OPTION = False) -> None:
+    """List the datasets."""
+    manifests = context.dataset_store().manifests()
+    if as_json:
+        print_json([described(manifest) for manifest in manifests])
+        return
+    rows = [
+        (each.name, each.statistics.train_rows, each.statistics.heldout_rows, each.statistics.pictures, each.layout)
+        for each in manifests
+    ]
+    empty = "No datasets yet: studio dataset import PATH, or studio dataset demo"
+    print_table(("dataset", "training rows", "held out", "pictures", "layout"), rows, empty=empty)
+
+
+@app.command()
+@explained
+def show(name: NAME, as_json: JSON_OPTION = False) -> None:
+    """Show one dataset: where it came from, its counts, its problems."""
+    manifest = context.dataset_store().get(DatasetName(name))
+    if as_json:
+        print_json(described(manifest))
+        return
+    facts = [*_flat(manifest).items(), *((f"problem {code}", count) for code, count in manifest.problem_counts.items())]
+    print_table((manifest.name, ""), facts, empty="")
+
+
+@app.command()
+@explained
+def check(name: NAME, as_json: JSON_OPTION = False) -> None:
+    """Verify the files of a dataset and of its versions again. Exit code 1 where something is wrong."""
+    problems = context.dataset_store().check(DatasetName(name))
+    if as_json:
+        print_json([problem.model_dump(mode="json") for problem in problems])
+    elif not problems:
+        say(f"{name} is whole.")
+    else:
+        _print_problems(tuple(problems), 0)
+    if problems:
+        raise typer.Exit(RUN_FAILED)
+
+
+@app.command()
+@explained
+def delete(name: NAME, as_json: JSON_OPTION = False) -> None:
+    """Delete a dataset with its pictures and versions."""
+    context.dataset_store().delete(DatasetName(name))
+    print_json({"deleted": name}) if as_json else say(f"Deleted {name}.")
+
+
+@app.command()
+@explained
+def demo(as_json: JSON_OPTION = False) -> None:
+    """Draw the demo datasets that are not there yet."""
+    made = prepare_demo_datasets(context.dataset_store())
+    print_json(made) if as_json else say(f"Drew {', '.join(made)}." if made else "The demo datasets are all here.")
+
+
+app.command()(edit)
+app.command()(versions)
+app.command()(restore)
+app.command()(copy)
+
+
+def _answers(written: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in written:
+        row, sign, text = each.partition("=")
+        if not sign or not row or row in found:
+            why = "is the second answer for its row" if row in found and sign else "names no row and answer"
+            raise DatasetError(f"`{each}` {why}", hint="Write --answer ROW=TEXT, once for each row")
+        found[row] = text
+    return found
+
+
+def _tell(manifest: Manifest, before: Manifest | None, as_json: bool) -> None:
+    is_new = before is None or before.sha256 != manifest.sha256
+    if as_json:
+        print_json(described(manifest) | {"is_changed": is_new})
+        return
+    if not is_new:
+        say(f"{manifest.name} is as it was: nothing to change.")
+        return
+    counts = manifest.statistics
+    say(
+        f"{manifest.name} is now version {manifest.sha256[:SHOWN_DIGITS]}: {manifest.change or 'as imported'}; "
+        f"{counts.train_rows} training rows, {counts.heldout_rows} held out"
+    )
+
+
+def _mapping(path: Path, named: dict[str, str]) -> ColumnMapping | None:
+    """The columns that were named, and the upload's own best guess for the roles that were not."""
+    if not named:
+        return None
+    guessed = context.dataset_store().inspect(path).suggestion.model_dump()
+    return ColumnMapping(
+        **{role: "" if column in named.values() else column for role, column in guessed.items()} | named
+    )
+
+
+def _flat(manifest: Manifest) -> dict[str, object]:
+    counts = manifest.statistics.model_dump()
+    answers = counts.pop("most_frequent_answers")
+    split = manifest.split
+    rule = "given by a second file" if split.kind == "given" else f"{split.share:.0%} by picture, seed {split.seed}"
+    facts = {
+        "source": manifest.source,
+        "layout": manifest.layout,
+        "held-out rule": rule,
+        "sha256": manifest.sha256[:16],
+    }
+    shown = {key.replace("_", " "): value for key, value in counts.items()}
+    return facts | shown | {"frequent answers": ", ".join(f"{text} ({count})" for text, count in answers[:5])}
+
+
+def _print_problems(problems: tuple[Problem, ...], skipped: int) -> None:
+    if skipped:
+        warn(f"{skipped} rows were left out:")
+    for problem in problems[:MOST_SHOWN]:
+        place = f"{problem.file} line {problem.line}" if problem.line else problem.file
+        warn(f"{problem.severity} {problem.code} {place}: {problem.message}\n  hint: {problem.hint}")
+    if len(problems) > MOST_SHOWN:
+        warn(f"and {len(problems) - MOST_SHOWN} more: see problems.jsonl in the dataset's folder, or --json")

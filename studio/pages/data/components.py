@@ -1,0 +1,112 @@
+"""The Data page's own components with the words they use, and the card that brings data in."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from backend.datasets.staging import DEFAULT_SHARE
+from backend.datasets.upload import ANNOTATIONS, PICTURES
+from studio.ui.components import bubble_words, card_head, island
+from studio.ui.i18n import Translate
+
+ROLES = ("image", "question", "answer", "system")
+MAX_NAME = 60
+
+
+def dataset_list(t: Translate) -> gr.HTML:
+    """Choose among the datasets. Value: {datasets, chosen, choice, preparing, can_demo}."""
+    words = {key: t(f"data.{key}") for key in ("none", "none_help", "demo", "preparing")}
+    return island("datasetList", "data.js", words, ("input", "demo", "shown"), value={}, elem_id="dataset-list")
+
+
+def dataset_tiles(t: Translate) -> gr.HTML:
+    """The chosen dataset in numbers."""
+    words = {key: t(f"data.{key}") for key in ("choose", "choose_help", "answers", "csv")}
+    return island("datasetTiles", "data.js", words, value={}, elem_id="dataset-tiles")
+
+
+def dataset_rows(t: Translate) -> gr.HTML:
+    """The chosen dataset's rows; they are fetched by the browser. Value: {name, sha256}."""
+    keys = (
+        "title",
+        "search",
+        "sides",
+        "side.all",
+        "side.train",
+        "side.heldout",
+        "back",
+        "next",
+        "where",
+        "none",
+        "unreached",
+    )
+    words = {key: t(f"rows.{key}") for key in keys} | bubble_words(t)
+    return island("datasetRows", "data.js", words, value={}, elem_id="dataset-rows")
+
+
+def upload_preview(t: Translate) -> gr.HTML:
+    """An upload before it is imported."""
+    words = {key: t(f"upload.{key}") for key in ("first_rows", "as_imported")} | bubble_words(t)
+    return island("uploadPreview", "data.js", words, value={}, elem_id="upload-preview")
+
+
+def import_report(t: Translate) -> gr.HTML:
+    """How far an import is, then what it did."""
+    words = {"problems": t("report.problems"), "csv": t("data.csv")} | bubble_words(t)
+    return island("importReport", "data.js", words, value={}, elem_id="import-report")
+
+
+@dataclass(frozen=True, slots=True)
+class Adding:
+    """The components that bring data in."""
+
+    files: gr.File
+    box: gr.Column
+    mapping: gr.Row
+    roles: list[gr.Dropdown]
+    name: gr.Textbox
+    share: gr.Slider
+    heldout: gr.File
+    confirm: gr.Button
+    preview: gr.HTML
+    report: gr.HTML
+
+    @property
+    def shown(self) -> list[Any]:
+        """What a look at an upload changes, in the order `inspect` returns it."""
+        return [self.preview, self.box, self.mapping, *self.roles, self.name]
+
+
+def adding_card(t: Translate) -> Adding:
+    """Lay it out; what depends on an upload is hidden until there is one."""
+    with gr.Column(elem_classes="card adding"):
+        card_head(t("upload.title"))
+        files = gr.File(
+            label=t("upload.files"), show_label=False, file_count="multiple",
+            file_types=[".zip", *ANNOTATIONS, *PICTURES], height=132, elem_id="upload-files",
+        )  # fmt: skip
+        gr.Markdown(t("upload.help"), elem_classes="hint")
+        with gr.Column(visible=False, elem_classes="adding-box") as box:
+            preview = upload_preview(t)
+            with gr.Row(visible=False, elem_classes="knobs") as mapping:
+                roles = [
+                    gr.Dropdown([], label=t(f"upload.role.{role}"), info=t(f"upload.role.{role}.help"), min_width=180,
+                                elem_id=f"role-{role}")
+                    for role in ROLES
+                ]  # fmt: skip
+            with gr.Row(elem_classes="knobs"):
+                name = gr.Textbox(
+                    label=t("upload.name"), info=t("upload.name.help"), max_lines=1, max_length=MAX_NAME,
+                    min_width=220, elem_id="dataset-name",
+                )  # fmt: skip
+                share = gr.Slider(
+                    0, 0.5, DEFAULT_SHARE, step=0.01, label=t("upload.share"), info=t("upload.share.help"),
+                    min_width=220, elem_id="heldout-share",
+                )  # fmt: skip
+            with gr.Accordion(t("upload.heldout"), open=False):
+                heldout = gr.File(label=t("upload.heldout.file"), file_types=[".zip", *ANNOTATIONS], height=110,
+                                  elem_id="heldout-file")  # fmt: skip
+            confirm = gr.Button(t("upload.confirm"), variant="primary", elem_id="import")
+        report = import_report(t)
+    return Adding(files, box, mapping, roles, name, share, heldout, confirm, preview, report)

@@ -1,0 +1,240 @@
+"""Data: bring pictures and answers in, see what they became, hand them to training."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from backend.datasets.records import ColumnMapping, Report
+from backend.datasets.store import ImportOptions
+from backend.demo.datasets import DEMO_DATASETS
+from backend.errors import DatasetError, StudioError
+from backend.runs.folder import ACTIVE
+from studio.pages.data.components import MAX_NAME, ROLES, adding_card, dataset_list, dataset_rows, dataset_tiles
+from studio.pages.data.importing import StagedUpload, import_steps, stage
+from studio.pages.data.views import card_view, inspection_view, report_view, tiles_view
+from studio.services import Services
+from studio.ui.components import card_head, page_head
+from studio.ui.handover import Shared, Wish
+from studio.ui.i18n import Translate
+from studio.ui.views import progress_view, refusal_view
+from studio.ui.wiring import act, refresh, stream
+
+Value = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the handlers of this tab share."""
+
+    services: Services
+    t: Translate
+
+
+def build(services: Services, shared: Shared, t: Translate) -> None:
+    """Lay out the tab, then wire it: one line per control."""
+    page = Page(services, t)
+    page_head(t("data.title"), t("data.about"))
+    adding = adding_card(t)
+    with gr.Row(equal_height=False, elem_classes="data-columns"):
+        with gr.Column(scale=4, min_width=280), gr.Column(elem_classes="card"):
+            card_head(t("data.list"))
+            listed = dataset_list(t)
+        with gr.Column(scale=8, min_width=320):
+            tiles, train, delete, sure = _chosen(t)
+            with gr.Column(elem_classes="card rows-card"):
+                rows = dataset_rows(t)
+    upload = gr.State(None, time_to_live=86_400, delete_callback=_forget)
+    shown = [tiles, rows, train, delete, sure.box]
+
+    looked_at = [upload, adding.report, *adding.shown]
+    act(adding.files.upload, partial(inspect, page), [adding.files, upload], looked_at, t=t)
+    refresh(adding.files.clear, forget, upload, [upload, *adding.shown])
+    for role in adding.roles:
+        act(role.input, partial(map_columns, page), [upload, *adding.roles], adding.preview, t=t)
+    typed = [upload, adding.name, adding.share, adding.heldout, *adding.roles]
+    done = stream(adding.confirm.click, partial(import_upload, page), typed, [adding.report, listed], t=t)
+    refresh(done.then, clear_imported, upload, [upload, adding.files, adding.heldout, adding.box])
+    refresh(done.then, partial(show, page), listed, shown)
+    refresh(refresh(listed.shown, partial(load, page), listed, listed).then, partial(show, page), listed, shown)
+    refresh(listed.input, partial(show, page), listed, shown)
+    stream(listed.demo, partial(prepare_demo, page), listed, listed, t=t)
+    act(train.click, partial(train_on, page), listed, shared.dataset, t=t)
+    act(delete.click, partial(ask_to_delete, page), listed, [sure.question, sure.box], t=t)
+    refresh(sure.no.click, hide_question, None, sure.box)
+    gone = act(sure.yes.click, partial(delete_dataset, page), listed, listed, t=t)
+    refresh(gone.then, partial(show, page), listed, shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Sure:
+    """The question before a dataset is deleted."""
+
+    box: gr.Column
+    question: gr.Textbox
+    yes: gr.Button
+    no: gr.Button
+
+
+def _chosen(t: Translate) -> tuple[gr.HTML, gr.Button, gr.Button, Sure]:
+    with gr.Column(elem_classes="card"):
+        tiles = dataset_tiles(t)
+        with gr.Row(elem_classes="actions"):
+            train = gr.Button(t("data.train"), variant="primary", size="sm", visible=False, elem_id="train-on-this")
+            delete = gr.Button(t("data.delete"), variant="stop", size="sm", visible=False, elem_id="dataset-delete")
+        with gr.Column(visible=False, elem_classes="sure") as box:
+            question = gr.Textbox(show_label=False, container=False, interactive=False, lines=1, max_lines=4,
+                                  elem_id="dataset-question")  # fmt: skip
+            with gr.Row(elem_classes="actions"):
+                yes = gr.Button(t("data.delete_yes"), size="sm", variant="stop", elem_id="dataset-delete-yes")
+                no = gr.Button(t("data.delete_no"), size="sm", elem_id="dataset-delete-no")
+    return tiles, train, delete, Sure(box, question, yes, no)
+
+
+def inspect(page: Page, sent: list[str] | None, before: StagedUpload | None) -> list[Any]:
+    """Look at what was uploaded instead of what was `before`. A refusal is told in the report, not as a toast."""
+    _forget(before)
+    if not sent:
+        return [None, {}, *_hidden()]
+    upload = None
+    try:
+        upload = stage(page.services.workspace, sent, page.t)
+        inspection = page.services.datasets.inspect(upload.source)
+    except StudioError as error:
+        _forget(upload)
+        return [None, refusal_view(error, page.t), *_hidden()]
+    choices = [(page.t("upload.role.none"), ""), *((column, column) for column in inspection.columns)]
+    roles = [gr.Dropdown(choices=choices, value=getattr(inspection.suggestion, role)) for role in ROLES]
+    return [
+        upload, {}, inspection_view(inspection, page.t), gr.Column(visible=True),
+        gr.Row(visible=inspection.layout is None), *roles, upload.suggested_name[:MAX_NAME],
+    ]  # fmt: skip
+
+
+def map_columns(page: Page, upload: StagedUpload | None, *roles: str) -> Value:
+    """Show the first rows as the chosen columns make them."""
+    inspection = page.services.datasets.inspect(_staged(page, upload).source, _mapping(roles))
+    return inspection_view(inspection, page.t)
+
+
+def import_upload(
+    page: Page, upload: StagedUpload | None, name: str, share: float, heldout: str | None, *roles: str
+) -> Iterator[list[Any]]:
+    """Import, telling how far it is; at the end the report, and the new dataset chosen in the list."""
+    staged = _staged(page, upload)
+    is_known = page.services.datasets.inspect(staged.source).layout is not None
+    options = ImportOptions(
+        name=name.strip(), heldout=Path(heldout) if heldout else None, heldout_share=share,
+        mapping=None if is_known else _mapping(roles),
+    )  # fmt: skip
+    try:
+        for step in import_steps(page.services.datasets, staged, options):
+            if isinstance(step, Report):
+                yield [report_view(step, page.t), load(page, {"chosen": step.manifest.name})]
+            else:
+                yield [progress_view(step, page.t), gr.skip()]
+    except StudioError as error:
+        yield [refusal_view(error, page.t), gr.skip()]
+
+
+def clear_imported(upload: StagedUpload | None) -> list[Any]:
+    """Make room for the next upload once this one is a dataset; one that was refused, or came meanwhile, stays."""
+    if upload is None or upload.is_here or upload.is_taken:
+        return [gr.skip()] * 4
+    return [None, None, None, gr.Column(visible=False)]
+
+
+def load(page: Page, listed: Value | None) -> Value:
+    """List the datasets that are there now; where none is chosen, choose the newest."""
+    store, manifests = page.services.datasets, page.services.datasets.manifests()
+    names = [manifest.name for manifest in manifests]
+    chosen = _name(listed)
+    return {
+        "datasets": [card_view(store, manifest, page.t) for manifest in manifests],
+        "chosen": chosen if chosen in names else next(iter(names), ""),
+        "choice": (listed or {}).get("choice", 0),
+        "preparing": page.services.demo.is_preparing,
+        "can_demo": not {demo.name for demo in DEMO_DATASETS} <= set(names),
+    }
+
+
+def show(page: Page, listed: Value | None) -> list[Any]:
+    """Show the chosen dataset; one that is gone meanwhile shows as none chosen."""
+    name = _name(listed)
+    try:
+        manifest = page.services.datasets.get(name)
+    except StudioError:
+        return [{}, {}, gr.Button(visible=False), gr.Button(visible=False), gr.Column(visible=False)]
+    view, rows = tiles_view(manifest, page.t), {"name": manifest.name, "sha256": manifest.sha256}
+    return [view, rows, gr.Button(visible=True), gr.Button(visible=True), gr.Column(visible=False)]
+
+
+def prepare_demo(page: Page, listed: Value | None) -> Iterator[Value]:
+    """Draw the demo datasets that are missing. Raises StudioError."""
+    yield load(page, listed) | {"preparing": True}
+    page.services.demo.prepare()
+    yield load(page, listed)
+
+
+def train_on(page: Page, listed: Value | None) -> Wish:
+    """Wish that Train takes the chosen dataset."""
+    return page.services.datasets.get(_name(listed)).name, time.time()
+
+
+def ask_to_delete(page: Page, listed: Value | None) -> tuple[str, Any]:
+    """Ask once more, naming what would be lost."""
+    manifest = page.services.datasets.get(_name(listed))
+    said = page.t("data.delete_sure", name=manifest.name, rows=f"{manifest.statistics.rows:,}")
+    return said, gr.Column(visible=True)
+
+
+def delete_dataset(page: Page, listed: Value | None) -> Value:
+    """Delete the chosen dataset for good. Raises StudioError where it is used or gone."""
+    name = page.services.datasets.get(_name(listed)).name
+    waiting = page.services.runs.views(states=("queued", *ACTIVE))
+    users = [view.name for view in waiting if name in {share.name for share in view.spec.data.datasets}]
+    if users:
+        said = page.t("data.in_use", name=name, runs=", ".join(users))
+        raise DatasetError(said, hint=page.t("data.in_use.hint"))
+    page.services.datasets.delete(name)
+    return load(page, listed)
+
+
+def hide_question() -> Any:
+    """Put the question away."""
+    return gr.Column(visible=False)
+
+
+def forget(upload: StagedUpload | None) -> list[Any]:
+    """Drop an upload that will not be imported."""
+    _forget(upload)
+    return [None, *_hidden()]
+
+
+def _forget(upload: StagedUpload | None) -> None:
+    if upload is not None:
+        upload.remove()
+
+
+def _hidden() -> list[Any]:
+    return [{}, gr.Column(visible=False), gr.Row(visible=False), *[gr.skip()] * len(ROLES), ""]
+
+
+def _mapping(roles: tuple[str, ...]) -> ColumnMapping:
+    return ColumnMapping(**dict(zip(ROLES, (role or "" for role in roles), strict=True)))
+
+
+def _staged(page: Page, upload: StagedUpload | None) -> StagedUpload:
+    if upload is not None and upload.is_taken:
+        raise DatasetError(page.t("upload.taken"), hint=page.t("upload.taken.hint"))
+    if upload is None or not upload.is_here:
+        raise DatasetError(page.t("upload.gone"), hint=page.t("upload.gone.hint"))
+    return upload
+
+
+def _name(listed: Value | None) -> str:
+    return str((listed or {}).get("chosen", ""))

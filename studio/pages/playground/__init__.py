@@ -1,0 +1,1 @@
+"""The Playground: talk to models side by side, or vote blind."""

@@ -1,0 +1,170 @@
+"""A blind vote: held-out questions, two answers a time in an order nobody sees, a verdict to be looked at always.
+
+Until the names are shown, nothing that reaches a browser tells which model stands where: no name, no order, no tally by
+model. Two models and not three, because the verdict's p is of one pair; three would be three pairs and three verdicts.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from backend.conversation import PLACEHOLDER, Row
+from backend.errors import NotFoundError, SpecError, StudioError
+from studio.pages.playground.blind_views import (
+    View,
+    question_turns,
+    question_view,
+    revealed_view,
+    stuck_view,
+    waiting_view,
+)
+from studio.pages.playground.context import Page
+from studio.pages.playground.conversation import refuse_gone
+from studio.pages.playground.sampling import manner_of
+from studio.pages.playground.storage import RevealRecord, Session, SessionRecord, Side, VoteId, VoteRecord, new_id
+
+_SIDES: tuple[Side, ...] = ("left", "right", "tie", "skip")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The question that is being judged. Stays on the server: it says who stands where."""
+
+    vote_id: str  # whose question it is
+    number: int
+    question: str  # the row's id
+    order: tuple[int, int]
+    answers: tuple[str, str] | None  # left, right; None where a model could not answer
+
+
+def begin(page: Page, choice: tuple[Any, ...], knobs: tuple[Any, ...]) -> Session:
+    """Begin a blind vote between two models on a dataset's held-out rows, and keep its first line.
+
+    Raises:
+        StudioError: fewer than two models, a dataset without held-out rows, a knob that is out of range.
+    """
+    first, second, dataset = choice
+    if not first or not second or first == second:
+        raise SpecError(page.t("blind.two_models"), hint=page.t("blind.two_models.hint"))
+    refuse_gone(page, first)
+    refuse_gone(page, second)
+    if not dataset:
+        raise SpecError(page.t("problem.no_dataset"), hint=page.t("train.empty.help"))
+    total = page.services.datasets.page(dataset, count=1, split="heldout").total
+    if not total:
+        raise SpecError(page.t("blind.no_rows", dataset=dataset), hint=page.t("blind.no_rows.hint"))
+    chance = random.SystemRandom()
+    record = SessionRecord(
+        id=VoteId(new_id()), begun_at=time.time(), models=(first, second), dataset=dataset, questions=total,
+        seed=chance.randrange(2**31), manner=manner_of(knobs, page.t),
+    )  # fmt: skip
+    page.votes.begin(record)
+    return Session(record, (), is_revealed=False)
+
+
+def found(page: Page, vote_id: object) -> Session:
+    """Read a blind vote. Raises NotFoundError where there is none under that id."""
+    session = page.votes.find(vote_id)
+    if not isinstance(session, Session):
+        raise NotFoundError(page.t(f"blind.vote_{session}"), hint=page.t("play.talk_hint"))
+    return session
+
+
+def next_question(page: Page, vote_id: str) -> Iterator[tuple[Pending | None, View]]:
+    """Show that both models read the next question, then their answers, both at once: who was quicker says nothing."""
+    session = found(page, vote_id)
+    number = len(session.votes)
+    if session.is_revealed or number >= session.record.questions:
+        yield None, state_view(page, session)
+        return
+    try:
+        row = _row(page, session.record, number)
+    except StudioError as error:  # the dataset is gone, or was imported anew
+        yield None, stuck_view(page, session, error)
+        return
+    yield None, waiting_view(page, session, row)
+    order = order_of(session.record, number)
+    answers = _answers(page, session.record, row, order)
+    now = found(page, vote_id)  # another window may have voted, or shown the names, meanwhile
+    if now.is_revealed or len(now.votes) != number:
+        yield None, state_view(page, now)
+        return
+    yield Pending(vote_id, number, row.id, order, answers), question_view(page, session, row, answers)
+
+
+def vote(page: Page, vote_id: str, pending: Pending | None, shown: View | None) -> View | None:
+    """Keep one vote; None where it is not of the question that is being judged. Raises StudioError and OSError."""
+    session, said = found(page, vote_id), shown or {}
+    side = next((side for side in _SIDES if side == said.get("vote")), None)
+    is_ours = pending is not None and pending.vote_id == vote_id == said.get("id")
+    is_current = is_ours and pending is not None and said.get("number") == pending.number == len(session.votes)
+    if pending is None or side is None or not is_current or session.is_revealed:
+        return None
+    if pending.answers is None:
+        side = "skip"  # there was nothing to judge
+    line = VoteRecord(
+        question=pending.question, order=pending.order, vote=side, answers=pending.answers or ("", ""),
+        voted_at=time.time(),
+    )  # fmt: skip
+    page.votes.add(session, line)
+    return waiting_view(page, found(page, vote_id), None)
+
+
+def reveal(page: Page, vote_id: str) -> View:
+    """End a blind vote, and say who stood where. Raises StudioError and OSError."""
+    session = found(page, vote_id)
+    if not session.is_revealed:
+        page.votes.add(session, RevealRecord(revealed_at=time.time()))
+    return revealed_view(page, found(page, vote_id))
+
+
+def state_view(page: Page, session: Session) -> View:
+    """A blind vote without a question: ended, or at its last one."""
+    if session.is_revealed:
+        return revealed_view(page, session)
+    is_done = len(session.votes) >= session.record.questions
+    return waiting_view(page, session, None) | ({"state": "done"} if is_done else {})
+
+
+def order_of(record: SessionRecord, number: int) -> tuple[int, int]:
+    """Which model stands left and which right at a question: drawn for each, again the same from the record's seed."""
+    return (0, 1) if random.Random(f"{record.seed}:{number}").random() < 0.5 else (1, 0)
+
+
+def place_of(record: SessionRecord, number: int) -> int:
+    """Which of the held-out rows is asked as the `number`-th: every one once, in an order of the record's seed."""
+    return random.Random(record.seed).sample(range(record.questions), record.questions)[number]
+
+
+def _row(page: Page, record: SessionRecord, number: int) -> Row:
+    place = place_of(record, number)
+    rows = page.services.datasets.page(record.dataset, start=place, count=1, split="heldout").rows
+    if not rows:
+        raise NotFoundError(page.t("blind.changed", dataset=record.dataset), hint=page.t("blind.changed.hint"))
+    return rows[0]
+
+
+def _answers(page: Page, record: SessionRecord, row: Row, order: tuple[int, int]) -> tuple[str, str] | None:
+    """Both answers, left first; None where one fails: the reason could name the model, so only the log has it."""
+    turns = question_turns(row)
+    images = row.images[: sum(turn.content.count(PLACEHOLDER) for turn in turns)]
+
+    def answer(model: str) -> str:
+        refuse_gone(page, model)
+        pictures = tuple(page.services.datasets.picture(record.dataset, name) for name in images)
+        with closing(page.services.chats.ask(record.manner.question(model, turns, pictures))) as pieces:  # type: ignore[type-var]
+            return "".join(piece.text for piece in pieces)
+
+    try:
+        with ThreadPoolExecutor(2) as both:
+            left, right = both.map(answer, [record.models[place] for place in order])
+    except StudioError as error:
+        _log.warning("blind vote %s: a model did not answer: %s", record.id, error)
+        return None
+    return left, right

@@ -1,0 +1,1 @@
+"""The Rewards page: choose, compose, write and dry-run what an answer earns."""

@@ -1,0 +1,283 @@
+"""The rewards there are, what the editor holds of one visitor, and how it becomes a reward's newest version."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, NamedTuple
+
+from backend.errors import NotFoundError, SpecError, StudioError
+from backend.ids import is_safe_name, slug
+from backend.rewards.builtin_library import library_names
+from backend.rewards.composition import LARGEST_WEIGHT, Part, Payment, Term, compose, payment
+from backend.rewards.contract import Isolation, RewardSource
+from backend.rewards.lint import lint
+from backend.rewards.refusals import ChangedElsewhere
+from backend.rewards.sandbox.client import RewardWorker
+from backend.rewards.store import RewardStore
+from studio.ui.i18n import Translate
+
+NEW, COMPOSE = "new", "compose"  # keys of what is not saved yet; a reward's key is `of:<name>`
+FIRST = "of:exact_match"  # what the page opens with
+MOST_FINDINGS = 50
+View = dict[str, Any]
+_TEMPLATE = """# {what}
+# {gets}
+# {gives}
+
+
+def reward(completions: list[str], answer: list[str], **columns) -> list[float | None]:
+    paid = []
+    for given, gold in zip(completions, answer, strict=True):
+        # {here}
+        paid.append(1.0 if given.strip().lower() == gold.strip().lower() else 0.0)
+    return paid
+"""
+FIRST_PARTS = (Part("exact_match", 1.0),)
+
+
+def key_of(name: str) -> str:
+    """The key of a saved reward."""
+    return f"of:{name}"
+
+
+def name_of(key: str) -> str:
+    """The name of a saved reward; empty for what is not saved yet."""
+    return key.removeprefix("of:") if key.startswith("of:") else ""
+
+
+def template(t: Translate) -> str:
+    """What a new reward begins with: it works, and says in comments what to change."""
+    return _TEMPLATE.format(**{part: t(f"rewards.template.{part}") for part in ("what", "gets", "gives", "here")})
+
+
+def list_view(store: RewardStore, chosen: str, t: Translate) -> View:
+    """Everything to choose from. A key that names nothing any more gives way to the first; no key leaves it open."""
+    own = store.names()
+    known = [NEW, COMPOSE, *map(key_of, (*library_names(), *own))]
+    return {
+        "chosen": chosen if chosen in known or not chosen else FIRST,
+        "first": FIRST,
+        "own": [_own_card(store, name, t) for name in own],
+        "ready": [
+            {"key": key_of(name), "name": name, "said": t(f"reward.{name}.about"), "badge": "", "tone": ""}
+            for name in library_names()
+        ],
+    }
+
+
+def head_view(store: RewardStore, key: str, t: Translate) -> View:
+    """The chosen reward in words: its name, what a dry run says of it, where it comes from."""
+    name = name_of(key)
+    if not name:
+        return {"title": t(f"rewards.{key}"), "said": t(f"rewards.{key}.help"), "badge": "", "tone": ""}
+    source = store.get(name)
+    if source.origin == "library":
+        return {"title": name, "said": t(f"reward.{name}.about"), "badge": t("rewards.ready"), "tone": "good"}
+    badge, tone = _vouched(store, source, t)
+    return {"title": name, "said": t("rewards.version", version=source.sha256[:8]), "badge": badge, "tone": tone}
+
+
+def version_choices(store: RewardStore, name: str, t: Translate) -> list[tuple[str, str]]:
+    """Every version of an own reward to go back to, newest first: when, its hash, what is known of it."""
+    choices = []
+    for version in store.versions(name):
+        checked = store.check_of(version.sha256)
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(version.saved_at))
+        said = [moment, version.sha256[:8]]
+        said += [t("rewards.passed")] if checked and checked.passed else []
+        said += [t("rewards.current")] if version.is_current else []
+        choices.append((" · ".join(said), version.sha256))
+    return choices
+
+
+def findings_view(text: str, saved: str | None) -> View:
+    """What stands out in a text, each line's mistakes once; nothing of it runs. `saved` is the text as it is kept."""
+    found = {(each.line, each.message): each for each in reversed(lint(text))}
+    return {
+        "is_saved": is_same(text, saved),
+        "findings": [each._asdict() for each in reversed(found.values())][:MOST_FINDINGS],
+    }
+
+
+def is_same(text: str, saved: str | None) -> bool:
+    """Whether a text is the saved one; the editor takes away what is blank at both ends."""
+    return saved is not None and text.strip() == saved.strip()
+
+
+@cache
+def isolation() -> Isolation | None:
+    """What rewards are kept from on this machine; None where no process can be started to find out."""
+    try:
+        with RewardWorker(RewardSource("none", "", "own")) as worker:
+            return worker.isolation
+    except StudioError:
+        return None
+
+
+def walls_said(t: Translate) -> str:
+    """The same in words."""
+    found = isolation()
+    if found is None:
+        return t("rewards.walls.unknown")
+    said = found.model_dump().items()
+    return " · ".join(t(f"rewards.walls.{wall}.{'yes' if stands else 'no'}") for wall, stands in said)
+
+
+def saved_text(store: RewardStore, key: str) -> str | None:
+    """The text of a saved reward as it is kept; None for what is not saved, or is gone."""
+    try:
+        return store.get(name_of(key)).text if name_of(key) else None
+    except NotFoundError:
+        return None
+
+
+def composer_view(parts: Sequence[Part], t: Translate) -> View:
+    """Every ready reward with a box and a weight."""
+    weights = {part.name: part.weight for part in parts}
+    return {"parts": [_part_view(name, weights.get(name), t) for name in library_names()]}
+
+
+def parts_of(view: object, t: Translate) -> list[Part]:
+    """Read what was chosen in a browser. Raises SpecError for what is no weight."""
+    rows = view.get("parts") if isinstance(view, dict) else None
+    chosen = [row for row in rows if isinstance(row, dict) and row.get("chosen")] if isinstance(rows, list) else []
+    return [Part(str(row.get("name")), _weight(row, t)) for row in chosen]
+
+
+def sentence(parts: Sequence[Part], t: Translate) -> str:
+    """Say in the page's language what the parts pay together. Raises SpecError where they pay nothing sensible."""
+    said = payment(parts)
+    joined = t("pay.joint").join(_piece(term, place, said, t) for place, term in enumerate(said.terms))
+    begun = t("pay.pays" if said.most else "pay.takes")
+    if len(said.terms) == 1:
+        return t("pay.one", begun=begun, terms=joined)
+    least, most = f"{said.least:g}", f"{said.most:g}"
+    in_all = (
+        t("pay.between", least=least, most=most) if said.least and said.most
+        else t("pay.most", most=f"{said.most or -said.least:g}")
+    )  # fmt: skip
+    return t("pay.many", begun=begun, terms=joined, in_all=in_all)
+
+
+class Draft(NamedTuple):
+    """A text that was typed but not saved."""
+
+    text: str
+    seen: str  # SHA-256 of the saved text that it began from; empty for what is not saved yet
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the editor holds, and the texts that were typed but not saved, by key."""
+
+    key: str = ""
+    is_composed: bool = False
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    seen: str = (
+        ""  # SHA-256 of the saved text when the reward, or its draft, was begun; empty for what is not saved yet
+    )
+
+    def with_draft(self, store: RewardStore, text: str) -> dict[str, Draft]:
+        """The drafts, with what is in the editor now where it is not saved."""
+        if self.is_composed or not self.key or is_same(text, saved_text(store, self.key)):
+            return self.drafts
+        return self.drafts | {self.key: Draft(text, self.seen)}
+
+    def without_draft(self) -> dict[str, Draft]:
+        """The drafts, but for what is in the editor now."""
+        return {key: draft for key, draft in self.drafts.items() if key != self.key}
+
+
+def keep(store: RewardStore, held: Held, name: str, code: str, composer: dict[str, Any], t: Translate) -> RewardSource:
+    """Save what the editor holds; a ready reward stays as it is. Raises SpecError where it cannot be a reward."""
+    known = name_of(held.key)
+    if known and known not in store.names():
+        return store.get(known)
+    wanted = known or tidy(name)
+    if not wanted:
+        raise SpecError(t("rewards.no_name"), hint=t("rewards.name.help"))
+    parts = parts_of(composer, t) if held.is_composed else None
+    text = compose(parts) if parts is not None else code.strip() + "\n"
+    if not known and wanted in store.names() and not is_same(text, store.get(wanted).text):
+        raise SpecError(t("rewards.taken", name=wanted), hint=t("rewards.taken.hint"))
+    if parts is None and known and is_same(code, saved_text(store, held.key)):
+        return store.get(known)
+    return save_over(store, held, wanted, text, t, parts)
+
+
+def save_over(
+    store: RewardStore, held: Held, name: str, text: str, t: Translate, parts: Sequence[Part] | None = None
+) -> RewardSource:
+    """Save a text over the version that the visitor opened. Raises SpecError where somebody saved another meanwhile."""
+    expected = held.seen if name_of(held.key) == name else ""
+    try:
+        return store.save(name, text, parts, expected=expected)
+    except ChangedElsewhere as error:
+        version = store.get(name).sha256[:8]
+        raise SpecError(t("rewards.changed", name=name, version=version), hint=t("rewards.changed.hint")) from error
+
+
+def new_drafts(store: RewardStore, held: Held, text: str, t: Translate) -> dict[str, Draft]:
+    """The drafts, with a new reward that begins with this text.
+
+    Raises:
+        SpecError: a new reward that was typed, and is written nowhere else, would be lost.
+    """
+    rests = held.drafts.get(NEW, Draft("", "")).text
+    written = (text, template(t), *(store.get(name).text for name in (*library_names(), *store.names())))
+    if rests.strip() and not any(is_same(rests, each) for each in written):
+        raise SpecError(t("rewards.new_unsaved"), hint=t("rewards.new_unsaved.hint"))
+    return held.drafts | {NEW: Draft(text, "")}
+
+
+def copy_name(store: RewardStore, name: str) -> str:
+    """A name for a copy that no reward has."""
+    base, known = f"{name}-copy", store.names()
+    return next(each for each in (base, *(f"{base}-{n}" for n in range(2, len(known) + 3))) if each not in known)
+
+
+def tidy(name: str) -> str:
+    """What a person typed, as a name may be written; empty where nothing is left of it."""
+    name = (name or "").strip()
+    return name if is_safe_name(name) else slug(name, fallback="")
+
+
+def _own_card(store: RewardStore, name: str, t: Translate) -> View:
+    source = store.get(name)
+    badge, tone = _vouched(store, source, t)
+    count = len(store.versions(name))
+    versions = t("rewards.version_of", version=source.sha256[:8], count=count)
+    return {"key": key_of(name), "name": name, "said": versions, "badge": badge, "tone": tone}
+
+
+def _vouched(store: RewardStore, source: RewardSource, t: Translate) -> tuple[str, str]:
+    """What a dry run says of a version, and how that is coloured."""
+    checked = store.check_of(source.sha256)
+    if checked is None:
+        return t("rewards.unchecked"), "ended"
+    return (t("rewards.passed"), "good") if checked.passed else (t("rewards.not_passed"), "bad")
+
+
+def _part_view(name: str, weight: float | None, t: Translate) -> View:
+    said = t(f"reward.{name}.about")
+    return {"name": name, "said": said, "weight": 1.0 if weight is None else weight, "chosen": weight is not None}
+
+
+def _piece(term: Term, place: int, said: Payment, t: Translate) -> str:
+    key = "pay.graded" if term.is_graded else "pay.amount"
+    amount = t(key, weight=f"{abs(term.weight):g}", what=t(f"reward.{term.name}.what"))
+    if not place:
+        return amount
+    joint = "pay.plus" if term.weight > 0 else "pay.minus" if said.most else "pay.and"
+    return t(joint, amount=amount)
+
+
+def _weight(row: View, t: Translate) -> float:
+    weight = row.get("weight")
+    is_number = isinstance(weight, int | float) and not isinstance(weight, bool) and math.isfinite(weight)
+    if not is_number or not weight or abs(weight) > LARGEST_WEIGHT:
+        said = t("compose.no_weight", name=str(row.get("name")))
+        raise SpecError(said, hint=t("compose.no_weight.hint", most=LARGEST_WEIGHT))
+    return float(weight)

@@ -1,0 +1,1 @@
+"""The Runs page: watch, compare, stop, delete and repeat runs."""

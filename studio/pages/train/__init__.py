@@ -1,0 +1,1 @@
+"""The Train page: what learns, from what, for how long."""

@@ -1,0 +1,168 @@
+"""What pressing Start would do, as facts: parts and rates, steps, memory, the command, what is in the way."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from backend.catalog.checkpoints import model_folder
+from backend.catalog.models import CATALOGUE
+from backend.catalog.trainable_parameters import (
+    TrainedPart,
+    estimated_memory_bytes,
+    memory_by_strategy,
+    rate_of,
+    trained_table,
+)
+from backend.errors import StudioError
+from backend.ids import slug
+from backend.recipes.library import Effort, recipe_for
+from backend.recipes.preview import Fitting, command_words, fittings, in_lines, planned_steps
+from backend.recipes.resolve import resolve
+from backend.settings import Workspace
+from backend.spec.deepspeed import deepspeed_config
+from backend.spec.run import RunSpec
+from backend.spec.schedule import questions_per_drawing, steps_per_drawing
+from backend.spec.strategies import PARTS
+from studio.ui.form import Problem
+from studio.ui.i18n import Translate
+from studio.ui.numbers import gigabytes, percent, short
+
+MAX_SUGGESTION = 60  # characters of a suggested name
+
+
+class Plan(NamedTuple):
+    """The right column of the Train page. Texts are in the visitor's language; script draws them as text."""
+
+    parts: list[dict[str, str]]  # part, way (frozen, full, lora), how in words, count, rate
+    bar: str
+    share: float  # of all parameters, 0 to 1
+    drawing: str  # questions and answers of one drawing, where it learns from rewards
+    steps: str
+    memory: str
+    notes: list[str]  # what is worth knowing before it starts, e.g. rows that are too long
+    command: str
+    deepspeed: str  # the deepspeed.json that it makes
+    problems: list[str]
+
+
+def plan_of(
+    spec: RunSpec, effort: Effort, train_rows: Mapping[str, int], workspace: Workspace, t: Translate
+) -> dict[str, Any]:
+    """Tell what `spec` would do; what stands in the way is said, not raised."""
+    try:
+        rows = trained_table(spec, workspace)
+    except StudioError:
+        rows = []  # the model is not here: its parts can be named, its adapters not be counted
+    try:
+        fitted = fittings(spec, workspace)
+    except StudioError:
+        fitted = []  # what is missing is said among the problems
+    total, trained = sum(row.total for row in rows), sum(row.trained for row in rows)
+    words = command_words(spec, recipe_for(spec.kind, spec.strategy.name), effort)
+    return Plan(
+        parts=_parts(spec, rows, t),
+        bar=t("plan.bar", trained=short(trained), total=short(total), share=percent(trained, total)) if total else "",
+        share=min(1.0, trained / total) if total else 0.0,
+        drawing=_drawing(spec, t) if spec.kind == "grpo" else "",
+        steps=_steps(spec, train_rows, fitted, t),
+        memory=_memory(spec, rows, t),
+        notes=_notes(spec, fitted, t),
+        command=in_lines(words),
+        deepspeed=json.dumps(deepspeed_config(spec), indent=1),
+        problems=_problems(spec, workspace, t),
+    )._asdict()
+
+
+def refused(problems: Sequence[Problem]) -> dict[str, Any]:
+    """The plan of a form that makes no spec: only what to mend."""
+    return Plan([], "", 0.0, "", "", "", [], "", "", [problem.sentence for problem in problems])._asdict()
+
+
+def suggested_name(spec: RunSpec) -> str:
+    """A name from what is learned and how: `receipts-lora`, `receipts-grpo-lora`."""
+    names = [share.name for share in spec.data.datasets] + (["grpo"] if spec.kind == "grpo" else [])
+    return slug("-".join([*names, spec.strategy.name.replace("_", "-")]), fallback="run")[:MAX_SUGGESTION]
+
+
+def _parts(spec: RunSpec, rows: Sequence[TrainedPart], t: Translate) -> list[dict[str, str]]:
+    counted = {row.part: row for row in rows}
+    listed = CATALOGUE[spec.model.base].parts if spec.model.base in CATALOGUE else {}
+    totals = {part: row.total for part, row in counted.items()} or listed
+    shown = []
+    for part in PARTS:
+        how, rate, total = spec.table.how(part), rate_of(spec, part), totals.get(part, 0)
+        if totals and not total:
+            continue  # the head of a model that shares it with the embeddings
+        way = "quantised" if how == "lora" and spec.table.quantised else how
+        learns = {"frozen": "0", "full": short(total), "lora": short(counted[part].trained) if counted else "…"}[how]
+        shown.append(
+            {
+                "part": t(f"part.{part}"),
+                "way": how,
+                "how": t(f"how.{way}"),
+                "count": f"{learns} / {short(total)}" if total else "–",
+                "rate": "–" if rate is None else f"{rate:.3g}",
+            }
+        )
+    return shown
+
+
+def _notes(spec: RunSpec, fitted: Sequence[Fitting], t: Translate) -> list[str]:
+    """Rows that are too long, with what becomes of them."""
+    said = []
+    for each in fitted:
+        for key, count in (("left_out", each.left_out), ("shrunk", each.shrunk)):
+            if count:
+                about = f"{count:,}" if each.is_exact else t("plan.about", count=f"{count:,}")
+                numbers = {"name": each.name, "count": about, "longest": f"{each.longest_tokens:,}"}
+                said.append(t(f"plan.{key}", limit=f"{spec.data.max_tokens:,}", **numbers))
+    return said
+
+
+def _steps(spec: RunSpec, train_rows: Mapping[str, int], fitted: Sequence[Fitting], t: Translate) -> str:
+    kept = {each.name: each.rows - each.left_out for each in fitted}
+    steps = planned_steps(spec, dict(train_rows) | kept, {each.name: each.mean_tokens for each in fitted})
+    if not steps.samples:
+        return ""
+    passes = t("plan.pass") if steps.passes == 1 else t("plan.passes", passes=f"{steps.passes:g}")
+    in_step = questions_per_drawing(spec) if spec.kind == "grpo" else steps.samples_per_step
+    numbers = {"samples": f"{steps.samples:,}", "passes": passes, "batch": f"{in_step:,}", "steps": f"{steps.steps:,}"}
+    if spec.kind == "grpo":
+        often = steps_per_drawing(spec)
+        numbers["often"] = t("plan.grpo.often", often=often) if often > 1 else ""
+    return t(f"plan{'.grpo' if spec.kind == 'grpo' else ''}.steps{'.fixed' if steps.is_fixed else ''}", **numbers)
+
+
+def _drawing(spec: RunSpec, t: Translate) -> str:
+    """How many answers a step learns from, and to how many questions."""
+    knobs, often = spec.grpo, steps_per_drawing(spec)
+    numbers = {"questions": f"{questions_per_drawing(spec):,}", "each": knobs.generations}
+    if often == 1:
+        return t("plan.grpo.step", answers=f"{spec.samples_per_step:,}", **numbers)
+    answers = spec.samples_per_step * knobs.reuse
+    return t("plan.grpo.drawing", answers=f"{answers:,}", often=often, step=f"{spec.samples_per_step:,}", **numbers)
+
+
+def _memory(spec: RunSpec, rows: list[TrainedPart], t: Translate) -> str:
+    model = CATALOGUE.get(spec.model.base)
+    if model is not None and not model.download_bytes:  # the demo needs no GPU
+        return ""
+    if rows:
+        return t("plan.memory", size=gigabytes(estimated_memory_bytes(rows, quantised=spec.table.quantised)))
+    return t("plan.memory", size=gigabytes(memory_by_strategy(model.parts)[spec.strategy.name])) if model else ""
+
+
+def _problems(spec: RunSpec, workspace: Workspace, t: Translate) -> list[str]:
+    said = [] if spec.data.datasets else [t("problem.no_dataset")]
+    said += [t("problem.no_reward")] if spec.kind == "grpo" and not spec.grpo.rewards else []
+    model = CATALOGUE.get(spec.model.base)
+    if model is not None and model.download_bytes and model_folder(model.name, workspace) is None:
+        wanted = {"title": model.title, "size": gigabytes(model.download_bytes), "licence": model.licence}
+        said.append(f"{t('train.model.get', **wanted)} `studio models get {model.name}`")
+    if said:
+        return said
+    try:
+        resolve(spec, workspace)
+    except StudioError as error:
+        return [error.message, error.hint]
+    return []

@@ -1,1 +1,0 @@
-"""The web process: its address and lock, the assembled app, the guard in front, the upkeep behind."""

@@ -1,1 +1,0 @@
-"""What browsers send and how datasets are shown: staged uploads, imports under way, pictures asked about."""
