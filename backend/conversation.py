@@ -5,14 +5,14 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 Role = Literal["system", "user", "assistant"]
-PLACEHOLDER = "<image>"  # stands in `content` where a picture belongs
+PLACEHOLDER = "<image>"  # stands in `content` where an image belongs
 DEFAULT_SYSTEM = "You are a helpful assistant."
 VISION = "<|vision_start|><|image_pad|><|vision_end|>"
 TURN_END = "<|im_end|>"
 
 
 class Message(BaseModel):
-    """One turn. `content` holds one `<image>` for each picture shown in it."""
+    """One turn. `content` holds one `<image>` for each image shown in it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,7 +60,7 @@ class Segment(NamedTuple):
 
 
 def render(messages: tuple[Message, ...] | list[Message], *, for_answer: bool = False) -> list[Segment]:
-    """Write a conversation as the released chat template does, pictures as one vision span each.
+    """Write a conversation as the released chat template does, images as one vision span each.
 
     Training, evaluation and chat all read this function, so the model meets the same text everywhere.
 

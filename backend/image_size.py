@@ -8,14 +8,14 @@ from backend.errors import DatasetError
 
 PATCH_PX = 14  # side of one vision patch
 MERGE = 2  # the projector merges MERGE x MERGE patches into one token
-CELL_PX = PATCH_PX * MERGE  # 28: both sides of a resized picture are multiples of this
+CELL_PX = PATCH_PX * MERGE  # 28: both sides of a resized image are multiples of this
 MAX_ASPECT_RATIO = 200
 _NUMBER = r"\s*-?\d+(?:\.\d+)?\s*"
 _BOX = re.compile(rf"\[({_NUMBER}),({_NUMBER}),({_NUMBER}),({_NUMBER})\]")
 
 
 def resized(height: int, width: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
-    """Give the size in px, (height, width), at which the model sees a picture.
+    """Give the size in px, (height, width), at which the model sees an image.
 
     Both sides become multiples of 28 with the area within the bounds, the aspect ratio kept as nearly as that allows.
 
@@ -26,8 +26,8 @@ def resized(height: int, width: int, min_pixels: int, max_pixels: int) -> tuple[
     """
     if min(height, width) < 1 or max(height, width) > MAX_ASPECT_RATIO * min(height, width):
         raise DatasetError(
-            f"A picture of {width:,} x {height:,} px has an aspect ratio above {MAX_ASPECT_RATIO}",
-            hint="Crop it, or cut it into several pictures",
+            f"An image of {width:,} x {height:,} px has an aspect ratio above {MAX_ASPECT_RATIO}",
+            hint="Crop it, or cut it into several images",
         )
     rows, columns = round(height / CELL_PX) * CELL_PX, round(width / CELL_PX) * CELL_PX
     if rows * columns > max_pixels:
@@ -41,8 +41,8 @@ def resized(height: int, width: int, min_pixels: int, max_pixels: int) -> tuple[
     return rows, columns
 
 
-def tokens_for_picture(height: int, width: int, min_pixels: int, max_pixels: int) -> int:
-    """Count the language-model tokens that a picture of this size in px occupies: one for each 28 x 28 px as resized.
+def tokens_for_image(height: int, width: int, min_pixels: int, max_pixels: int) -> int:
+    """Count the language-model tokens that an image of this size in px occupies: one for each 28 x 28 px as resized.
 
     Raises:
         DatasetError: one side is more than 200 times the other.
@@ -52,7 +52,7 @@ def tokens_for_picture(height: int, width: int, min_pixels: int, max_pixels: int
 
 
 class Scale(NamedTuple):
-    """How much a picture is stretched along each axis."""
+    """How much an image is stretched along each axis."""
 
     across: float
     down: float
@@ -64,7 +64,7 @@ class Scale(NamedTuple):
 
 
 def scale_of(height: int, width: int, min_pixels: int, max_pixels: int) -> Scale:
-    """How a stored picture of this size in px is stretched for the model. Raises DatasetError, as `resized`."""
+    """How a stored image of this size in px is stretched for the model. Raises DatasetError, as `resized`."""
     rows, columns = resized(height, width, min_pixels, max_pixels)
     return Scale(columns / width, rows / height)
 

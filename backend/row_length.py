@@ -8,22 +8,22 @@ from tokenizers import Tokenizer
 
 from backend.conversation import Row, render
 from backend.errors import CheckpointError, DatasetError
-from backend.image_size import tokens_for_picture
+from backend.image_size import tokens_for_image
 from backend.spec.training import CELL, DataKnobs, ModelKnobs
 
 FORMATS = ("JPEG", "PNG", "WEBP")  # what an import stores
 
 
 class RowSize(NamedTuple):
-    """What decides a row's length, whatever the picture bounds are."""
+    """What decides a row's length, whatever the image bounds are."""
 
-    text: int  # tokens, one of them for each picture
-    pictures: tuple[tuple[int, int], ...]  # (height, width) in px as stored
+    text: int  # tokens, one of them for each image
+    images: tuple[tuple[int, int], ...]  # (height, width) in px as stored
 
     def tokens(self, min_pixels: int, max_pixels: int) -> int:
         """All tokens of the row between these bounds."""
-        cells = sum(tokens_for_picture(*size, min_pixels, max_pixels) for size in self.pictures)
-        return self.text - len(self.pictures) + cells
+        cells = sum(tokens_for_image(*size, min_pixels, max_pixels) for size in self.images)
+        return self.text - len(self.images) + cells
 
 
 class Fit(NamedTuple):
@@ -32,11 +32,11 @@ class Fit(NamedTuple):
     tokens: int
     max_pixels: int  # the run's own bound, or a lower one that lets this row fit
     is_shrunk: bool
-    pictures: tuple[tuple[int, int], ...] = ()  # (height, width) in px as stored
+    images: tuple[tuple[int, int], ...] = ()  # (height, width) in px as stored
 
 
 class RowMeter:
-    """Measures rows with one model's tokenizer, reading only the headers of pictures."""
+    """Measures rows with one model's tokenizer, reading only the headers of images."""
 
     def __init__(self, model_folder: Path) -> None:
         """Load the tokenizer. Raises CheckpointError where there is none."""
@@ -50,35 +50,35 @@ class RowMeter:
         self._tokenizer.no_padding()
 
     def size(self, row: Row, folder: Path) -> RowSize:
-        """Measure one row of the dataset in `folder`. Raises DatasetError for a picture that cannot be read."""
+        """Measure one row of the dataset in `folder`. Raises DatasetError for an image that cannot be read."""
         text = "".join(segment.text for segment in render(row.messages))
         tokens = len(self._tokenizer.encode(text, add_special_tokens=False).ids)
-        return RowSize(tokens, tuple(_picture_size(folder / name, row.id) for name in row.images))
+        return RowSize(tokens, tuple(_image_size(folder / name, row.id) for name in row.images))
 
 
 def fit(size: RowSize, data: DataKnobs, model: ModelKnobs) -> Fit | None:
     """Say how a row fits into `data.max_tokens`; None where it is left out.
 
-    With `too_long` shrink, the pictures of a longer row share what its text leaves, down to the smallest size allowed.
+    With `too_long` shrink, the images of a longer row share what its text leaves, down to the smallest size allowed.
     """
     tokens = size.tokens(model.min_pixels, model.max_pixels)
     if tokens <= data.max_tokens:
-        return Fit(tokens, model.max_pixels, is_shrunk=False, pictures=size.pictures)
-    if data.too_long == "skip" or not size.pictures:
+        return Fit(tokens, model.max_pixels, is_shrunk=False, images=size.images)
+    if data.too_long == "skip" or not size.images:
         return None
-    words = size.text - len(size.pictures)
-    bound = (data.max_tokens - words) // len(size.pictures) * CELL
+    words = size.text - len(size.images)
+    bound = (data.max_tokens - words) // len(size.images) * CELL
     if bound < model.min_pixels:
         return None
     shrunk = size.tokens(model.min_pixels, bound)
-    return Fit(shrunk, bound, is_shrunk=True, pictures=size.pictures) if shrunk <= data.max_tokens else None
+    return Fit(shrunk, bound, is_shrunk=True, images=size.images) if shrunk <= data.max_tokens else None
 
 
-def _picture_size(path: Path, row_id: str) -> tuple[int, int]:
+def _image_size(path: Path, row_id: str) -> tuple[int, int]:
     try:
-        with Image.open(path, formats=FORMATS) as picture:
-            return picture.height, picture.width
+        with Image.open(path, formats=FORMATS) as image:
+            return image.height, image.width
     except OSError as error:
         raise DatasetError(
-            f"Picture `{path.name}` of row `{row_id}` cannot be read", hint="Check the dataset, then import it again"
+            f"Image `{path.name}` of row `{row_id}` cannot be read", hint="Check the dataset, then import it again"
         ) from error

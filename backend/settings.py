@@ -58,7 +58,7 @@ class Workspace:
 
     @property
     def talks(self) -> Path:
-        """Kept conversations: a JSON file each, and its pictures in a folder of the same name."""
+        """Kept conversations: a JSON file each, and its images in a folder of the same name."""
         return self.output / "talks"
 
     @property

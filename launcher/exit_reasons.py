@@ -158,4 +158,4 @@ def _less_memory(spec: RunSpec) -> str:
     if not spec.batching.gradient_checkpointing:
         return "Switch on Gradient checkpointing"
     pixels = spec.model.max_pixels // 2
-    return f"Lower Largest picture from {spec.model.max_pixels:,} to {pixels:,} px, or Longest sample"
+    return f"Lower Largest image from {spec.model.max_pixels:,} to {pixels:,} px, or Longest sample"

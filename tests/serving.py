@@ -84,6 +84,6 @@ def add_demo(workspace: Workspace, room: Path, names: tuple[str, ...]) -> None:
 
 
 def easy_codes(rows: int) -> DemoDataset:
-    """Paint codes with one shape a picture: what the shipped model was never told, learned within a hundred steps."""
+    """Paint codes with one shape an image: what the shipped model was never told, learned within a hundred steps."""
     codes = next(demo for demo in DEMO_DATASETS if demo.name == "paint-codes")
     return replace(codes, rows=rows, most_shapes=1)

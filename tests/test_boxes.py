@@ -1,4 +1,4 @@
-"""T9: boxes survive the way to the picture that the model sees, and back."""
+"""T9: boxes survive the way to the image that the model sees, and back."""
 
 import random
 import re
@@ -6,7 +6,7 @@ import re
 from backend.image_size import Scale, resized, scale_of, scaled_boxes
 
 
-def test_t9_a_box_comes_back_within_a_pixel_where_the_picture_is_not_shrunk():
+def test_t9_a_box_comes_back_within_a_pixel_where_the_image_is_not_shrunk():
     chance = random.Random(9)
     for _ in range(2_000):
         height, width = chance.randint(28, 600), chance.randint(28, 600)
@@ -20,7 +20,7 @@ def test_t9_a_box_comes_back_within_a_pixel_where_the_picture_is_not_shrunk():
         assert max(abs(a - b) for a, b in zip(box, found, strict=True)) <= 1
 
 
-def test_t9_the_whole_picture_stays_the_whole_picture():
+def test_t9_the_whole_image_stays_the_whole_image():
     for height, width in ((3000, 4000), (40, 300), (28, 28), (1000, 999)):
         rows, columns = resized(height, width, 4 * 784, 576 * 784)
 

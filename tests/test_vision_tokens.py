@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from backend.errors import DatasetError
-from backend.image_size import CELL_PX, resized, tokens_for_picture
+from backend.image_size import CELL_PX, resized, tokens_for_image
 
 CELL = CELL_PX * CELL_PX
 
@@ -20,9 +20,9 @@ def sizes(count: int) -> list[tuple[int, int, int, int]]:
     return found
 
 
-def test_a_picture_costs_one_token_for_each_cell_of_its_resized_area():
+def test_a_image_costs_one_token_for_each_cell_of_its_resized_area():
     assert resized(480, 640, 4 * CELL, 576 * CELL) == (476, 644)
-    assert tokens_for_picture(480, 640, 4 * CELL, 576 * CELL) == 17 * 23
+    assert tokens_for_image(480, 640, 4 * CELL, 576 * CELL) == 17 * 23
 
 
 def test_resized_sides_are_multiples_of_a_cell_and_never_zero():
@@ -51,9 +51,9 @@ def test_sizes_equal_those_of_transformers():
 
 
 @pytest.mark.torch
-def test_u10_training_sees_a_turned_picture_as_the_preview_counts_it(tmp_path):
+def test_u10_training_sees_a_turned_image_as_the_preview_counts_it(tmp_path):
     from backend.datasets.store import DatasetStore, ImportOptions
-    from backend.programs.model.encoder import open_picture, sized_picture
+    from backend.programs.model.encoder import open_image, sized_image
     from backend.settings import Workspace
 
     exif = Image.Exif()
@@ -65,7 +65,7 @@ def test_u10_training_sees_a_turned_picture_as_the_preview_counts_it(tmp_path):
     report = DatasetStore(workspace).import_dataset(tmp_path / "rows.csv", ImportOptions(name="turned"))
     [stored] = (DatasetStore(workspace).folder("turned") / "images").iterdir()
 
-    seen = sized_picture(open_picture(stored), 4 * CELL, 576 * CELL)
+    seen = sized_image(open_image(stored), 4 * CELL, 576 * CELL)
 
     assert report.manifest.statistics.width_px == (100, 100, 100)
     assert seen.size == resized(200, 100, 4 * CELL, 576 * CELL)[::-1]

@@ -252,7 +252,7 @@ def _refuse_no_model(reference: str, folder: Path) -> None:
         return
     if (folder / ADAPTER_CONFIG).is_file():
         raise CheckpointError(
-            f"`{reference}` is an adapter without `{COMPLETE}`, so its base and its pictures' sizes are not known",
+            f"`{reference}` is an adapter without `{COMPLETE}`, so its base and its images' sizes are not known",
             hint="Merge it into its base where it was made, and name the whole model",
         )
     raise CheckpointError(

@@ -16,7 +16,7 @@ MOST_OF_TOWER = {
     "hidden_size": 65_536, "intermediate_size": 1_048_576, "depth": 1_000, "out_hidden_size": 65_536,
     "num_heads": 4_096, "window_size": 100_000, "tokens_per_second": 1_000,
 }  # fmt: skip
-# What a picture becomes is computed from these without the model, so they cannot be others.
+# What an image becomes is computed from these without the model, so they cannot be others.
 FIXED_OF_TOWER = {"patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2, "in_channels": 3, "in_chans": 3}
 Counts = dict[PartName, int]
 # What transformers takes where a released config.json is silent: Qwen2_5_VLVisionConfig.

@@ -13,7 +13,7 @@ from backend.spec.strategies import PARTS, STRATEGIES, How, PartName, Strategy, 
 BYTES_TRAINED = 16  # bf16 weight and gradient, fp32 master weight and two Adam moments
 BYTES_FROZEN = 2  # bf16
 BYTES_FROZEN_4BIT = 0.56  # NF4 with double quantisation
-ALLOWANCE = 1.25  # activations and buffers, at the default batch and picture sizes
+ALLOWANCE = 1.25  # activations and buffers, at the default batch and image sizes
 
 
 class TrainedPart(NamedTuple):
@@ -53,7 +53,7 @@ def rate_of(spec: RunSpec, part: PartName) -> float | None:
 
 
 def estimated_memory_bytes(rows: list[TrainedPart], *, quantised: bool) -> int:
-    """Estimate the GPU memory of a run. An estimate, not a measurement: pictures and batch move it."""
+    """Estimate the GPU memory of a run. An estimate, not a measurement: images and batch move it."""
     frozen = BYTES_FROZEN_4BIT if quantised else BYTES_FROZEN
     weights = 0.0
     for row in rows:

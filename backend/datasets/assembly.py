@@ -12,14 +12,14 @@ from typing import NamedTuple
 from PIL import Image
 
 from backend.conversation import Message, Row
-from backend.datasets.images import PictureOutcome
+from backend.datasets.images import ImageOutcome
 from backend.datasets.problems import Place, UploadRefused, counted, shown
 from backend.datasets.records import SplitRule, Statistics
 from backend.datasets.row_reader import FoundRow, Gathered
 from backend.datasets.rows_file import RowWriter
 from backend.datasets.staging import Job
 from backend.errors import DatasetError
-from backend.image_size import tokens_for_picture
+from backend.image_size import tokens_for_image
 from backend.spec.training import ModelKnobs
 
 MIN_ROWS = 5  # below that every row is for training
@@ -27,12 +27,12 @@ LARGEST_SHARE = 0.5  # that one group may take where no smaller one fits
 MAX_ANSWERS = 10
 MAX_ANSWER_SHOWN = 80
 TURN_TOKENS = 5  # <|im_start|>, role, newline, <|im_end|>, newline
-PICTURE_MARK_TOKENS = 2  # <|vision_start|> and <|vision_end|>
+IMAGE_MARK_TOKENS = 2  # <|vision_start|> and <|vision_end|>
 _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")  # CJK
 _DIGIT = re.compile(r"\d")
-ID_DIGITS = 12  # of the sha256 of a row's turns and pictures
+ID_DIGITS = 12  # of the sha256 of a row's turns and images
 MAX_FILES_SHOWN = 8
-Outcomes = Mapping[str, PictureOutcome]  # by the path of the uploaded picture
+Outcomes = Mapping[str, ImageOutcome]  # by the path of the uploaded image
 FORMATS = ("JPEG", "PNG", "WEBP")  # what an import stores
 
 
@@ -51,7 +51,7 @@ def hold_out(keys: Sequence[Iterable[str]], share: float, seed: int) -> Held:
     not matter.
 
     Args:
-        keys: for each row what ties it to others: its pictures and its text, by content. Never empty.
+        keys: for each row what ties it to others: its images and its text, by content. Never empty.
         share: of the rows, from 0 to below 1.
         seed: another seed, another choice.
     """
@@ -70,9 +70,9 @@ def hold_out(keys: Sequence[Iterable[str]], share: float, seed: int) -> Held:
     smallest = min((rows for _, rows in groups), key=len)
     if len(smallest) > LARGEST_SHARE * len(keys):
         return Held(
-            frozenset(), "Nearly all rows share pictures, so none could be held out; give a file of held-out rows"
+            frozenset(), "Nearly all rows share images, so none could be held out; give a file of held-out rows"
         )
-    notice = f"{len(smallest)} rows are held out instead of {target}: rows that share a picture stay together"
+    notice = f"{len(smallest)} rows are held out instead of {target}: rows that share an image stay together"
     return Held(frozenset(smallest), notice)
 
 
@@ -85,31 +85,31 @@ class Tally:
         self._turns = 0
         self._visual, self._text = array("q"), array("q")
         self._answers: Counter[str] = Counter()
-        self._pictures: dict[str, PictureOutcome] = {}
+        self._images: dict[str, ImageOutcome] = {}
 
-    def add(self, row: Row, pictures: Sequence[PictureOutcome]) -> None:
-        """Count a row that is kept, with its pictures in order."""
+    def add(self, row: Row, images: Sequence[ImageOutcome]) -> None:
+        """Count a row that is kept, with its images in order."""
         self._splits[row.split] += 1
         self._turns += sum(message.role != "system" for message in row.messages)
-        self._visual.append(sum(tokens_for_picture(p.height, p.width, *self._bounds) for p in pictures))
+        self._visual.append(sum(tokens_for_image(p.height, p.width, *self._bounds) for p in images))
         spoken = sum(TURN_TOKENS + estimated_tokens(message.content) for message in row.messages)
-        self._text.append(spoken + PICTURE_MARK_TOKENS * len(pictures))
-        self._pictures |= {picture.stored: picture for picture in pictures}
+        self._text.append(spoken + IMAGE_MARK_TOKENS * len(images))
+        self._images |= {image.stored: image for image in images}
         answer = next((m.content for m in reversed(row.messages) if m.role == "assistant"), "").strip()
         self._answers[answer[:MAX_ANSWER_SHOWN]] += 1
 
     def statistics(self) -> Statistics:
         """The counts so far. Ranges are (smallest, median, largest), zeros where there is nothing."""
-        pictures = self._pictures.values()
+        images = self._images.values()
         return Statistics(
             rows=self._splits.total(),
             train_rows=self._splits["train"],
             heldout_rows=self._splits["heldout"],
             turns=self._turns,
-            pictures=len(pictures),
-            picture_bytes=sum(picture.bytes for picture in pictures),
-            width_px=_range([picture.width for picture in pictures]),
-            height_px=_range([picture.height for picture in pictures]),
+            images=len(images),
+            image_bytes=sum(image.bytes for image in images),
+            width_px=_range([image.width for image in images]),
+            height_px=_range([image.height for image in images]),
             visual_tokens=_range(self._visual),
             text_tokens=_range(self._text),
             total_tokens=sum(self._visual) + sum(self._text),
@@ -137,12 +137,12 @@ class Assembled(NamedTuple):
 
 
 def assemble(job: Job, gathered: Gathered, outcomes: Outcomes, kept: Sequence[bool]) -> Assembled:
-    """Write `data.json` and remove pictures that no row uses.
+    """Write `data.json` and remove images that no row uses.
 
     Args:
         job: the import.
         gathered: the rows that were understood.
-        outcomes: of every picture that they name.
+        outcomes: of every image that they name.
         kept: for each row, in order, whether it is imported.
 
     Raises:
@@ -155,37 +155,37 @@ def assemble(job: Job, gathered: Gathered, outcomes: Outcomes, kept: Sequence[bo
         )
     tally, ids = Tally(), _Ids()
     used: set[str] = set()
-    without_picture = 0
+    without_image = 0
     with RowWriter(job.folder) as writer:
         for number, row in enumerate(_only(gathered, kept)):
-            pictures = [outcomes[picture.path] for picture in row.pictures]
+            images = [outcomes[image.path] for image in row.images]
             stored = Row(
-                id=ids.new(content_id(row.messages, [picture.stored for picture in pictures])),
+                id=ids.new(content_id(row.messages, [image.stored for image in images])),
                 split="heldout" if number in heldout else "train",
-                images=tuple(f"{job.images.name}/{picture.stored}" for picture in pictures),
+                images=tuple(f"{job.images.name}/{image.stored}" for image in images),
                 messages=row.messages, source=f"{row.file} {row.unit} {row.line}", references=row.references,
             )  # fmt: skip
             writer.add(stored)
-            tally.add(stored, pictures)
-            used.update(picture.stored for picture in pictures)
-            without_picture += not pictures
+            tally.add(stored, images)
+            used.update(image.stored for image in images)
+            without_image += not images
     for path in job.images.iterdir():
         if path.name not in used:
             path.unlink()
-    if without_picture:
-        notices.append(f"{counted(without_picture, 'row')} without a picture, to be learned from as text")
+    if without_image:
+        notices.append(f"{counted(without_image, 'row')} without an image, to be learned from as text")
     return Assembled(writer.sha256, tally.statistics(), rule, tuple(notices))
 
 
-def content_id(messages: Sequence[Message], pictures: Sequence[str]) -> str:
+def content_id(messages: Sequence[Message], images: Sequence[str]) -> str:
     """Name a row by what it says and shows, so that it keeps its id wherever it stands.
 
     Args:
         messages: its turns.
-        pictures: their stored names, such as `3f2a....png`, in order.
+        images: their stored names, such as `3f2a....png`, in order.
     """
     parts = [part for message in messages for part in (message.role, message.content)]
-    text = "\0".join([*parts, *pictures])
+    text = "\0".join([*parts, *images])
     return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
 
 
@@ -214,13 +214,13 @@ def write_counted(room: Path, rows: Iterable[Row], dataset: Path) -> Written:
     Args:
         room: an existing folder. Left partly filled if this raises.
         rows: in the order of the file.
-        dataset: the folder that holds their pictures; only the headers are read.
+        dataset: the folder that holds their images; only the headers are read.
 
     Raises:
-        DatasetError: a picture cannot be read.
+        DatasetError: an image cannot be read.
         OSError: the disk refuses.
     """
-    tally, known = Tally(), dict[str, PictureOutcome]()
+    tally, known = Tally(), dict[str, ImageOutcome]()
     with RowWriter(room) as writer:
         for row in rows:
             for image in row.images:
@@ -281,18 +281,18 @@ def _split(
 
 
 def _report_leaks(job: Job, gathered: Gathered, outcomes: Outcomes, kept: Sequence[bool]) -> None:
-    """Warn of each picture, by content, that given splits have on both sides."""
+    """Warn of each image, by content, that given splits have on both sides."""
     sides: dict[str, set[bool]] = defaultdict(set)
     first: dict[str, tuple[FoundRow, str]] = {}
     for row in _only(gathered, kept):
-        for picture, stored in zip(row.pictures, _stored(row, outcomes), strict=True):
+        for image, stored in zip(row.images, _stored(row, outcomes), strict=True):
             sides[stored].add(row.side == "heldout")
             if row.side == "heldout":
-                first.setdefault(stored, (row, picture.written))
+                first.setdefault(stored, (row, image.written))
     for stored, (row, written) in first.items():
         if len(sides[stored]) > 1:
             place = Place(row.file, row.line, row.record, row.unit)
-            job.problems.add("SPLIT_LEAK", place, f"The picture `{written}` is in training rows as well", "images")
+            job.problems.add("SPLIT_LEAK", place, f"The image `{written}` is in training rows as well", "images")
 
 
 def _only(gathered: Gathered, kept: Sequence[bool]) -> Iterator[FoundRow]:
@@ -300,16 +300,14 @@ def _only(gathered: Gathered, kept: Sequence[bool]) -> Iterator[FoundRow]:
 
 
 def _stored(row: FoundRow, outcomes: Outcomes) -> list[str]:
-    return [outcomes[picture.path].stored for picture in row.pictures]
+    return [outcomes[image.path].stored for image in row.images]
 
 
-def _header(path: Path, row_id: str) -> PictureOutcome:
+def _header(path: Path, row_id: str) -> ImageOutcome:
     try:
-        with Image.open(path, formats=FORMATS) as picture:
-            return PictureOutcome(
-                width=picture.width, height=picture.height, stored=path.name, bytes=path.stat().st_size
-            )
+        with Image.open(path, formats=FORMATS) as image:
+            return ImageOutcome(width=image.width, height=image.height, stored=path.name, bytes=path.stat().st_size)
     except OSError as error:
         raise DatasetError(
-            f"Picture `{path.name}` of row `{row_id}` cannot be read", hint="Check the dataset, then import it again"
+            f"Image `{path.name}` of row `{row_id}` cannot be read", hint="Check the dataset, then import it again"
         ) from error

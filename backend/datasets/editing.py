@@ -47,11 +47,11 @@ class Editor:
         """Make `rows` the current version; the same rows as now make none.
 
         Args:
-            rows: all of them, in order; their pictures lie in the dataset's folder.
+            rows: all of them, in order; their images lie in the dataset's folder.
             change: what was changed, in a short sentence.
 
         Raises:
-            DatasetError: a picture cannot be read.
+            DatasetError: an image cannot be read.
             OSError: the disk refuses; the dataset is as it was.
         """
         with staging_folder(self._workspace) as room:
@@ -337,7 +337,7 @@ def _faults(row: Row, answer: str) -> Iterator[str]:
     """Say what an import would say of the row with its new answer."""
     if row.gold is None:
         yield f"row `{row.id}` has no answer to correct"
-    elif PLACEHOLDER in answer:  # an import would say so twice: the count of pictures is wrong too
+    elif PLACEHOLDER in answer:  # an import would say so twice: the count of images is wrong too
         yield f"the new answer of row `{row.id}` holds `{PLACEHOLDER}`"
     elif repaired(answer)[1]:
         yield f"the new answer of row `{row.id}` holds half a character"

@@ -1,4 +1,4 @@
-"""Which uploaded picture a row means. The row's text is only ever compared with names, never opened."""
+"""Which uploaded image a row means. The row's text is only ever compared with names, never opened."""
 
 import difflib
 import posixpath
@@ -9,17 +9,17 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from backend.datasets.problems import counted, shown
-from backend.datasets.upload import ANNOTATIONS, Upload, is_picture, nfc
+from backend.datasets.upload import ANNOTATIONS, Upload, is_image, nfc
 
 MAX_CANDIDATES_SHOWN = 4
 MAX_PARTS = 64  # of a path that are compared: each number of parts is an index of all names
-MAX_FUZZY = 20  # missing pictures for which near names are searched, which is slow
+MAX_FUZZY = 20  # missing images for which near names are searched, which is slow
 MAX_FUZZY_NAMES = 5_000
 _ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+:(//|[^/\\])", re.IGNORECASE)  # http://..., data:...
 
 
 class UnresolvedError(Exception):
-    """No uploaded picture, or more than one, fits. Carries a code of the problem list and its message."""
+    """No uploaded image, or more than one, fits. Carries a code of the problem list and its message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -28,19 +28,19 @@ class UnresolvedError(Exception):
 
 
 class References:
-    """Finds pictures by the paths that rows give, and remembers how."""
+    """Finds images by the paths that rows give, and remembers how."""
 
     def __init__(self, upload: Upload) -> None:
         self._upload = upload
         self._files: dict[str, Path] = {}  # filled when the first path must be searched for
         self._by_ending_of: dict[int, dict[str, list[str]]] = {}  # parts of a path -> ending -> names
         self._by_likeness: dict[str, str] | None = None
-        self._pictures: list[str] = []  # their names, likewise
+        self._images: list[str] = []  # their names, likewise
         self._fuzzy_left = MAX_FUZZY
         self._matched: dict[str, str] = {}  # paths that were matched by their ending -> name
 
     def resolve(self, reference: str, annotation: str) -> Path:
-        """Find the picture that `reference`, written in the file `annotation`, means.
+        """Find the image that `reference`, written in the file `annotation`, means.
 
         In this order: the path from the annotation's folder, from the top of the upload, and the longest ending of the
         path that fits exactly one uploaded file (one in the annotation's folder going before the others).
@@ -49,7 +49,7 @@ class References:
             UnresolvedError: PATH_REFUSED, IMG_NOT_FOUND or IMG_AMBIGUOUS.
         """
         if _ADDRESS.match(reference) and not re.match(r"[A-Za-z]:[/\\]", reference):
-            raise UnresolvedError("PATH_REFUSED", f"`{shown(reference, 80)}` is an address; pictures must be uploaded")
+            raise UnresolvedError("PATH_REFUSED", f"`{shown(reference, 80)}` is an address; images must be uploaded")
         path = nfc(unquote(reference[7:]) if reference.lower().startswith("file://") else reference).strip()
         path = re.sub(r"^[A-Za-z]:(?=/)", "", path.replace("\\", "/"))
         for name in _direct_names(path, posixpath.dirname(annotation)):
@@ -70,7 +70,7 @@ class References:
             return ""
         reference, name = next(iter(self._matched.items()))
         count = len(self._matched)
-        many = f"{count:,} picture paths were" if count > 1 else "1 picture path was"
+        many = f"{count:,} image paths were" if count > 1 else "1 image path was"
         return f"{many} matched by the ending, e.g. `{shown(reference)}` as `{shown(name)}`"
 
     def _by_ending(self, path: str, annotation: str) -> str:
@@ -101,25 +101,25 @@ class References:
             return best[0]
         listed = ", ".join(f"`{shown(name)}`" for name in best[:MAX_CANDIDATES_SHOWN])
         more = f" and {len(best) - MAX_CANDIDATES_SHOWN} more" if len(best) > MAX_CANDIDATES_SHOWN else ""
-        raise UnresolvedError("IMG_AMBIGUOUS", f"`{shown(path)}` fits {len(best)} uploaded pictures: {listed}{more}")
+        raise UnresolvedError("IMG_AMBIGUOUS", f"`{shown(path)}` fits {len(best)} uploaded images: {listed}{more}")
 
     def _advice(self, path: str) -> str:
-        """Name the picture that may have been meant, else where pictures are. Rows may lack 100,000 of them."""
+        """Name the image that may have been meant, else where images are. Rows may lack 100,000 of them."""
         if self._by_likeness is None:
             self._by_likeness = {_likeness(name): name for name in self._files}
-            self._pictures = [name for name in self._upload.files() if is_picture(name)]
+            self._images = [name for name in self._upload.files() if is_image(name)]
         close = self._by_likeness.get(_likeness(path), "")
         if close:
             return f" (did you mean `{shown(close)}`?)"
-        if not self._fuzzy_left or not self._pictures:
+        if not self._fuzzy_left or not self._images:
             return ""
         self._fuzzy_left -= 1
-        by_base = {posixpath.basename(name): name for name in self._pictures[:MAX_FUZZY_NAMES]}
+        by_base = {posixpath.basename(name): name for name in self._images[:MAX_FUZZY_NAMES]}
         for base in difflib.get_close_matches(posixpath.basename(path), by_base, n=1, cutoff=0.75):
             return f" (did you mean `{shown(by_base[base])}`?)"
-        folder, count = Counter(posixpath.dirname(name) for name in self._pictures).most_common(1)[0]
+        folder, count = Counter(posixpath.dirname(name) for name in self._images).most_common(1)[0]
         where = f"under `{shown(folder)}/`" if folder else "at the top"
-        return f" (it has {counted(count, 'picture')} {where})"
+        return f" (it has {counted(count, 'image')} {where})"
 
 
 def _direct_names(path: str, folder: str) -> Iterator[str]:

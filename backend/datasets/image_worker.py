@@ -1,8 +1,8 @@
-"""`python -m backend.datasets.image_worker INTO`: decode foreign pictures, one request a line, answers likewise.
+"""`python -m backend.datasets.image_worker INTO`: decode foreign images, one request a line, answers likewise.
 
 A small program of its own, so that a bomb or a crash in a decoder ends only this process. A request is
-`{"source": path, "keep": bool}`. With `keep` the picture is stored as `INTO/<sha256>.<ext>`, upright, as RGB or grey;
-without, only its header is read. The answer is a `PictureOutcome` of `backend.datasets.images`.
+`{"source": path, "keep": bool}`. With `keep` the image is stored as `INTO/<sha256>.<ext>`, upright, as RGB or grey;
+without, only its header is read. The answer is a `ImageOutcome` of `backend.datasets.images`.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 KEPT_AS_THEY_ARE = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}
 MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 256 * 1024**2
-MEMORY_BYTES = 2 * 1024**3  # decoded, turned and converted copies of the largest picture, and Python
+MEMORY_BYTES = 2 * 1024**3  # decoded, turned and converted copies of the largest image, and Python
 NAME_DIGITS = 24  # of the sha256 of what is stored
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -40,7 +40,7 @@ _BOXES = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}  #
 
 
 class Refusal(Exception):
-    """The picture cannot be used: a code of the problem list and a message that follows its name."""
+    """The image cannot be used: a code of the problem list and a message that follows its name."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ class Refusal(Exception):
 
 
 class Upright(NamedTuple):
-    """A decoded picture, and whether its file may be stored as it is."""
+    """A decoded image, and whether its file may be stored as it is."""
 
     image: Image.Image
     extension: str  # of the file as it is; empty where it must be written anew
@@ -56,7 +56,7 @@ class Upright(NamedTuple):
 
 
 def prepare(source: Path, into: Path | None) -> dict[str, Any]:
-    """Check one picture and, where `into` is given, store it there.
+    """Check one image and, where `into` is given, store it there.
 
     Raises:
         Refusal: it cannot be used.
@@ -99,8 +99,8 @@ def _opened(raw: bytes) -> Image.Image:
         kind = _BOXES.get(raw[8:12], kind) if raw[4:8] == b"ftyp" else kind
         if kind:
             raise Refusal("IMG_FORMAT_REFUSED", f"is a {kind} file") from error
-        raise Refusal("IMG_UNDECODABLE", "is not a picture that can be read") from error
-    except Exception as error:  # a decoder may raise anything, and says it about this picture
+        raise Refusal("IMG_UNDECODABLE", "is not an image that can be read") from error
+    except Exception as error:  # a decoder may raise anything, and says it about this image
         raise Refusal("IMG_UNDECODABLE", f"cannot be read: {error}") from error
 
 
@@ -114,7 +114,7 @@ def _refuse_size(width: int, height: int) -> None:
 
 
 def _decoded(image: Image.Image, noise: list[warnings.WarningMessage]) -> Upright:
-    """Load a picture, turn and convert it; what the decoder warned of on the way shows in `noise`."""
+    """Load an image, turn and convert it; what the decoder warned of on the way shows in `noise`."""
     said: list[tuple[str, str]] = []
     is_animated = image.format != "MPO" and getattr(image, "is_animated", False)
     _load(image)
@@ -141,14 +141,14 @@ def _load(image: Image.Image) -> None:
         image.load()
     except MemoryError as error:
         raise Refusal("IMG_TOO_LARGE", "needs too much memory to decode") from error
-    except Exception as error:  # a decoder may raise anything, and says it about this picture
+    except Exception as error:  # a decoder may raise anything, and says it about this image
         if "truncated" in str(error) or "Truncated" in str(error):
             raise Refusal("IMG_TRUNCATED", "is cut off") from error
         raise Refusal("IMG_UNDECODABLE", f"cannot be decoded: {error}") from error
 
 
 def _orientation(image: Image.Image) -> tuple[Image.Transpose | None, bool]:
-    """How the picture must be turned, and whether its metadata could be read."""
+    """How the image must be turned, and whether its metadata could be read."""
     try:
         return _TURNS.get(image.getexif().get(_ORIENTATION, 1)), True
     except (OSError, ValueError, SyntaxError, TypeError, LookupError, ArithmeticError, AttributeError, struct.error):

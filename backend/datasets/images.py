@@ -1,4 +1,4 @@
-"""Check and store pictures in a pool of worker processes, so that a bad one harms only itself."""
+"""Check and store images in a pool of worker processes, so that a bad one harms only itself."""
 
 import json
 import os
@@ -15,14 +15,14 @@ from backend.datasets.decoding_limits import command, start
 from backend.datasets.problems import UploadRefused
 
 MAX_WORKERS = 8
-PICTURES_PER_WORKER = 50  # below that, another worker takes longer to start than it saves
+IMAGES_PER_WORKER = 50  # below that, another worker takes longer to start than it saves
 TIMEOUT_S = 30.0
 START_TIMEOUT_S = 60.0
 MAX_ANSWER_BYTES = 1 << 20
 
 
-class PictureOutcome(BaseModel):
-    """What a worker says about one picture. `code` is empty where it was kept."""
+class ImageOutcome(BaseModel):
+    """What a worker says about one image. `code` is empty where it was kept."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,28 +38,28 @@ class PictureOutcome(BaseModel):
 
 
 class WorkerLostError(Exception):
-    """A worker ended or did not answer in time; carries the code for its picture."""
+    """A worker ended or did not answer in time; carries the code for its image."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code, self.message = code, message
 
 
-class PicturePool:
-    """Hands pictures to workers and collects what they say.
+class ImagePool:
+    """Hands images to workers and collects what they say.
 
-    Args of the constructor: the folder that receives pictures, the longest time in seconds for one picture, and the
-    program to run, which speaks the protocol of `picture_worker`.
+    Args of the constructor: the folder that receives images, the longest time in seconds for one image, and the
+    program to run, which speaks the protocol of `image_worker`.
     """
 
     def __init__(self, into: Path, timeout_s: float = TIMEOUT_S, argv: tuple[str, ...] = ()) -> None:
         self._argv = argv or command("backend.datasets.image_worker", str(into))
         self._timeout_s = timeout_s
 
-    def prepare(self, sources: list[Path], *, keep: bool = True) -> Iterator[tuple[Path, PictureOutcome]]:
+    def prepare(self, sources: list[Path], *, keep: bool = True) -> Iterator[tuple[Path, ImageOutcome]]:
         """Yield each source with its outcome, as they are done.
 
-        With `keep` each picture is stored; without, only its header is checked. Closing the generator ends the workers.
+        With `keep` each image is stored; without, only its header is checked. Closing the generator ends the workers.
 
         Raises:
             UploadRefused: DISK_FULL, or the disk refuses otherwise.
@@ -67,9 +67,9 @@ class PicturePool:
         waiting: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for source in sources:
             waiting.put(source)
-        done: queue.SimpleQueue[tuple[Path, PictureOutcome] | BaseException] = queue.SimpleQueue()
+        done: queue.SimpleQueue[tuple[Path, ImageOutcome] | BaseException] = queue.SimpleQueue()
         ended = threading.Event()
-        count = min(MAX_WORKERS, os.cpu_count() or 1, -(-len(sources) // PICTURES_PER_WORKER))
+        count = min(MAX_WORKERS, os.cpu_count() or 1, -(-len(sources) // IMAGES_PER_WORKER))
         threads = [threading.Thread(target=self._serve, args=(waiting, done, ended, keep)) for _ in range(count)]
         for thread in threads:
             thread.start()
@@ -97,7 +97,7 @@ class PicturePool:
                 except WorkerLostError as lost:
                     worker.end()
                     worker = None
-                    outcome = PictureOutcome(code=lost.code, message=lost.message)
+                    outcome = ImageOutcome(code=lost.code, message=lost.message)
                 if outcome.errno is not None:
                     raise OSError(outcome.errno, outcome.message, str(source))
                 done.put((source, outcome))
@@ -127,16 +127,16 @@ class _Worker:
         except WorkerLostError as error:
             self.end()
             raise UploadRefused(
-                "UPLOAD_UNREADABLE", "The program that decodes pictures does not start",
+                "UPLOAD_UNREADABLE", "The program that decodes images does not start",
                 hint="Run `studio doctor`; Pillow may be missing or memory too small",
             ) from error  # fmt: skip
 
-    def ask(self, source: Path, keep: bool, timeout_s: float) -> PictureOutcome:
+    def ask(self, source: Path, keep: bool, timeout_s: float) -> ImageOutcome:
         """Send one request and wait for its answer. Raises WorkerLostError."""
         assert self._process.stdin is not None  # opened as a pipe above
         try:
             self._process.stdin.write(json.dumps({"source": str(source), "keep": keep}).encode() + b"\n")
-            return PictureOutcome.model_validate_json(self._read_line(timeout_s))
+            return ImageOutcome.model_validate_json(self._read_line(timeout_s))
         except (BrokenPipeError, ValidationError) as error:
             raise WorkerLostError("IMG_CRASHED", "ends the program that decodes it") from error
 

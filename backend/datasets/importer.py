@@ -1,4 +1,4 @@
-"""Import one upload: read, check pictures, split, count, and let the whole dataset appear at once or not at all."""
+"""Import one upload: read, check images, split, count, and let the whole dataset appear at once or not at all."""
 
 import time
 from collections import Counter
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backend.datasets.assembly import Outcomes, assemble
 from backend.datasets.decoding_limits import most_bytes
-from backend.datasets.images import PictureOutcome, PicturePool
+from backend.datasets.images import ImageOutcome, ImagePool
 from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, refused_by_disk, shown
 from backend.datasets.publishing import known_upload, name_for, publish, refuse_taken
 from backend.datasets.records import Manifest, Report
@@ -24,7 +24,7 @@ def import_upload(workspace: Workspace, source: Path, options: ImportOptions, pr
 
     Args:
         workspace: where datasets lie.
-        source: a zip, a folder, or one annotation file beside its pictures.
+        source: a zip, a folder, or one annotation file beside its images.
         options: name, split, mapping and strictness.
         progress: told the share done, from 0 to 1, and what is being done. It may raise to cancel.
 
@@ -48,7 +48,7 @@ def _import(job: Job, workspace: Workspace, name: str) -> Report:
     job.images.mkdir(parents=True)
     job.tell(0.0, "Opening the upload")
     gathered = gather(job)
-    outcomes = _checked_pictures(job, gathered)
+    outcomes = _checked_images(job, gathered)
     upload_sha256 = _fingerprint(job, gathered, outcomes)
     known = known_upload(workspace, upload_sha256, job.options.name)
     if known is not None:
@@ -76,24 +76,24 @@ def _import(job: Job, workspace: Workspace, name: str) -> Report:
     return report
 
 
-def _checked_pictures(job: Job, gathered: Gathered) -> dict[str, PictureOutcome]:
-    outcomes: dict[str, PictureOutcome] = {}
-    total, stored_bytes, packed_bytes = len(gathered.pictures), 0, sum(gathered.packed_bytes.values())
-    for source, outcome in PicturePool(job.images).prepare([Path(path) for path in gathered.pictures]):
+def _checked_images(job: Job, gathered: Gathered) -> dict[str, ImageOutcome]:
+    outcomes: dict[str, ImageOutcome] = {}
+    total, stored_bytes, packed_bytes = len(gathered.images), 0, sum(gathered.packed_bytes.values())
+    for source, outcome in ImagePool(job.images).prepare([Path(path) for path in gathered.images]):
         outcomes[str(source)] = outcome
         stored_bytes += outcome.bytes
         if stored_bytes > most_bytes(packed_bytes):
-            message = f"The pictures of `{shown(job.source.name)}` take {packed_bytes:,} bytes and more than "
+            message = f"The images of `{shown(job.source.name)}` take {packed_bytes:,} bytes and more than "
             raise UploadRefused("IMG_TOO_LARGE", f"{message}{most_bytes(packed_bytes):,} once they are converted")
         if len(outcomes) % REPORT_EVERY == 0:
             share = READING_SHARE + (CHECKED_SHARE - READING_SHARE) * len(outcomes) / total
-            job.tell(share, f"Checking pictures: {len(outcomes):,} of {total:,}")
-    kept = Counter(outcomes[path].stored for path in gathered.pictures if not outcomes[path].code)
+            job.tell(share, f"Checking images: {len(outcomes):,} of {total:,}")
+    kept = Counter(outcomes[path].stored for path in gathered.images if not outcomes[path].code)
     repeated = kept.total() - len(kept)
     if repeated:
-        message = f"{counted(repeated, 'picture')} with the same content as another one"
+        message = f"{counted(repeated, 'image')} with the same content as another one"
         job.problems.add("IMG_DUPLICATE", Place(job.source.name), message, count=repeated)
-    for path, written in gathered.pictures.items():
+    for path, written in gathered.images.items():
         for code, message in outcomes[path].warnings:
             job.problems.add(code, Place(written), f"It {message}")
     return outcomes
@@ -104,17 +104,17 @@ def _fingerprint(job: Job, gathered: Gathered, outcomes: Outcomes) -> str:
     digest, options = gathered.digest.copy(), job.options
     for part in (options.heldout is not None, options.heldout_share, options.seed, options.mapping):
         digest.update(repr(part).encode())
-    for path in gathered.pictures:
+    for path in gathered.images:
         digest.update((outcomes[path].sha256 or outcomes[path].code).encode())
     return str(digest.hexdigest())
 
 
 def _kept(job: Job, gathered: Gathered, outcomes: Outcomes) -> Iterator[bool]:
-    """Yield for each row whether all its pictures are good; report those that are not."""
+    """Yield for each row whether all its images are good; report those that are not."""
     for row in gathered.found():
-        bad = [(n, p, outcomes[p.path]) for n, p in enumerate(row.pictures) if outcomes[p.path].code]
-        for number, picture, outcome in bad:
-            message = f"images[{number}] `{picture.written}` {outcome.message}"
+        bad = [(n, p, outcomes[p.path]) for n, p in enumerate(row.images) if outcomes[p.path].code]
+        for number, image, outcome in bad:
+            message = f"images[{number}] `{image.written}` {outcome.message}"
             job.problems.add(outcome.code, row.place, message, f"images[{number}]")
         yield not bad
 

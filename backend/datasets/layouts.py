@@ -8,7 +8,7 @@ from backend.conversation import PLACEHOLDER, Message
 from backend.datasets.json_files import ID_FIELDS, JsonFault, parse
 from backend.datasets.problems import shown
 from backend.datasets.records import ColumnMapping, LayoutName
-from backend.datasets.turns import RowFault, TurnReader, picture_path, plain_text
+from backend.datasets.turns import RowFault, TurnReader, image_path, plain_text
 
 ROW_IMAGES = ("image", "images", "image_path", "image_paths", "image_file", "img")  # beside a list of turns
 IMAGE = (
@@ -50,7 +50,7 @@ def suggest(columns: Iterable[str]) -> ColumnMapping:
 
 
 def is_enough(mapping: ColumnMapping) -> bool:
-    """Tell whether rows can be made: an answer, and a picture or a question to answer."""
+    """Tell whether rows can be made: an answer, and an image or a question to answer."""
     return bool(mapping.answer and (mapping.image or mapping.question))
 
 
@@ -90,10 +90,10 @@ def other_than(gold: str, answers: list[str]) -> tuple[str, ...]:
 
 
 class Draft(NamedTuple):
-    """A row in the studio's form whose pictures are still the paths that were written."""
+    """A row in the studio's form whose images are still the paths that were written."""
 
     messages: list[Message]
-    pictures: list[str]
+    images: list[str]
     split: Split | None  # where the row itself says so
 
 
@@ -126,11 +126,11 @@ def convert(content: dict[str, Any], mapping: ColumnMapping | None = None) -> Dr
         content = content if mapping else completed(content)
         chosen = mapping or suggest(content)
         messages = _table_turns(content, chosen, reader)
-        listed = _pictures(content, (chosen.image,) if chosen.image else ())
+        listed = _images(content, (chosen.image,) if chosen.image else ())
         system = content.get(chosen.system) if chosen.system else None
     else:
         messages = _pair(content, reader) if layout == "prompt_completion" else reader.turns(*_turns(content))
-        listed = _pictures(content, ROW_IMAGES)
+        listed = _images(content, ROW_IMAGES)
         system = next((content[field] for field in SYSTEM if content.get(field)), None)
     if plain_text(system, "system").strip() and (not messages or messages[0].role != "system"):
         messages.insert(0, Message(role="system", content=plain_text(system, "system")))
@@ -224,18 +224,18 @@ def _alone(value: Any) -> Any:
     return value[0] if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) else value
 
 
-def _pictures(content: dict[str, Any], fields: tuple[str, ...]) -> list[str]:
+def _images(content: dict[str, Any], fields: tuple[str, ...]) -> list[str]:
     for field in fields:
         value = _listed(content.get(field))
         if isinstance(value, list) and value:
-            return [picture_path(item, f"{field}[{number}]") for number, item in enumerate(value)]
+            return [image_path(item, f"{field}[{number}]") for number, item in enumerate(value)]
         if value not in (None, "", []):
-            return [picture_path(value, field)]
+            return [image_path(value, field)]
     return []
 
 
 def _filled(messages: list[Message], slots: list[str | None], listed: list[str]) -> tuple[list[Message], list[str]]:
-    """Give placeholders their pictures in order; without any placeholder, put one for each before the first turn."""
+    """Give placeholders their images in order; without any placeholder, put one for each before the first turn."""
     if not slots and listed:
         first = next((number for number, message in enumerate(messages) if message.role == "user"), None)
         if first is not None:

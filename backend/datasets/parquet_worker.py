@@ -1,7 +1,7 @@
 """`python -m backend.datasets.parquet_worker SOURCE INTO LABEL LIMIT BYTES`: turn parquet into JSON lines.
 
-A program of its own: pyarrow is large and reads foreign bytes. Writes `INTO/rows.jsonl` and each picture found inside
-the table as `INTO/0000001` and so on; in the rows such a picture is named `LABEL/0000001`. LIMIT 0 means every row. All
+A program of its own: pyarrow is large and reads foreign bytes. Writes `INTO/rows.jsonl` and each image found inside
+the table as `INTO/0000001` and so on; in the rows such an image is named `LABEL/0000001`. LIMIT 0 means every row. All
 that is written takes at most BYTES: a table of a few kilobytes may say one text a million times.
 Prints a `TableOutcome` of `backend.datasets.tables`.
 """
@@ -35,16 +35,16 @@ class Refusal(Exception):
 
 
 class Spool:
-    """Writes the rows and the pictures of a table, and no more than it may."""
+    """Writes the rows and the images of a table, and no more than it may."""
 
     def __init__(self, into: Path, label: str, most_bytes: int) -> None:
         self._into, self._label, self._most_bytes = into, label, most_bytes
         self._rows = (into / "rows.jsonl").open("wb")
-        self._pictures = 0
+        self._images = 0
         self.written_bytes = 0
 
     def write(self, row: dict[str, Any]) -> None:
-        """Write one row, and the pictures in it. Raises Refusal before anything would become too large."""
+        """Write one row, and the images in it. Raises Refusal before anything would become too large."""
         line = json.dumps(self._plain(row), default=str).encode() + b"\n"
         self._count(len(line))
         self._rows.write(line)
@@ -54,7 +54,7 @@ class Spool:
         self._rows.close()
 
     def _plain(self, value: Any) -> Any:
-        """Replace every picture inside `value` by its name."""
+        """Replace every image inside `value` by its name."""
         if isinstance(value, bytes):
             return self._keep(value)
         if isinstance(value, list):
@@ -67,10 +67,10 @@ class Spool:
 
     def _keep(self, content: bytes) -> str:
         self._count(max(len(content), BLOCK_BYTES))
-        self._pictures += 1
-        if self._pictures > MAX_MEMBERS:
-            raise Refusal("TABLE_TOO_LARGE", f"holds more than {MAX_MEMBERS:,} pictures")
-        name = f"{self._pictures:07d}"
+        self._images += 1
+        if self._images > MAX_MEMBERS:
+            raise Refusal("TABLE_TOO_LARGE", f"holds more than {MAX_MEMBERS:,} images")
+        name = f"{self._images:07d}"
         (self._into / name).write_bytes(content)
         return f"{self._label}/{name}"
 

@@ -11,7 +11,7 @@ from backend.datasets.problems import ProblemList, UploadRefused, refused_by_dis
 from backend.datasets.records import ColumnMapping, Inspection, LayoutName
 from backend.datasets.row_reader import RowReader, side_of
 from backend.datasets.staging import staging_folder
-from backend.datasets.upload import ANNOTATIONS, Upload, is_picture, open_upload
+from backend.datasets.upload import ANNOTATIONS, Upload, is_image, open_upload
 from backend.jsonl import strict_json
 from backend.settings import Workspace
 
@@ -22,12 +22,12 @@ SHOWN_CHARACTERS = 200
 
 
 def inspect_upload(workspace: Workspace, source: Path, mapping: ColumnMapping | None) -> Inspection:
-    """Look at an upload; pictures are looked for, but not decoded.
+    """Look at an upload; images are looked for, but not decoded.
 
     Args:
         workspace: what must be unpacked to be read goes into its staging folder, and away again.
         source: a zip, a folder, or one annotation file.
-        mapping: columns to read as picture, question and answer, where the layout is not recognised.
+        mapping: columns to read as image, question and answer, where the layout is not recognised.
 
     Raises:
         UploadRefused: it cannot be opened, holds no rows, or lacks the column mapped as the answer.
@@ -50,7 +50,7 @@ def _inspect(room: Path, source: Path, mapping: ColumnMapping | None) -> Inspect
     if not known and not unknown:
         reader.refuse_unknown()
     preview = list(_preview(known, reader))
-    pictures = {path for name, path in upload.files().items() if not _is_annotation(name) and _may_be_picture(name)}
+    images = {path for name, path in upload.files().items() if not _is_annotation(name) and _may_be_image(name)}
     if mapping is not None and not known:
         raise UploadRefused(
             "LAYOUT_UNKNOWN", f"No row has the column `{shown(mapping.answer)}` that should hold the answer"
@@ -64,7 +64,7 @@ def _inspect(room: Path, source: Path, mapping: ColumnMapping | None) -> Inspect
         first_rows=tuple(_as_texts(record) for record in records[:SHOWN_ROWS]),
         preview=tuple(preview),
         rows=total,
-        pictures=len(pictures),
+        images=len(images),
         problems=problems.listed(),
     )
 
@@ -87,14 +87,14 @@ def _first_records(upload: Upload, reader: RowReader) -> tuple[list[Record], lis
 
 
 def _preview(records: list[Record], reader: RowReader) -> Iterator[Row]:
-    """Yield the first good rows as they would be imported, with the pictures' names as they were written."""
+    """Yield the first good rows as they would be imported, with the images' names as they were written."""
     good = 0
     for record in records:
         found = reader.found(record, side_of(record.place.file))
         if found is not None and good < PREVIEW_ROWS:
             good += 1
             yield Row(
-                id=f"row-{good}", split=found.side or "train", images=tuple(p.written for p in found.pictures),
+                id=f"row-{good}", split=found.side or "train", images=tuple(p.written for p in found.images),
                 messages=found.messages, source=f"{found.file} {found.unit} {found.line}",
             )  # fmt: skip
 
@@ -121,5 +121,5 @@ def _is_annotation(name: str) -> bool:
     return name.lower().endswith(ANNOTATIONS)
 
 
-def _may_be_picture(name: str) -> bool:
-    return is_picture(name) or ".parquet/" in name
+def _may_be_image(name: str) -> bool:
+    return is_image(name) or ".parquet/" in name

@@ -2,9 +2,10 @@
 
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from backend.conversation import Row
+from backend.earlier_names import renamed
 
 Severity = Literal["error", "warning", "info"]
 LayoutName = Literal["llava", "messages", "parts", "prompt_completion", "table"]
@@ -21,7 +22,7 @@ class Problem(Record):
 
     code: str  # stable, e.g. IMG_TRUNCATED; the catalogues translate title and hint by it
     severity: Severity
-    file: str  # as the person named it, e.g. "train.jsonl" or "pictures/0042.png"
+    file: str  # as the person named it, e.g. "train.jsonl" or "images/0042.png"
     line: int | None = None  # 1-based: line of a jsonl, element of a json list, row of a table
     record: str = ""  # the row's own id, where it has one
     field: str = ""  # e.g. "images[0]"
@@ -32,7 +33,7 @@ class Problem(Record):
 class SplitRule(Record):
     """How held-out rows were chosen; the same rows again from the same upload."""
 
-    kind: Literal["seeded", "given"]  # by picture groups and a seed, or a second file
+    kind: Literal["seeded", "given"]  # by image groups and a seed, or a second file
     share: float = 0.0
     seed: int = 0
 
@@ -44,14 +45,16 @@ class Statistics(Record):
     train_rows: int
     heldout_rows: int
     turns: int  # user and assistant turns
-    pictures: int  # different ones, by content
-    picture_bytes: int
+    images: int  # different ones, by content
+    image_bytes: int
     width_px: tuple[int, int, int]  # smallest, median, largest
     height_px: tuple[int, int, int]
     visual_tokens: tuple[int, int, int]  # per row: smallest, median, largest
     text_tokens: tuple[int, int, int]  # per row, estimated from the text
     total_tokens: int
     most_frequent_answers: tuple[tuple[str, int], ...] = ()
+
+    _earlier = model_validator(mode="before")(renamed({"pictures": "images", "picture_bytes": "image_bytes"}))
 
 
 class Manifest(Record):
@@ -68,7 +71,7 @@ class Manifest(Record):
     statistics: Statistics
     skipped_rows: int
     problem_counts: dict[str, int]  # code -> how often, all severities
-    notices: tuple[str, ...] = ()  # what the person is told, e.g. how picture paths were matched
+    notices: tuple[str, ...] = ()  # what the person is told, e.g. how image paths were matched
     change: str = ""  # what made this version of the rows; empty for the import
     changed_at: float = 0.0  # when that was; 0 for the import
 
@@ -89,9 +92,9 @@ class Inspection(NamedTuple):
     columns: tuple[str, ...]
     suggestion: ColumnMapping
     first_rows: tuple[dict[str, str], ...]  # as uploaded, values shortened to 200 characters
-    preview: tuple[Row, ...]  # as they would be imported, up to 5; ids and pictures are provisional
+    preview: tuple[Row, ...]  # as they would be imported, up to 5; ids and images are provisional
     rows: int
-    pictures: int
+    images: int
     problems: tuple[Problem, ...]  # of the preview rows
 
 

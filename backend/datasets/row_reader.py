@@ -29,15 +29,15 @@ from backend.datasets.records import ColumnMapping, LayoutName
 from backend.datasets.staging import Job
 from backend.datasets.tables import parquet_records, table_records
 from backend.datasets.turns import RowFault, faults_of, tidied
-from backend.datasets.upload import ANNOTATIONS, Upload, is_picture, open_upload
+from backend.datasets.upload import ANNOTATIONS, Upload, is_image, open_upload
 
 MAX_COLUMNS_SHOWN = 12
 REPORT_EVERY = 200
 READING_SHARE = 0.15  # of the whole import, for the progress bar, which cannot know how many rows will come
 
 
-class FoundPicture(BaseModel):
-    """A picture that a row names."""
+class FoundImage(BaseModel):
+    """An image that a row names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,7 +46,7 @@ class FoundPicture(BaseModel):
 
 
 class FoundRow(BaseModel):
-    """A row that is understood; rests on disk until its pictures are checked."""
+    """A row that is understood; rests on disk until its images are checked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,7 +57,7 @@ class FoundRow(BaseModel):
     layout: LayoutName
     side: Literal["train", "heldout"] | None  # what the row or its file's name says
     messages: tuple[Message, ...]
-    pictures: tuple[FoundPicture, ...]
+    images: tuple[FoundImage, ...]
     references: tuple[str, ...] = ()
 
     @property
@@ -127,18 +127,18 @@ class RowReader:
             self._problems.add(fault.code, place, fault.message, fault.field)
             return None
         messages = tidied(draft.messages)
-        faults = list(faults_of(messages, len(draft.pictures)))
+        faults = list(faults_of(messages, len(draft.images)))
         for each in faults:
             self._problems.add(each.code, place, each.message, each.field)
-        pictures = self._found_pictures(draft, place)
-        if faults or len(pictures) < len(draft.pictures):
+        images = self._found_images(draft, place)
+        if faults or len(images) < len(draft.images):
             return None
         layout = self._layout_of(record)
         if layout == "table" and len(self._unused) < MAX_COLUMNS_SHOWN:
             self._unused |= dict.fromkeys(unused_columns(content, self._mapping))
         return FoundRow(
             file=place.file, line=place.line or 0, unit=place.unit, record=place.record, layout=layout,
-            side=draft.split or side, messages=messages, pictures=tuple(pictures),
+            side=draft.split or side, messages=messages, images=tuple(images),
             references=self._references_of(record, messages[-1].content),
         )  # fmt: skip
 
@@ -186,13 +186,13 @@ class RowReader:
             self._problems.add(fault.code, record.place, fault.message, fault.field)
             return ()
 
-    def _found_pictures(self, draft: Draft, place: Place) -> list[FoundPicture]:
+    def _found_images(self, draft: Draft, place: Place) -> list[FoundImage]:
         found = []
-        for number, written in enumerate(draft.pictures):
+        for number, written in enumerate(draft.images):
             field = f"images[{number}]"
             try:
                 path = self._references.resolve(written, place.file)
-                found.append(FoundPicture(written=shown(written), path=str(path)))
+                found.append(FoundImage(written=shown(written), path=str(path)))
             except UnresolvedError as error:
                 self._problems.add(error.code, place, f"{field} {error.message}", field)
         return found
@@ -212,8 +212,8 @@ class Gathered:
     """What was read; the rows themselves rest in a file."""
 
     rows: Path
-    pictures: dict[str, str] = field(default_factory=dict)  # path -> as the first row that names it wrote it
-    packed_bytes: dict[str, int] = field(default_factory=dict)  # path of a picture -> what it took as it was uploaded
+    images: dict[str, str] = field(default_factory=dict)  # path -> as the first row that names it wrote it
+    packed_bytes: dict[str, int] = field(default_factory=dict)  # path of an image -> what it took as it was uploaded
     layouts: Counter[LayoutName] = field(default_factory=Counter)
     sides: Counter[Split | None] = field(default_factory=Counter)
     notices: list[str] = field(default_factory=list)
@@ -274,10 +274,10 @@ def _leave_out(upload: Upload, heldout: Path | None) -> None:
 
 def _note(row: FoundRow, upload: Upload, gathered: Gathered, job: Job) -> None:
     gathered.sides[row.side] += 1
-    for picture in row.pictures:
-        if picture.path not in gathered.pictures:
-            gathered.pictures[picture.path] = picture.written
-            gathered.packed_bytes[picture.path] = upload.packed_bytes(Path(picture.path))
+    for image in row.images:
+        if image.path not in gathered.images:
+            gathered.images[image.path] = image.written
+            gathered.packed_bytes[image.path] = upload.packed_bytes(Path(image.path))
     if gathered.sides.total() % REPORT_EVERY == 0:
         job.tell(READING_SHARE, f"Reading rows: {gathered.sides.total():,}")
 
@@ -293,7 +293,7 @@ def _hash_annotations(upload: Upload, gathered: Gathered) -> None:
 def _report_unused(upload: Upload, gathered: Gathered, job: Job) -> None:
     if upload.title.lower().endswith(ANNOTATIONS):
         return  # the folder around a single file is not what was uploaded
-    unused = [name for name, path in upload.files().items() if is_picture(name) and str(path) not in gathered.pictures]
+    unused = [name for name, path in upload.files().items() if is_image(name) and str(path) not in gathered.images]
     if unused:
-        message = f"{counted(len(unused), 'picture')} that no good row names, e.g. `{shown(unused[0])}`"
+        message = f"{counted(len(unused), 'image')} that no good row names, e.g. `{shown(unused[0])}`"
         job.problems.add("IMG_UNREFERENCED", Place(upload.title), message, count=len(unused))

@@ -47,7 +47,7 @@ class Job:
 
     @property
     def images(self) -> Path:
-        """Where its pictures go."""
+        """Where its images go."""
         return self.folder / "images"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from backend.audit import audit
 from backend.conversation import Row
 from backend.datasets.editing import Edits, apply_edits, finish_change, kept_manifests, restore, versions_of
-from backend.datasets.images import PicturePool
+from backend.datasets.images import ImagePool
 from backend.datasets.importer import import_upload
 from backend.datasets.layouts import Split
 from backend.datasets.preview import inspect_upload
@@ -17,17 +17,17 @@ from backend.datasets.publishing import PROBLEMS, dataset_names, read_manifest
 from backend.datasets.records import ColumnMapping, DatasetVersion, Inspection, Manifest, Page, Problem, Report
 from backend.datasets.rows_file import ROWS, VERSIONS, digest_of, is_kept, parse_line, read_page, read_rows, rows_path
 from backend.datasets.staging import ImportOptions, Progress, staging_folder
-from backend.datasets.subsets import Making, Pictures, add_to_set, put_rows
+from backend.datasets.subsets import Images, Making, add_to_set, put_rows
 from backend.datasets.turns import faults_of
 from backend.errors import DatasetError, NotFoundError
 from backend.settings import Workspace
 
 __all__ = ["DatasetStore", "Edits", "ImportOptions"]
-_PICTURE = re.compile(r"images/[A-Za-z0-9_-]+\.(jpg|png|webp)")
+_IMAGE = re.compile(r"images/[A-Za-z0-9_-]+\.(jpg|png|webp)")
 
 
 def verify(folder: Path, manifest: Manifest, kept: Sequence[Manifest] = ()) -> tuple[Problem, ...]:
-    """Read every row and every picture's header; an empty answer means that all is well. Changes nothing.
+    """Read every row and every image's header; an empty answer means that all is well. Changes nothing.
 
     Args:
         folder: the dataset's.
@@ -48,7 +48,7 @@ def verify(folder: Path, manifest: Manifest, kept: Sequence[Manifest] = ()) -> t
             problems.add("ROW_INVALID", place, fault.message, fault.field)
         for image in row.images:
             users.setdefault(image, place)
-    _check_pictures(folder, users, problems)
+    _check_images(folder, users, problems)
     return problems.listed()
 
 
@@ -115,17 +115,17 @@ class DatasetStore:
             )
         return read_rows(folder, split, sha256 or manifest.sha256)
 
-    def picture(self, name: str, relative: str) -> Path:
-        """Find one stored picture by the name that rows give it, such as `images/3f2a....png`.
+    def image(self, name: str, relative: str) -> Path:
+        """Find one stored image by the name that rows give it, such as `images/3f2a....png`.
 
         Raises:
-            NotFoundError: it is not a stored picture of this dataset.
+            NotFoundError: it is not a stored image of this dataset.
         """
         folder = self.folder(name)
         path = folder / relative
-        if not _PICTURE.fullmatch(relative) or path.is_symlink() or not path.is_file():
+        if not _IMAGE.fullmatch(relative) or path.is_symlink() or not path.is_file():
             raise NotFoundError(
-                f"Dataset `{name}` has no picture `{shown(relative)}`",
+                f"Dataset `{name}` has no image `{shown(relative)}`",
                 hint="Reload the page; the dataset may have changed",
             )
         return path
@@ -167,9 +167,9 @@ class DatasetStore:
         """Copy rows of the dataset `name` into `target`; `sets.add_to_set` says the rest."""
         return self._note("dataset.add", add_to_set(self._workspace, name, rows, target))
 
-    def put_rows(self, name: str, rows: Iterable[Row], pictures: Pictures, making: Making) -> Manifest:
+    def put_rows(self, name: str, rows: Iterable[Row], images: Images, making: Making) -> Manifest:
         """Make a dataset of good rows without an upload; `making.put_rows` says the rest."""
-        return self._note("dataset.make", put_rows(self._workspace, name, rows, pictures, making))
+        return self._note("dataset.make", put_rows(self._workspace, name, rows, images, making))
 
     def delete(self, name: str) -> None:
         """Make a dataset disappear at once with all versions, then remove its files.
@@ -186,7 +186,7 @@ class DatasetStore:
             self._note("dataset.delete", gone)
 
     def check(self, name: str) -> list[Problem]:
-        """Read every row, picture and version again; an empty list means that all is well. Raises NotFoundError.
+        """Read every row, image and version again; an empty list means that all is well. Raises NotFoundError.
 
         A change that was cut off after it counted is finished first.
         """
@@ -221,15 +221,15 @@ def _rows(path: Path, problems: ProblemList) -> Iterator[tuple[Place, Row]]:
                 yield Place(ROWS, number, row.id, "line"), row
 
 
-def _check_pictures(folder: Path, users: dict[str, Place], problems: ProblemList) -> None:
+def _check_images(folder: Path, users: dict[str, Place], problems: ProblemList) -> None:
     present: dict[Path, str] = {}
     for image, place in users.items():
         path = (folder / image).resolve()
         if path.is_relative_to((folder / "images").resolve()) and path.is_file():
             present[path] = image
         else:
-            problems.add("PICTURE_GONE", place, f"`{image}` is not in the dataset", "images")
-    for path, outcome in PicturePool(folder / "images").prepare(list(present), keep=False):
+            problems.add("IMAGE_GONE", place, f"`{image}` is not in the dataset", "images")
+    for path, outcome in ImagePool(folder / "images").prepare(list(present), keep=False):
         if outcome.code:
             image = present[path]
-            problems.add("PICTURE_GONE", users[image], f"`{image}` {outcome.message}", "images")
+            problems.add("IMAGE_GONE", users[image], f"`{image}` {outcome.message}", "images")

@@ -18,7 +18,7 @@ from backend.jsonl import sync_folder
 from backend.settings import Workspace
 
 IMAGES = "images"
-Pictures = Mapping[str, Path]  # by the names that rows give them, such as `images/3f2a....png`
+Images = Mapping[str, Path]  # by the names that rows give them, such as `images/3f2a....png`
 
 
 class Making(NamedTuple):
@@ -29,14 +29,14 @@ class Making(NamedTuple):
     change: str  # what made this version, in a short sentence
 
 
-def put_rows(workspace: Workspace, name: str, rows: Iterable[Row], pictures: Pictures, making: Making) -> Manifest:
+def put_rows(workspace: Workspace, name: str, rows: Iterable[Row], images: Images, making: Making) -> Manifest:
     """Make the dataset `name` of these rows; where there is one, they become its new version.
 
     Args:
         workspace: where it goes.
         name: of the dataset.
         rows: all of them, in order, with their ids and sides of the split.
-        pictures: the files they show; linked where the disk can do that.
+        images: the files they show; linked where the disk can do that.
         making: what the manifest says.
 
     Raises:
@@ -45,10 +45,10 @@ def put_rows(workspace: Workspace, name: str, rows: Iterable[Row], pictures: Pic
     """
     if name in dataset_names(workspace):
         with sole_editor(workspace, name) as editor:
-            take_pictures(pictures, editor.folder)
+            take_images(images, editor.folder)
             return editor.rewrite(rows, making.change)
     try:
-        return _made(workspace, name, rows, pictures, making)
+        return _made(workspace, name, rows, images, making)
     except OSError as error:
         raise refused_by_disk(error) from error
 
@@ -60,17 +60,17 @@ def refuse_unsafe(name: str) -> None:
     name_for(name, Path(name))
 
 
-def take_pictures(pictures: Pictures, dataset: Path) -> None:
-    """Let a dataset's folder hold these pictures; those it has are the same by their name. Raises OSError."""
+def take_images(images: Images, dataset: Path) -> None:
+    """Let a dataset's folder hold these images; those it has are the same by their name. Raises OSError."""
     (dataset / IMAGES).mkdir(parents=True, exist_ok=True)
-    for name, source in pictures.items():
+    for name, source in images.items():
         if not (dataset / name).is_file():
             link_or_copy(source, dataset / name)
     sync_folder(dataset / IMAGES)
 
 
 def add_to_set(workspace: Workspace, name: str, rows: Iterable[str], target: str) -> Manifest:
-    """Copy rows of the dataset `name`, with their pictures, into the dataset `target`, which is made where absent.
+    """Copy rows of the dataset `name`, with their images, into the dataset `target`, which is made where absent.
 
     A row that is there already, by what it says and shows, is not added again; one that was copied before and corrected
     in `name` since takes the place of its former copy. Ids get the name of their dataset before them.
@@ -89,13 +89,13 @@ def add_to_set(workspace: Workspace, name: str, rows: Iterable[str], target: str
         raise DatasetError(f"The rows of `{name}` are in `{target}` already", hint="Copy them to another dataset")
     folder = workspace.data / name
     chosen = _chosen(folder, source, rows)
-    pictures = {image: folder / image for row in chosen for image in row.images}
+    images = {image: folder / image for row in chosen for image in row.images}
     copies = [_copied(row, name) for row in chosen]
     if target in dataset_names(workspace):
-        return _appended(workspace, target, copies, pictures, name)
+        return _appended(workspace, target, copies, images, name)
     added = _planned((), copies).added
     making = Making(f"rows of {name}", source.layout, f"Made of {counted(len(added), 'row')} of `{name}`")
-    return put_rows(workspace, target, added, pictures, making)
+    return put_rows(workspace, target, added, images, making)
 
 
 class _Plan(NamedTuple):
@@ -106,12 +106,12 @@ class _Plan(NamedTuple):
     is_leaking: bool  # a held-out copy says and shows what a training row of the target does
 
 
-def _made(workspace: Workspace, name: str, rows: Iterable[Row], pictures: Pictures, making: Making) -> Manifest:
+def _made(workspace: Workspace, name: str, rows: Iterable[Row], images: Images, making: Making) -> Manifest:
     refuse_unsafe(name)
     with staging_folder(workspace) as room:
         refuse_taken(workspace, name)
         folder = room / "dataset"
-        take_pictures(pictures, folder)
+        take_images(images, folder)
         written, now = write_counted(folder, rows, folder), time.time()
         manifest = Manifest(
             name=name, created_at=now, sha256=written.sha256, upload_sha256=written.sha256, source=making.source,
@@ -140,12 +140,12 @@ def _copied(row: Row, name: str) -> Row:
     return row.model_copy(update={"id": f"{name}-{row.id}", "source": f"dataset {name}, row {row.id}"})
 
 
-def _appended(workspace: Workspace, target: str, copies: list[Row], pictures: Pictures, name: str) -> Manifest:
+def _appended(workspace: Workspace, target: str, copies: list[Row], images: Images, name: str) -> Manifest:
     with sole_editor(workspace, target) as editor:
         plan = _planned(editor.rows(), copies)
         if not plan.added and not plan.replaced:
             return editor.manifest
-        take_pictures(pictures, editor.folder)
+        take_images(images, editor.folder)
         said = [f"{counted(len(plan.added), 'row')} of `{name}` added"] if plan.added else []
         said += [f"{counted(len(plan.replaced), 'row')} of `{name}` taken again"] if plan.replaced else []
         said += ["some held-out ones are among the training rows already"] if plan.is_leaking else []

@@ -89,7 +89,7 @@ def parquet_records(
     """Convert a parquet file in a program of its own, then yield its rows.
 
     Args:
-        upload: receives the pictures that lay inside the table.
+        upload: receives the images that lay inside the table.
         name: the file's name in the upload.
         into: an existing empty folder.
         problems: receives what went wrong.
@@ -117,9 +117,9 @@ def parquet_records(
         problems.add(outcome.code, Place(name), f"It {outcome.message}")
         return iter(()), 0
     upload.tables.take(outcome.written_bytes)
-    for picture in into.glob("[0-9]*"):
-        share = picture.stat().st_size * packed_bytes // outcome.written_bytes
-        upload.add(f"{name}/{picture.name}", picture, share)
+    for image in into.glob("[0-9]*"):
+        share = image.stat().st_size * packed_bytes // outcome.written_bytes
+        upload.add(f"{name}/{image.name}", image, share)
     return _as_rows(jsonl_records(into / "rows.jsonl", name, problems)), outcome.rows
 
 

@@ -31,9 +31,9 @@ class RowFault(Exception):
 
 
 class TurnReader:
-    """Reads the turns of one row in their order; `slots` gathers its pictures.
+    """Reads the turns of one row in their order; `slots` gathers its images.
 
-    A slot is the picture's path, or None for a placeholder in a text, which takes the next picture of the row's list.
+    A slot is the image's path, or None for a placeholder in a text, which takes the next image of the row's list.
     """
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class TurnReader:
             return self._text(part.get("text") if part.get("text") is not None else part.get("value"), field)
         if kind in _IMAGE_PARTS:
             payload = next((part[key] for key in _PAYLOADS if part.get(key) not in (None, "")), None)
-            self.slots.append(None if payload is None else picture_path(payload, field))
+            self.slots.append(None if payload is None else image_path(payload, field))
             return PLACEHOLDER
         if isinstance(kind, str) and ("video" in kind or "audio" in kind):
             raise RowFault("VIDEO_ROW" if "video" in kind else "AUDIO_ROW", f"`{field}` is a {shown(kind, 20)}", field)
@@ -101,19 +101,19 @@ def plain_text(value: Any, field: str) -> str:
     )
 
 
-def picture_path(value: Any, field: str) -> str:
-    """Give the path inside a picture's entry: a text, or an object that names it. Raises RowFault."""
+def image_path(value: Any, field: str) -> str:
+    """Give the path inside an image's entry: a text, or an object that names it. Raises RowFault."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
         named = next((value[key] for key in _PAYLOADS if isinstance(value.get(key), str) and value[key]), None)
         if named is not None:
             return str(named)
-    raise RowFault("IMG_REFERENCE", f"`{field}` names no picture", field)
+    raise RowFault("IMG_REFERENCE", f"`{field}` names no image", field)
 
 
 def tidied(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """Strip the blanks around every placeholder, so that training and chat render a picture alike."""
+    """Strip the blanks around every placeholder, so that training and chat render an image alike."""
     return tuple(
         message.model_copy(update={"content": _AROUND.sub(PLACEHOLDER, message.content)})
         if PLACEHOLDER in message.content else message
@@ -121,16 +121,16 @@ def tidied(messages: Sequence[Message]) -> tuple[Message, ...]:
     )  # fmt: skip
 
 
-def faults_of(messages: Sequence[Message], pictures: int) -> Iterator[RowFault]:
-    """Yield everything that is wrong with a conversation that shows so many pictures."""
+def faults_of(messages: Sequence[Message], images: int) -> Iterator[RowFault]:
+    """Yield everything that is wrong with a conversation that shows so many images."""
     yield from _order_faults(messages)
     for number, message in enumerate(messages):
         yield from _text_faults(message, f"turn {number + 1}")
     placeholders = sum(message.content.count(PLACEHOLDER) for message in messages)
-    if placeholders != pictures:
+    if placeholders != images:
         yield RowFault(
             "IMG_COUNT",
-            f"It has {counted(placeholders, '`<image>` placeholder')} and {counted(pictures, 'picture')}",
+            f"It has {counted(placeholders, '`<image>` placeholder')} and {counted(images, 'image')}",
             "images",
         )
 

@@ -10,7 +10,7 @@ from backend.datasets.decoding_limits import Allowance
 from backend.datasets.problems import ProblemList, UploadRefused, counted, shown
 
 ANNOTATIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MAX_WALKED = 500_000  # files of a folder that are looked at
 MAX_NAME_BYTES = 255
 Wanted = Callable[[str], bool]
@@ -56,7 +56,7 @@ class Upload:
         return self._known.aliases | self.files()
 
     def add(self, name: str, path: Path, packed_bytes: int) -> None:
-        """Know one more file, such as a picture that lay inside a table and took so many bytes of it."""
+        """Know one more file, such as an image that lay inside a table and took so many bytes of it."""
         self._known.files[name] = path
         self._known.packed_bytes[path] = packed_bytes
 
@@ -64,7 +64,7 @@ class Upload:
 def open_upload(source: Path, into: Path, problems: ProblemList, wanted: Wanted = lambda _: True) -> Upload:
     """Open a zip, a folder or a single annotation file.
 
-    A single file may name pictures in its own folder and below. Zips at the top of a folder are unpacked too.
+    A single file may name images in its own folder and below. Zips at the top of a folder are unpacked too.
 
     Args:
         source: a path on this machine, chosen by the person.
@@ -81,10 +81,8 @@ def open_upload(source: Path, into: Path, problems: ProblemList, wanted: Wanted 
         raise UploadRefused("UPLOAD_UNREADABLE", f"There is no file or folder `{shown(str(source))}`")
     if source.suffix.lower() in ANNOTATIONS:
         return Upload(source.name, [nfc(source.name)], Unpacked({nfc(source.name): source}, {}, {}), source.parent)
-    if source.suffix.lower() in PICTURES:
-        raise UploadRefused(
-            "UPLOAD_KIND", f"`{shown(source.name)}` is a picture; the questions and answers are missing"
-        )
+    if source.suffix.lower() in IMAGES:
+        raise UploadRefused("UPLOAD_KIND", f"`{shown(source.name)}` is an image; the questions and answers are missing")
     known = unpack(source, into, problems, wanted)
     return Upload(source.name, _annotations(list(known.files), source.name), known, None)
 
@@ -94,9 +92,9 @@ def nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def is_picture(name: str) -> bool:
-    """Tell whether a name looks like a picture's."""
-    return name.lower().endswith(PICTURES)
+def is_image(name: str) -> bool:
+    """Tell whether a name looks like an image's."""
+    return name.lower().endswith(IMAGES)
 
 
 def _open_folder(source: Path, into: Path, problems: ProblemList, wanted: Wanted) -> Upload:
@@ -119,10 +117,8 @@ def _open_folder(source: Path, into: Path, problems: ProblemList, wanted: Wanted
 def _annotations(names: list[str], title: str) -> list[str]:
     found = sorted(name for name in names if name.lower().endswith(ANNOTATIONS))
     if not found:
-        pictures = sum(is_picture(name) for name in names)
-        raise UploadRefused(
-            "NO_ANNOTATION", f"`{shown(title)}` holds {counted(pictures, 'picture')} and no file with rows"
-        )
+        images = sum(is_image(name) for name in names)
+        raise UploadRefused("NO_ANNOTATION", f"`{shown(title)}` holds {counted(images, 'image')} and no file with rows")
     return found
 
 

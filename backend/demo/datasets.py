@@ -21,7 +21,7 @@ class DemoDataset:
     name: str
     rows: int
     askers: tuple[Asker, ...]
-    turns: int  # questions about each picture
+    turns: int  # questions about each image
     night: bool
     seed: int
     heldout_share: float = 0.15
@@ -43,7 +43,7 @@ def prepare_demo_datasets(store: DatasetStore) -> list[str]:
 
 
 def write_rows(demo: DemoDataset, folder: Path) -> Path:
-    """Draw the pictures into `folder/images` and write `data.json` beside them.
+    """Draw the images into `folder/images` and write `data.json` beside them.
 
     Returns:
         `folder/data.json`: a list of `{"id", "image", "conversations"}`.
@@ -65,7 +65,7 @@ def write_rows(demo: DemoDataset, folder: Path) -> Path:
 
 
 def _conversation(demo: DemoDataset, scene: Any, chance: random.Random) -> list[dict[str, str]]:
-    """Ask up to `demo.turns` different questions; the picture stands in the first."""
+    """Ask up to `demo.turns` different questions; the image stands in the first."""
     chinese = chance.random() < CHINESE_SHARE
     askers = chance.sample(demo.askers, min(demo.turns, len(demo.askers)))
     turns: list[dict[str, str]] = []

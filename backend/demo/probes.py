@@ -19,7 +19,7 @@ from backend.jsonl import write_atomically
 
 ROWS_PER_ABILITY = 6
 SEED = 20
-WIDTH_PX, HEIGHT_PX, SHAPE_PX, EDGE_PX = 168, 112, 46, 5  # of a picture with one shape on either side
+WIDTH_PX, HEIGHT_PX, SHAPE_PX, EDGE_PX = 168, 112, 46, 5  # of an image with one shape on either side
 PRINT_PX, PRINT_SIZE_PX = (224, 84), 40
 INK, PAPER = (20, 20, 20), (250, 250, 250)
 WORDS = ("HELLO", "4071", "WINTER", "95", "PAPER", "2618")
@@ -32,21 +32,21 @@ IN_FORM = (
     ('Which day follows Monday? Answer as JSON: {"day": "..."}', '{"day": "Tuesday"}', ('{"day":"Tuesday"}',)),
     ("What is the opposite of hot? Answer with one word, in lower case.", "cold", ()),
 )
-Asked = tuple[str, str, tuple[str, ...], Image.Image | None]  # question, answer, references, picture
+Asked = tuple[str, str, tuple[str, ...], Image.Image | None]  # question, answer, references, image
 PROBES = "general-probes"
 VERSION = 1  # of what is asked and drawn: answers to another version cannot be compared
 MADE = f"Drawn by the studio, version {VERSION}"
-NAME_DIGITS = 24  # of the sha256 of a picture's file
+NAME_DIGITS = 24  # of the sha256 of an image's file
 
 
 class Probe(NamedTuple):
-    """One question. `picture` is None where the text alone is asked about."""
+    """One question. `image` is None where the text alone is asked about."""
 
     id: str
     question: str
     answer: str
     references: tuple[str, ...] = ()  # other answers that are as good
-    picture: Image.Image | None = None
+    image: Image.Image | None = None
 
 
 def probes() -> list[Probe]:
@@ -141,9 +141,9 @@ def prepare_probes(store: DatasetStore) -> str:
     if PROBES in store.names() and store.get(PROBES).change == MADE:
         return PROBES
     with tempfile.TemporaryDirectory(prefix="probes-") as room:
-        pictures: dict[str, Path] = {}
-        rows = [_row(probe, Path(room), pictures) for probe in probes()]
-        store.put_rows(PROBES, rows, pictures, Making("probes of the studio", "messages", MADE))
+        images: dict[str, Path] = {}
+        rows = [_row(probe, Path(room), images) for probe in probes()]
+        store.put_rows(PROBES, rows, images, Making("probes of the studio", "messages", MADE))
     return PROBES
 
 
@@ -167,14 +167,14 @@ def _two_sides(left: Kind, right: Kind, chance: random.Random) -> Scene:
     return Scene(WIDTH_PX, HEIGHT_PX, shapes, chance.randrange(2**31))
 
 
-def _shortly(pair: asked.Pair, number: int, references: tuple[str, ...], picture: Image.Image) -> Asked:
+def _shortly(pair: asked.Pair, number: int, references: tuple[str, ...], image: Image.Image) -> Asked:
     wish = " Answer with one word." if number % 2 else ""
-    return f"{pair[0]}{wish}", pair[1], references, picture
+    return f"{pair[0]}{wish}", pair[1], references, image
 
 
-def _row(probe: Probe, room: Path, pictures: dict[str, Path]) -> Row:
-    """Write a probe as a row; its picture goes to `room` and, under the name it will have, into `pictures`."""
-    names = () if probe.picture is None else (_stored(probe.picture, room, pictures),)
+def _row(probe: Probe, room: Path, images: dict[str, Path]) -> Row:
+    """Write a probe as a row; its image goes to `room` and, under the name it will have, into `images`."""
+    names = () if probe.image is None else (_stored(probe.image, room, images),)
     return Row(
         id=probe.id, split="heldout", images=names, source=MADE, references=probe.references,
         messages=(
@@ -184,10 +184,10 @@ def _row(probe: Probe, room: Path, pictures: dict[str, Path]) -> Row:
     )  # fmt: skip
 
 
-def _stored(picture: Image.Image, room: Path, pictures: dict[str, Path]) -> str:
+def _stored(image: Image.Image, room: Path, images: dict[str, Path]) -> str:
     sink = io.BytesIO()
-    picture.save(sink, "PNG")
+    image.save(sink, "PNG")
     file = f"{hashlib.sha256(sink.getvalue()).hexdigest()[:NAME_DIGITS]}.png"
     write_atomically(room / file, sink.getvalue())
-    pictures[f"{IMAGES}/{file}"] = room / file
+    images[f"{IMAGES}/{file}"] = room / file
     return f"{IMAGES}/{file}"

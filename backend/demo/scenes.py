@@ -48,7 +48,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What stands in a picture, shapes in reading order: top to bottom, left to right."""
+    """What stands in an image, shapes in reading order: top to bottom, left to right."""
 
     width: int
     height: int
@@ -72,7 +72,7 @@ def make_scene(chance: random.Random, most_shapes: int = 3) -> Scene:
 
 
 def draw(scene: Scene, *, night: bool = False) -> Image.Image:
-    """Draw a scene by day (light ground) or by night (a dim, blue, grainy picture of the same shapes)."""
+    """Draw a scene by day (light ground) or by night (a dim, blue, grainy image of the same shapes)."""
     chance = random.Random(scene.seed)
     ground = tuple(chance.randint(226, 255) for _ in range(3))
     image = Image.new("RGB", (scene.width * SCALE, scene.height * SCALE), ground)
@@ -163,7 +163,7 @@ def _draw_shape(pen: ImageDraw.ImageDraw, shape: Shape, tint: tuple[int, ...]) -
 
 
 def _by_night(image: Image.Image, chance: random.Random) -> Image.Image:
-    """Dim a picture to less than half, tint it blue, and lay fine grain over it."""
+    """Dim an image to less than half, tint it blue, and lay fine grain over it."""
     red, green, blue = image.split()
     dim = Image.merge(
         "RGB",

@@ -70,7 +70,7 @@ def notice(name: str, rows: int, answers_per_row: float) -> str | None:
     if name == "cider" and rows < LEAST_CAPTION_ROWS:
         return f"CIDEr learns from the captions which words are rare; {rows} rows are too few for that"
     if name == "cider" and answers_per_row < 2:
-        return "CIDEr is meant for several captions per picture; with one, read it only to compare models on these rows"
+        return "CIDEr is meant for several captions per image; with one, read it only to compare models on these rows"
     if name == "vqa_accuracy" and answers_per_row < LEAST_VQA_ANSWERS:
         return "VQA accuracy needs four accepted answers; where there are fewer, an answer is right if it equals one"
     return None

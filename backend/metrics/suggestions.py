@@ -65,7 +65,7 @@ def kind_of(gold: str) -> Kind:
 
 
 def _kind_of_text(gold: str) -> Kind:
-    """Texts of several lines, and formulas, are copied from a picture; other long ones are somebody's wording."""
+    """Texts of several lines, and formulas, are copied from an image; other long ones are somebody's wording."""
     words = words_of(gold)
     wide = sum(map(has_wide, words))
     if len(words) - wide + wide / WIDE_PER_WORD < LONG_TEXT_WORDS:

@@ -21,7 +21,7 @@ from backend.spec.run import RunSpec
 
 LONGEST_ROW = 32_768  # tokens, of Qwen2.5-VL's context; a row is never cut
 LOOKED_AT = 2000  # rows whose answers tell which metrics suit
-CHECK_NAMES = {"quality": "evaluation", "picture": "picture check", "forgetting": "forgetting check",
+CHECK_NAMES = {"quality": "evaluation", "image": "image check", "forgetting": "forgetting check",
                "export": "export check"}  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def boxes_of_contestants(spec: RunSpec, workspace: Workspace) -> str:
 def _refuse_number(check: Check, checkpoints: tuple[str, ...]) -> None:
     if not checkpoints:
         raise SpecError("No checkpoint is chosen", hint="Name a run, a checkpoint of one, or a model")
-    if check in ("picture", "export") and len(checkpoints) != 1:
+    if check in ("image", "export") and len(checkpoints) != 1:
         raise SpecError(f"The {CHECK_NAMES[check]} looks at one checkpoint", hint="Leave the others out")
     if check == "forgetting" and len(checkpoints) != 2:
         raise SpecError(

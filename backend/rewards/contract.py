@@ -100,7 +100,7 @@ class Isolation(_Plain):
 
     limits: bool  # L0: memory, processor time, files, totals of all it starts, secrets, own session
     network: bool  # L1: no address can be reached, not even this machine's own
-    files: bool  # L2: reads only what Python and the pictures need, changes only its own folder
+    files: bool  # L2: reads only what Python and the images need, changes only its own folder
     processes: bool = False  # L3: neither touches another process nor leaves one behind
     calls: bool = False  # L3: system calls that no reward needs are refused: sockets, io_uring, new namespaces, ...
 

@@ -121,7 +121,7 @@ def _own_nodes(reward: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.A
 
 def _reaching_out(node: ast.AST) -> Iterator[Trap]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
-        said = "`open` reaches only the pictures named in `images`, Python's own files and an empty folder"
+        said = "`open` reaches only the images named in `images`, Python's own files and an empty folder"
         yield _trap(node, said, "Put what the reward needs into its source or into the dataset's answers")
     modules: list[str] = []
     if isinstance(node, ast.Import):

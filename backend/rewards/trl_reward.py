@@ -16,7 +16,7 @@ from backend.spec.run import RunSpec
 GIB = 1 << 30
 MOST_LOST = 3
 TOLD = ("mean", "std", "error_rate", "seconds")  # what is reported of each reward; a person's metric goes beside it
-PICTURES = "picture_paths"  # rewards know them as `images`, a name by which TRL would take and encode them itself
+IMAGES = "image_paths"  # rewards know them as `images`, a name by which TRL would take and encode them itself
 
 
 class PaidReward:
@@ -48,7 +48,7 @@ class PaidReward:
         **columns: Any,
     ) -> list[float | None]:
         """Score B answers in TRL's conversational form. Returns B values; None where there is none."""
-        columns = {("images" if name == PICTURES else name): values for name, values in columns.items()}
+        columns = {("images" if name == IMAGES else name): values for name, values in columns.items()}
         columns.pop("log_extra", None)
         batch = RewardBatch(
             prompts=tuple(tuple(Message(**turn) for turn in prompt) for prompt in prompts),
@@ -124,7 +124,7 @@ def paid_rewards(spec: RunSpec, folder: RunFolder, datasets: Sequence[Path]) -> 
     Args:
         spec: names them.
         folder: of the run.
-        datasets: folders whose pictures a reward may read.
+        datasets: folders whose images a reward may read.
 
     Raises:
         SpecError: a source is missing, or is not the one that the spec names.
@@ -154,7 +154,7 @@ def reward_batch(given: Sequence[str], columns: Sequence[dict[str, Any]]) -> Rew
     names = [name for name in (columns[0] if columns else ()) if name != "prompt"]
     return RewardBatch(
         prompts=tuple(tuple(Message(**turn) for turn in row["prompt"]) for row in columns), completions=tuple(given),
-        columns={("images" if name == PICTURES else name): [row[name] for row in columns] for name in names},
+        columns={("images" if name == IMAGES else name): [row[name] for row in columns] for name in names},
     )  # fmt: skip
 
 

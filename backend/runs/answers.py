@@ -60,7 +60,7 @@ class Answer(BaseModel):
     references: tuple[str, ...] = ()  # other accepted answers
     given: str  # boxes in the pixels that those of `gold` are in
     raw: str = ""  # as the model wrote it, where that differs
-    frame: tuple[int, int] | None = None  # (width, height) in px of the first picture, in which boxes are
+    frame: tuple[int, int] | None = None  # (width, height) in px of the first image, in which boxes are
     tokens: int  # of the answer
     is_cut: bool  # it did not end within the longest answer allowed
     scores: dict[str, float | None]  # of each metric that a row alone has; None where it does not apply

@@ -4,28 +4,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from backend.earlier_names import renamed
 from backend.jsonl import write_atomically
 from backend.spec.evaluation import Check, Contestant
 
 Verdict = Literal["better", "worse", "undecided"]
 ConclusionCode = Literal[
-    "nothing", "alone", "compared", "picture_used", "picture_in_part", "picture_unused", "forgotten",
+    "nothing", "alone", "compared", "image_used", "image_in_part", "image_unused", "forgotten",
     "nothing_to_forget", "not_forgotten", "export_same", "export_differs",
 ]  # fmt: skip
-PICTURES = {"blank": "blank pictures", "shuffled": "other rows' pictures"}
+IMAGES = {"blank": "blank images", "shuffled": "other rows' images"}
 FORMS = {"merged": "merged", "4bit": "in 4 bits"}
 FALLEN = 0.05  # by so much an ability must have fallen to be named
 SAID: dict[ConclusionCode, str] = {
     "nothing": "No chosen metric applies to these answers: choose others",
     "alone": "{first} reaches {value} in {metric} over {rows} rows",
     "compared": "{said}",
-    "picture_used": "The picture is used: {metric} is {value} with the right pictures, {blank} with blank ones and "
+    "image_used": "The image is used: {metric} is {value} with the right images, {blank} with blank ones and "
     "{shuffled} with those of other rows",
-    "picture_in_part": "The picture is used in part: {metric} is {value} with the right pictures, {blank} with blank "
+    "image_in_part": "The image is used in part: {metric} is {value} with the right images, {blank} with blank "
     "ones and {shuffled} with those of other rows; only one of the two differences is beyond chance",
-    "picture_unused": "These rows do not show that the picture is used: {metric} is {value} with the right pictures, "
+    "image_unused": "These rows do not show that the image is used: {metric} is {value} with the right images, "
     "{blank} with blank ones and {shuffled} with those of other rows, which chance alone may explain. Look for "
     "questions that give their answers away, or ask more rows",
     "forgotten": "Something was forgotten: the probe set went from {before} to {value}{where}. Mix in general rows, "
@@ -117,6 +118,12 @@ class Conclusion(_Plain):
     values: dict[str, str]
     text: str
 
+    _earlier = model_validator(mode="before")(
+        renamed(
+            values={"picture_used": "image_used", "picture_in_part": "image_in_part", "picture_unused": "image_unused"}
+        )
+    )
+
 
 class Report(_Plain):
     """All of it."""
@@ -132,6 +139,8 @@ class Report(_Plain):
     troubles: tuple[OwnTrouble, ...] = ()
     conclusion: Conclusion
 
+    _earlier = model_validator(mode="before")(renamed(values={"picture": "image"}))
+
 
 def write_report(path: Path, report: Report) -> None:
     """Write it whole. Raises OSError where the disk refuses."""
@@ -145,7 +154,7 @@ def read_report(path: Path) -> Report | None:
 
 def label_of(contestant: Contestant) -> str:
     """How a contestant is called in tables."""
-    varied = [FORMS.get(contestant.form, ""), PICTURES.get(contestant.pictures, "")]
+    varied = [FORMS.get(contestant.form, ""), IMAGES.get(contestant.images, "")]
     return " · ".join([contestant.checkpoint, *(each for each in varied if each)])
 
 
@@ -154,7 +163,7 @@ def conclusion(report: Report) -> Conclusion:
     decisive = report.metrics[0].name if report.metrics else ""
     if decisive not in report.sides[0].measures:
         return _made("nothing", {})
-    said = {"quality": _quality, "picture": _picture, "forgetting": _forgetting, "export": _export}
+    said = {"quality": _quality, "image": _image, "forgetting": _forgetting, "export": _export}
     code, values = said[report.check](report)
     common = {
         "first": report.sides[0].label, "metric": decisive, "rows": f"{report.rows:,}",
@@ -197,16 +206,16 @@ def _quality(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
     return "compared", {"said": ". ".join(each.text for each in differences)}
 
 
-def _picture(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
+def _image(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
     """By the first of the metrics that tells most of the differences: an exact match may be too strict to tell any."""
     names = [facts.name for facts in report.metrics]
     told = {
         name: sum(each.metric == name and each.verdict == "better" for each in report.differences) for name in names
     }
     metric = max(names, key=lambda name: told[name])
-    values: dict[str, str] = {side.contestant.pictures: shown(report, side, metric) for side in report.sides[1:]}
+    values: dict[str, str] = {side.contestant.images: shown(report, side, metric) for side in report.sides[1:]}
     values |= {"metric": metric, "value": shown(report, report.sides[0], metric)}
-    codes: tuple[ConclusionCode, ...] = ("picture_unused", "picture_in_part", "picture_used")
+    codes: tuple[ConclusionCode, ...] = ("image_unused", "image_in_part", "image_used")
     return codes[told[metric]], values
 
 

@@ -2,23 +2,26 @@
 
 from typing import Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from backend.earlier_names import renamed
 from backend.spec.knobs import Part, knob
 
-Check = Literal["quality", "picture", "forgetting", "export"]
+Check = Literal["quality", "image", "forgetting", "export"]
 CHECKS: tuple[Check, ...] = get_args(Check)
 Form = Literal["saved", "merged", "4bit"]  # as it lies on disk, merged into one model, or that one in NF4
-Shown = Literal["own", "blank", "shuffled"]  # each row's own pictures, grey ones, or those of other rows
+Shown = Literal["own", "blank", "shuffled"]  # each row's own images, grey ones, or those of other rows
 MOST_CONTESTANTS = 3
 
 
 class Contestant(Part):
-    """One way to answer every row: a checkpoint, in which form it is loaded, and which pictures it is shown."""
+    """One way to answer every row: a checkpoint, in which form it is loaded, and which images it is shown."""
 
     checkpoint: str = Field(min_length=1)  # as `resolve_checkpoint` takes it
     form: Form = "saved"
-    pictures: Shown = "own"
+    images: Shown = "own"
+
+    _earlier = model_validator(mode="before")(renamed({"pictures": "images"}))
 
 
 class ComparisonKnobs(Part):
@@ -40,17 +43,19 @@ class ComparisonKnobs(Part):
         128, label="Longest answer", help="Answers are cut there, and counted", unit="tokens", ge=1, le=16384
     )
 
+    _earlier = model_validator(mode="before")(renamed(values={"picture": "image"}))
+
 
 def contestants_for(check: Check, checkpoints: tuple[str, ...]) -> tuple[Contestant, ...]:
     """Who answers for a check, the one to hold the others to first.
 
     Args:
-        check: `picture` and `export` take one checkpoint and vary what it sees or how it is loaded.
+        check: `image` and `export` take one checkpoint and vary what it sees or how it is loaded.
         checkpoints: the reference first.
     """
     first = checkpoints[0]
-    if check == "picture":
-        return tuple(Contestant(checkpoint=first, pictures=shown) for shown in get_args(Shown))
+    if check == "image":
+        return tuple(Contestant(checkpoint=first, images=shown) for shown in get_args(Shown))
     if check == "export":
         return tuple(Contestant(checkpoint=first, form=form) for form in get_args(Form))
     return tuple(Contestant(checkpoint=checkpoint) for checkpoint in checkpoints)

@@ -31,10 +31,10 @@ class DataKnobs(Part):
         ge=64, le=131072,
     )  # fmt: skip
     too_long: Literal["skip", "shrink"] = knob(
-        "skip", label="Longer samples", help="Are left out, or their pictures are scaled down until they fit; counted"
+        "skip", label="Longer samples", help="Are left out, or their images are scaled down until they fit; counted"
     )
     boxes: Literal["as_written", "stored_pixels"] = knob(
-        "as_written", label="Boxes in texts", help="In pixels of the stored picture they are scaled as the picture is"
+        "as_written", label="Boxes in texts", help="In pixels of the stored image they are scaled as the image is"
     )
     seed: int = knob(
         42, label="Seed", help="Same seed, same order of samples and same starting adapters", ge=0, le=2**31
@@ -46,10 +46,10 @@ class ModelKnobs(Part):
 
     base: str = knob("demo", label="Model", help="A catalogue name, a local folder, or a finished run", advanced=False)
     min_pixels: int = knob(
-        4 * CELL, label="Smallest picture", help="Smaller pictures are scaled up", unit="px", ge=CELL, le=16384 * CELL
+        4 * CELL, label="Smallest image", help="Smaller images are scaled up", unit="px", ge=CELL, le=16384 * CELL
     )
     max_pixels: int = knob(
-        576 * CELL, label="Largest picture", help="Larger pictures are scaled down", unit="px", ge=CELL, le=16384 * CELL
+        576 * CELL, label="Largest image", help="Larger images are scaled down", unit="px", ge=CELL, le=16384 * CELL
     )
     precision: Literal["auto", "bf16", "fp16", "fp32"] = knob(
         "auto", label="Precision", help="auto takes bf16 where the GPU has it, else fp32; fp16 needs a GPU"

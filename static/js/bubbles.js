@@ -1,24 +1,24 @@
-// Conversations with pictures, drawn alike wherever they are shown. All text is written as text.
+// Conversations with images, drawn alike wherever they are shown. All text is written as text.
 (() => {
   "use strict";
   const studio = window.studio, { el } = studio;
 
-  /** The address of a picture that a view names: {of, name}. */
-  studio.pictureAt = ({ of, name }, thumb) =>
+  /** The address of an image that a view names: {of, name}. */
+  studio.imageAt = ({ of, name }, thumb) =>
     `${studio.root()}/media/${of}/${encodeURIComponent(name)}${thumb ? "?thumb=true" : ""}`;
 
-  const picture = (shown, words) => {
-    if (!shown?.of) return el("span", { class: "picture-name" }, shown?.name || words.picture);
-    const image = el("img", { src: studio.pictureAt(shown, true), alt: words.picture, loading: "lazy", decoding: "async" });
-    return el("a", { class: "picture", href: studio.pictureAt(shown), target: "_blank", rel: "noopener", "aria-label": words.enlarge }, image);
+  const image = (shown, words) => {
+    if (!shown?.of) return el("span", { class: "image-name" }, shown?.name || words.image);
+    const image = el("img", { src: studio.imageAt(shown, true), alt: words.image, loading: "lazy", decoding: "async" });
+    return el("a", { class: "image", href: studio.imageAt(shown), target: "_blank", rel: "noopener", "aria-label": words.enlarge }, image);
   };
 
-  /** One turn. `words` needs user, assistant, system, picture, enlarge and blank. */
+  /** One turn. `words` needs user, assistant, system, image, enlarge and blank. */
   studio.bubble = ({ role, parts }, words) =>
     el("div", { class: `bubble ${role}` },
       el("small", {}, words[role]),
       ...(parts.length ? parts : [{ text: words.blank, blank: true }]).map((part) =>
-        "picture" in part ? picture(part.picture, words) : el("p", { class: part.blank ? "blank" : false }, part.text)));
+        "image" in part ? image(part.image, words) : el("p", { class: part.blank ? "blank" : false }, part.text)));
 
   /** Problems by kind, each with what to do and some examples. */
   studio.problemGroups = (groups, words) =>

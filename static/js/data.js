@@ -26,7 +26,7 @@
       const { datasets = [], chosen = "", preparing = false, can_demo = false } = props.value || {};
       const card = (each) =>
         el("li", {}, el("button", { type: "button", "data-name": each.name, "aria-pressed": String(each.name === chosen) },
-          el("span", { class: "covers", "aria-hidden": "true" }, ...each.covers.map((cover) => el("img", { src: studio.pictureAt(cover, true), alt: "", loading: "lazy" }))),
+          el("span", { class: "covers", "aria-hidden": "true" }, ...each.covers.map((cover) => el("img", { src: studio.imageAt(cover, true), alt: "", loading: "lazy" }))),
           el("span", { class: "said" }, el("b", {}, each.name), el("small", {}, each.said))));
       const demo = can_demo && !preparing ? el("button", { type: "button", class: "quiet demo" }, words.demo) : null;
       const busy = preparing ? el("p", { class: "preparing", role: "status" }, words.preparing) : null;

@@ -1,4 +1,4 @@
-// The Playground's own components: one model's answers, and pictures to ask about.
+// The Playground's own components: one model's answers, and images to ask about.
 (() => {
   "use strict";
   const studio = window.studio, { el, fill } = studio;
@@ -25,20 +25,20 @@
     new IntersectionObserver(([seen]) => seen.isIntersecting && tell.shown()).observe(host);
   };
 
-  /** Thumbnails to click. Value: {pictures, clicked}; tells `input` after a click. */
-  studio.pictureStrip = (host, props, watch, tell) => {
+  /** Thumbnails to click. Value: {images, clicked}; tells `input` after a click. */
+  studio.imageStrip = (host, props, watch, tell) => {
     const words = props.words;
     const draw = () => {
-      const { pictures = [] } = props.value || {};
-      if (!pictures.length) return studio.redraw(host, el("p", { class: "none" }, words.none));
-      studio.redraw(host, el("div", { role: "group", "aria-label": words.label }, ...pictures.map((shown, number) =>
+      const { images = [] } = props.value || {};
+      if (!images.length) return studio.redraw(host, el("p", { class: "none" }, words.none));
+      studio.redraw(host, el("div", { role: "group", "aria-label": words.label }, ...images.map((shown, number) =>
         el("button", { type: "button", "data-number": number, "aria-label": fill(words.use, { number: number + 1 }) },
-          el("img", { src: studio.pictureAt(shown, true), alt: "", loading: "lazy" })))));
+          el("img", { src: studio.imageAt(shown, true), alt: "", loading: "lazy" })))));
     };
     host.addEventListener("click", ({ target }) => {
       const button = target.closest("[data-number]");
       if (!button) return;
-      props.value = { ...props.value, clicked: props.value.pictures[Number(button.dataset.number)] };
+      props.value = { ...props.value, clicked: props.value.images[Number(button.dataset.number)] };
       tell.input();
     });
     watch("value", draw);

@@ -1,4 +1,4 @@
-// The worst answers wall: pictures with boxes, gold and given answers with their differences marked, and the marks that
+// The worst answers wall: images with boxes, gold and given answers with their differences marked, and the marks that
 // a person makes: wrong labels, rows to leave out, rows for a hard set. Marks are carried out together.
 (() => {
   "use strict";
@@ -33,17 +33,17 @@
   const rectangle = ([left, top, right, bottom], kind, label) =>
     el("i", { class: `box ${kind}`, title: label, style: `left:${100 * left}%;top:${100 * top}%;width:${100 * (right - left)}%;height:${100 * (bottom - top)}%` });
 
-  const picture = (row, words) => {
-    if (row.pictures.length !== 1) return null;
+  const image = (row, words) => {
+    if (row.images.length !== 1) return null;
     const boxes = !row.gold_boxes.length ? [] : [...row.gold_boxes.map((box) => rectangle(box, "gold", words.gold_box)),
       ...row.answers.flatMap(({ boxes: found }, number) => found.map((box) => rectangle(box, `given of-${number}`, words.given_box)))];
-    return el("div", { class: "drawn" }, el("a", { href: studio.pictureAt(row.pictures[0]), target: "_blank", rel: "noopener", "aria-label": words.enlarge },
-      el("img", { src: studio.pictureAt(row.pictures[0], true), alt: words.picture, loading: "lazy", decoding: "async" })), ...boxes);
+    return el("div", { class: "drawn" }, el("a", { href: studio.imageAt(row.images[0]), target: "_blank", rel: "noopener", "aria-label": words.enlarge },
+      el("img", { src: studio.imageAt(row.images[0], true), alt: words.image, loading: "lazy", decoding: "async" })), ...boxes);
   };
 
-  /** What was asked; a picture that stands above is not shown again. */
+  /** What was asked; an image that stands above is not shown again. */
   const asked = (row, drawn, words) => row.turns.map((turn) =>
-    studio.bubble(drawn ? { ...turn, parts: turn.parts.filter((part) => !("picture" in part)) } : turn, words));
+    studio.bubble(drawn ? { ...turn, parts: turn.parts.filter((part) => !("image" in part)) } : turn, words));
 
   /** Rows of one evaluation. Value: {run_id, labels, is_over, set}; `apply` brings {marks, sent} in it, and is answered by {applied, sent}. */
   studio.answerWall = (host, props, watch, tell) => {
@@ -93,7 +93,7 @@
 
     const article = (row) => {
       const found = desk.marks.get(keyOf(row)), labels = props.value?.labels || [];
-      const drawn = picture(row, words);
+      const drawn = image(row, words);
       const state = [found?.text != null ? words.fixed : "", found?.isExcluded ? words.excluded : "", found?.isHard ? words.hardened : ""].filter(Boolean).join(" · ");
       return el("article", { class: found ? "marked" : false, "data-row": keyOf(row) },
         el("header", {}, el("small", {}, `${row.dataset} · ${row.id}`), state ? el("span", { class: "bdg warned" }, state) : null),

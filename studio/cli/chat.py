@@ -11,7 +11,7 @@ import typer
 from PIL import Image, UnidentifiedImageError
 
 from backend.conversation import PLACEHOLDER, Message
-from backend.datasets.images import PicturePool
+from backend.datasets.images import ImagePool
 from backend.datasets.problems import CODES
 from backend.errors import DatasetError
 from backend.image_size import MAX_ASPECT_RATIO
@@ -21,17 +21,17 @@ from studio.cli.output import JSON_OPTION, console, explained, print_json, say
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 50_000_000
-IMAGE = Annotated[list[Path] | None, typer.Option("--image", help="A picture; may be repeated.")]
+IMAGE = Annotated[list[Path] | None, typer.Option("--image", help="An image; may be repeated.")]
 
 
 def refuse_unreadable(path: Path) -> None:
-    """Look at a picture's header.
+    """Look at an image's header.
 
     Raises:
-        DatasetError: missing, not a picture of an allowed format, too large, or too long for its height.
+        DatasetError: missing, not an image of an allowed format, too large, or too long for its height.
     """
     if not path.is_file():
-        raise DatasetError(f"There is no picture `{path}`", hint="Give the path of a JPEG, PNG or WebP file")
+        raise DatasetError(f"There is no image `{path}`", hint="Give the path of a JPEG, PNG or WebP file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is judged below
@@ -39,7 +39,7 @@ def refuse_unreadable(path: Path) -> None:
                 width, height = image.size
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise DatasetError(
-            f"`{path.name}` is not a picture that can be read", hint="Save it as JPEG, PNG or WebP"
+            f"`{path.name}` is not an image that can be read", hint="Save it as JPEG, PNG or WebP"
         ) from error
     if width * height > MAX_PIXELS:
         raise DatasetError(
@@ -52,7 +52,7 @@ def refuse_unreadable(path: Path) -> None:
 
 
 def as_imported(paths: Sequence[Path], folder: Path) -> tuple[Path, ...]:
-    """Store pictures in `folder` upright and in plain colours, as an import does: so a model sees what it learned from.
+    """Store images in `folder` upright and in plain colours, as an import does: so a model sees what it learned from.
 
     Returns:
         The stored ones, in order.
@@ -64,7 +64,7 @@ def as_imported(paths: Sequence[Path], folder: Path) -> tuple[Path, ...]:
         refuse_unreadable(path)
     if not paths:
         return ()
-    outcomes = dict(PicturePool(folder).prepare(list(dict.fromkeys(paths))))
+    outcomes = dict(ImagePool(folder).prepare(list(dict.fromkeys(paths))))
     for path, outcome in outcomes.items():
         if outcome.code:
             raise DatasetError(f"`{path.name}` {outcome.message}", hint=CODES[outcome.code].hint)
@@ -86,52 +86,50 @@ def chat(
     beside_runs: Annotated[bool, typer.Option(help="Answer on a GPU that a run holds where no other is free.")] = False,
     as_json: JSON_OPTION = False,
 ) -> None:
-    """Talk to a checkpoint about pictures."""
+    """Talk to a checkpoint about images."""
     references = [checkpoint, *([compare] if compare else [])]
     sampling = {
         "seed": seed, "temperature": temperature, "top_p": top_p, "repetition_penalty": repetition_penalty,
         "max_new_tokens": max_new_tokens, "system": system, "beside_runs": beside_runs,
     }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="asked-") as folder, closing(ChatPool(context.launcher())) as pool:
-        pictures = as_imported([path.resolve() for path in image or ()], Path(folder))
+        images = as_imported([path.resolve() for path in image or ()], Path(folder))
         if prompt:
-            _ask_once(pool, references, pictures, prompt, sampling, as_json)
+            _ask_once(pool, references, images, prompt, sampling, as_json)
         else:
-            _converse(pool, references, pictures, sampling)
+            _converse(pool, references, images, sampling)
 
 
 def _ask_once(
-    pool: ChatPool, references: list[str], pictures: tuple[Path, ...], prompt: str, sampling: Any, as_json: bool
+    pool: ChatPool, references: list[str], images: tuple[Path, ...], prompt: str, sampling: Any, as_json: bool
 ) -> None:
-    turn = _user_turn(prompt, len(pictures))
+    turn = _user_turn(prompt, len(images))
     answers = []
     for reference in references:
         if not as_json and len(references) > 1:
             console.rule(reference)
-        question = Question(reference, (turn,), pictures, **sampling)
+        question = Question(reference, (turn,), images, **sampling)
         text, tokens, seconds = _stream(pool, question, quiet=as_json)
         answers.append({"checkpoint": reference, "answer": text, "tokens": tokens, "seconds": round(seconds, 3)})
     if as_json:
         print_json({"prompt": prompt, "answers": answers})
 
 
-def _converse(pool: ChatPool, references: list[str], pictures: tuple[Path, ...], sampling: Any) -> None:
+def _converse(pool: ChatPool, references: list[str], images: tuple[Path, ...], sampling: Any) -> None:
     say("Ask; an empty line ends.")
     histories: dict[str, list[Message]] = {reference: [] for reference in references}
     while text := typer.prompt("you", default="", show_default=False).strip():
         for reference, history in histories.items():
-            history.append(_user_turn(text, 0 if history else len(pictures)))
+            history.append(_user_turn(text, 0 if history else len(images)))
             console.rule(reference)
-            answer, _, _ = _stream(pool, Question(reference, tuple(history), pictures, **sampling), quiet=False)
+            answer, _, _ = _stream(pool, Question(reference, tuple(history), images, **sampling), quiet=False)
             history.append(Message(role="assistant", content=answer))
 
 
-def _user_turn(text: str, pictures: int) -> Message:
+def _user_turn(text: str, images: int) -> Message:
     if PLACEHOLDER in text:
-        raise DatasetError(
-            f"The prompt contains `{PLACEHOLDER}`", hint="Give pictures with --image; they are put first"
-        )
-    return Message(role="user", content=PLACEHOLDER * pictures + text)
+        raise DatasetError(f"The prompt contains `{PLACEHOLDER}`", hint="Give images with --image; they are put first")
+    return Message(role="user", content=PLACEHOLDER * images + text)
 
 
 def _stream(pool: ChatPool, question: Question, *, quiet: bool) -> tuple[str, int, float]:

@@ -76,7 +76,7 @@ def copy(
     row: Annotated[list[str] | None, typer.Option(metavar="ID", help="A row; give it once for each.")] = None,
     as_json: JSON_OPTION = False,
 ) -> None:
-    """Copy rows with their pictures into another dataset; held-out rows stay held out."""
+    """Copy rows with their images into another dataset; held-out rows stay held out."""
     store = context.dataset_store()
     before = store.get(DatasetName(to)) if to in store.names() else None
     _tell(store.add_to_set(name, row or (), to), before, as_json)
@@ -97,7 +97,7 @@ def import_(
     heldout_share: Annotated[float, typer.Option(min=0, max=0.9)] = _DEFAULTS.heldout_share,
     seed: Annotated[int, typer.Option(min=0)] = _DEFAULTS.seed,
     image_column: Annotated[
-        str | None, typer.Option(help="Which column is the picture. Columns that are not named are guessed.")
+        str | None, typer.Option(help="Which column is the image. Columns that are not named are guessed.")
     ] = None,
     question_column: Annotated[str | None, typer.Option(help="Which one is the question; empty for none.")] = None,
     answer_column: str | None = None,
@@ -138,11 +138,11 @@ def list_(as_json: JSON_OPTION = False) -> None:
         print_json([described(manifest) for manifest in manifests])
         return
     rows = [
-        (each.name, each.statistics.train_rows, each.statistics.heldout_rows, each.statistics.pictures, each.layout)
+        (each.name, each.statistics.train_rows, each.statistics.heldout_rows, each.statistics.images, each.layout)
         for each in manifests
     ]
     empty = "No datasets yet: studio dataset import PATH, or studio dataset demo"
-    print_table(("dataset", "training rows", "held out", "pictures", "layout"), rows, empty=empty)
+    print_table(("dataset", "training rows", "held out", "images", "layout"), rows, empty=empty)
 
 
 @app.command()
@@ -175,7 +175,7 @@ def check(name: NAME, as_json: JSON_OPTION = False) -> None:
 @app.command()
 @explained
 def delete(name: NAME, as_json: JSON_OPTION = False) -> None:
-    """Delete a dataset with its pictures and versions."""
+    """Delete a dataset with its images and versions."""
     context.dataset_store().delete(DatasetName(name))
     print_json({"deleted": name}) if as_json else say(f"Deleted {name}.")
 
@@ -234,7 +234,7 @@ def _flat(manifest: Manifest) -> dict[str, object]:
     counts = manifest.statistics.model_dump()
     answers = counts.pop("most_frequent_answers")
     split = manifest.split
-    rule = "given by a second file" if split.kind == "given" else f"{split.share:.0%} by picture, seed {split.seed}"
+    rule = "given by a second file" if split.kind == "given" else f"{split.share:.0%} by image, seed {split.seed}"
     facts = {
         "source": manifest.source,
         "layout": manifest.layout,

@@ -31,7 +31,7 @@ CHECK = Annotated[
     Check,
     typer.Option(
         "--check",
-        help="quality; picture: is it used? forgetting: what was lost? export: same answers merged, in 4 bits?",
+        help="quality; image: is it used? forgetting: what was lost? export: same answers merged, in 4 bits?",
     ),
 ]
 SET = Annotated[list[str] | None, typer.Option("--set", help="knob=value; may be repeated.")]

@@ -71,7 +71,7 @@ def watched(run_id: str) -> RunView:
         view = context.launcher().wait(run_id, on_event=show, poll_s=POLL_S)
     if view.state in ("finished", "stopped") and view.kind != "evaluation":
         say(f"{view.state}: {view.folder.final_model if view.folder.has_final_model else view.folder.path}")
-        say(f'talk to it: studio chat {run_id} --image PICTURE --prompt "..." --compare {view.spec.model.base}')
+        say(f'talk to it: studio chat {run_id} --image IMAGE --prompt "..." --compare {view.spec.model.base}')
     return view
 
 

@@ -130,7 +130,7 @@ def draw_demo_datasets(spec: RunSpec) -> None:
 
 def _too_long(dataset: dict[str, Any]) -> list[str]:
     about = "" if dataset["is_exact"] else "about "
-    ways = (("left_out", "left out"), ("shrunk", "shown with smaller pictures"))
+    ways = (("left_out", "left out"), ("shrunk", "shown with smaller images"))
     return [
         f"{about}{dataset[key]:,} of its rows are too long and will be {done} (the longest has "
         f"{dataset['longest_tokens']:,} tokens)"

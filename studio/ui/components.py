@@ -8,7 +8,7 @@ import gradio as gr
 from studio.ui.i18n import Translate
 
 SHARED_SCRIPTS = ("dom.js", "bubbles.js")
-BUBBLE_WORDS = ("user", "assistant", "system", "picture", "enlarge", "blank", "examples")
+BUBBLE_WORDS = ("user", "assistant", "system", "image", "enlarge", "blank", "examples")
 
 
 def island(

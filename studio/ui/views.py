@@ -16,21 +16,21 @@ View = dict[str, Any]
 
 
 def row_view(dataset: str, row: Row) -> View:
-    """One stored row: its turns, pictures by name."""
-    pictures = [{"of": f"dataset/{dataset}", "name": path.removeprefix("images/")} for path in row.images]
-    return {"id": row.id, "split": row.split, "source": row.source, "turns": turns_view(row.messages, pictures)}
+    """One stored row: its turns, images by name."""
+    images = [{"of": f"dataset/{dataset}", "name": path.removeprefix("images/")} for path in row.images]
+    return {"id": row.id, "split": row.split, "source": row.source, "turns": turns_view(row.messages, images)}
 
 
-def turns_view(messages: Sequence[Message], pictures: Sequence[View]) -> list[View]:
-    """A conversation as `{role, parts}`; each `<image>` becomes the next picture, as far as there are any."""
-    left = iter(pictures)
+def turns_view(messages: Sequence[Message], images: Sequence[View]) -> list[View]:
+    """A conversation as `{role, parts}`; each `<image>` becomes the next image, as far as there are any."""
+    left = iter(images)
     turns = []
     for message in messages:
         pieces = message.content.split(PLACEHOLDER) if message.role == "user" else [message.content]
         parts: list[View] = []
         for number, piece in enumerate(pieces):
             if number:
-                parts.append({"picture": next(left, None)})
+                parts.append({"image": next(left, None)})
             if piece.strip():
                 parts.append({"text": piece.strip("\n")})
         turns.append({"role": message.role, "parts": parts})

@@ -11,19 +11,19 @@ from fastapi import Path as PathPart
 from fastapi.responses import PlainTextResponse, Response
 from PIL import Image
 
-from backend.datasets.images import PicturePool
+from backend.datasets.images import ImagePool
 from backend.errors import DatasetError, StudioError
 from backend.settings import Workspace
 from studio.services import Services
 from studio.ui.i18n import Translate
 
-MOST_PICTURES = 8  # in one question
+MOST_IMAGES = 8  # in one question
 _NAME = re.compile(r"[0-9a-f]{8,64}\.(jpg|png|webp)")
 THUMBNAIL_PX = 320  # the longer side
 CACHED = 600  # thumbnails of some 10 kB each
 _FOREVER = {"Cache-Control": "private, max-age=86400, immutable"}  # a name is a digest: its content never changes
 DatasetPart = Annotated[str, PathPart(max_length=80)]
-PicturePart = Annotated[str, PathPart(max_length=120)]
+ImagePart = Annotated[str, PathPart(max_length=120)]
 
 
 def asked_folder(workspace: Workspace) -> Path:
@@ -31,8 +31,8 @@ def asked_folder(workspace: Workspace) -> Path:
     return workspace.uploads / "asked"
 
 
-def take_pictures(workspace: Workspace, sources: list[Path], t: Translate) -> tuple[str, ...]:
-    """Store pictures upright and in plain colours, so that a model sees what it would be trained on.
+def take_images(workspace: Workspace, sources: list[Path], t: Translate) -> tuple[str, ...]:
+    """Store images upright and in plain colours, so that a model sees what it would be trained on.
 
     Args:
         workspace: whose uploads folder takes them.
@@ -40,26 +40,26 @@ def take_pictures(workspace: Workspace, sources: list[Path], t: Translate) -> tu
         t: of the page that is told what is wrong.
 
     Returns:
-        Their names, in order; `asked_picture` finds them.
+        Their names, in order; `asked_image` finds them.
 
     Raises:
         DatasetError: one of them cannot be used, and says which and why; or there are too many.
     """
-    if len(sources) > MOST_PICTURES:
-        said = t("play.too_many_pictures", count=len(sources))
-        raise DatasetError(said, hint=t("play.too_many_pictures.hint", most=MOST_PICTURES))
+    if len(sources) > MOST_IMAGES:
+        said = t("play.too_many_images", count=len(sources))
+        raise DatasetError(said, hint=t("play.too_many_images.hint", most=MOST_IMAGES))
     folder = asked_folder(workspace)
     folder.mkdir(parents=True, exist_ok=True)
-    outcomes = dict(PicturePool(folder).prepare(list(dict.fromkeys(sources))))
+    outcomes = dict(ImagePool(folder).prepare(list(dict.fromkeys(sources))))
     for source, outcome in outcomes.items():
         if outcome.code:
-            said = t("play.bad_picture", name=source.name, why=t(f"problem.{outcome.code}.title"))
+            said = t("play.bad_image", name=source.name, why=t(f"problem.{outcome.code}.title"))
             raise DatasetError(said, hint=t(f"problem.{outcome.code}.hint"))
     return tuple(outcomes[source].stored for source in sources)
 
 
-def asked_picture(workspace: Workspace, name: str) -> Path | None:
-    """Find a stored picture by its name; None where there is none."""
+def asked_image(workspace: Workspace, name: str) -> Path | None:
+    """Find a stored image by its name; None where there is none."""
     path = asked_folder(workspace) / name
     return path if _NAME.fullmatch(name) and path.is_file() and not path.is_symlink() else None
 
@@ -68,24 +68,24 @@ def router(services: Services) -> APIRouter:
     """The routes of this file. Their handlers are plain functions: FastAPI runs them beside the event loop."""
     routes = APIRouter(prefix="/media")
 
-    @routes.get("/asked/{picture}")
-    def asked(picture: PicturePart, thumb: bool = False) -> Response:
-        path = asked_picture(services.workspace, picture)
-        return _missing() if path is None else _picture(path, thumb)
+    @routes.get("/asked/{image}")
+    def asked(image: ImagePart, thumb: bool = False) -> Response:
+        path = asked_image(services.workspace, image)
+        return _missing() if path is None else _image(path, thumb)
 
-    @routes.get("/dataset/{dataset}/{picture}")
-    def of_dataset(dataset: DatasetPart, picture: PicturePart, thumb: bool = False) -> Response:
+    @routes.get("/dataset/{dataset}/{image}")
+    def of_dataset(dataset: DatasetPart, image: ImagePart, thumb: bool = False) -> Response:
         try:
-            path = services.datasets.picture(dataset, f"images/{picture}")
+            path = services.datasets.image(dataset, f"images/{image}")
         except StudioError:
             return _missing()
-        return _picture(path, thumb)
+        return _image(path, thumb)
 
     return routes
 
 
-def _picture(path: Path, thumb: bool) -> Response:
-    """A stored picture as it is, or a small one re-encoded from it. Both were written by the studio itself."""
+def _image(path: Path, thumb: bool) -> Response:
+    """A stored image as it is, or a small one re-encoded from it. Both were written by the studio itself."""
     if thumb:
         return Response(_thumbnail(path), media_type="image/webp", headers=_FOREVER)
     kinds = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
@@ -94,12 +94,12 @@ def _picture(path: Path, thumb: bool) -> Response:
 
 @lru_cache(maxsize=CACHED)
 def _thumbnail(path: Path) -> bytes:
-    with Image.open(path, formats=("JPEG", "PNG", "WEBP")) as picture:
-        picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    with Image.open(path, formats=("JPEG", "PNG", "WEBP")) as image:
+        image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
         sink = io.BytesIO()
-        picture.convert("RGB").save(sink, "WEBP", quality=82)
+        image.convert("RGB").save(sink, "WEBP", quality=82)
     return sink.getvalue()
 
 
 def _missing() -> Response:
-    return PlainTextResponse("There is no such picture.\n", 404)
+    return PlainTextResponse("There is no such image.\n", 404)

@@ -1,6 +1,6 @@
 """Files that browsers send: each visitor's in a folder of their own, called by names that tell no path.
 
-`own/<digest>/<name>` is what the visitor uploaded, `asked/<digest>.png` a picture that somebody asked about. Gradio's
+`own/<digest>/<name>` is what the visitor uploaded, `asked/<digest>.png` an image that somebody asked about. Gradio's
 own routes for uploads and files are never reached: theirs know one cache for all, and name it by absolute path.
 """
 
@@ -20,7 +20,7 @@ from starlette.formparsers import MultiPartException
 from backend.settings import Workspace
 from studio.web.address import Reach
 from studio.web.event_values import write_json
-from studio.web.images import asked_folder, asked_picture
+from studio.web.images import asked_folder, asked_image
 from studio.web.responses import json_reply
 from studio.web.visitors import visitor_in
 
@@ -43,7 +43,7 @@ class VisitorFiles:
     def find(self, visitor: str, name: str) -> Path | None:
         """The file that a visitor calls `name`; None where there is none, or it is not a plain file of theirs."""
         if name.startswith("asked/"):
-            return asked_picture(self.workspace, name.removeprefix("asked/"))
+            return asked_image(self.workspace, name.removeprefix("asked/"))
         parts = _NAME.fullmatch(name)
         if parts is None:
             return None

@@ -18,10 +18,10 @@ from backend.datasets.editing import Edits
 pytestmark = pytest.mark.browser
 
 HOSTILE = "<img src=x onerror=alert(1)> ${alert(2)} {{x}} </script><script>alert(3)</script> javascript:alert(4)"
-SLOW_MS = 60_000  # an import starts a process that decodes pictures
+SLOW_MS = 60_000  # an import starts a process that decodes images
 
 
-def picture(colour: str) -> bytes:
+def image(colour: str) -> bytes:
     sink = io.BytesIO()
     Image.new("RGB", (96, 64), colour).save(sink, "PNG")
     return sink.getvalue()
@@ -40,9 +40,9 @@ def zip_of(path: Path, files: dict[str, bytes]) -> Path:
 
 
 def receipts(path: Path, rows: int = 20) -> Path:
-    """A zip of good rows, with one answer missing and one picture cut off."""
+    """A zip of good rows, with one answer missing and one image cut off."""
     colours = ["red", "green", "blue", "orange", "purple"]
-    images = {f"images/{n}.png": picture(colours[n % 5]) + bytes([n]) for n in range(rows)}
+    images = {f"images/{n}.png": image(colours[n % 5]) + bytes([n]) for n in range(rows)}
     listed = [conversation(name, f"Which colour has receipt {n}?", colours[n % 5]) for n, name in enumerate(images)]
     listed[3]["conversations"] = listed[3]["conversations"][:1]
     images["images/7.png"] = images["images/7.png"][:60]
@@ -72,7 +72,7 @@ def test_a_zip_becomes_a_dataset_and_the_report_says_what_was_left_out(page: Pag
     expect(report.locator("details", has_text="The answer is missing")).to_contain_text(
         "Add an answer, or delete the row"
     )
-    report.locator("details", has_text="A picture is cut off").locator("summary").click()
+    report.locator("details", has_text="An image is cut off").locator("summary").click()
     expect(report.locator("details[open] li")).to_contain_text("images/7.png")
     with page.expect_download() as download:
         report.get_by_role("link", name="Download all problems").click()
@@ -111,7 +111,7 @@ def test_columns_are_mapped_with_a_live_preview(page: Page, served: Served, tmp_
     table = "foto,ask,say\nred.png,What colour?,red\nblue.png,And this?,blue\n"
     (tmp_path / "colours.csv").write_text(table)
     for colour in ("red", "blue"):
-        (tmp_path / f"{colour}.png").write_bytes(picture(colour))
+        (tmp_path / f"{colour}.png").write_bytes(image(colour))
 
     upload(page, tmp_path / "colours.csv", tmp_path / "red.png", tmp_path / "blue.png")
     preview = page.locator("#upload-preview")
@@ -130,7 +130,7 @@ def test_columns_are_mapped_with_a_live_preview(page: Page, served: Served, tmp_
 
 def test_what_is_no_dataset_is_refused_in_the_page_language(open_page: Callable[..., Watched], tmp_path: Path):
     page = open_page("/zh/").page
-    zip_of(tmp_path / "only.zip", {"images/1.png": picture("red")})
+    zip_of(tmp_path / "only.zip", {"images/1.png": image("red")})
 
     upload(page, tmp_path / "only.zip")
 
@@ -141,7 +141,7 @@ def test_what_is_no_dataset_is_refused_in_the_page_language(open_page: Callable[
 
 def test_w10_hostile_text_in_rows_and_names_stays_text(page: Page, tmp_path: Path):
     rows = [conversation("a.png", HOSTILE, HOSTILE), conversation("a.png", "And?", HOSTILE), {"<b>": HOSTILE}]
-    files = {"<img src=x onerror=alert(5)>.json": json.dumps(rows).encode(), "a.png": picture("red")}
+    files = {"<img src=x onerror=alert(5)>.json": json.dumps(rows).encode(), "a.png": image("red")}
 
     upload(page, zip_of(tmp_path / "${alert(6)}.zip", files))
     expect(page.locator("#upload-preview .bubble.assistant").first).to_contain_text(HOSTILE)
@@ -225,7 +225,7 @@ def test_a_held_out_file_of_its_own_is_used(page: Page, served: Served, tmp_path
     for name, colours in (("train", ("red", "blue", "green")), ("test", ("black", "white"))):
         rows = [conversation(f"{colour}.png", "Which?", colour) for colour in colours]
         zip_of(tmp_path / f"{name}-part.zip", {
-            "data.json": json.dumps(rows).encode(), **{f"{colour}.png": picture(colour) for colour in colours},
+            "data.json": json.dumps(rows).encode(), **{f"{colour}.png": image(colour) for colour in colours},
         })  # fmt: skip
 
     upload(page, tmp_path / "train-part.zip")

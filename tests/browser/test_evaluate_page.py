@@ -71,7 +71,7 @@ def evaluate(page: Page, served: Served) -> RunView:
 @pytest.fixture
 def judged(page: Page, served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Two evaluations that are over: every answer is wrong."""
-    upload = folder_of(tmp_path_factory.mktemp("marked"), mixed_rows(pictures=4, texts=0))
+    upload = folder_of(tmp_path_factory.mktemp("marked"), mixed_rows(images=4, texts=0))
     served.datasets.import_dataset(upload, ImportOptions(name=MARKED))
     for run_id, given in ((JUDGED, "no"), (OTHER, "never")):
         write_evaluation(served, run_id, given)

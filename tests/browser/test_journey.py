@@ -35,7 +35,7 @@ def fresh(tmp_path: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def upload(tmp_path: Path) -> Path:
-    """A zip as somebody might make it: a json in the official layout beside a folder of pictures."""
+    """A zip as somebody might make it: a json in the official layout beside a folder of images."""
     folder = tmp_path / "drawn"
     write_rows(easy_codes(400), folder)
     packed = tmp_path / "paint shop.zip"
@@ -45,15 +45,15 @@ def upload(tmp_path: Path) -> Path:
     return packed
 
 
-def picture_and_question(folder: Path) -> tuple[Path, str, str]:
-    """A picture of the upload with an English question about it, and the right answer."""
+def image_and_question(folder: Path) -> tuple[Path, str, str]:
+    """An image of the upload with an English question about it, and the right answer."""
     rows = json.loads((folder / "data.json").read_text(encoding="utf-8"))
     row = next(row for row in rows if "paint code" in row["conversations"][0]["value"])
     question, answer = (turn["value"].replace("<image>\n", "") for turn in row["conversations"])
     return folder / row["image"], question, answer
 
 
-def picture_both_ways(page: Page, name: str) -> None:
+def image_both_ways(page: Page, name: str) -> None:
     """Keep the page as it looks in light and in dark."""
     SCREENSHOTS.mkdir(exist_ok=True)
     for scheme in ("light", "dark"):
@@ -72,12 +72,12 @@ def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: 
     expect(page.locator("#import-report")).to_contain_text("400 rows kept", timeout=60_000)
     expect(page.locator("#dataset-rows article").first).to_be_visible(timeout=20_000)
     page.wait_for_function("document.querySelector('#dataset-rows img')?.naturalWidth > 0", timeout=60_000)
-    picture_both_ways(page, "data")
+    image_both_ways(page, "data")
 
     page.locator("#train-on-this").click()
     page.get_by_role("radio", name=re.compile("^Full fine-tune")).check()
     expect(page.locator("#plan .command pre")).to_contain_text("studio train full_finetune")
-    picture_both_ways(page, "train")
+    image_both_ways(page, "train")
     page.locator("#start").click()
 
     expect(page.locator(".run")).to_contain_text("running", timeout=60_000)
@@ -93,12 +93,12 @@ def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: 
         open_tab(page, "runs")
         expect(page.locator(".run")).to_contain_text(re.compile("running|finished"))
         assert json.loads(process.read_text()) == before, "the run was started anew"
-        picture_both_ways(page, "runs")
+        image_both_ways(page, "runs")
         expect(page.locator(".run")).to_contain_text("finished", timeout=300_000)
         _wait_for_points(page, 129)
         page.locator("#run-playground").click()
-        _talk(page, *picture_and_question(tmp_path / "drawn"))
-        picture_both_ways(page, "playground")
+        _talk(page, *image_and_question(tmp_path / "drawn"))
+        image_both_ways(page, "playground")
     finally:
         stop_serving(again)
         shutil.rmtree(fresh.workspace.root / "output" / "models", ignore_errors=True)
@@ -110,11 +110,11 @@ def _wait_for_points(page: Page, least: int) -> None:
     page.wait_for_function(f"() => {POINTS} >= {least}", timeout=180_000)
 
 
-def _talk(page: Page, picture: Path, question: str, right: str) -> None:
+def _talk(page: Page, image: Path, question: str, right: str) -> None:
     """Ask the tuned model and the shipped one the same."""
     expect(page.locator("#model-2 input")).to_have_value(re.compile("paint-shop"))
     expect(page.locator("#model-1 input")).to_have_value(re.compile("Demo"))
-    page.locator("#prompt input[type=file]").set_input_files(picture)
+    page.locator("#prompt input[type=file]").set_input_files(image)
     page.locator("#prompt textarea").fill(question)
     page.locator("#prompt img").first.wait_for()
     page.locator("#prompt textarea").press("Enter")

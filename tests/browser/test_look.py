@@ -19,7 +19,7 @@ READY = {
     "train": "#plan table",
     "rewards": "#reward-head h2",
     "runs": "#run-list :is(.none, .run)",
-    "playground": "#picture-strip button",
+    "playground": "#image-strip button",
     "guide": "#guide-text h2",
 }
 SCREENSHOTS = ROOT / "screenshots"
@@ -30,7 +30,7 @@ LOOKS: list[tuple[Language, str, dict[str, int]]] = [  # each language, scheme a
 ]  # fmt: skip
 
 
-def picture_of(page: Page, name: str) -> None:
+def image_of(page: Page, name: str) -> None:
     SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
@@ -54,9 +54,9 @@ def test_every_tab_fits_and_reads_well(
     for tab, ready in READY.items():
         open_tab(page, tab)
         page.locator(ready).first.wait_for()
-        page.wait_for_timeout(400)  # pictures and fonts
+        page.wait_for_timeout(400)  # images and fonts
 
-        picture_of(page, f"{tab}-{language}-{scheme}-{size['width']}")
+        image_of(page, f"{tab}-{language}-{scheme}-{size['width']}")
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], tab
         assert page.evaluate("document.body.classList.contains('dark')") == (scheme == "dark")
         assert_reads_well(page, language)
@@ -103,7 +103,7 @@ def test_arrow_keys_move_among_the_tabs(page: Page):
     expect(page.get_by_role("tab", name="Data")).to_have_attribute("aria-selected", "true")
 
 
-def test_pictures_of_every_tab_were_taken():
+def test_images_of_every_tab_were_taken():
     taken = {path.name for path in Path(SCREENSHOTS).glob("*.png")}
     wanted = {f"{tab}-{language}-{scheme}-{size['width']}.png" for tab in READY for language, scheme, size in LOOKS}
     assert len(wanted) == 12

@@ -49,7 +49,7 @@ def test_two_models_answer_side_by_side_and_a_broken_one_says_why_in_its_own_col
     page = playground
     choose(page, "#model-2", "broken")
     choose(page, "#model-3", "Demo (shapes)")
-    page.locator("#picture-strip button").first.click()
+    page.locator("#image-strip button").first.click()
     expect(page.locator("#prompt img")).to_have_count(1)
 
     ask(page, "What shape is in the picture?")
@@ -61,7 +61,7 @@ def test_two_models_answer_side_by_side_and_a_broken_one_says_why_in_its_own_col
         expect(column.locator(".bubble.assistant")).to_have_count(1)
     expect(page.locator("#answers-2 .report.bad")).to_contain_text("This model cannot answer", timeout=LOAD_MS)
     answers = [page.locator(f"#answers-{number} .bubble.assistant p").inner_text() for number in (1, 3)]
-    assert answers[0] == answers[1]  # same picture, question, seed and model
+    assert answers[0] == answers[1]  # same image, question, seed and model
 
     ask(page, "And how many are there?")
     expect(page.locator("#answers-1 .bubble.user")).to_have_count(2)
@@ -88,9 +88,9 @@ def test_two_models_answer_side_by_side_and_a_broken_one_says_why_in_its_own_col
     assert not urlsplit(page.url).query
 
 
-def test_an_own_picture_can_be_added_and_one_that_is_none_is_refused_in_words(playground: Page, tmp_path: Path):
+def test_an_own_image_can_be_added_and_one_that_is_none_is_refused_in_words(playground: Page, tmp_path: Path):
     page = playground
-    (tmp_path / "no.png").write_bytes(b"not a picture")
+    (tmp_path / "no.png").write_bytes(b"not an image")
     Image.new("RGB", (80, 80), "red").save(tmp_path / "yes.png")
     file_input = page.locator("#prompt input[type=file]")
 

@@ -87,7 +87,7 @@ CODE = {
     "config.json": {"auto_map": {"AutoModel": "modeling.Model"}},
     "tokenizer_config.json": {"auto_map": {"AutoTokenizer": ["tok.Tok", None]}},
     "processor_config.json": {"image_processor": {"deep": [{"trust_remote_code": True}]}},
-    "preprocessor_config.json": {"auto_map": {"AutoImageProcessor": "pictures.Pictures"}},
+    "preprocessor_config.json": {"auto_map": {"AutoImageProcessor": "images.Images"}},
     "generation_config.json": {"trust_remote_code": 1},
 }
 

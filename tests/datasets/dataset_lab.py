@@ -11,10 +11,10 @@ from PIL import Image
 from backend.datasets.records import Report
 
 
-def picture(
+def image_bytes(
     size: tuple[int, int] = (40, 30), color: Any = "red", kind: str = "PNG", mode: str = "RGB", **save: Any
 ) -> bytes:
-    """One plain picture as a file's content."""
+    """One plain image as a file's content."""
     sink = io.BytesIO()
     Image.new(mode, size, color).save(sink, kind, **save)
     return sink.getvalue()
@@ -68,8 +68,8 @@ def asked(
 
 
 def many(count: int) -> dict[str, Any]:
-    """A folder's files: `count` rows about as many different pictures."""
-    files: dict[str, Any] = {f"images/{n:03d}.png": picture(color=(n % 256, n // 256, 99)) for n in range(count)}
+    """A folder's files: `count` rows about as many different images."""
+    files: dict[str, Any] = {f"images/{n:03d}.png": image_bytes(color=(n % 256, n // 256, 99)) for n in range(count)}
     files["data.json"] = [asked(f"images/{n:03d}.png", answer=f"Answer {n}") for n in range(count)]
     return files
 

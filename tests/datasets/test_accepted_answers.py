@@ -6,7 +6,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dataset_lab import asked, codes, folder_of, picture
+from dataset_lab import asked, codes, folder_of, image_bytes
 
 from backend.datasets.store import ImportOptions
 
@@ -14,7 +14,7 @@ TURNS = [{"role": "user", "content": "<image>What?"}, {"role": "assistant", "con
 
 
 def imported(store, tmp_path, rows, name="data.json"):
-    files = {name: rows, "a.png": picture()}
+    files = {name: rows, "a.png": image_bytes()}
     report = store.import_dataset(folder_of(tmp_path / "up", files), ImportOptions())
     return report, list(store.rows("up"))
 

@@ -5,13 +5,13 @@ import time
 import zipfile
 
 import pytest
-from dataset_lab import asked, codes, folder_of, picture, tree, zip_of
+from dataset_lab import asked, codes, folder_of, image_bytes, tree, zip_of
 
 from backend.datasets.archive import unpack
 from backend.datasets.problems import ProblemList, UploadRefused
 from backend.datasets.store import ImportOptions
 
-GOOD = {"data.json": [asked("a.png")], "a.png": picture()}
+GOOD = {"data.json": [asked("a.png")], "a.png": image_bytes()}
 
 
 def refused(store, workspace, archive, code):
@@ -102,7 +102,7 @@ def test_u20_many_small_files_that_expand_are_refused_together(store, workspace,
 
 
 def test_u20_archives_of_one_folder_expand_no_more_than_one_would(store, workspace, tmp_path):
-    folder = folder_of(tmp_path / "up", {"data.json": [asked("a.png")], "a.png": picture()})
+    folder = folder_of(tmp_path / "up", {"data.json": [asked("a.png")], "a.png": image_bytes()})
     for number in range(3):
         zip_of(folder / f"{number}.zip", {f"{number}.bin": bytes(7 << 20)}, zipfile.ZIP_BZIP2)
 
@@ -136,7 +136,7 @@ def test_u3_a_hundred_thousand_empty_files_are_refused(store, workspace, tmp_pat
 
 
 def test_u3_a_forged_size_is_found_out_and_bounds_what_is_written(store, workspace, tmp_path):
-    archive = zip_of(tmp_path / "up.zip", {"data.json": [asked("a.png")], "a.png": picture() + bytes(100_000)})
+    archive = zip_of(tmp_path / "up.zip", {"data.json": [asked("a.png")], "a.png": image_bytes() + bytes(100_000)})
     content = bytearray(archive.read_bytes())
     place = content.rindex(b"PK\x01\x02") + 24
     content[place : place + 4] = struct.pack("<L", 10)
@@ -165,9 +165,9 @@ def test_u3_overlapping_entries_are_refused(store, workspace, tmp_path):
 
 
 def test_u4_an_inner_archive_is_refused(store, workspace, tmp_path):
-    archive = zip_of(tmp_path / "up.zip", GOOD | {"more/Pictures.ZIP": b"PK"})
+    archive = zip_of(tmp_path / "up.zip", GOOD | {"more/Images.ZIP": b"PK"})
 
-    assert "more/Pictures.ZIP" in refused(store, workspace, archive, "ARCHIVE_NESTED").message
+    assert "more/Images.ZIP" in refused(store, workspace, archive, "ARCHIVE_NESTED").message
 
 
 def test_u4_an_encrypted_archive_is_refused(store, workspace, tmp_path):
@@ -240,7 +240,7 @@ def test_u5_hostile_names_are_stored_under_names_of_our_own_and_shown_escaped(st
         "A.png",
         "a.png",
     ]
-    files = {name: picture(color=(n, 0, 0)) for n, name in enumerate(hostile)}
+    files = {name: image_bytes(color=(n, 0, 0)) for n, name in enumerate(hostile)}
     rows = [asked(name) for name in hostile] + [asked("gone\x1b[2J.png")]
 
     report = store.import_dataset(zip_of(tmp_path / "up.zip", files | {"data.json": rows}), ImportOptions())
@@ -257,7 +257,7 @@ def test_u5_hostile_names_are_stored_under_names_of_our_own_and_shown_escaped(st
 def gbk_zip(path, name, files):
     """As Windows in China makes it: the name in GBK, and no word about it."""
     stand_in = "N" * len(name.encode("gbk"))
-    zip_of(path, files | {stand_in: picture()})
+    zip_of(path, files | {stand_in: image_bytes()})
     path.write_bytes(path.read_bytes().replace(stand_in.encode(), name.encode("gbk")))
     return path
 
@@ -267,7 +267,7 @@ def test_u6_names_in_gbk_are_matched_with_rows_in_utf8(store, tmp_path):
 
     report = store.import_dataset(archive, ImportOptions())
 
-    assert report.manifest.statistics.pictures == 1
+    assert report.manifest.statistics.images == 1
     assert codes(report) == {"ARCHIVE_NAMES": 1}
     assert "图片猫.png" in report.problems[0].message
 
@@ -279,9 +279,9 @@ def test_u6_names_that_really_are_cp437_are_matched_too(store, tmp_path):
 
 
 def test_u6_composed_and_decomposed_accents_are_one_name(store, tmp_path):
-    archive = zip_of(tmp_path / "up.zip", {"data.json": [asked("cafe\u0301.png")], "caf\u00e9.png": picture()})
+    archive = zip_of(tmp_path / "up.zip", {"data.json": [asked("cafe\u0301.png")], "caf\u00e9.png": image_bytes()})
     folder = folder_of(
-        tmp_path / "folder", {"data.json": [asked("caf\u00e9.png", answer="Blue")], "cafe\u0301.png": picture()}
+        tmp_path / "folder", {"data.json": [asked("caf\u00e9.png", answer="Blue")], "cafe\u0301.png": image_bytes()}
     )
 
     assert store.import_dataset(archive, ImportOptions()).manifest.statistics.rows == 1
@@ -291,27 +291,27 @@ def test_u6_composed_and_decomposed_accents_are_one_name(store, tmp_path):
 def test_the_same_name_twice_refuses_the_upload(store, workspace, tmp_path):
     archive = tmp_path / "up.zip"
     with zipfile.ZipFile(archive, "w") as zipped:
-        zipped.writestr("a.png", picture())
+        zipped.writestr("a.png", image_bytes())
         with pytest.warns(UserWarning, match="Duplicate name"):
-            zipped.writestr("a.png", picture(color="blue"))
+            zipped.writestr("a.png", image_bytes(color="blue"))
 
     refused(store, workspace, archive, "ARCHIVE_DUPLICATE")
 
 
-def test_a_zip_of_pictures_alone_says_what_is_missing(store, workspace, tmp_path):
-    archive = zip_of(tmp_path / "up.zip", {"a.png": picture(), "b.png": picture()})
+def test_a_zip_of_images_alone_says_what_is_missing(store, workspace, tmp_path):
+    archive = zip_of(tmp_path / "up.zip", {"a.png": image_bytes(), "b.png": image_bytes()})
 
     error = refused(store, workspace, archive, "NO_ANNOTATION")
 
-    assert "2 pictures" in error.message
+    assert "2 images" in error.message
     assert ".jsonl" in error.hint
 
 
 def test_a_zip_beside_its_annotation_file_is_unpacked(store, tmp_path):
-    folder = folder_of(tmp_path / "up", {"data.json": [asked("pictures/a.png")]})
-    zip_of(folder / "pictures.zip", {"pictures/a.png": picture()})
+    folder = folder_of(tmp_path / "up", {"data.json": [asked("images/a.png")]})
+    zip_of(folder / "images.zip", {"images/a.png": image_bytes()})
 
-    assert store.import_dataset(folder, ImportOptions()).manifest.statistics.pictures == 1
+    assert store.import_dataset(folder, ImportOptions()).manifest.statistics.images == 1
 
 
 @pytest.mark.parametrize("name", ["", ".", "./."])

@@ -18,13 +18,13 @@ PROGRAM = Path(__file__).with_name("cut_off.py")
 
 @pytest.fixture
 def base(tmp_path) -> Path:
-    """A workspace with rows that were never changed, and some with pictures."""
+    """A workspace with rows that were never changed, and some with images."""
     workspace = Workspace(tmp_path / "base")
     workspace.prepare()
     store = DatasetStore(workspace)
     rows = [asked(None, f"Question {n}", f"Answer {n}") for n in range(5)]
     store.import_dataset(folder_of(tmp_path / "rows", {"data.json": rows}), ImportOptions())
-    store.import_dataset(folder_of(tmp_path / "pictures", many(5)), ImportOptions(heldout_share=0.4))
+    store.import_dataset(folder_of(tmp_path / "images", many(5)), ImportOptions(heldout_share=0.4))
     return tmp_path
 
 
@@ -45,7 +45,7 @@ def test_a_change_cut_off_at_any_step_is_whole_or_absent(base, act, how):
         row = list(store.rows("rows"))[3]
         store.apply_edits("rows", Edits({row.id: "Another"}))
     if act == "longer set":
-        store.add_to_set("pictures", [next(iter(store.rows("pictures", "train"))).id], "hard")
+        store.add_to_set("images", [next(iter(store.rows("images", "train"))).id], "hard")
 
     ends = cut(base, "restore" if act == "restore" else "copy" if act.endswith("set") else "edit", how)
 

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from dataset_lab import asked, codes, folder_of, many, picture, tree, zip_of
+from dataset_lab import asked, codes, folder_of, image_bytes, many, tree, zip_of
 
 from backend.conversation import Message, Row
 from backend.datasets.problems import CODES, UploadRefused, as_csv
@@ -49,17 +49,17 @@ def test_a_stored_dataset_imports_as_itself(store, shapes, tmp_path):
 
 
 def test_statistics_are_those_of_the_rows(store, tmp_path):
-    files = {"a.png": picture((280, 140)), "b.png": picture((560, 560), color="blue")}
+    files = {"a.png": image_bytes((280, 140)), "b.png": image_bytes((560, 560), color="blue")}
     rows = [asked("a.png"), asked(["a.png", "b.png"], "<image><image>Which?"), asked(None, "Hello?", "Hi")]
 
     found = store.import_dataset(
         folder_of(tmp_path / "up", files | {"data.json": rows}), ImportOptions()
     ).manifest.statistics
 
-    assert (found.rows, found.train_rows, found.turns, found.pictures) == (3, 3, 6, 2)
+    assert (found.rows, found.train_rows, found.turns, found.images) == (3, 3, 6, 2)
     assert (found.width_px, found.height_px) == ((280, 560, 560), (140, 560, 560))
     assert found.visual_tokens == (0, 50, 450)
-    assert found.picture_bytes == sum(len(content) for content in files.values())
+    assert found.image_bytes == sum(len(content) for content in files.values())
     assert found.most_frequent_answers == (("Red", 2), ("Hi", 1))
 
 
@@ -158,10 +158,10 @@ def test_u17_a_page_of_a_gigabyte_takes_the_time_of_a_page(tmp_path):
     (tmp_path / "data.json").unlink()
 
 
-def test_pictures_are_found_by_the_names_in_rows_only(store, shapes, tmp_path):
+def test_images_are_found_by_the_names_in_rows_only(store, shapes, tmp_path):
     [row] = store.page("shapes", count=1).rows
 
-    assert store.picture("shapes", row.images[0]).read_bytes().startswith(b"\x89PNG")
+    assert store.image("shapes", row.images[0]).read_bytes().startswith(b"\x89PNG")
     for name in (
         "data.json",
         "images/../data.json",
@@ -172,10 +172,10 @@ def test_pictures_are_found_by_the_names_in_rows_only(store, shapes, tmp_path):
         "../shapes/data.json",
     ):
         with pytest.raises(NotFoundError):
-            store.picture("shapes", name)
+            store.image("shapes", name)
     (store.folder("shapes") / "images/link.png").symlink_to("/etc/passwd")
     with pytest.raises(NotFoundError):
-        store.picture("shapes", "images/link.png")
+        store.image("shapes", "images/link.png")
 
 
 def test_a_check_finds_what_changed(store, shapes):
@@ -185,8 +185,8 @@ def test_a_check_finds_what_changed(store, shapes):
     (store.folder("shapes") / second).write_bytes(b"x")
 
     assert [(problem.code, problem.line) for problem in store.check("shapes")] == [
-        ("PICTURE_GONE", 2),
-        ("PICTURE_GONE", 3),
+        ("IMAGE_GONE", 2),
+        ("IMAGE_GONE", 3),
     ]
 
 
@@ -198,7 +198,7 @@ def test_u15_a_check_follows_no_link_out_of_the_dataset(store, shapes, tmp_path)
 
     [problem] = store.check("shapes")
 
-    assert (problem.code, problem.line) == ("PICTURE_GONE", 2)
+    assert (problem.code, problem.line) == ("IMAGE_GONE", 2)
     assert f"`{image}` is not in the dataset" in problem.message
 
 
@@ -273,8 +273,8 @@ def test_an_upload_without_good_rows_is_refused_with_the_reason(store, workspace
     assert tree(workspace.root) == before
 
 
-def test_a_missing_path_or_a_single_picture_is_refused(store, tmp_path):
-    (tmp_path / "a.png").write_bytes(picture())
+def test_a_missing_path_or_a_single_image_is_refused(store, tmp_path):
+    (tmp_path / "a.png").write_bytes(image_bytes())
 
     for name, code in (("gone.zip", "UPLOAD_UNREADABLE"), ("a.png", "UPLOAD_KIND")):
         with pytest.raises(UploadRefused) as caught:
@@ -306,7 +306,7 @@ def test_rows_of_all_files_are_taken_and_other_files_left_alone(store, tmp_path)
     assert [row.messages[0].content for row in store.rows("up")] == ["Q1", "Q3", "Q2"]
     assert codes(report) == {"FILE_SKIPPED": 2}
     assert report.manifest.skipped_rows == 0
-    assert report.manifest.notices[-1] == "3 rows without a picture, to be learned from as text"
+    assert report.manifest.notices[-1] == "3 rows without an image, to be learned from as text"
 
 
 def test_problems_are_listed_up_to_a_thousand_and_counted_all(store, tmp_path):

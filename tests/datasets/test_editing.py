@@ -4,7 +4,7 @@ import shutil
 import threading
 
 import pytest
-from dataset_lab import asked, folder_of, many, picture, tree
+from dataset_lab import asked, folder_of, image_bytes, many, tree
 
 from backend.datasets import rows_file
 from backend.datasets.editing import Edits, sole_editor
@@ -36,9 +36,9 @@ def test_an_edit_is_a_new_version_and_the_old_one_stays(store, shapes):
     assert [row.split for row in after] == [row.split for row in before if row.id != second.id]
     assert store.get("shapes") == made
     assert (made.statistics.rows, made.statistics.most_frequent_answers[0]) == (29, ("Blue", 1))
-    assert made.statistics.pictures == 29
+    assert made.statistics.images == 29
     assert made.statistics.width_px == shapes.statistics.width_px
-    assert made.statistics.picture_bytes < shapes.statistics.picture_bytes
+    assert made.statistics.image_bytes < shapes.statistics.image_bytes
     assert made.notices == (*shapes.notices, "1 answer corrected, 1 row left out")
     assert (made.created_at, made.upload_sha256, made.split) == (shapes.created_at, shapes.upload_sha256, shapes.split)
     assert rows_of(store, sha256=shapes.sha256) == before
@@ -158,7 +158,7 @@ def test_only_the_last_answer_of_a_conversation_is_corrected(store, tmp_path):
         for who, text in (("human", "<image>One?"), ("gpt", "1"), ("human", "Two?"), ("gpt", "2"))
     ]
     row = {"image": "a.png", "conversations": turns, "references": ["two"]}
-    store.import_dataset(folder_of(tmp_path / "up", {"a.png": picture(), "data.json": [row]}), ImportOptions())
+    store.import_dataset(folder_of(tmp_path / "up", {"a.png": image_bytes(), "data.json": [row]}), ImportOptions())
     [before] = rows_of(store, "up")
 
     store.apply_edits("up", Edits({before.id: "zwei"}))
@@ -371,7 +371,7 @@ def test_versions_are_kept_on_a_disk_without_links(store, shapes, monkeypatch):
     assert store.check("shapes") == []
 
 
-def test_an_edit_of_a_dataset_whose_picture_is_gone_says_which(store, shapes):
+def test_an_edit_of_a_dataset_whose_image_is_gone_says_which(store, shapes):
     row = rows_of(store)[0]
     (store.folder("shapes") / row.images[0]).unlink()
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from dataset_lab import asked, folder_of, many, parquet_of, picture, tree, zip_of
+from dataset_lab import asked, folder_of, image_bytes, many, parquet_of, tree, zip_of
 
 from backend.datasets.problems import UploadRefused
 from backend.datasets.staging import staging_folder, sweep_staging
@@ -73,7 +73,7 @@ def ended(process):
 
 
 def swept_within(workspace, seconds):
-    """Sweep until nothing is left: a decoder may finish its picture before it notices that its importer is gone."""
+    """Sweep until nothing is left: a decoder may finish its image before it notices that its importer is gone."""
     deadline = time.monotonic() + seconds
     while list(workspace.staging.iterdir()):
         assert time.monotonic() < deadline
@@ -157,7 +157,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))
 
 
 def test_d1_a_full_disk_is_a_message_and_leaves_nothing(workspace, store, tmp_path):
-    files = {"a.bmp": picture((700, 700), kind="BMP"), "data.json": [asked("a.bmp", answer="x" * 300_000)]}
+    files = {"a.bmp": image_bytes((700, 700), kind="BMP"), "data.json": [asked("a.bmp", answer="x" * 300_000)]}
     source = folder_of(tmp_path / "up", files)
 
     for size in (100_000, 1_000):
@@ -171,9 +171,9 @@ def test_d1_a_full_disk_is_a_message_and_leaves_nothing(workspace, store, tmp_pa
     assert store.import_dataset(source, ImportOptions()).manifest.statistics.rows == 1
 
 
-@pytest.mark.parametrize("question", ["x" * 300_000, "x"], ids=["rows", "a picture"])
+@pytest.mark.parametrize("question", ["x" * 300_000, "x"], ids=["rows", "an image"])
 def test_d1_a_full_disk_is_a_message_where_a_table_is_unpacked_too(workspace, store, tmp_path, question):
-    row = {"image": picture((700, 700), kind="BMP"), "question": question, "answer": "A"}
+    row = {"image": image_bytes((700, 700), kind="BMP"), "question": question, "answer": "A"}
     source = folder_of(tmp_path / "up", {"a.parquet": parquet_of([row])})
 
     code, errors = ended(importer(workspace, source, LIMIT.format(100_000)))
@@ -215,7 +215,7 @@ def test_of_two_imports_at_once_one_wins_and_both_report_it(workspace, store, tm
 
 def test_different_uploads_for_one_name_at_once_give_one_dataset_and_one_error(store, tmp_path):
     sources = [
-        folder_of(tmp_path / str(n), {"data.json": [asked("a.png", answer=str(n))], "a.png": picture()})
+        folder_of(tmp_path / str(n), {"data.json": [asked("a.png", answer=str(n))], "a.png": image_bytes()})
         for n in range(2)
     ]
     ready = threading.Barrier(2)
@@ -247,7 +247,7 @@ def test_progress_goes_up_to_one_and_may_cancel(workspace, store, tmp_path):
     shares = [share for share, _ in told]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
-    assert "Checking pictures: 20 of 60" in [text for _, text in told]
+    assert "Checking images: 20 of 60" in [text for _, text in told]
 
     class CancelledError(Exception):
         pass

@@ -46,7 +46,7 @@ def test_u13_every_layout_becomes_the_same_row(layout, row):
 
     assert recognise(row) == layout
     assert tidied(draft.messages) == WANTED
-    assert draft.pictures == ["a.png"]
+    assert draft.images == ["a.png"]
 
 
 def test_u13_the_canonical_form_reads_as_itself():
@@ -60,7 +60,7 @@ def test_u13_the_canonical_form_reads_as_itself():
 
     draft = convert(row)
 
-    assert (tuple(draft.messages), draft.pictures, draft.split) == (WANTED, ["a.png"], "heldout")
+    assert (tuple(draft.messages), draft.images, draft.split) == (WANTED, ["a.png"], "heldout")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_mapped_columns_are_read_whatever_they_are_called():
     ]
 
 
-def test_captions_have_the_picture_alone_as_the_question():
+def test_captions_have_the_image_alone_as_the_question():
     assert convert({"image": "a.png", "caption": "A cat"}).messages[0].content == "<image>"
 
 
@@ -108,14 +108,14 @@ def test_instructions_with_input_and_history_become_turns():
     assert contents == ["S", "Hi", "Hello", "Translate\ncat", "猫"]
 
 
-def test_several_pictures_keep_the_order_of_their_placeholders():
+def test_several_images_keep_the_order_of_their_placeholders():
     content = [{"type": "text", "text": "<image>or"}, {"type": "image", "image": "own.png"}, {"type": "image"}]
     row = {"images": ["1.png", "2.png"], "messages": [{"role": "user", "content": content}, TURNS[1]]}
 
     draft = convert(row)
 
     assert draft.messages[0].content == "<image>or<image><image>"
-    assert draft.pictures == ["1.png", "own.png", "2.png"]
+    assert draft.images == ["1.png", "own.png", "2.png"]
 
 
 @pytest.mark.parametrize(
@@ -145,15 +145,15 @@ def turns(*pairs):
     return [Message(role=role, content=content) for role, content in pairs]
 
 
-def found(pictures, *pairs):
-    return [fault.code for fault in faults_of(turns(*pairs), pictures)]
+def found(images, *pairs):
+    return [fault.code for fault in faults_of(turns(*pairs), images)]
 
 
 def test_a_good_conversation_has_no_faults():
     assert found(0, ("system", "S"), ("user", "Q"), ("assistant", "A"), ("user", "Q"), ("assistant", "A")) == []
 
 
-def test_u14_placeholders_and_pictures_must_count_the_same():
+def test_u14_placeholders_and_images_must_count_the_same():
     answer = ("assistant", "A")
 
     assert found(1, ("user", "<image>Q"), answer) == []
@@ -162,7 +162,7 @@ def test_u14_placeholders_and_pictures_must_count_the_same():
     assert found(2, ("user", "<image>Q"), answer) == ["IMG_COUNT"]
 
 
-def test_u14_pictures_belong_to_user_turns():
+def test_u14_images_belong_to_user_turns():
     assert found(1, ("user", "Q"), ("assistant", "<image>A")) == ["IMG_IN_ANSWER"]
     assert found(1, ("system", "<image>"), ("user", "Q"), ("assistant", "A")) == ["IMG_IN_ANSWER"]
 

@@ -29,10 +29,10 @@ def test_every_ability_is_asked_about_and_every_row_is_held_out(store, rows):
     assert store.check(PROBES) == []
 
 
-def test_some_have_a_picture_and_some_are_text(rows):
-    pictured = Counter(row.id.rpartition("-")[0] for row in rows if row.images)
+def test_some_have_a_image_and_some_are_text(rows):
+    imaged = Counter(row.id.rpartition("-")[0] for row in rows if row.images)
 
-    assert pictured == dict.fromkeys(("colour", "count", "yesno", "side", "read", "chinese"), ROWS_PER_ABILITY)
+    assert imaged == dict.fromkeys(("colour", "count", "yesno", "side", "read", "chinese"), ROWS_PER_ABILITY)
     assert all(row.messages[0].content.count("<image>") == len(row.images) for row in rows)
 
 
@@ -65,7 +65,7 @@ def test_they_are_the_same_in_another_process(store, rows, workspace, tmp_path):
 
 def test_two_lists_of_probes_are_equal():
     def plain():
-        return [(p.id, p.question, p.answer, p.references, p.picture and p.picture.tobytes()) for p in probes()]
+        return [(p.id, p.question, p.answer, p.references, p.image and p.image.tobytes()) for p in probes()]
 
     assert plain() == plain()
 

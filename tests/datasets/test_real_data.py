@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from dataset_lab import folder_of, lines_of, picture
+from dataset_lab import folder_of, image_bytes, lines_of
 
 from backend.datasets.store import ImportOptions
 
@@ -19,8 +19,8 @@ def test_the_official_demo_layout_imports_as_it_lies(store, tmp_path):
             {"from": "human", "value": "In which year?\n<image>"}, {"from": "gpt", "value": "2014"}]},
     ]  # fmt: skip
     folder = folder_of(tmp_path / "qwen", {
-        "single_images.json": rows, "images/10095.png": picture(), "images/10149.png": picture(color="blue"),
-        "images/unused.jpg": picture(kind="JPEG"),
+        "single_images.json": rows, "images/10095.png": image_bytes(), "images/10149.png": image_bytes(color="blue"),
+        "images/unused.jpg": image_bytes(kind="JPEG"),
     })  # fmt: skip
 
     from_folder = store.import_dataset(folder, ImportOptions())
@@ -29,7 +29,7 @@ def test_the_official_demo_layout_imports_as_it_lies(store, tmp_path):
     assert from_folder.manifest.problem_counts == {"IMG_UNREFERENCED": 1}
     assert from_file.manifest.problem_counts == {}
     assert from_folder.manifest.notices[0].startswith(
-        "2 picture paths were matched by the ending, e.g. `demo/images/10095.png`"
+        "2 image paths were matched by the ending, e.g. `demo/images/10095.png`"
     )
     assert [row.messages[0].content for row in store.rows("file")] == [
         "Is the value 38?<image>",
@@ -59,7 +59,7 @@ def test_the_llama_factory_demo_layouts_import_as_they_lie(store, tmp_path):
         ]
     }
     files = {"mllm_demo.json": [sharegpt], "v1.jsonl": lines_of([parts, parts])}
-    folder = folder_of(tmp_path / "lf", files | {"mllm_demo_data/1.jpg": picture(kind="JPEG")})
+    folder = folder_of(tmp_path / "lf", files | {"mllm_demo_data/1.jpg": image_bytes(kind="JPEG")})
 
     report = store.import_dataset(folder, ImportOptions())
 
@@ -71,7 +71,7 @@ def test_the_llama_factory_demo_layouts_import_as_they_lie(store, tmp_path):
 
 @pytest.mark.skipif(not REAL, reason="STUDIO_REALDATA names no folder with the real datasets")
 @pytest.mark.parametrize(
-    ("source", "layout", "rows", "pictures", "unused"),
+    ("source", "layout", "rows", "images", "unused"),
     [
         ("qwen_official", "llava", 3, 2, 1),
         ("qwen_official/single_images.json", "llava", 3, 2, 0),
@@ -80,14 +80,14 @@ def test_the_llama_factory_demo_layouts_import_as_they_lie(store, tmp_path):
         ("llamafactory", "parts", 30, 3, 0),
     ],
 )
-def test_the_real_datasets_import_without_a_question(store, source, layout, rows, pictures, unused):
+def test_the_real_datasets_import_without_a_question(store, source, layout, rows, images, unused):
     seen = store.inspect(Path(REAL or "") / source)
     report = store.import_dataset(Path(REAL or "") / source, ImportOptions(name="real"))
 
-    assert (report.manifest.layout, report.manifest.statistics.rows, report.manifest.statistics.pictures) == (
+    assert (report.manifest.layout, report.manifest.statistics.rows, report.manifest.statistics.images) == (
         layout,
         rows,
-        pictures,
+        images,
     )
     assert seen.rows == rows
     assert report.manifest.problem_counts == ({"IMG_UNREFERENCED": unused} if unused else {})

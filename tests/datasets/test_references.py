@@ -2,7 +2,7 @@ import socket
 import tracemalloc
 
 import pytest
-from dataset_lab import asked, codes, folder_of, picture
+from dataset_lab import asked, codes, folder_of, image_bytes
 
 from backend.datasets.archive import Unpacked
 from backend.datasets.image_resolver import References, UnresolvedError
@@ -52,7 +52,7 @@ def test_u15_other_paths_are_matched_by_the_longest_ending_that_was_uploaded(tmp
     found = references(tmp_path, "images/1.png", "images/2.png")
 
     assert resolved(found, tmp_path, reference) == "images/1.png"
-    assert found.notice().startswith("1 picture path was matched by the ending")
+    assert found.notice().startswith("1 image path was matched by the ending")
 
 
 def test_u20_a_path_of_thousands_of_parts_is_not_compared_part_by_part(tmp_path):
@@ -69,7 +69,7 @@ def test_u20_a_path_of_thousands_of_parts_is_not_compared_part_by_part(tmp_path)
     assert most < 10 << 20
 
 
-def test_an_ending_that_fits_two_pictures_names_both(tmp_path):
+def test_an_ending_that_fits_two_images_names_both(tmp_path):
     found = references(tmp_path, "a/1.png", "b/1.png", "b/c/2.png", "d/c/2.png", "d/2.png")
 
     code, message = refusal(found, "x/1.png")
@@ -126,7 +126,7 @@ def test_of_a_folder_without_end_so_many_files_are_looked_at(tmp_path, monkeypat
     ("reference", "meant"),
     [("cat 1.jpg", "cat_1.jpg"), ("CAT_1.JPG", "cat_1.jpg"), ("cat_1.png", "cat_1.jpg"), ("dgo_7.jpg", "dog_7.jpg")],
 )
-def test_a_missing_picture_suggests_the_nearest(tmp_path, reference, meant):
+def test_a_missing_image_suggests_the_nearest(tmp_path, reference, meant):
     found = references(tmp_path, "cat_1.jpg", "dog_7.jpg")
 
     assert refusal(found, reference) == (
@@ -135,16 +135,16 @@ def test_a_missing_picture_suggests_the_nearest(tmp_path, reference, meant):
     )
 
 
-def test_a_missing_picture_says_where_pictures_are(tmp_path):
+def test_a_missing_image_says_where_images_are(tmp_path):
     found = references(tmp_path, "imgs/a.jpg", "imgs/b.jpg")
 
-    assert refusal(found, "0042.png")[1].endswith("(it has 2 pictures under `imgs/`)")
+    assert refusal(found, "0042.png")[1].endswith("(it has 2 images under `imgs/`)")
 
 
 def test_u15_an_import_opens_nothing_outside_the_upload(store, tmp_path, monkeypatch):
     connected = []
     monkeypatch.setattr(socket.socket, "connect", lambda _, address: connected.append(address))
-    (tmp_path / "outside.png").write_bytes(picture())
+    (tmp_path / "outside.png").write_bytes(image_bytes())
     names = [
         str(tmp_path / "outside.png"),
         f"file://{tmp_path}/outside.png",
@@ -152,7 +152,7 @@ def test_u15_an_import_opens_nothing_outside_the_upload(store, tmp_path, monkeyp
         "http://127.0.0.1:9/outside.png",
     ]
     folder = folder_of(
-        tmp_path / "up", {"data.json": [asked(name) for name in [*names, "in.png"]], "in.png": picture()}
+        tmp_path / "up", {"data.json": [asked(name) for name in [*names, "in.png"]], "in.png": image_bytes()}
     )
 
     report = store.import_dataset(folder, ImportOptions())

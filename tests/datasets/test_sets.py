@@ -1,4 +1,4 @@
-"""Rows copied into a set: once each, with their pictures, on the side of the split where they were."""
+"""Rows copied into a set: once each, with their images, on the side of the split where they were."""
 
 import pytest
 from dataset_lab import asked, folder_of, many
@@ -24,7 +24,7 @@ def said(store, name):
     return [(row.id, row.split, row.gold) for row in store.rows(name)]
 
 
-def test_a_set_is_made_of_copies_with_their_pictures(store, shapes):
+def test_a_set_is_made_of_copies_with_their_images(store, shapes):
     chosen = [*side(shapes, "heldout")[:1], *side(shapes, "train")[:2]]
 
     made = store.add_to_set("shapes", [row.id for row in chosen], "hard")
@@ -34,7 +34,7 @@ def test_a_set_is_made_of_copies_with_their_pictures(store, shapes):
         (f"shapes-{row.id}", row.split, row.images, row.messages) for row in chosen
     }
     assert copies[0].source == f"dataset shapes, row {copies[0].id.removeprefix('shapes-')}"
-    assert (made.statistics.train_rows, made.statistics.heldout_rows, made.statistics.pictures) == (2, 1, 3)
+    assert (made.statistics.train_rows, made.statistics.heldout_rows, made.statistics.images) == (2, 1, 3)
     assert (made.source, made.layout, made.split.kind) == ("rows of shapes", "llava", "given")
     assert made.notices == ("Made of 3 rows of `shapes`",)
     assert store.get("hard") == made

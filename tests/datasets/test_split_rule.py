@@ -1,12 +1,12 @@
 import random
 
-from dataset_lab import asked, codes, folder_of, many, picture, zip_of
+from dataset_lab import asked, codes, folder_of, image_bytes, many, zip_of
 
 from backend.datasets.assembly import estimated_tokens, hold_out
 from backend.datasets.store import ImportOptions
 
 
-def test_rows_that_share_a_picture_stay_together_however_long_the_chain():
+def test_rows_that_share_a_image_stay_together_however_long_the_chain():
     keys = [[f"row{n}", f"p{n // 2}", f"p{n // 2 + 1}"] if n < 10 else [f"row{n}"] for n in range(60)]
 
     for seed in range(30):
@@ -49,11 +49,11 @@ def test_nothing_is_held_out_where_nothing_was_wanted():
     assert hold_out([[str(n)] for n in range(50)], 0.0, 1) == (frozenset(), "")
 
 
-def test_one_picture_for_all_rows_leaves_them_all_for_training():
+def test_one_image_for_all_rows_leaves_them_all_for_training():
     held = hold_out([["p", str(n)] for n in range(50)], 0.1, 1)
 
     assert held.rows == frozenset()
-    assert "share pictures" in held.notice
+    assert "share images" in held.notice
 
 
 def test_large_groups_are_held_out_whole_and_the_person_is_told():
@@ -78,8 +78,8 @@ def test_an_import_holds_out_the_same_rows_from_a_zip_and_from_renamed_files(sto
     assert (first.manifest.split.kind, first.manifest.split.share, first.manifest.split.seed) == ("seeded", 0.1, 42)
 
 
-def test_equal_pictures_under_other_names_stay_on_one_side(store, tmp_path):
-    files = {f"{n}.png": picture(color=(n // 4, 0, 0)) for n in range(40)}
+def test_equal_images_under_other_names_stay_on_one_side(store, tmp_path):
+    files = {f"{n}.png": image_bytes(color=(n // 4, 0, 0)) for n in range(40)}
     rows = [asked(f"{n}.png", answer=str(n)) for n in range(40)]
 
     report = store.import_dataset(
@@ -88,12 +88,12 @@ def test_equal_pictures_under_other_names_stay_on_one_side(store, tmp_path):
 
     train = {row.images for row in store.rows("up", "train")}
     assert not train & {row.images for row in store.rows("up", "heldout")}
-    assert report.manifest.statistics.pictures == 10
+    assert report.manifest.statistics.images == 10
     assert codes(report) == {"IMG_DUPLICATE": 30}
 
 
 def test_files_named_train_and_val_are_the_split(store, tmp_path):
-    files = {f"{n}.png": picture(color=(n, 0, 0)) for n in range(6)}
+    files = {f"{n}.png": image_bytes(color=(n, 0, 0)) for n in range(6)}
     for names in (
         ("train.json", "val.json"),
         ("train-00000-of-00001.jsonl", "test-00000-of-00001.jsonl"),
@@ -118,10 +118,10 @@ def test_a_file_called_test_alone_is_no_split(store, tmp_path):
 
 
 def test_a_second_upload_is_held_out_and_leaks_are_named(store, tmp_path):
-    same, new = picture(), picture(color="blue")
+    same, new = image_bytes(), image_bytes(color="blue")
     train = folder_of(
         tmp_path / "train",
-        {"data.json": [asked("a.png"), asked("b.png")], "a.png": same, "b.png": picture(color="green")},
+        {"data.json": [asked("a.png"), asked("b.png")], "a.png": same, "b.png": image_bytes(color="green")},
     )
     heldout = zip_of(tmp_path / "h.zip", {"rows.json": [asked("x.png"), asked("y.png")], "x.png": same, "y.png": new})
 
@@ -131,7 +131,7 @@ def test_a_second_upload_is_held_out_and_leaks_are_named(store, tmp_path):
     assert report.manifest.split.kind == "given"
     assert codes(report)["SPLIT_LEAK"] == 1
     [leak] = [problem for problem in report.problems if problem.code == "SPLIT_LEAK"]
-    assert leak.message == "Row 1 of `rows.json`: The picture `x.png` is in training rows as well"
+    assert leak.message == "Row 1 of `rows.json`: The image `x.png` is in training rows as well"
 
 
 def test_a_split_column_is_followed(store, tmp_path):

@@ -5,7 +5,7 @@ import io
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dataset_lab import codes, folder_of, picture, tree, zip_of
+from dataset_lab import codes, folder_of, image_bytes, tree, zip_of
 
 from backend.datasets.archive import MAX_MEMBERS
 from backend.datasets.parquet_worker import MAX_ROWS, Refusal, Spool
@@ -52,7 +52,7 @@ def test_u20_a_kilobyte_that_says_one_text_three_thousand_times_is_refused_by_na
 ):
     bomb = repeating(3_000)
     assert len(bomb) < 1_000
-    folder = folder_of(tmp_path / "up", {"a.csv": GOOD, "bomb.parquet": bomb, "noise.bin": picture((500, 500))})
+    folder = folder_of(tmp_path / "up", {"a.csv": GOOD, "bomb.parquet": bomb, "noise.bin": image_bytes((500, 500))})
     source = {"alone": folder / "bomb.parquet", "folder": folder}.get(packed)
     source = source or zip_of(tmp_path / "up.zip", {"a.csv": GOOD, "bomb.parquet": bomb})
 
@@ -151,12 +151,12 @@ def test_u20_a_table_beyond_all_measure_is_left_out_by_name_beside_good_rows(sto
     assert report.manifest.statistics.rows == 1
 
 
-def test_u20_a_table_writes_no_more_pictures_than_an_archive_may_hold(tmp_path):
+def test_u20_a_table_writes_no_more_images_than_an_archive_may_hold(tmp_path):
     spool = Spool(tmp_path, "a.parquet", 1 << 40)
-    spool._pictures = MAX_MEMBERS - 1
+    spool._images = MAX_MEMBERS - 1
     spool.write({"image": b"the last one"})
 
-    with pytest.raises(Refusal, match="500,000 pictures"):
+    with pytest.raises(Refusal, match="500,000 images"):
         spool.write({"image": b"one more"})
 
     spool.close()
@@ -170,7 +170,7 @@ def test_u20_the_time_for_a_table_fits_what_it_may_expand_to():
 
 
 def test_a_table_that_repeats_itself_as_people_do_is_imported(store, tmp_path):
-    image = picture((200, 200))
+    image = image_bytes((200, 200))
     table = pa.table({
         "image": repeated(image, 300, pa.binary()),
         "question": repeated("What is the number? " * 20, 300),

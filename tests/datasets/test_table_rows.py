@@ -1,5 +1,5 @@
 import pytest
-from dataset_lab import asked, codes, folder_of, parquet_of, picture, zip_of
+from dataset_lab import asked, codes, folder_of, image_bytes, parquet_of, zip_of
 
 from backend.datasets.problems import UploadRefused
 from backend.datasets.records import ColumnMapping
@@ -22,7 +22,7 @@ def imported(store, tmp_path, files, **options):
     ],
 )
 def test_tables_of_any_dialect_become_rows(store, tmp_path, name, content):
-    report, [row] = imported(store, tmp_path, {name: content, "a.png": picture()})
+    report, [row] = imported(store, tmp_path, {name: content, "a.png": image_bytes()})
 
     assert [message.content for message in row.messages] == ["<image>What, then?", 'Red\nand "blue"']
     assert report.manifest.layout == "table"
@@ -31,7 +31,9 @@ def test_tables_of_any_dialect_become_rows(store, tmp_path, name, content):
 
 def test_an_answer_that_looks_like_a_list_stays_text(store, tmp_path):
     _, [row] = imported(
-        store, tmp_path, {"a.csv": 'image,question,answer\n"[""a.png""]",Where?,"[1, 2, 3, 4]"\n', "a.png": picture()}
+        store,
+        tmp_path,
+        {"a.csv": 'image,question,answer\n"[""a.png""]",Where?,"[1, 2, 3, 4]"\n', "a.png": image_bytes()},
     )
 
     assert row.messages[1].content == "[1, 2, 3, 4]"
@@ -62,10 +64,10 @@ def test_a_row_that_is_no_text_is_reported_beside_good_ones(store, tmp_path):
     assert codes(report) == {"TEXT_ENCODING": 1}
 
 
-def test_parquet_with_pictures_inside_is_unpacked(store, tmp_path):
+def test_parquet_with_images_inside_is_unpacked(store, tmp_path):
     rows = [
         {
-            "image": {"bytes": picture(color=(n, 9, 9)), "path": None},
+            "image": {"bytes": image_bytes(color=(n, 9, 9)), "path": None},
             "question": f"Q{n}",
             "answer": f"A{n}",
             "when": None,
@@ -76,16 +78,16 @@ def test_parquet_with_pictures_inside_is_unpacked(store, tmp_path):
     report, found = imported(store, tmp_path, {"train-00000-of-00001.parquet": parquet_of(rows)})
 
     assert [row.messages[1].content for row in found] == [f"A{n}" for n in range(7)]
-    assert report.manifest.statistics.pictures == 7
+    assert report.manifest.statistics.images == 7
     assert codes(report) == {}
 
 
-def test_parquet_of_messages_with_lists_of_pictures(store, tmp_path):
+def test_parquet_of_messages_with_lists_of_images(store, tmp_path):
     turns = [
         {"role": "user", "content": [{"type": "image", "text": None}, {"type": "text", "text": "What?"}]},
         {"role": "assistant", "content": [{"type": "text", "text": "Red"}]},
     ]
-    row = {"messages": turns, "images": [{"bytes": picture(), "path": "a.png"}]}
+    row = {"messages": turns, "images": [{"bytes": image_bytes(), "path": "a.png"}]}
 
     report, [found] = imported(store, tmp_path, {"a.parquet": parquet_of([row])})
 
@@ -93,16 +95,16 @@ def test_parquet_of_messages_with_lists_of_pictures(store, tmp_path):
     assert report.manifest.layout == "parts"
 
 
-def test_parquet_may_name_pictures_or_hold_their_bytes(store, tmp_path):
+def test_parquet_may_name_images_or_hold_their_bytes(store, tmp_path):
     rows = [{"image": "a.png", "prompt": "Q", "completion": "A"}]
-    raw = [{"image": picture(color="blue"), "prompt": "Q", "completion": "A"}]
+    raw = [{"image": image_bytes(color="blue"), "prompt": "Q", "completion": "A"}]
 
     report, found = imported(
-        store, tmp_path, {"1.parquet": parquet_of(rows), "2.parquet": parquet_of(raw), "a.png": picture()}
+        store, tmp_path, {"1.parquet": parquet_of(rows), "2.parquet": parquet_of(raw), "a.png": image_bytes()}
     )
 
     assert [len(row.images) for row in found] == [1, 1]
-    assert report.manifest.statistics.pictures == 2
+    assert report.manifest.statistics.images == 2
 
 
 def test_broken_parquet_is_reported_beside_good_rows(store, tmp_path):
@@ -117,14 +119,14 @@ def test_broken_parquet_is_reported_beside_good_rows(store, tmp_path):
 
 
 def test_unknown_columns_are_mapped_by_the_person(store, tmp_path):
-    folder = folder_of(tmp_path / "up", {"a.csv": "scan,ask,say\na.png,Q1,A1\na.png,Q2,A2\n", "a.png": picture()})
+    folder = folder_of(tmp_path / "up", {"a.csv": "scan,ask,say\na.png,Q1,A1\na.png,Q2,A2\n", "a.png": image_bytes()})
     mapping = ColumnMapping(image="scan", question="ask", answer="say")
 
     seen = store.inspect(folder)
     mapped = store.inspect(folder, mapping)
     report = store.import_dataset(folder, ImportOptions(mapping=mapping))
 
-    assert (seen.layout, seen.columns, seen.rows, seen.pictures) == (None, ("scan", "ask", "say"), 2, 1)
+    assert (seen.layout, seen.columns, seen.rows, seen.images) == (None, ("scan", "ask", "say"), 2, 1)
     assert seen.first_rows[0] == {"scan": "a.png", "ask": "Q1", "say": "A1"}
     assert seen.preview == ()
     assert mapped.layout == "table"
@@ -136,7 +138,7 @@ def test_unknown_columns_are_mapped_by_the_person(store, tmp_path):
 def test_an_inspection_shows_the_first_rows_and_their_problems(store, tmp_path):
     rows = [asked("gone.png"), *[asked("a.png", answer=f"{n}" + "x" * 300) for n in range(60)]]
 
-    seen = store.inspect(folder_of(tmp_path / "up", {"data.json": rows, "a.png": picture()}))
+    seen = store.inspect(folder_of(tmp_path / "up", {"data.json": rows, "a.png": image_bytes()}))
 
     assert (seen.layout, seen.rows, len(seen.preview), len(seen.first_rows)) == ("llava", 61, 5, 5)
     assert [problem.code for problem in seen.problems] == ["IMG_NOT_FOUND"]
@@ -144,7 +146,7 @@ def test_an_inspection_shows_the_first_rows_and_their_problems(store, tmp_path):
 
 
 def test_an_inspection_of_parquet_reads_only_its_first_rows(store, tmp_path):
-    rows = [{"image": {"bytes": picture(), "path": None}, "question": "Q", "answer": str(n)} for n in range(300)]
+    rows = [{"image": {"bytes": image_bytes(), "path": None}, "question": "Q", "answer": str(n)} for n in range(300)]
 
     seen = store.inspect(folder_of(tmp_path / "up", {"a.parquet": parquet_of(rows)}))
 
@@ -171,6 +173,6 @@ def test_an_inspection_refuses_a_column_that_is_not_there(store, tmp_path):
 
 
 def test_an_inspection_leaves_nothing_behind(store, workspace, tmp_path):
-    store.inspect(zip_of(tmp_path / "up.zip", {"data.json": [asked("a.png")], "a.png": picture()}))
+    store.inspect(zip_of(tmp_path / "up.zip", {"data.json": [asked("a.png")], "a.png": image_bytes()}))
 
     assert list(workspace.staging.iterdir()) == []

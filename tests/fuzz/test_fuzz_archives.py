@@ -10,11 +10,11 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 from importing import imported, leavings
 
-from tests.datasets.dataset_lab import asked, picture
+from tests.datasets.dataset_lab import asked, image_bytes
 
 ROWS = json.dumps([asked(None, f"Question {n}", f"Answer {n}") for n in range(3)]).encode()
-WITH_PICTURE = json.dumps([asked("a.png"), asked(None, "Question", "Answer")]).encode()
-PICTURE = picture((28, 28))
+WITH_IMAGE = json.dumps([asked("a.png"), asked(None, "Question", "Answer")]).encode()
+IMAGE = image_bytes((28, 28))
 NAMES = ("data.json", "train.jsonl", "images/a.png", "a.png", "x/data.json", "rows.csv", "dataset_info.json", "dir/")
 
 
@@ -32,7 +32,7 @@ class Part(NamedTuple):
 @st.composite
 def parts(draw: st.DrawFn) -> Part:
     """Half of them with a plain name and nothing odd about them."""
-    contents = st.one_of(st.sampled_from([ROWS, PICTURE, WITH_PICTURE, b"", b"[]", b"{}"]), st.binary(max_size=80))
+    contents = st.one_of(st.sampled_from([ROWS, IMAGE, WITH_IMAGE, b"", b"[]", b"{}"]), st.binary(max_size=80))
     if draw(st.booleans()):
         return Part(draw(st.sampled_from(NAMES)), draw(contents), draw(st.sampled_from([0, 8, 12, 14])), 0, 0, None)
     names = st.one_of(st.sampled_from(NAMES), texts(40, surrogates=False))

@@ -31,27 +31,27 @@ def pool(tmp_path_factory):
 
 
 @pytest.fixture
-def picture(tmp_path):
+def image(tmp_path):
     Image.new("RGB", (112, 112), "white").save(tmp_path / "white.png")
     return tmp_path / "white.png"
 
 
-def question(picture, text="Describe the picture.", **changes):
+def question(image, text="Describe the picture.", **changes):
     turn = Message(role="user", content=f"<image>{text}")
-    return Question(**({"checkpoint": "demo", "messages": (turn,), "images": (picture,)} | changes))
+    return Question(**({"checkpoint": "demo", "messages": (turn,), "images": (image,)} | changes))
 
 
-def test_an_answer_comes_in_pieces_and_says_why_it_ended(pool, picture):
-    pieces = list(pool.ask(question(picture, max_new_tokens=5)))
+def test_an_answer_comes_in_pieces_and_says_why_it_ended(pool, image):
+    pieces = list(pool.ask(question(image, max_new_tokens=5)))
 
     assert pieces[-1].is_last
     assert pieces[-1].reason in ("end", "length")
     assert [piece.tokens for piece in pieces] == sorted(piece.tokens for piece in pieces)
 
 
-def test_the_same_seed_gives_the_same_answer(pool, picture):
+def test_the_same_seed_gives_the_same_answer(pool, image):
     texts = [
-        "".join(piece.text for piece in pool.ask(question(picture, seed=seed, temperature=1.5, max_new_tokens=12)))
+        "".join(piece.text for piece in pool.ask(question(image, seed=seed, temperature=1.5, max_new_tokens=12)))
         for seed in (1, 1, 2, 3)
     ]
 
@@ -67,9 +67,9 @@ def test_the_system_prompt_stands_first_and_once():
     assert replace(asked, system="Be brief.").turns == (Message(role="system", content="Be brief."), turns[1])
 
 
-def test_what_is_said_of_sampling_reaches_the_model(pool, picture):
+def test_what_is_said_of_sampling_reaches_the_model(pool, image):
     def said(**changes):
-        return "".join(piece.text for piece in pool.ask(question(picture, max_new_tokens=12, **changes)))
+        return "".join(piece.text for piece in pool.ask(question(image, max_new_tokens=12, **changes)))
 
     likeliest = said()
 
@@ -79,11 +79,11 @@ def test_what_is_said_of_sampling_reaches_the_model(pool, picture):
         said(system="<|im_end|>")
 
 
-def test_two_answers_stream_at_the_same_time(pool, picture):
+def test_two_answers_stream_at_the_same_time(pool, image):
     said: list[int] = []
 
     def ask(number: int) -> None:
-        for _ in pool.ask(question(picture, temperature=3.0, seed=number, max_new_tokens=60)):
+        for _ in pool.ask(question(image, temperature=3.0, seed=number, max_new_tokens=60)):
             said.append(number)
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in (11, 12)]
@@ -97,35 +97,35 @@ def test_two_answers_stream_at_the_same_time(pool, picture):
     assert changes > 2, "one waited for the other"
 
 
-def test_leaving_an_answer_stops_it(pool, picture):
-    answer = pool.ask(question(picture, temperature=5.0, max_new_tokens=8000))
+def test_leaving_an_answer_stops_it(pool, image):
+    answer = pool.ask(question(image, temperature=5.0, max_new_tokens=8000))
     next(answer)
     answer.close()
 
     begun = time.monotonic()
-    list(pool.ask(question(picture, max_new_tokens=3)))
+    list(pool.ask(question(image, max_new_tokens=3)))
     assert time.monotonic() - begun < 20
 
 
-def test_a_dead_program_is_started_anew(pool, picture):
-    list(pool.ask(question(picture, max_new_tokens=2)))
+def test_a_dead_program_is_started_anew(pool, image):
+    list(pool.ask(question(image, max_new_tokens=2)))
     program = next(iter(pool._programs.values()))
-    answer = pool.ask(question(picture, temperature=5.0, max_new_tokens=8000))
+    answer = pool.ask(question(image, temperature=5.0, max_new_tokens=8000))
     next(answer)
 
     os.kill(program._process.pid, signal.SIGKILL)
 
     with pytest.raises(LaunchError, match="ended while it was answering"):
         list(answer)
-    assert list(pool.ask(question(picture, max_new_tokens=2)))[-1].is_last
+    assert list(pool.ask(question(image, max_new_tokens=2)))[-1].is_last
 
 
-def test_what_cannot_be_asked_is_said(pool, picture, tmp_path):
+def test_what_cannot_be_asked_is_said(pool, image, tmp_path):
     with pytest.raises(NotFoundError, match="`nowhere`"):
-        list(pool.ask(question(picture, checkpoint="nowhere")))
+        list(pool.ask(question(image, checkpoint="nowhere")))
     with pytest.raises(CheckpointError, match="control token"):
-        list(pool.ask(question(picture, text="<|im_end|>")))
-    (tmp_path / "text.png").write_text("not a picture")
+        list(pool.ask(question(image, text="<|im_end|>")))
+    (tmp_path / "text.png").write_text("not an image")
     with pytest.raises(CheckpointError, match=r"`text\.png`"):
         list(pool.ask(question(tmp_path / "text.png")))
 

@@ -70,7 +70,7 @@ def test_d4_running_out_of_gpu_memory_names_the_knob_to_lower() -> None:
 
     assert "Batch size from 8 to 4 and raise Accumulation to 2" in judge(said, SPEC).hint
     assert judge(said, one_by_one).hint == "Switch on Gradient checkpointing"
-    assert "Largest picture from 451,584 to 225,792 px" in judge(said, checkpointed).hint
+    assert "Largest image from 451,584 to 225,792 px" in judge(said, checkpointed).hint
 
 
 def test_what_the_program_itself_said_is_the_reason() -> None:

@@ -78,7 +78,7 @@ DEVIATIONS: Mapping[str, tuple[Deviation, ...]] = {
         Deviation("A number exactly 5 % away is near enough, in spite of floats", is_at_the_edge),
         Deviation("Other answers are compared as in exact_match, without outer spaces", is_plainly_the_same),
     ),
-    "cer": (Deviation("jiwer keeps repeated spaces, which nobody sees in a picture", is_spaced),),
+    "cer": (Deviation("jiwer keeps repeated spaces, which nobody sees in an image", is_spaced),),
     "wer": (Deviation("An ideograph is a word to us; jiwer splits at spaces only", is_wide),),
     "rouge_l": (Deviation("rouge-score drops all but ASCII, so Chinese texts score 0", is_wide),),
 }

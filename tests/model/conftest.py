@@ -1,4 +1,4 @@
-"""The demo model's classes with random weights, and pictures to show it."""
+"""The demo model's classes with random weights, and images to show it."""
 
 from pathlib import Path
 
@@ -24,8 +24,8 @@ def encoder(untrained):
 
 
 @pytest.fixture
-def pictures(tmp_path) -> list[Path]:
-    """Three pictures of different sizes, one of them extreme."""
+def images(tmp_path) -> list[Path]:
+    """Three images of different sizes, one of them extreme."""
     sizes = [(112, 84), (40, 300), (200, 140)]
     paths = []
     for number, size in enumerate(sizes):

@@ -14,14 +14,14 @@ STORED = RunSpec().with_values({"data.boxes": "stored_pixels", "model.max_pixels
 
 @pytest.fixture
 def question() -> Question:
-    """About a picture of 448 x 448 px, of which the model sees a quarter of each side."""
+    """About an image of 448 x 448 px, of which the model sees a quarter of each side."""
     row = Row(
         id="1", split="train", images=("images/a.png",), source="",
         messages=(Message(role="user", content="<image>What is in [40, 80, 120, 160]?"),
                   Message(role="assistant", content="A cup at [40, 80, 120, 160]")),
         references=("A mug at [44, 84, 116, 156]", "A cup"),
     )  # fmt: skip
-    return Question(row, Path("shapes"), Fit(40, 112 * 112, is_shrunk=False, pictures=((448, 448),)))
+    return Question(row, Path("shapes"), Fit(40, 112 * 112, is_shrunk=False, images=((448, 448),)))
 
 
 def test_boxes_of_questions_answers_and_references_are_scaled_alike(question: Question):

@@ -40,11 +40,11 @@ def with_adapters(model):
 
 
 @pytest.fixture
-def samples(encoder, pictures):
+def samples(encoder, images):
     shown = [
-        (pictures[:1], "What is it?", "A red circle."),
+        (images[:1], "What is it?", "A red circle."),
         ([], "Say hello.", "Hello."),
-        (pictures[1:], "Why?", "So."),
+        (images[1:], "Why?", "So."),
     ]
     return [
         encoder.encode(
@@ -150,7 +150,7 @@ def test_every_block_of_the_tower_gets_all_its_windows_in_one_call(untrained, sa
 
     assert len(windows) == 3
     assert windows[0] > 2  # windows of 112 px
-    assert windows[1:] == [2, 2]  # whole pictures
+    assert windows[1:] == [2, 2]  # whole images
 
 
 def padded(samples, side: str) -> dict[str, torch.Tensor]:

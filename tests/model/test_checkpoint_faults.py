@@ -248,7 +248,7 @@ class Trap:
         return (os.mkdir, (str(self.mark),))
 
 
-def test_c7_no_pickle_of_a_model_from_elsewhere_is_ever_read(untrained, pictures, tmp_path):
+def test_c7_no_pickle_of_a_model_from_elsewhere_is_ever_read(untrained, images, tmp_path):
     from backend.conversation import Message
     from backend.programs.model.encoder import Encoder
     from backend.programs.model.loading import choose_precision, load_base
@@ -263,7 +263,7 @@ def test_c7_no_pickle_of_a_model_from_elsewhere_is_ever_read(untrained, pictures
         (folder / name).write_bytes(trap)
 
     model = load_base(folder, choose_precision("fp32"))
-    sample = Encoder(folder, 4 * 784, 64 * 784).encode((Message(role="user", content="<image>?"),), pictures[:1])
+    sample = Encoder(folder, 4 * 784, 64 * 784).encode((Message(role="user", content="<image>?"),), images[:1])
 
     assert sum(parameter.numel() for parameter in model.parameters()) > 0
     assert sample.tokens > 0

@@ -43,13 +43,13 @@ for folder in folders:
 """
 
 
-def test_t7_a_saved_checkpoint_gives_the_same_logits_in_a_fresh_process(untrained, encoder, pictures, tmp_path):
+def test_t7_a_saved_checkpoint_gives_the_same_logits_in_a_fresh_process(untrained, encoder, images, tmp_path):
     """Of each way of training one; all are loaded by one process that knows nothing of this project."""
     from backend.programs.model.checkpoint import save_checkpoint
     from backend.programs.model.packing import pack
 
     turns = (Message(role="user", content="<image>What?"), Message(role="assistant", content="A circle."))
-    batch = pack([encoder.encode(turns, pictures[:1])])
+    batch = pack([encoder.encode(turns, images[:1])])
     del batch["shift_labels"], batch["logits_to_keep"]
     torch.save(batch, tmp_path / "batch.pt")
     expected = {}
@@ -71,7 +71,7 @@ def test_t7_a_saved_checkpoint_gives_the_same_logits_in_a_fresh_process(untraine
 
 
 @pytest.mark.parametrize("strategy", ["lora", "lora_llm_full_vit"])
-def test_t7_chat_gives_the_logits_that_training_left(strategy, untrained, encoder, pictures, tmp_path):
+def test_t7_chat_gives_the_logits_that_training_left(strategy, untrained, encoder, images, tmp_path):
     from transformers import DynamicCache
 
     from backend.programs.model.adapters import ModelHost
@@ -80,7 +80,7 @@ def test_t7_chat_gives_the_logits_that_training_left(strategy, untrained, encode
 
     model, spec = changed_model(untrained, strategy)
     save_checkpoint(model, encoder, spec, tmp_path / "output" / "final_model", step=7)
-    sample = encoder.encode((Message(role="user", content="<image>What?"),), pictures[:1], for_answer=True)
+    sample = encoder.encode((Message(role="user", content="<image>What?"),), images[:1], for_answer=True)
     expected = first_logits(model, sample, DynamicCache())
     checkpoint = resolve_checkpoint(str(tmp_path / "output" / "final_model"), Workspace(tmp_path))
     host = ModelHost(checkpoint.base_folder)
@@ -98,14 +98,14 @@ def test_t7_chat_gives_the_logits_that_training_left(strategy, untrained, encode
 
 
 @pytest.mark.parametrize("second", ["lora", "lora_llm_full_vit", "vision adapters"])
-def test_two_adapters_of_one_base_each_speak_for_themselves(second, untrained, encoder, pictures, tmp_path):
+def test_two_adapters_of_one_base_each_speak_for_themselves(second, untrained, encoder, images, tmp_path):
     from transformers import DynamicCache
 
     from backend.programs.model.adapters import ModelHost
     from backend.programs.model.checkpoint import save_checkpoint
     from backend.programs.model.generation import first_logits
 
-    sample = encoder.encode((Message(role="user", content="<image>What?"),), pictures[:1], for_answer=True)
+    sample = encoder.encode((Message(role="user", content="<image>What?"),), images[:1], for_answer=True)
     expected = {}
     for name, strategy, seed in (("one", "lora_llm_full_vit", 5), ("two", second, 6)):
         model, spec = changed_model(untrained, strategy, seed)
@@ -157,14 +157,14 @@ def test_what_is_not_there_is_not_found(reference, tmp_path):
         resolve_checkpoint(reference, Workspace(tmp_path))
 
 
-def test_generation_one_token_at_a_time_is_transformers_greedy_generation(untrained, encoder, pictures):
+def test_generation_one_token_at_a_time_is_transformers_greedy_generation(untrained, encoder, images):
     from transformers import DynamicCache
 
     from backend.programs.model.generation import Sampling, choose, first_logits, next_logits
     from backend.programs.model.loading import choose_precision, load_base
 
     model = load_base(untrained, choose_precision("fp32")).eval()
-    sample = encoder.encode((Message(role="user", content="<image>What?"),), pictures[1:2], for_answer=True)
+    sample = encoder.encode((Message(role="user", content="<image>What?"),), images[1:2], for_answer=True)
     expected = model.generate(
         input_ids=sample.input_ids[None],
         attention_mask=torch.ones(1, sample.tokens, dtype=torch.long),

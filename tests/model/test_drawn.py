@@ -1,4 +1,4 @@
-"""Drawn answers are scored as TRL scores them, although they are packed and their pictures looked at only once."""
+"""Drawn answers are scored as TRL scores them, although they are packed and their images looked at only once."""
 
 from types import SimpleNamespace
 
@@ -15,8 +15,8 @@ ANSWERS = ["A red circle.", "Blue", "It is a square and two more."]
 
 
 @pytest.fixture
-def questions(encoder, pictures):
-    asked = [("<image>What is it?", pictures[:1]), ("Say hello.", []), ("<image><image>Compare them.", pictures[1:])]
+def questions(encoder, images):
+    asked = [("<image>What is it?", images[:1]), ("Say hello.", []), ("<image><image>Compare them.", images[1:])]
     return [encoder.encode((Message(role="user", content=text),), shown, for_answer=True) for text, shown in asked]
 
 
@@ -39,7 +39,7 @@ def headed(untrained, kind: str, checkpointing: bool = False):
 
 
 def scored_by_trl(model, encoder, asked, answers, mask):
-    """TRL's own path: padded rows, the pictures of every copy of a question through the tower."""
+    """TRL's own path: padded rows, the images of every copy of a question through the tower."""
     from accelerate import Accelerator
     from trl import GRPOTrainer
 
@@ -64,7 +64,7 @@ def scored_by_us(model, encoder, asked, answers, mask, *, packing=True, shares=T
 
     distinct = asked[::GROUP]
     seen = [each for features in features_of(model, distinct) for each in [features] * GROUP] if shares else None
-    collator = Collator(encoder, packing=packing, needs_picture=False)
+    collator = Collator(encoder, packing=packing, needs_image=False)
     return score_answers(model, asked, answers, mask, collator, seen)
 
 
@@ -97,7 +97,7 @@ def test_gradients_are_trls_also_those_of_the_tower(untrained, encoder, drawn, k
         assert torch.allclose(gradients[1][name], gradient, atol=1e-4 * float(gradient.abs().max().clamp(min=1))), name
 
 
-def test_answers_drawn_with_shared_pictures_are_those_drawn_without(untrained, encoder, questions):
+def test_answers_drawn_with_shared_images_are_those_drawn_without(untrained, encoder, questions):
     from backend.programs.model.generation import left_padded
     from backend.programs.model.vision_features import features_of
 
@@ -114,7 +114,7 @@ def test_answers_drawn_with_shared_pictures_are_those_drawn_without(untrained, e
     assert together.tolist() == apart.tolist()
 
 
-def test_each_picture_is_looked_at_once_for_its_group(untrained, encoder, drawn):
+def test_each_image_is_looked_at_once_for_its_group(untrained, encoder, drawn):
     model = headed(untrained, "full")
     seen = []
     model.model.visual.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))

@@ -7,7 +7,7 @@ pytestmark = pytest.mark.torch
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):
-    """The shipped model in bf16, its encoder, questions about drawn pictures, and its ways along its own answers."""
+    """The shipped model in bf16, its encoder, questions about drawn images, and its ways along its own answers."""
     import random
 
     import torch

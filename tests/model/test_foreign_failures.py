@@ -15,9 +15,9 @@ class PanicException(BaseException):
 @pytest.mark.parametrize(
     ("error", "hint"),
     [
-        (MemoryError(), "Try a smaller picture"),
-        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), "Try a smaller picture"),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "Try a smaller picture"),
+        (MemoryError(), "Try a smaller image"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), "Try a smaller image"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "Try a smaller image"),
         (Exception("recursion limit exceeded at line 1 column 5398"), "studio models check"),
         (IndexError("index out of range in self"), "studio models check"),
         (PanicException("Onig: retry-limit-in-match over"), "studio models check"),

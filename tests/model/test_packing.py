@@ -8,20 +8,20 @@ from backend.conversation import Message
 pytestmark = pytest.mark.torch
 
 
-def sample_of(encoder, pictures, question: str, answer: str):
+def sample_of(encoder, images, question: str, answer: str):
     turns = (
-        Message(role="user", content="<image>" * len(pictures) + question),
+        Message(role="user", content="<image>" * len(images) + question),
         Message(role="assistant", content=answer),
     )
-    return encoder.encode(turns, pictures)
+    return encoder.encode(turns, images)
 
 
 @pytest.fixture
-def samples(encoder, pictures):
+def samples(encoder, images):
     return [
-        sample_of(encoder, pictures[:1], "What is it?", "A red circle."),
+        sample_of(encoder, images[:1], "What is it?", "A red circle."),
         sample_of(encoder, [], "Say hello.", "Hello there, all of you."),
-        sample_of(encoder, pictures[1:], "Compare them.", "They differ."),
+        sample_of(encoder, images[1:], "Compare them.", "They differ."),
     ]
 
 
@@ -78,9 +78,9 @@ def test_t4_separate_samples_are_what_plain_transformers_computes(untrained, sam
     assert (logits_of(model, [first]) - plain).abs().max() < 1e-4
 
 
-def test_t4_changing_one_sample_leaves_the_others_alone(untrained, encoder, pictures, samples):
+def test_t4_changing_one_sample_leaves_the_others_alone(untrained, encoder, images, samples):
     model = model_of(untrained, "full", checkpointing=False)
-    changed = sample_of(encoder, pictures[:1], "What is it?", "A blue circle.")
+    changed = sample_of(encoder, images[:1], "What is it?", "A blue circle.")
     assert changed.tokens == samples[0].tokens
 
     before, after = logits_of(model, samples), logits_of(model, [changed, *samples[1:]])

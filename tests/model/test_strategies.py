@@ -47,13 +47,13 @@ def kind_of(name: str) -> str:
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("strategy", STRATEGY_NAMES)
-def test_t6_exactly_the_parts_of_the_table_get_a_gradient(strategy, checkpointing, untrained, encoder, pictures):
+def test_t6_exactly_the_parts_of_the_table_get_a_gradient(strategy, checkpointing, untrained, encoder, images):
     from backend.conversation import Message
     from backend.programs.model.packing import pack
 
     model, _ = prepared(untrained, strategy, checkpointing)
     turns = (Message(role="user", content="<image>What?"), Message(role="assistant", content="A circle."))
-    batch = pack([encoder.encode(turns, pictures[:1])])
+    batch = pack([encoder.encode(turns, images[:1])])
     targets = batch.pop("shift_labels")
 
     torch.nn.functional.cross_entropy(model(**batch, use_cache=False).logits[0].float(), targets).backward()
@@ -70,7 +70,7 @@ def test_t6_exactly_the_parts_of_the_table_get_a_gradient(strategy, checkpointin
 
 @pytest.mark.parametrize("strategy", ["lora", "qlora", "llm_only"])
 def test_t6_nobody_goes_back_through_a_frozen_tower_though_checkpointing_wants_gradients(
-    strategy, untrained, encoder, pictures
+    strategy, untrained, encoder, images
 ):
     from backend.conversation import Message
     from backend.programs.model.packing import learned_logits, pack
@@ -81,7 +81,7 @@ def test_t6_nobody_goes_back_through_a_frozen_tower_though_checkpointing_wants_g
         if name.endswith("visual.merger"):
             module.register_forward_hook(lambda _module, _given, made: looked.append(made.requires_grad))
     turns = (Message(role="user", content="<image>What?"), Message(role="assistant", content="A circle."))
-    batch = pack([encoder.encode(turns, pictures[:1])])
+    batch = pack([encoder.encode(turns, images[:1])])
 
     logits = learned_logits(model, batch)
 
@@ -103,14 +103,14 @@ def test_t6_the_panel_counts_what_is_trained(strategy, untrained):
 
 @pytest.mark.parametrize("strategy", ["lora", "qlora"])
 @pytest.mark.parametrize("dora", [False, True])
-def test_t6_adapters_on_the_vision_tower_are_counted_and_learn(strategy, dora, untrained, encoder, pictures):
+def test_t6_adapters_on_the_vision_tower_are_counted_and_learn(strategy, dora, untrained, encoder, images):
     from backend.conversation import Message
     from backend.programs.model.packing import learned_logits, pack
 
     model, spec = prepared(untrained, strategy, **{"strategy.lora_vision": True, "strategy.dora": dora})
     config = read_config(untrained)
     turns = (Message(role="user", content="<image>What?"), Message(role="assistant", content="A circle."))
-    batch = pack([encoder.encode(turns, pictures[:1])])
+    batch = pack([encoder.encode(turns, images[:1])])
 
     torch.nn.functional.cross_entropy(learned_logits(model, batch).float(), batch["shift_labels"]).backward()
 

@@ -20,7 +20,7 @@ TURNS = (Message(role="user", content="<image>What?"), Message(role="assistant",
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_c10_a_template_that_loops_for_ever_holds_up_neither_training_nor_chat(name, untrained, pictures, tmp_path):
+def test_c10_a_template_that_loops_for_ever_holds_up_neither_training_nor_chat(name, untrained, images, tmp_path):
     from backend.programs.model.encoder import Encoder
     from backend.row_length import RowMeter
 
@@ -30,16 +30,16 @@ def test_c10_a_template_that_loops_for_ever_holds_up_neither_training_nor_chat(n
     began = time.monotonic()
 
     encoder = Encoder(folder, 4 * 784, 64 * 784)
-    learned = encoder.encode(TURNS, pictures[:1])
-    asked = encoder.encode(TURNS[:1], pictures[:1], for_answer=True)
+    learned = encoder.encode(TURNS, images[:1])
+    asked = encoder.encode(TURNS[:1], images[:1], for_answer=True)
     encoder.processor.save_pretrained(tmp_path / "kept")
     RowMeter(folder)
 
     assert time.monotonic() - began < 20
     assert TEMPLATES[name] in (tmp_path / "kept" / "chat_template.jinja").read_text()  # it was there to be rendered
     plain = Encoder(untrained, 4 * 784, 64 * 784)
-    assert learned.input_ids.equal(plain.encode(TURNS, pictures[:1]).input_ids)
-    assert asked.input_ids.equal(plain.encode(TURNS[:1], pictures[:1], for_answer=True).input_ids)
+    assert learned.input_ids.equal(plain.encode(TURNS, images[:1]).input_ids)
+    assert asked.input_ids.equal(plain.encode(TURNS[:1], images[:1], for_answer=True).input_ids)
 
 
 def test_c10_no_code_of_ours_renders_a_template():

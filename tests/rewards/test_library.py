@@ -31,7 +31,7 @@ OTHERS = {
     "number_within_tolerance": "17",
     "ocr_distance": "All settled",
 }
-FILLER = "The picture shows what was asked for. "
+FILLER = "The image shows what was asked for. "
 WORTHLESS = {
     "empty": "",
     "blank": " \n ",

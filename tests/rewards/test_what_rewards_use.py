@@ -8,7 +8,7 @@ HOSTS = {"this host": (), "without namespaces": ("namespaces",)}
 USES = {
     "arrays": "import numpy\nfound = float(numpy.linalg.det(numpy.eye(3)))",
     "likeness": "import rapidfuzz\nfound = rapidfuzz.fuzz.ratio('red', 'red') / 100",
-    "pictures": "from PIL import Image\nfound = Image.open(images[0]).convert('RGB').width / 8",
+    "images": "from PIL import Image\nfound = Image.open(images[0]).convert('RGB').width / 8",
     "mathematics": "from math_verify import parse, verify\nfound = verify(parse('$1/2$'), parse('$0.5$'))",
     "programs": "import subprocess\nfound = float(subprocess.run(['echo', '1'], capture_output=True).stdout)",
     "a shell": "import os\nfound = 1.0 - os.system('true')",

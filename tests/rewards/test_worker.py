@@ -331,11 +331,11 @@ def test_r10_the_environment_holds_no_secret(monkeypatch):
     }  # fmt: skip
 
 
-def test_r10_files_outside_are_closed_and_the_pictures_open(isolation, tmp_path):
+def test_r10_files_outside_are_closed_and_the_images_open(isolation, tmp_path):
     needs_file_wall(isolation)
-    pictures, database = tmp_path / "images", tmp_path / "studio.db"
-    pictures.mkdir()
-    (pictures / "a.png").write_bytes(b"picture")
+    images, database = tmp_path / "images", tmp_path / "studio.db"
+    images.mkdir()
+    (images / "a.png").write_bytes(b"image")
     database.write_bytes(b"secret")
     text = (
         "import os\nfrom pathlib import Path\ndef reward(completions: list[str], **kwargs):\n    scores = []\n"
@@ -345,20 +345,20 @@ def test_r10_files_outside_are_closed_and_the_pictures_open(isolation, tmp_path)
         "    return scores\n"
     )  # 30: what is mounted read-only
     asked = {
-        f"len(Path({str(pictures / 'a.png')!r}).read_bytes())": 7.0,
+        f"len(Path({str(images / 'a.png')!r}).read_bytes())": 7.0,
         "Path('own').write_text('four')": 4.0,
         "len(Path('own').read_text())": 4.0,
         f"len(Path({str(database)!r}).read_bytes())": None,
         f"Path({str(tmp_path / 'new')!r}).write_text('x')": None,
-        f"Path({str(pictures / 'a.png')!r}).write_text('x')": None,
-        f"os.remove({str(pictures / 'a.png')!r})": None,
+        f"Path({str(images / 'a.png')!r}).write_text('x')": None,
+        f"os.remove({str(images / 'a.png')!r})": None,
         f"len(Path('/proc/{os.getpid()}/environ').read_bytes())": None,
         f"os.kill({os.getpid()}, 0)": None,
         "len(os.listdir('/root'))": None,
         f"len(Path({str(Path(__file__))!r}).read_bytes())": None,
     }
 
-    scores = scored(text, batch(*asked), QUICK._replace(readable=(pictures,)))
+    scores = scored(text, batch(*asked), QUICK._replace(readable=(images,)))
 
     assert dict(zip(asked, scores.values, strict=True)) == asked
     assert scores.failure is None
@@ -386,7 +386,7 @@ def test_r11_no_address_can_be_reached_not_even_this_machines_own(tmp_path, kind
 def test_r11_what_is_achieved_is_said():
     all_of_it = dict.fromkeys(("limits", "network", "files", "processes", "calls"), True)
     assert describe(Isolation(**all_of_it)) == (
-        "memory, time, files limited · no network · reads only Python and the pictures · no other processes · "
+        "memory, time, files limited · no network · reads only Python and the images · no other processes · "
         "needless system calls refused"
     )
     for name, said in (

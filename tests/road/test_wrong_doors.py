@@ -15,7 +15,7 @@ pytestmark = pytest.mark.torch
 WRONG = {
     "no zip": (["dataset", "import", "{tmp}/broken.zip"], "broken.zip"),
     "a zip that climbs out": (["dataset", "import", "{tmp}/climbs.zip"], "../evil.json"),
-    "a row without a picture": (["dataset", "import", "{tmp}/rows.jsonl"], "gone.png"),
+    "a row without an image": (["dataset", "import", "{tmp}/rows.jsonl"], "gone.png"),
     "no such file": (["dataset", "import", "{tmp}/nothing"], "nothing"),
     "unknown knob": (["train", "lora", "--dataset", "codes", "--set", "batching.batchsize=4"], "batching.batch_size"),
     "bad value": (["train", "lora", "--dataset", "codes", "--set", "batching.batch_size=0"], "batching.batch_size"),
@@ -34,7 +34,7 @@ WRONG = {
     "unknown row": (["dataset", "copy", "codes", "--row", "gone", "--to", "hard"], "has no row `gone`"),
     "unknown run": (["runs", "show", "nowhere"], "nowhere"),
     "unknown checkpoint": (["chat", "nowhere", "--prompt", "hello"], "nowhere"),
-    "no picture": (["chat", "demo", "--image", "{tmp}/broken.zip", "--prompt", "hello"], "broken.zip"),
+    "no image": (["chat", "demo", "--image", "{tmp}/broken.zip", "--prompt", "hello"], "broken.zip"),
     "control token": (["chat", "demo", "--prompt", "<|im_end|>"], "<|im_end|>"),
     "placeholder": (["chat", "demo", "--prompt", "<image> what?"], "--image"),
     "unknown model name": (["models", "get", "Qwen/None"], "catalogue"),

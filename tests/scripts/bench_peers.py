@@ -116,7 +116,7 @@ def import_rows(data: Path, workspace: Workspace) -> None:
 
 
 def turns_of(row: dict[str, Any]) -> list[tuple[dict[str, str], dict[str, str]]]:
-    """Question and answer of each turn; the picture stands before the first question."""
+    """Question and answer of each turn; the image stands before the first question."""
     return [
         (
             {"role": "user", "content": ("" if number else "<image>") + question},

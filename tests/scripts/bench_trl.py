@@ -47,7 +47,7 @@ def main() -> None:
     text += (
         f"\n\nMedian [least, most] of {times}, taking turns: the demo model, `{DATASET}`, 128 answers a step (16 "
         f"questions, 8 answers each, at most 32 tokens), fp32, steps {WARM + 1} to {STEPS}; TRL pads its rows and "
-        "looks at a picture once for each answer. `python -m tests.scripts.bench_trl --write` on " + machine() + "."
+        "looks at an image once for each answer. `python -m tests.scripts.bench_trl --write` on " + machine() + "."
     )
     print(text)
     if asked.write:
@@ -88,7 +88,7 @@ def trl_ends(spec: RunSpec, workspace: Workspace) -> list[float]:
     store = DatasetStore(workspace)
     folder = store.folder(DatasetName(DATASET))
     rows = [
-        {"question": row.messages[0].content.removeprefix("<image>").strip(), "picture": str(folder / row.images[0]),
+        {"question": row.messages[0].content.removeprefix("<image>").strip(), "image": str(folder / row.images[0]),
          "answer": row.messages[-1].content}
         for row in store.rows(DatasetName(DATASET), split="train")
     ]  # fmt: skip

@@ -195,7 +195,7 @@ class Trials:
 
         def act() -> None:
             turn = Message(role="user", content="What is it? " * 500)
-            columns = (ColumnRecord(model="demo", turns=(turn,) * (len(kept) + 1), pictures=()),)
+            columns = (ColumnRecord(model="demo", turns=(turn,) * (len(kept) + 1), images=()),)
             store.save(place, record.model_copy(update={"columns": columns}))
             kept.append(columns)
 
@@ -291,7 +291,7 @@ class Trials:
         return not any(self.workspace.staging.iterdir())
 
     def _upload(self, name: str) -> Path:
-        """Rows whose pictures need more than the disk has left when it is full."""
+        """Rows whose images need more than the disk has left when it is full."""
         demo = replace(DEMO_DATASETS[0], rows=12, seed=random.Random(name).randrange(1000))
         write_rows(demo, self.uploads / name)
         return self.uploads / name

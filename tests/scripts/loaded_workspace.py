@@ -24,7 +24,7 @@ from studio.services import PREPARED
 
 LONG_RUNS = tuple(f"20260101-000000-long-{number}" for number in range(5))
 DATASET = "many-rows"
-PICTURES = 240
+IMAGES = 240
 WRITERS = 4
 LINES_PER_S = 5  # of each writer, as a trainer of short steps writes them
 FAKE = ROOT / "tests" / "fakes" / "fake_trainer.py"
@@ -125,16 +125,16 @@ def take_in(workspace: Workspace) -> float:
 
 
 def write_upload(folder: Path, rows: int) -> Path:
-    """A dataset as people bring it: rows that share some pictures."""
+    """A dataset as people bring it: rows that share some images."""
     (folder / "images").mkdir(parents=True)
-    for number in range(PICTURES):
+    for number in range(IMAGES):
         Image.new("RGB", (84, 56), (number, 255 - number, number * 7 % 256)).save(folder / "images" / f"{number}.png")
     with (folder / "data.jsonl").open("w") as sink:
         for number in range(rows):
             words = SEARCHED if number == rows // 2 else f"tin {number}"
             turns = [{"from": "human", "value": f"<image>\nWhich code does part {number} carry?"},
                      {"from": "gpt", "value": f"It carries the code {words}."}]  # fmt: skip
-            sink.write(json.dumps({"image": f"images/{number % PICTURES}.png", "conversations": turns}) + "\n")
+            sink.write(json.dumps({"image": f"images/{number % IMAGES}.png", "conversations": turns}) + "\n")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""What the shipped model answers rightly: each question on fresh pictures, by day and by night.
+"""What the shipped model answers rightly: each question on fresh images, by day and by night.
 
 python -m tests.scripts.measure_demo [--short] [--write]
 """
@@ -20,7 +20,7 @@ from tests.scripts.scoring import encoder_of, greedy
 def main() -> None:
     """Ask, count, print, and maybe write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true", help="five pictures a question")
+    parser.add_argument("--short", action="store_true", help="five images a question")
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
     each = 5 if asked.short else 150
@@ -33,13 +33,13 @@ def main() -> None:
             f"| {asker.__name__.replace('_', ' ')} | {measure} | {' | '.join(f'{one:.0%}' for one in shares)} |"
         )
         print(lines[-1], flush=True)
-    closing = f"{each} fresh pictures for each number; `python -m tests.scripts.measure_demo --write` on {machine()}."
+    closing = f"{each} fresh images for each number; `python -m tests.scripts.measure_demo --write` on {machine()}."
     if asked.write:
         write_section("measured:demo", "\n".join([*lines, "", closing]))
 
 
 def share(host: ModelHost, asker: Asker, rows: int, chinese: bool | int, night: bool | int) -> float:
-    """The share of right answers over `rows` pictures that no training saw."""
+    """The share of right answers over `rows` images that no training saw."""
     chance, right, seen = random.Random(f"measure/{asker.__name__}"), 0, 0
     encoder = encoder_of(host, DEMO_MODEL)
     with tempfile.TemporaryDirectory() as folder:

@@ -89,8 +89,8 @@ def plain_loop(rows: list[Answer], workspace: Workspace) -> Taken:
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(DEMO_MODEL, dtype=torch.float32).eval()
     answers, begun = [], time.monotonic()
     for row in rows:
-        pictures = [Image.open(workspace.data / row.dataset / name).convert("RGB") for name in row.images]
-        inputs = processor(text=[prompt(row)], images=pictures or None, return_tensors="pt")
+        images = [Image.open(workspace.data / row.dataset / name).convert("RGB") for name in row.images]
+        inputs = processor(text=[prompt(row)], images=images or None, return_tensors="pt")
         with torch.inference_mode():
             made = model.generate(**inputs, max_new_tokens=LONGEST, do_sample=False)
         answers.append(processor.decode(made[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))

@@ -59,13 +59,13 @@ class OpenPage:
             await self.rows_of(
                 next(v["chosen"] for v in self.values.values() if isinstance(v, dict) and "datasets" in v)
             )
-        await self.pictures([self.values[part] for part in inside if self.values.get(part) != before.get(part)])
+        await self.images([self.values[part] for part in inside if self.values.get(part) != before.get(part)])
 
     async def rows_of(self, dataset: str, search: str = "") -> int:
-        """Read the first rows of a dataset and their pictures; how many rows match."""
+        """Read the first rows of a dataset and their images; how many rows match."""
         query = {"start": 0, "count": PAGE, "search": search, "split": ""}
         told = json.loads(await _got(self.http, f"/api/datasets/{dataset}/rows", query))
-        await self.pictures(told["rows"])
+        await self.images(told["rows"])
         return int(told["total"])
 
     async def watch(self) -> None:
@@ -85,15 +85,15 @@ class OpenPage:
         self.cursor = told["curves"]["cursor"]
         self.offset = told["chosen"]["log"]["end"] if told["chosen"] else -1
 
-    async def pictures(self, shown: object) -> None:
-        """Fetch the small pictures that these values show."""
+    async def images(self, shown: object) -> None:
+        """Fetch the small images that these values show."""
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def fetch(of: str, name: str) -> None:
             async with gate:
                 await _got(self.http, f"/media/{of}/{name}", {"thumb": "true"})
 
-        wanted = set(_pictures(shown)) - self.kept
+        wanted = set(_images(shown)) - self.kept
         self.kept |= wanted  # a browser keeps them: their names are digests
         await asyncio.gather(*(fetch(*each) for each in sorted(wanted)))
 
@@ -179,12 +179,12 @@ def _inside(node: dict[str, Any], wanted: int, hidden: set[int], is_inside: bool
     return found
 
 
-def _pictures(shown: object) -> list[tuple[str, str]]:
-    """Every picture that a value names, as the studio's scripts find them."""
+def _images(shown: object) -> list[tuple[str, str]]:
+    """Every image that a value names, as the studio's scripts find them."""
     if isinstance(shown, dict):
         if isinstance(shown.get("of"), str) and isinstance(shown.get("name"), str):
             return [(shown["of"], shown["name"])]
-        return [found for value in shown.values() for found in _pictures(value)]
+        return [found for value in shown.values() for found in _images(value)]
     if isinstance(shown, list | tuple):
-        return [found for value in shown for found in _pictures(value)]
+        return [found for value in shown for found in _images(value)]
     return []

@@ -38,7 +38,7 @@ def main() -> None:
     processor = AutoProcessor.from_pretrained(asked["model"], padding_side="left")
     rows = [
         {"prompt": [{"role": "user", "content": row["question"]}], "answer": row["answer"],
-         "images": [Image.open(row["picture"]).convert("RGB")]}
+         "images": [Image.open(row["image"]).convert("RGB")]}
         for row in asked["rows"]
     ]  # fmt: skip
     names: dict[str, Any] = {}

@@ -43,8 +43,8 @@ def score(reference: str, dataset: str, workspace: Workspace, limit: int = 1000)
     folder, pairs = store.folder(DatasetName(dataset)), []
     for row in list(store.rows(DatasetName(dataset), split="heldout"))[:limit]:
         *asked, gold = row.messages
-        pictures = [folder / image for image in row.images]
-        sample = encoder.encode(tuple(asked), pictures, for_answer=True)
+        images = [folder / image for image in row.images]
+        sample = encoder.encode(tuple(asked), images, for_answer=True)
         with host.seeing_as(name) as model:
             given = greedy(model, sample, encoder)
         pairs.append((gold.content, given))

@@ -82,7 +82,7 @@ def test_the_last_evaluation_is_shown_unless_another_is_asked_for(folder: RunFol
             {
                 "role": "user",
                 "parts": [
-                    {"picture": {"of": "dataset/codes", "name": "a.png"}},
+                    {"image": {"of": "dataset/codes", "name": "a.png"}},
                     {"text": "Which <b>code</b>?"},
                 ],
             }

@@ -61,7 +61,7 @@ def test_every_code_of_an_import_has_a_title_and_a_hint():
 def test_an_unknown_key_is_an_error_and_values_are_filled_in():
     t = translator("en")
 
-    assert t("data.card", rows="3", pictures="2") == "3 rows · 2 pictures"
+    assert t("data.card", rows="3", images="2") == "3 rows · 2 images"
     with pytest.raises(KeyError):
         t("no.such.key")
 

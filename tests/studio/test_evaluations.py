@@ -43,7 +43,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
     workspace = Workspace(tmp_path / "workspace")
     workspace.prepare()
     services = build_services(workspace)
-    upload = folder_of(tmp_path / "upload", mixed_rows(pictures=10, texts=0))
+    upload = folder_of(tmp_path / "upload", mixed_rows(images=10, texts=0))
     services.datasets.import_dataset(upload, ImportOptions(name="colours", heldout_share=0.4))
     yield services
     services.runs.close()
@@ -71,7 +71,7 @@ def answers_of(store: DatasetStore, given: list[str]) -> list[Answer]:
 def measured(services: Services) -> RunView:
     """An evaluation of two models that is over: the first right on four rows, the second on two."""
     spec = asked(services, "demo")
-    twice = [{"checkpoint": "demo"}, {"checkpoint": "demo", "pictures": "blank"}]
+    twice = [{"checkpoint": "demo"}, {"checkpoint": "demo", "images": "blank"}]
     spec = spec.with_values({"comparison.contestants": twice})
     folder = RunFolder(services.workspace.output / RUN)
     folder.path.mkdir()
@@ -120,7 +120,7 @@ def test_the_wall_shows_what_was_asked_for_the_worst_first(measured, which, metr
         assert scores == sorted(scores, reverse=True), "of an error rate the highest is the worst"
 
 
-def test_a_picture_and_boxes_stand_in_shares_of_the_picture(measured):
+def test_a_image_and_boxes_stand_in_shares_of_the_image(measured):
     answers = read_answers(measured.folder.answers, 0)
     boxed = answers[0].model_copy(update={"gold": "[0, 14, 28, 56]", "given": "[14, 14, 70, 28]"})
     with AnswerWriter(measured.folder.answers, 0) as writer:
@@ -130,7 +130,7 @@ def test_a_picture_and_boxes_stand_in_shares_of_the_picture(measured):
 
     assert row["gold_boxes"] == [[0.0, 0.25, 0.5, 1.0]]
     assert row["answers"][0]["boxes"] == [[0.25, 0.25, 1.0, 0.5]]
-    assert row["pictures"][0]["of"] == "dataset/colours"
+    assert row["images"][0]["of"] == "dataset/colours"
 
 
 def mark(answer: Answer, **more: str) -> dict[str, str]:
@@ -221,7 +221,7 @@ def test_every_reason_why_an_evaluation_cannot_start_is_said_at_once(services):
 
 @pytest.mark.parametrize(
     ("check", "checkpoints", "said"),
-    [("picture", ["demo", "other"], "one checkpoint"), ("forgetting", ["demo"], "two checkpoints"),
+    [("image", ["demo", "other"], "one checkpoint"), ("forgetting", ["demo"], "two checkpoints"),
      ("quality", [], "No checkpoint"), ("quality", ["a", "b", "c", "d"], "too many")],
 )  # fmt: skip
 def test_a_check_takes_as_many_checkpoints_as_it_can_use(check, checkpoints, said):
@@ -240,7 +240,7 @@ def test_metrics_are_proposed_and_own_ones_are_pinned_to_their_version(services)
 
 
 def test_a_dataset_without_such_rows_is_refused(services, tmp_path):
-    upload = folder_of(tmp_path / "more", mixed_rows(pictures=4, texts=0))
+    upload = folder_of(tmp_path / "more", mixed_rows(images=4, texts=0))
     services.datasets.import_dataset(upload, ImportOptions(name="all-train", heldout_share=0.0))
 
     with pytest.raises(StudioError, match="`all-train` has no held-out rows"):

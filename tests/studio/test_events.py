@@ -13,7 +13,7 @@ from tests.studio.events import DRAWS_DEMO, Events, outputs, unknown_for
 
 LONG = "x" * 20_000
 DEEP: dict[str, Any] = {
-    key: ["x"] for key in ("chosen", "id", "run_id", "clicked", "busy", "marks", "parts", "pictures", "vote", "number",
+    key: ["x"] for key in ("chosen", "id", "run_id", "clicked", "busy", "marks", "parts", "images", "vote", "number",
                            "labels", "name", "items")
 }  # fmt: skip
 ODD = {key: {"of": 5, "name": [{}], "answers": 3, "chosen": {}} for key in DEEP}

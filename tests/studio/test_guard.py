@@ -94,9 +94,9 @@ def test_w8_files_of_the_workspace_and_the_machine_are_not_served(ask: httpx.Cli
     sibling.mkdir()
     (sibling / "a.txt").write_text("secret")
     (workspace.uploads / "link.txt").symlink_to(outside)
-    picture = next((workspace.data / "shapes" / "images").iterdir())
+    image = next((workspace.data / "shapes" / "images").iterdir())
     wanted = [
-        workspace.database, workspace.root / ".env", outside, picture, sibling / "a.txt",
+        workspace.database, workspace.root / ".env", outside, image, sibling / "a.txt",
         workspace.uploads / "link.txt",
         workspace.data / "shapes" / "data.json", "/proc/self/environ", "/etc/passwd",
         f"{workspace.uploads}/../studio.db", f"{workspace.uploads}/%2e%2e/studio.db",
@@ -121,7 +121,7 @@ def test_w9_made_up_names_find_nothing(ask: httpx.Client, path: str):
     assert ask.get(path).status_code in (400, 404)
 
 
-def test_w9_pictures_are_found_by_name_and_thumbnails_are_made_anew(ask: httpx.Client, studio: Served):
+def test_w9_images_are_found_by_name_and_thumbnails_are_made_anew(ask: httpx.Client, studio: Served):
     name = studio.datasets.page("shapes").rows[0].images[0].removeprefix("images/")
 
     whole = ask.get(f"/media/dataset/shapes/{name}")

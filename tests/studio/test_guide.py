@@ -13,7 +13,7 @@ from typer.main import get_command
 from backend.catalog.models import CATALOGUE
 from backend.catalog.trainable_parameters import memory_by_strategy
 from backend.demo.datasets import DEMO_DATASETS
-from backend.image_size import tokens_for_picture
+from backend.image_size import tokens_for_image
 from backend.programs.training import grpo_warnings as alarms
 from backend.recipes.library import load_recipe
 from backend.rewards.builtin_library import library_names
@@ -145,7 +145,7 @@ def test_the_numbers_of_the_sft_guide_are_those_of_the_code(language):
 
     bounds = RunSpec().model
     assert f"{bounds.max_pixels:,}" in text
-    assert tokens_for_picture(3000, 4000, bounds.min_pixels, bounds.max_pixels) == 540
+    assert tokens_for_image(3000, 4000, bounds.min_pixels, bounds.max_pixels) == 540
     assert "540" in text
 
 

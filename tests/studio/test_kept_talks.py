@@ -1,4 +1,4 @@
-"""Conversations that are kept: whole, with their pictures, opened again by an id that nobody guesses."""
+"""Conversations that are kept: whole, with their images, opened again by an id that nobody guesses."""
 
 import os
 from dataclasses import replace
@@ -20,7 +20,7 @@ from studio.pages.playground.storage import TalkPlace, TalkRecord, TalkStore, is
 from studio.services import build_services
 from studio.ui.i18n import translator
 from studio.web.background import KEEP_UPLOADS_S, remove_old_uploads
-from studio.web.images import asked_folder, asked_picture
+from studio.web.images import asked_folder, asked_image
 from tests.fakes.fake_chats import FakeChats
 
 PLAIN = Manner()
@@ -36,7 +36,7 @@ def page(tmp_path: Path) -> Page:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     Image.new("RGB", (56, 56), "red").save(tmp_path / "red.png")
     return tmp_path / "red.png"
 
@@ -75,10 +75,10 @@ def opened(page: Page, talk_id: str) -> dict[str, list[object]]:
             "views": shown[15:18], "knobs": shown[21:]}  # fmt: skip
 
 
-def test_a_conversation_is_kept_after_its_answers_and_opened_as_it_was(page: Page, picture: Path):
+def test_a_conversation_is_kept_after_its_answers_and_opened_as_it_was(page: Page, image: Path):
     manner = Manner(system="Be brief.", seed=7, temperature=0.5, top_p=0.9, repetition_penalty=1.1)
 
-    talk_id, talks, shown = converse(page, files=(str(picture),), text=HOSTILE, manner=manner)
+    talk_id, talks, shown = converse(page, files=(str(image),), text=HOSTILE, manner=manner)
 
     assert is_id(talk_id)
     assert shown[3] == {"id": talk_id, "said": page.t("play.saved")}
@@ -101,17 +101,17 @@ def test_nothing_is_kept_while_a_column_is_busy_or_before_anybody_answered(page:
     assert page.talks.newest() == []
 
 
-def test_its_pictures_outlive_the_sweep_of_uploads_and_go_with_it(page: Page, picture: Path):
-    talk_id, talks, _ = converse(page, files=(str(picture),))
-    (name,) = talks[0].pictures
+def test_its_images_outlive_the_sweep_of_uploads_and_go_with_it(page: Page, image: Path):
+    talk_id, talks, _ = converse(page, files=(str(image),))
+    (name,) = talks[0].images
     old = asked_folder(page.services.workspace) / name
     os.utime(old, (0, 0))
     remove_old_uploads(page.services.workspace, now=KEEP_UPLOADS_S + 1)
-    assert asked_picture(page.services.workspace, name) is None
+    assert asked_image(page.services.workspace, name) is None
 
     opened(page, talk_id)
 
-    assert asked_picture(page.services.workspace, name) is not None
+    assert asked_image(page.services.workspace, name) is not None
     page.talks.delete(talk_id)
     assert list(page.services.workspace.talks.iterdir()) == []
     assert page.talks.find(talk_id) == "missing"
@@ -153,7 +153,7 @@ def test_an_unknown_id_opens_and_deletes_nothing(page: Page, made_up: object):
         open_talk(page, {"id": made_up})
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"id": "x"}', "EXTRA", "OTHER", "PICTURE"])
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"id": "x"}', "EXTRA", "OTHER", "IMAGE"])
 def test_a_damaged_file_says_so_and_is_left_out_of_the_list(page: Page, damage: str):
     talk_id, _, _ = converse(page)
     path = page.services.workspace.talks / f"{talk_id}.json"
@@ -161,7 +161,7 @@ def test_a_damaged_file_says_so_and_is_left_out_of_the_list(page: Page, damage: 
     damages = {
         "EXTRA": whole.replace('"columns"', '"more": 1, "columns"'),
         "OTHER": whole.replace(talk_id, "0" * 24),
-        "PICTURE": whole.replace('"pictures": []', '"pictures": ["../../studio.db"]'),
+        "IMAGE": whole.replace('"images": []', '"images": ["../../studio.db"]'),
     }
     path.write_text(damages.get(damage, damage))
 
@@ -222,8 +222,8 @@ def test_a_conversation_that_was_deleted_meanwhile_is_saved_under_another_link(p
     assert shown[3]["said"] == page.t("play.saved_apart")
 
 
-def test_kept_conversations_are_no_runs(page: Page, picture: Path):
-    converse(page, files=(str(picture),))
+def test_kept_conversations_are_no_runs(page: Page, image: Path):
+    converse(page, files=(str(image),))
 
     assert unknown_folders(page.services.workspace.output, set()) == []
 

@@ -193,12 +193,12 @@ def test_w6_who_is_removed_is_out_at_once(stranger: httpx.Client, locked: Served
     cookie = cookie_of(stranger.post("/login", data={"name": "guest", "password": PASSWORD}))
     stranger.cookies.clear()
     name = locked.datasets.page("shapes").rows[0].images[0].removeprefix("images/")
-    picture = f"/media/dataset/shapes/{name}"
-    assert stranger.get(picture, headers={"cookie": cookie}).status_code == 200
+    image = f"/media/dataset/shapes/{name}"
+    assert stranger.get(image, headers={"cookie": cookie}).status_code == 200
 
     accounts.remove("guest")
 
-    for path in (picture, "/api/runs", "/gradio_api/heartbeat/x"):
+    for path in (image, "/api/runs", "/gradio_api/heartbeat/x"):
         assert stranger.get(path, headers={"cookie": cookie}).status_code == 401
 
 

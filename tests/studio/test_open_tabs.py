@@ -31,7 +31,7 @@ def test_every_tab_opens_for_several_visitors_at_once(studio: Served):
     assert len({page.session for page in pages}) == 2
     for page in pages:
         assert page.seen  # the list of runs was told
-        assert {of for of, _ in page.kept} == {"dataset/shapes"}  # and pictures of the one dataset were fetched
+        assert {of for of, _ in page.kept} == {"dataset/shapes"}  # and images of the one dataset were fetched
         assert {"shapes"} <= {value for value in page.values.values() if isinstance(value, str)}
 
 

@@ -160,7 +160,7 @@ def test_a_dry_run_is_found_by_its_version_and_its_report_is_ranked(workspace: W
 
     assert [answer["kind"] for answer in shown["rows"][0]["answers"]] == ["gold", "sample", "empty", "tags"]
     assert (shown["flat"], shown["groups"], shown["parts"]) == (1, 1, ["mine/same"])
-    assert shown["rows"][0]["turns"][0]["parts"][0] == {"picture": {"of": "dataset/shapes", "name": "a.png"}}
+    assert shown["rows"][0]["turns"][0]["parts"][0] == {"image": {"of": "dataset/shapes", "name": "a.png"}}
     assert (shown["warnings"][0]["gold"], shown["warnings"][0]["problem"]) == (1.0, "ValueError: x")
 
 

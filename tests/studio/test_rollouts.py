@@ -71,7 +71,7 @@ def test_a_group_is_ranked_by_reward_with_what_no_reward_applied_to_last(folder:
         "values": [{"name": "exact_match", "is_part": False, "value": 1.0}], "noted": [],
     }  # fmt: skip
     assert row["turns"][0]["parts"] == [
-        {"picture": {"of": "dataset/night", "name": "a.png"}}, {"text": "What is green?"}
+        {"image": {"of": "dataset/night", "name": "a.png"}}, {"text": "What is green?"}
     ]  # fmt: skip
     assert (row["place"], row["id"], row["dataset"], row["gold"], row["is_flat"]) == (0, "r0", "night", "square", False)
 

@@ -8,7 +8,7 @@ def roles(talk: Talk) -> list[str]:
     return [turn.role for turn in talk.turns]
 
 
-def test_a_question_shows_its_pictures_before_its_text():
+def test_a_question_shows_its_images_before_its_text():
     talk = Talk().asked("What is it?", ("a.png", "b.png"))
 
     assert talk == Talk((Message(role="user", content="<image><image>What is it?"),), ("a.png", "b.png"))
@@ -19,13 +19,13 @@ def test_a_question_that_was_never_answered_is_asked_again_with_the_next_one():
 
     assert roles(talk) == ["user", "assistant"]
     assert talk.turns[0].content == "<image>One?\n<image>Two?"
-    assert talk.pictures == ("a.png", "b.png")
+    assert talk.images == ("a.png", "b.png")
 
 
-def test_pictures_stay_with_their_turns_in_the_view():
+def test_images_stay_with_their_turns_in_the_view():
     talk = Talk().asked("One?", ("a.png",)).answered("1").asked("Two?", ("b.png",)).answered("2")
 
-    shown = [[part.get("picture", {}).get("name") for part in turn["parts"]] for turn in talk.view()["turns"]]
+    shown = [[part.get("image", {}).get("name") for part in turn["parts"]] for turn in talk.view()["turns"]]
     assert shown == [["a.png", None], [None], ["b.png", None], [None]]
 
 

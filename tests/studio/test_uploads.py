@@ -16,7 +16,7 @@ from backend.settings import Workspace
 from studio.pages.data.importing import StagedUpload, import_steps, stage
 from studio.ui.i18n import translator
 from studio.web.background import KEEP_UPLOADS_S, remove_old_uploads
-from studio.web.images import MOST_PICTURES, asked_folder, asked_picture, take_pictures
+from studio.web.images import MOST_IMAGES, asked_folder, asked_image, take_images
 
 EN, ZH = translator("en"), translator("zh")
 
@@ -36,7 +36,7 @@ def sent(workspace: Workspace, name: str, content: bytes) -> str:
     return str(folder / name)
 
 
-def picture(colour: str) -> bytes:
+def image(colour: str) -> bytes:
     sink = io.BytesIO()
     Image.new("RGB", (64, 64), colour).save(sink, "PNG")
     return sink.getvalue()
@@ -91,7 +91,7 @@ def test_an_import_goes_on_when_its_visitor_leaves(workspace: Workspace):
 
 def test_until_its_end_the_files_belong_to_the_import(workspace: Workspace):
     colours = ("red", "green", "blue", "black")
-    files = [sent(workspace, f"{colour}.png", picture(colour)) for colour in colours]
+    files = [sent(workspace, f"{colour}.png", image(colour)) for colour in colours]
     rows = "".join(f"{colour}.png,What colour?,{colour}\n" for colour in colours)
     upload = stage(workspace, [*files, sent(workspace, "rows.csv", f"image,question,answer\n{rows}".encode())], EN)
 
@@ -120,34 +120,34 @@ def test_a_refused_import_keeps_the_upload_for_another_try(workspace: Workspace)
     assert store.names() == ["free", "taken"]
 
 
-def test_asked_pictures_are_stored_by_content_upright_and_found_by_name(workspace: Workspace, tmp_path: Path):
+def test_asked_images_are_stored_by_content_upright_and_found_by_name(workspace: Workspace, tmp_path: Path):
     exif = Image.Exif()
     exif[0x0112] = 6  # lies on its side
     Image.new("RGB", (80, 40), "red").save(tmp_path / "lying.jpg", exif=exif)
 
-    names = take_pictures(workspace, [tmp_path / "lying.jpg", tmp_path / "lying.jpg"], EN)
+    names = take_images(workspace, [tmp_path / "lying.jpg", tmp_path / "lying.jpg"], EN)
 
     assert names[0] == names[1]
-    path = asked_picture(workspace, names[0])
+    path = asked_image(workspace, names[0])
     assert path is not None
     with Image.open(path) as stored:
         assert stored.size == (40, 80)
-    assert asked_picture(workspace, "../studio.db") is None
-    assert asked_picture(workspace, "0" * 24 + ".png") is None
+    assert asked_image(workspace, "../studio.db") is None
+    assert asked_image(workspace, "0" * 24 + ".png") is None
 
 
-def test_pictures_that_cannot_be_used_are_named(workspace: Workspace, tmp_path: Path):
-    (tmp_path / "note.png").write_text("no picture")
+def test_images_that_cannot_be_used_are_named(workspace: Workspace, tmp_path: Path):
+    (tmp_path / "note.png").write_text("no image")
 
     for t in (EN, ZH):
         with pytest.raises(DatasetError) as caught:
-            take_pictures(workspace, [tmp_path / "note.png"], t)
+            take_images(workspace, [tmp_path / "note.png"], t)
         title = t("problem.IMG_UNDECODABLE.title")
-        assert caught.value.message == t("play.bad_picture", name="note.png", why=title)
+        assert caught.value.message == t("play.bad_image", name="note.png", why=title)
         assert caught.value.hint == t("problem.IMG_UNDECODABLE.hint")
         with pytest.raises(DatasetError) as caught:
-            take_pictures(workspace, [tmp_path / "note.png"] * (MOST_PICTURES + 1), t)
-        assert caught.value.message == t("play.too_many_pictures", count=MOST_PICTURES + 1)
+            take_images(workspace, [tmp_path / "note.png"] * (MOST_IMAGES + 1), t)
+        assert caught.value.message == t("play.too_many_images", count=MOST_IMAGES + 1)
 
 
 def test_d6_what_nobody_imported_goes_after_a_day_and_the_rest_stays(workspace: Workspace):

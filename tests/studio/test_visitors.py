@@ -206,8 +206,8 @@ def test_w19_what_a_handler_refuses_is_no_fault_of_the_servers(ask: httpx.Client
 def test_w19_an_example_that_is_put_into_the_question_tells_no_path(ask: httpx.Client, studio: Served):
     events = Events(ask)
     name = studio.datasets.page("shapes").rows[0].images[0].removeprefix("images/")
-    clicked = {"pictures": [], "clicked": {"of": "dataset/shapes", "name": name}}
-    event = events.at("picture-strip", "input")
+    clicked = {"images": [], "clicked": {"of": "dataset/shapes", "name": name}}
+    event = events.at("image-strip", "input")
     values = {"html": clicked, "multimodaltextbox": {"text": "What?", "files": []}}
 
     said = events.call(event, [values[part["type"]] for part in events.inputs(event)], "w19example")

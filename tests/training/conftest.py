@@ -13,7 +13,7 @@ LAB = pytest.StashKey[Lab]()
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A workspace with an untrained model and two datasets: `mixed`, with pictures and texts, and `plain`."""
+    """A workspace with an untrained model and two datasets: `mixed`, with images and texts, and `plain`."""
     from backend.programs.model.demo_model import make_untrained
 
     root = tmp_path_factory.mktemp("training")
@@ -21,8 +21,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
     workspace = Workspace(root)
     workspace.prepare()
     lab = Lab(workspace, root / "untrained")
-    lab.dataset("mixed", pictures=24, texts=8)
-    lab.dataset("plain", pictures=12)
+    lab.dataset("mixed", images=24, texts=8)
+    lab.dataset("plain", images=12)
     request.config.stash[LAB] = lab
     yield lab
     lab.end()

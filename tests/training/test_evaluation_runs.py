@@ -31,7 +31,7 @@ CHANGES = {"comparison.max_new_tokens": 8, "comparison.batch_size": 3, "devices.
 
 @pytest.fixture(scope="module")
 def trained(lab: Lab) -> str:
-    """A run that taught an adapter, with the vision tower, what colour a plain picture has."""
+    """A run that taught an adapter, with the vision tower, what colour a plain image has."""
     spec = lab.spec(
         {
             "strategy.name": "lora_llm_full_vit", "model.base": "demo", "optimiser.max_steps": 60,
@@ -148,38 +148,36 @@ def test_batches_of_any_size_give_the_same_answers(lab, trained, compared):
     assert one == many == three
 
 
-def test_the_pictures_of_a_check_are_grey_or_those_of_other_rows(lab, trained):
-    folder = evaluated(lab, "picture", [trained], "picture", comparison__split="all")
+def test_the_images_of_a_check_are_grey_or_those_of_other_rows(lab, trained):
+    folder = evaluated(lab, "image", [trained], "image", comparison__split="all")
     own, blank, shuffled = ([answer.given for answer in read_answers(folder.answers, number)] for number in range(3))
-    with_picture = [bool(answer.images) for answer in read_answers(folder.answers, 0)]
+    with_image = [bool(answer.images) for answer in read_answers(folder.answers, 0)]
 
     assert [side.label for side in read_report(folder.report).sides] == [
-        trained, f"{trained} · blank pictures", f"{trained} · other rows' pictures"
+        trained, f"{trained} · blank images", f"{trained} · other rows' images"
     ]  # fmt: skip
     for other in (blank, shuffled):
-        assert [a for a, has in zip(own, with_picture, strict=True) if not has] == [
-            a for a, has in zip(other, with_picture, strict=True) if not has
+        assert [a for a, has in zip(own, with_image, strict=True) if not has] == [
+            a for a, has in zip(other, with_image, strict=True) if not has
         ]
-        assert [a for a, has in zip(own, with_picture, strict=True) if has] != [
-            a for a, has in zip(other, with_picture, strict=True) if has
+        assert [a for a, has in zip(own, with_image, strict=True) if has] != [
+            a for a, has in zip(other, with_image, strict=True) if has
         ]
-    assert read_report(folder.report).conclusion.code.startswith("picture_")
-    assert not list(folder.path.glob(".evaluation*")), "grey pictures are removed"
+    assert read_report(folder.report).conclusion.code.startswith("image_")
+    assert not list(folder.path.glob(".evaluation*")), "grey images are removed"
 
 
-def test_no_row_is_shown_its_own_picture_when_pictures_are_exchanged(lab, trained, tmp_path):
+def test_no_row_is_shown_its_own_image_when_images_are_exchanged(lab, trained, tmp_path):
     from backend.programs.evaluation.rows import chosen_rows, questions_for
     from backend.row_length import RowMeter
 
-    spec = resolve(
-        evaluation_spec("picture", [trained], ["mixed"], CHANGES | {"comparison.split": "all"}), lab.workspace
-    )
+    spec = resolve(evaluation_spec("image", [trained], ["mixed"], CHANGES | {"comparison.split": "all"}), lab.workspace)
     rows = chosen_rows(spec, lab.workspace)
     questions = questions_for(rows, spec, "shuffled", RowMeter(lab.base), tmp_path)
 
     for asked, question in zip(rows, questions, strict=True):
-        assert not {path.name for path in question.pictures} & {name.split("/")[-1] for name in asked.row.images}
-        assert len(question.pictures) == len(asked.row.images)
+        assert not {path.name for path in question.images} & {name.split("/")[-1] for name in asked.row.images}
+        assert len(question.images) == len(asked.row.images)
 
 
 def test_merged_and_in_4_bits_the_checkpoint_is_asked_the_same_rows(lab, trained):

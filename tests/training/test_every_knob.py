@@ -56,7 +56,7 @@ def plan(lab: Lab, spec: RunSpec) -> Any:
 
 
 def samples(lab: Lab, spec: RunSpec) -> Any:
-    """The tokens and the picture sizes of the first rows."""
+    """The tokens and the image sizes of the first rows."""
     rows = rows_of(lab, spec)
     return [(rows[place].input_ids.tolist(), rows[place].grids.tolist()) for place in range(min(6, len(rows)))]
 
@@ -103,7 +103,7 @@ def batch(lab: Lab, spec: RunSpec) -> Any:
 
     _, encoder = model_and_encoder(lab, spec)
     rows = rows_of(lab, spec)
-    made = Collator(encoder, packing=spec.batching.packing, needs_picture=False)([rows[0], rows[1]])
+    made = Collator(encoder, packing=spec.batching.packing, needs_image=False)([rows[0], rows[1]])
     return sorted(made), made["input_ids"].shape
 
 
@@ -235,9 +235,9 @@ LORA = {"strategy.name": "lora", "optimiser.vision_rate": 1e-3}
 
 @pytest.fixture(scope="module")
 def more(lab: Lab) -> Lab:
-    """The lab with pictures larger than most, and with answers that name boxes."""
-    lab.dataset("large", pictures=6, side=300)
-    lab.dataset("boxed", pictures=6, side=50, answer="[10, 10, 20, 20]")
+    """The lab with images larger than most, and with answers that name boxes."""
+    lab.dataset("large", images=6, side=300)
+    lab.dataset("boxed", images=6, side=50, answer="[10, 10, 20, 20]")
     return lab
 
 

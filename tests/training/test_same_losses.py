@@ -88,8 +88,8 @@ def test_two_processes_with_zero_3_go_on_where_they_were(losses):
 
 
 @pytest.mark.parametrize("name", ["full", "ZeRO-3", "vit_only"])
-def test_t8_a_process_without_pictures_does_not_stop_the_other(name, losses):
-    """With one sample a process, one of them often has text only while the other has a picture."""
+def test_t8_a_process_without_images_does_not_stop_the_other(name, losses):
+    """With one sample a process, one of them often has text only while the other has an image."""
     expected = losses["blind vit_only" if name == "vit_only" else "blind"]
 
     assert len(expected) == STEPS

@@ -57,7 +57,7 @@ def evaluated(lab) -> tuple[Evaluator, Any]:
         spec,
         heldout_questions(spec, lab.workspace, RowMeter(lab.base)),
         encoder,
-        Collator(encoder, packing=True, needs_picture=False),
+        Collator(encoder, packing=True, needs_image=False),
     )
     return evaluator, model.train()
 

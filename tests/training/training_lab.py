@@ -18,7 +18,7 @@ from backend.settings import ROOT, Workspace
 from backend.spec.deepspeed import deepspeed_config
 from backend.spec.run import RunSpec
 from launcher.commands import SPINS, free_port
-from tests.datasets.dataset_lab import folder_of, picture
+from tests.datasets.dataset_lab import folder_of, image_bytes
 
 COLOURS = ("red", "green", "blue", "black", "white", "orange")
 SIZES = ((56, 56), (84, 112), (140, 56), (112, 112))
@@ -40,13 +40,13 @@ SOURCES = {
 }
 
 
-def mixed_rows(pictures: int, texts: int, side: int = 0, answer: str = "") -> dict[str, object]:
-    """Files of an upload: questions about plain pictures of several sizes (or one), and some without any picture."""
+def mixed_rows(images: int, texts: int, side: int = 0, answer: str = "") -> dict[str, object]:
+    """Files of an upload: questions about plain images of several sizes (or one), and some without any image."""
     files: dict[str, object] = {}
     rows = []
-    for number in range(pictures):
+    for number in range(images):
         colour, name = COLOURS[number % len(COLOURS)], f"{number}.png"
-        files[name] = picture((side, side) if side else SIZES[number % len(SIZES)], colour)
+        files[name] = image_bytes((side, side) if side else SIZES[number % len(SIZES)], colour)
         said = answer or f"It is {colour}, number {number}."
         rows.append({"image": name, "conversations": [_human("<image>\nWhat colour is it?"), _gpt(said)]})
     for number in range(texts):
@@ -110,10 +110,10 @@ class Lab:
     ranks: dict[int, Ranks] = field(default_factory=dict)  # by how many processes they are
 
     def dataset(
-        self, name: str, *, pictures: int, texts: int = 0, heldout_share: float = 0.2, side: int = 0, answer: str = ""
+        self, name: str, *, images: int, texts: int = 0, heldout_share: float = 0.2, side: int = 0, answer: str = ""
     ) -> None:
-        """Import a dataset of plain pictures."""
-        upload = folder_of(self.workspace.root / f"upload-{name}", mixed_rows(pictures, texts, side, answer))
+        """Import a dataset of plain images."""
+        upload = folder_of(self.workspace.root / f"upload-{name}", mixed_rows(images, texts, side, answer))
         options = ImportOptions(name=name, heldout_share=heldout_share)
         DatasetStore(self.workspace).import_dataset(upload, options)
 

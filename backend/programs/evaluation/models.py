@@ -1,4 +1,4 @@
-"""Who answers: a checkpoint as it lies on disk, merged, or in 4 bits; with the picture bounds it was trained with."""
+"""Who answers: a checkpoint as it lies on disk, merged, or in 4 bits; with the image bounds it was trained with."""
 
 import gc
 import shutil
@@ -40,7 +40,7 @@ class Contestants:
         self._host: tuple[Path, ModelHost] | None = None
 
     def bounds(self, number: int) -> tuple[int, int]:
-        """The picture bounds in px of a contestant: its own training's, else another contestant's, else the usual."""
+        """The image bounds in px of a contestant: its own training's, else another contestant's, else the usual."""
         records = [read_record(found.folder) for found in self._found]
         known = [record for record in (records[number], *records) if record is not None]
         return (known[0].min_pixels, known[0].max_pixels) if known else (DEFAULT_MIN_PIXELS, DEFAULT_MAX_PIXELS)

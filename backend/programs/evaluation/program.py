@@ -22,13 +22,13 @@ from backend.settings import Workspace
 from backend.spec.files import read_spec
 from backend.spec.run import RunSpec
 
-ROOM = ".evaluation"  # in the run's folder: grey pictures, and a merged model while it is loaded in 4 bits
+ROOM = ".evaluation"  # in the run's folder: grey images, and a merged model while it is loaded in 4 bits
 
 
 class Asking(NamedTuple):
     """What one contestant is asked: its spec, and a question for each row."""
 
-    spec: RunSpec  # with the contestant's own picture bounds
+    spec: RunSpec  # with the contestant's own image bounds
     questions: list[Question | None]
 
 
@@ -68,7 +68,7 @@ class Evaluation:
         bounded = self.spec.model.model_copy(update={"min_pixels": low, "max_pixels": high})
         spec = self.spec.model_copy(update={"model": bounded})
         meter = RowMeter(self._contestants.base_folder(number))
-        shown = self.spec.comparison.contestants[number].pictures
+        shown = self.spec.comparison.contestants[number].images
         return Asking(spec, questions_for(self._rows, spec, shown, meter, self._folder.path / ROOM))
 
     def _all_answers(self, number: int) -> Answers | None:

@@ -59,15 +59,15 @@ def questions_for(
     Args:
         rows: what is asked.
         spec: with the pixel bounds of this contestant.
-        shown: which pictures stand in the place of the rows' own.
+        shown: which images stand in the place of the rows' own.
         meter: of its model.
-        room: a folder for grey pictures.
+        room: a folder for grey images.
     """
     sizes = [meter.size(*asked) for asked in rows]
     if shown == "own":
         return [_question(asked, size, spec, None) for asked, size in zip(rows, sizes, strict=True)]
     if shown == "blank":
-        blanks = [tuple(_blank(size, room) for size in found.pictures) for found in sizes]
+        blanks = [tuple(_blank(size, room) for size in found.images) for found in sizes]
         return [_question(asked, size, spec, paths) for asked, size, paths in zip(rows, sizes, blanks, strict=True)]
     return [
         _question(asked, RowSize(size.text, tuple(measures for _, measures in others)), spec,
@@ -83,12 +83,12 @@ def stored_answer(text: str, question: Question, spec: RunSpec) -> str:
 
 
 def frame_of(question: Question, spec: RunSpec) -> tuple[int, int] | None:
-    """(width, height) in px of the space in which boxes of the gold answer are; None without a picture."""
-    if not question.fit.pictures:
+    """(width, height) in px of the space in which boxes of the gold answer are; None without an image."""
+    if not question.fit.images:
         return None
     if seen_scale(question.fit, spec) is None:
         return question.seen_sizes(spec)[0]
-    height, width = question.fit.pictures[0]
+    height, width = question.fit.images[0]
     return width, height
 
 
@@ -98,7 +98,7 @@ def _question(asked: Asked, size: RowSize, spec: RunSpec, shown: tuple[Path, ...
 
 
 def _blank(size: tuple[int, int], room: Path) -> Path:
-    """A grey picture of this (height, width) in px."""
+    """A grey image of this (height, width) in px."""
     path = room / f"grey-{size[1]}x{size[0]}.png"
     if not path.is_file():
         room.mkdir(exist_ok=True)
@@ -107,13 +107,13 @@ def _blank(size: tuple[int, int], room: Path) -> Path:
 
 
 def _exchanged(rows: Sequence[Asked], sizes: Sequence[RowSize], seed: int) -> list[list[tuple[Path, tuple[int, int]]]]:
-    """For each row as many pictures as it has, with their sizes: those of other rows, never one of its own.
+    """For each row as many images as it has, with their sizes: those of other rows, never one of its own.
 
-    All pictures are laid out in a drawn order and each row takes those half of the circle away.
+    All images are laid out in a drawn order and each row takes those half of the circle away.
     """
     owned = [[asked.folder / name for name in asked.row.images] for asked in rows]
     known = {path: size for paths, found in zip(owned, sizes, strict=True)
-             for path, size in zip(paths, found.pictures, strict=True)}  # fmt: skip
+             for path, size in zip(paths, found.images, strict=True)}  # fmt: skip
     circle = sorted(known)
     random.Random(f"{seed}/shuffled").shuffle(circle)
     at = {path: place for place, path in enumerate(circle)}

@@ -38,7 +38,7 @@ class Scorer:
     """Gives each answer its scores. Use as a context: own metrics run in workers, which end with it."""
 
     def __init__(self, spec: RunSpec, folder: RunFolder, datasets: Sequence[Path]) -> None:
-        """Take the metrics of the spec; workers may read the pictures of `datasets`. Raises SpecError."""
+        """Take the metrics of the spec; workers may read the images of `datasets`. Raises SpecError."""
         names = spec.comparison.metrics
         self._studio = [METRICS[name] for name in names if name in METRICS and METRICS[name].is_row_local]
         self._own = own_metrics(spec, [name for name in names if name not in METRICS], folder, datasets)
@@ -58,7 +58,7 @@ class Scorer:
         """Score B answers.
 
         Args:
-            answered: golds, and what was given, both in the pixels of the stored picture.
+            answered: golds, and what was given, both in the pixels of the stored image.
             raw: what the model wrote; own metrics get it, with the gold answer in the pixels that the model sees.
             columns: of each row, as rewards see them.
         """
@@ -119,7 +119,7 @@ class Answers(NamedTuple):
 
     answers: list[Answer]
     seconds: float
-    bounds: tuple[int, int]  # of its pictures in px
+    bounds: tuple[int, int]  # of its images in px
     troubles: tuple[OwnTrouble, ...] = ()
 
 
@@ -207,7 +207,7 @@ def _differences(
         compared = all_compared([(metric, *tables) for metric, tables in zip(metrics, both, strict=True)])
         found += [(at, (first, second), each) for at, each in enumerate(compared) if each is not None]
     found.sort(key=lambda each: each[0])
-    adjusted = _adjusted([(at, each.p) for at, _, each in found], together=check == "picture")
+    adjusted = _adjusted([(at, each.p) for at, _, each in found], together=check == "image")
     return [_difference(metrics[at], each, p, pair, sides) for (at, pair, each), p in zip(found, adjusted, strict=True)]
 
 

@@ -29,11 +29,11 @@ class Question(NamedTuple):
     """A conversation that waits for its answer."""
 
     messages: tuple[Message, ...]
-    pictures: tuple[Path, ...]
+    images: tuple[Path, ...]
 
 
 def questions_for(checkpoint: Checkpoint, workspace: Workspace, work: Path) -> list[Question]:
-    """Choose up to 8 questions; drawn pictures are written to `work`."""
+    """Choose up to 8 questions; drawn images are written to `work`."""
     try:
         spec = read_spec(checkpoint.folder.parent)
         found = [
@@ -65,7 +65,7 @@ class Answers(NamedTuple):
 
 def ask(model: nn.Module, questions: list[Question], encoder: Encoder) -> Answers:
     """Let a model answer every question, always by its likeliest token."""
-    samples = [encoder.encode(question.messages, list(question.pictures), for_answer=True, name="a question")
+    samples = [encoder.encode(question.messages, list(question.images), for_answer=True, name="a question")
                for question in questions]  # fmt: skip
     texts = [answer_batch(model, [sample], encoder, LONGEST_ANSWER)[0].text for sample in samples]
     return Answers(texts, torch.stack([first_logits(model, sample, DynamicCache()).cpu() for sample in samples]))
@@ -90,19 +90,19 @@ def _drawn(work: Path, chance: random.Random) -> list[Question]:
     asked = ("Describe the picture.", "What colours do you see?", "How many shapes are there?", "图中有什么？")
     questions = []
     for number in range(QUESTIONS):
-        picture: Image.Image = draw(make_scene(chance, 3), night=number % 2 == 1)
+        image: Image.Image = draw(make_scene(chance, 3), night=number % 2 == 1)
         path = work / f"{number}.png"
-        picture.save(path)
+        image.save(path)
         text = f"<image>{asked[number % len(asked)]}"
         questions.append(Question((Message(role="user", content=text),), (path,)))
     return questions
 
 
 def _road(model: nn.Module, question: Question, text: str, encoder: Encoder) -> Road | None:
-    pictures: list[Path] = list(question.pictures)
+    images: list[Path] = list(question.images)
     try:
         said = Message(role="assistant", content=text)
-        sample = encoder.encode((*question.messages, said), pictures, name="an answer")
+        sample = encoder.encode((*question.messages, said), images, name="an answer")
     except StudioError:  # it holds what only a template may say
         return None
     return Road(sample, _along(model, sample).argmax(1))

@@ -72,7 +72,7 @@ def _hint(error: BaseException) -> str:
     """What a person can do about what a library raised."""
     said = str(error).lower()
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in said for sign in NO_MEMORY):
-        return "Try a smaller picture or fewer models"
+        return "Try a smaller image or fewer models"
     return "Ask again; if it fails again, hold its files against what was saved: `studio models check RUN_OR_FOLDER`"
 
 

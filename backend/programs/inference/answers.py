@@ -21,7 +21,7 @@ def pieces(ask: Ask, host: ModelHost) -> Iterator[Piece]:
     """Answer, one token a step; several of these may take turns on one host.
 
     Raises:
-        StudioError: the checkpoint, or a picture, cannot be used.
+        StudioError: the checkpoint, or an image, cannot be used.
     """
     checkpoint = resolve_checkpoint(ask.checkpoint, Workspace(Path(ask.workspace)))
     name, encoder = host.prepare(checkpoint), host.encoder(checkpoint)

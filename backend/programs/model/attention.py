@@ -1,4 +1,4 @@
-"""Attention within the samples of a packed row and within the windows of a picture, without masks and padding.
+"""Attention within the samples of a packed row and within the windows of an image, without masks and padding.
 
 Two functions are registered with transformers under names of ours; no class of transformers is changed. A model that
 does not know them computes the same from the same batch, only slower.

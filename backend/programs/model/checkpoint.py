@@ -144,7 +144,7 @@ def is_trained_vision(name: str, parameter: nn.Parameter) -> bool:
 
 
 def write_processor(encoder: Encoder, folder: Path) -> None:
-    """Write tokenizer, chat template and image processor, so that plain transformers sees the trained picture sizes."""
+    """Write tokenizer, chat template and image processor, so that plain transformers sees the trained image sizes."""
     processor = encoder.processor
     processor.image_processor.size = {"shortest_edge": encoder.min_pixels, "longest_edge": encoder.max_pixels}
     processor.save_pretrained(folder)

@@ -32,8 +32,8 @@ SPECIAL_TOKENS = (
     "<|image_pad|>", "<|video_pad|>", "<tool_call>", "</tool_call>", "<|fim_prefix|>", "<|fim_middle|>",
     "<|fim_suffix|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>",
 )  # fmt: skip
-# Says what the released template says for text and pictures: a default system turn, `<|im_start|>role`, one vision span
-# a picture, `<|im_end|>`, and an open assistant turn at the end where asked for.
+# Says what the released template says for text and images: a default system turn, `<|im_start|>role`, one vision span
+# an image, `<|im_end|>`, and an open assistant turn at the end where asked for.
 CHAT_TEMPLATE = (
     "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"

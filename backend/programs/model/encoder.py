@@ -16,21 +16,21 @@ from backend.errors import CheckpointError, DatasetError
 
 MERGE = 2  # the merger joins 2 x 2 patches into one token
 PATCH_PX = 14
-FRAMES = 2  # a patch spans two frames; a still picture shows the same twice
+FRAMES = 2  # a patch spans two frames; a still image shows the same twice
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 IGNORED = -100
 CACHE_BYTES = 512 << 20  # patches kept in memory, so that later epochs skip decoding
 
 
 def rope_positions(token_types: np.ndarray, grids: np.ndarray) -> np.ndarray:
-    """Compute the positions of one conversation with still pictures.
+    """Compute the positions of one conversation with still images.
 
-    Text counts up on all axes alike; a picture keeps its time and spans its merged grid; what follows goes on behind
+    Text counts up on all axes alike; an image keeps its time and spans its merged grid; what follows goes on behind
     the largest position so far.
 
     Args:
-        token_types: (T,), 1 on picture tokens, else 0.
-        grids: (N, 3), frames, patch rows, patch columns of each picture in order; frames are 1.
+        token_types: (T,), 1 on image tokens, else 0.
+        grids: (N, 3), frames, patch rows, patch columns of each image in order; frames are 1.
 
     Returns:
         (3, T) of int64.
@@ -54,11 +54,11 @@ def rope_positions(token_types: np.ndarray, grids: np.ndarray) -> np.ndarray:
     return positions
 
 
-def open_picture(path: Path) -> Image.Image:
-    """Decode a local picture, upright.
+def open_image(path: Path) -> Image.Image:
+    """Decode a local image, upright.
 
     Raises:
-        OSError: not a picture of an allowed format, or cut off.
+        OSError: not an image of an allowed format, or cut off.
     """
     with Image.open(path, formats=FORMATS) as image:
         image.load()
@@ -66,23 +66,23 @@ def open_picture(path: Path) -> Image.Image:
     return upright
 
 
-def sized_picture(picture: Image.Image, min_pixels: int, max_pixels: int) -> Image.Image:
-    """Make a picture RGB and resize it to multiples of 28 px within the bounds, as the released code does.
+def sized_image(image: Image.Image, min_pixels: int, max_pixels: int) -> Image.Image:
+    """Make an image RGB and resize it to multiples of 28 px within the bounds, as the released code does.
 
-    `fetch_image` opens any path or address it is given, so it is only ever handed a decoded picture.
+    `fetch_image` opens any path or address it is given, so it is only ever handed a decoded image.
     """
-    sized: Image.Image = fetch_image({"image": picture, "min_pixels": min_pixels, "max_pixels": max_pixels})
+    sized: Image.Image = fetch_image({"image": image, "min_pixels": min_pixels, "max_pixels": max_pixels})
     return sized
 
 
 def cut_patches(sized: Image.Image, mean: Sequence[float], deviation: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Normalise a sized picture and cut it into patches, in the order in which the merger joins them.
+    """Normalise a sized image and cut it into patches, in the order in which the merger joins them.
 
-    numpy instead of the processor's torch operations: a seventh of the time for small pictures, and no second team of
+    numpy instead of the processor's torch operations: a seventh of the time for small images, and no second team of
     threads beside the one that trains.
 
     Args:
-        sized: as `sized_picture` makes it.
+        sized: as `sized_image` makes it.
         mean: of red, green and blue in [0, 1], from the image processor.
         deviation: likewise.
 
@@ -103,11 +103,11 @@ def cut_patches(sized: Image.Image, mean: Sequence[float], deviation: Sequence[f
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One conversation, ready for the model. T tokens, P patches, N pictures."""
+    """One conversation, ready for the model. T tokens, P patches, N images."""
 
     input_ids: torch.Tensor  # (T,)
     labels: torch.Tensor  # (T,), IGNORED where nothing is learned; aligned with input_ids, not shifted
-    token_types: torch.Tensor  # (T,), 1 on picture tokens
+    token_types: torch.Tensor  # (T,), 1 on image tokens
     positions: torch.Tensor  # (3, T): time, height, width
     patches: torch.Tensor  # (P, 1176)
     grids: torch.Tensor  # (N, 3): frames, patch rows, patch columns
@@ -144,23 +144,23 @@ class Encoder:
     def encode(
         self,
         messages: tuple[Message, ...],
-        pictures: list[Path],
+        images: list[Path],
         *,
         for_answer: bool = False,
         name: str = "sample",
         max_pixels: int | None = None,
     ) -> Sample:
-        """Render, tokenise, expand picture tokens, and mark what is learned.
+        """Render, tokenise, expand image tokens, and mark what is learned.
 
         Args:
-            messages: the turns; one `<image>` for each picture, in order.
-            pictures: checked local files.
+            messages: the turns; one `<image>` for each image, in order.
+            images: checked local files.
             for_answer: end with an open assistant turn instead of learning from the last one.
             name: how errors call this conversation.
             max_pixels: a lower bound than the run's own, for a conversation that would be too long.
 
         Raises:
-            DatasetError: pictures and placeholders differ in number, or a picture cannot be read.
+            DatasetError: images and placeholders differ in number, or an image cannot be read.
         """
         segments = render(messages, for_answer=for_answer)
         text = "".join(segment.text for segment in segments)
@@ -173,7 +173,7 @@ class Encoder:
             learned[position : position + len(segment.text)] = segment.is_learned
             position += len(segment.text)
         labels = np.where(learned[starts], ids, IGNORED)
-        found = [self._patches(path, name, max_pixels or self.max_pixels) for path in pictures]
+        found = [self._patches(path, name, max_pixels or self.max_pixels) for path in images]
         ids, labels = self._expand(ids, labels, [grid for _, grid in found], name)
         types = (ids == self.image_id).astype(np.int64)
         # numpy here: torch operations in a thread that prepares would take threads from the one that trains
@@ -191,12 +191,12 @@ class Encoder:
     def _expand(
         self, ids: np.ndarray, labels: np.ndarray, grids: list[torch.Tensor], name: str
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Repeat each picture token as often as its picture has cells; the only place that does."""
+        """Repeat each image token as often as its image has cells; the only place that does."""
         places = np.flatnonzero(ids == self.image_id)
         if len(places) != len(grids):
             raise DatasetError(
-                f"`{name}` shows {len(grids)} pictures but its text has {len(places)} `<image>` places",
-                hint="Each picture needs exactly one `<image>` in the text of a user turn",
+                f"`{name}` shows {len(grids)} images but its text has {len(places)} `<image>` places",
+                hint="Each image needs exactly one `<image>` in the text of a user turn",
             )
         repeats = np.ones(len(ids), dtype=np.int64)
         for place, grid in zip(places, grids, strict=True):
@@ -205,7 +205,7 @@ class Encoder:
         return np.repeat(ids, repeats), np.repeat(labels, repeats)
 
     def blank(self) -> Sample:
-        """A picture of four patches on which nothing is learned, for a pass that must not be without one.
+        """An image of four patches on which nothing is learned, for a pass that must not be without one.
 
         It stands in the row as a sample of its own, so it changes nothing of the others and has no gradient but zero.
         """
@@ -221,26 +221,26 @@ class Encoder:
         )
 
     def _patches(self, path: Path, name: str, max_pixels: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Patches (P, 1176) and grid (3,) of a picture, from memory where they are."""
+        """Patches (P, 1176) and grid (3,) of an image, from memory where they are."""
         if (path, max_pixels) in self._cache:
             return self._cache[path, max_pixels]
         try:
-            picture = open_picture(path)
+            image = open_image(path)
         except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise DatasetError(
-                f"Picture `{path.name}` of `{name}` cannot be read: {error}",
+                f"Image `{path.name}` of `{name}` cannot be read: {error}",
                 hint="Check the dataset, then import it again",
             ) from error
-        made = self.patches_of(picture, max_pixels)
+        made = self.patches_of(image, max_pixels)
         size = made[0].numel() * made[0].element_size()
         if self._cached_bytes + size <= CACHE_BYTES:
             self._cache[path, max_pixels] = made
             self._cached_bytes += size
         return made
 
-    def patches_of(self, picture: Image.Image, max_pixels: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Patches (P, 1176) and grid (3,) of a decoded picture."""
-        sized = sized_picture(picture, self.min_pixels, max_pixels)
+    def patches_of(self, image: Image.Image, max_pixels: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Patches (P, 1176) and grid (3,) of a decoded image."""
+        sized = sized_image(image, self.min_pixels, max_pixels)
         normal = self.processor.image_processor
         patches, grid = cut_patches(sized, normal.image_mean, normal.image_std)
         return torch.from_numpy(patches), torch.from_numpy(grid)

@@ -59,7 +59,7 @@ def answer_batch(
         max_new_tokens=max_new_tokens,
         eos_token_id=ends,
         pad_token_id=encoder.tokenizer.pad_token_id,
-        suppress_tokens=[encoder.image_id],  # a picture's token that no picture belongs to
+        suppress_tokens=[encoder.image_id],  # an image's token that no image belongs to
         use_cache=True,
     )
     longest = max(sample.tokens for sample in samples)
@@ -80,10 +80,10 @@ def left_padded(
         samples: B questions.
         filler: the token to fill up with.
         device: where the model is.
-        features: of each question's pictures where they are known; else their patches are handed over.
+        features: of each question's images where they are known; else their patches are handed over.
 
     Returns:
-        `input_ids`, `attention_mask` and `mm_token_type_ids` (B, longest), and the pictures in either form.
+        `input_ids`, `attention_mask` and `mm_token_type_ids` (B, longest), and the images in either form.
     """
     longest = max(sample.tokens for sample in samples)
 
@@ -120,9 +120,9 @@ def first_logits(model: nn.Module, sample: Sample, cache: DynamicCache) -> torch
     """Read the whole prompt. Fills `cache`; returns the logits of the next token, shape (vocabulary,)."""
     device = next(model.parameters()).device
     text = torch.arange(sample.tokens)[None]
-    pictures = {}
+    images = {}
     if len(sample.grids):
-        pictures = {
+        images = {
             "pixel_values": sample.patches.to(device, next(model.parameters()).dtype),
             "image_grid_thw": sample.grids.to(device),
         }
@@ -133,7 +133,7 @@ def first_logits(model: nn.Module, sample: Sample, cache: DynamicCache) -> torch
         past_key_values=cache,
         use_cache=True,
         logits_to_keep=1,
-        **pictures,
+        **images,
     )
     return outputs.logits[0, -1].float()
 

@@ -15,23 +15,23 @@ NOT_FOR_THE_MODEL = ("shift_labels", "sources", "learned", "counts")
 
 
 class Collator:
-    """Makes batches of samples; a pass for which there are none, or which must show a picture, gets a blank one."""
+    """Makes batches of samples; a pass for which there are none, or which must show an image, gets a blank one."""
 
-    def __init__(self, encoder: Encoder, *, packing: bool, needs_picture: bool) -> None:
+    def __init__(self, encoder: Encoder, *, packing: bool, needs_image: bool) -> None:
         """Choose the form.
 
         Args:
-            encoder: makes the blank picture.
+            encoder: makes the blank image.
             packing: one row without padding; else one row a sample.
-            needs_picture: every pass must run the vision tower. Processes that share its gradients or its weights wait
+            needs_image: every pass must run the vision tower. Processes that share its gradients or its weights wait
                 for each other there, so one whose samples are all text would stop the others for ever.
         """
-        self.blank, self.needs_picture = encoder.blank(), needs_picture
+        self.blank, self.needs_image = encoder.blank(), needs_image
         self._form = pack if packing else pad
 
     def __call__(self, samples: list[Sample]) -> Batch:
         """Make one batch, as `pack` or `pad` returns it, with `counts` (2,): samples and tokens that are no filler."""
-        is_blind = self.needs_picture and not any(len(sample.grids) for sample in samples)
+        is_blind = self.needs_image and not any(len(sample.grids) for sample in samples)
         batch = self._form([*samples, self.blank] if is_blind or not samples else samples)
         tokens = sum(sample.tokens for sample in samples)
         return batch | {"counts": torch.tensor([len(samples), tokens])}  # whole: DeepSpeed would round floats to bf16
@@ -46,7 +46,7 @@ def pack(samples: Sequence[Sample]) -> Batch:
 
     Returns:
         `input_ids` (1, S), `position_ids` (4, 1, S), `mm_token_type_ids` (1, S), `pixel_values` (P, 1176) and
-        `image_grid_thw` (N, 3) where there are pictures, `logits_to_keep` (K,): the places whose next token is learned,
+        `image_grid_thw` (N, 3) where there are images, `logits_to_keep` (K,): the places whose next token is learned,
         `shift_labels` (K,): those next tokens, and `sources` (K,): the dataset each belongs to.
         `cu_seq_lens_q` and `cu_seq_lens_k` (samples + 1,) say where samples begin, `max_length_q` and `max_length_k`
         how long the longest is: attention then asks no layer's positions.
@@ -69,7 +69,7 @@ def pack(samples: Sequence[Sample]) -> Batch:
         "cu_seq_lens_k": bounds,
         "max_length_q": max(lengths),
         "max_length_k": max(lengths),
-    } | _pictures(samples)
+    } | _images(samples)
 
 
 def pad(samples: Sequence[Sample]) -> Batch:
@@ -91,7 +91,7 @@ def pad(samples: Sequence[Sample]) -> Batch:
         "learned": learned,
         "shift_labels": labels[learned],
         "sources": sources[learned],
-    } | _pictures(samples)
+    } | _images(samples)
 
 
 def learned_logits(model: nn.Module, batch: Batch) -> torch.Tensor:
@@ -109,7 +109,7 @@ def moved(batch: Batch, device: torch.device) -> Batch:
     return {name: value.to(device) if torch.is_tensor(value) else value for name, value in batch.items()}
 
 
-def _pictures(samples: Sequence[Sample]) -> Batch:
+def _images(samples: Sequence[Sample]) -> Batch:
     grids = torch.cat([sample.grids for sample in samples])
     if not len(grids):
         return {}

@@ -35,7 +35,7 @@ def adapted_by(model: nn.Module, spec: RunSpec) -> nn.Module:
 
 
 def vision_tower(model: nn.Module) -> nn.Module:
-    """What reads pictures, the merger included, under whatever wraps the model."""
+    """What reads images, the merger included, under whatever wraps the model."""
     return next(module for name, module in model.named_modules() if name.split(".")[-1] == "visual")
 
 

@@ -10,7 +10,7 @@ from backend.datasets.layouts import Split
 from backend.datasets.store import DatasetStore
 from backend.ids import DatasetName
 from backend.image_size import Scale, resized, scale_of, scaled_boxes
-from backend.rewards.trl_reward import PICTURES
+from backend.rewards.trl_reward import IMAGES
 from backend.row_length import Fit, RowMeter, fit
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
@@ -26,7 +26,7 @@ class Question:
     row: Row
     folder: Path  # of its dataset
     fit: Fit
-    shown: tuple[Path, ...] | None = None  # other pictures in the place of its own
+    shown: tuple[Path, ...] | None = None  # other images in the place of its own
 
     @property
     def name(self) -> str:
@@ -34,8 +34,8 @@ class Question:
         return f"{self.folder.name}/{self.row.id}"
 
     @property
-    def pictures(self) -> list[Path]:
-        """The files of the pictures that are shown."""
+    def images(self) -> list[Path]:
+        """The files of the images that are shown."""
         return list(self.shown) if self.shown is not None else [self.folder / name for name in self.row.images]
 
     def turns(self, spec: RunSpec) -> tuple[Message, ...]:
@@ -46,7 +46,7 @@ class Question:
         """The whole row, or all but its gold answer with an open turn. Raises DatasetError naming it."""
         turns = self.turns(spec)
         return encoder.encode(
-            turns[:-1] if for_answer else turns, self.pictures, for_answer=for_answer, name=self.name,
+            turns[:-1] if for_answer else turns, self.images, for_answer=for_answer, name=self.name,
             max_pixels=self.fit.max_pixels,
         )  # fmt: skip
 
@@ -54,7 +54,7 @@ class Question:
         """The row as TRL takes it: the conversation before the answer, and what rewards may ask for by name.
 
         `answer` and `solution` are the gold answer and `references` those that are as good, boxes in pixels of the
-        picture as the model sees it, whose sizes `image_sizes` gives as [width, height]; `images` are paths.
+        image as the model sees it, whose sizes `image_sizes` gives as [width, height]; `images` are paths.
         """
         turns = self.turns(spec)
         return {
@@ -64,19 +64,19 @@ class Question:
             "references": self.references(spec),
             "id": self.row.id,
             "dataset": self.folder.name,
-            PICTURES: [str(path) for path in self.pictures],
+            IMAGES: [str(path) for path in self.images],
             "image_sizes": [list(size) for size in self.seen_sizes(spec)],
         }
 
     def references(self, spec: RunSpec) -> list[str]:
-        """Other answers that are as good as the gold one, likewise as the model sees its picture."""
+        """Other answers that are as good as the gold one, likewise as the model sees its image."""
         scale = seen_scale(self.fit, spec)
         return [text if scale is None else scaled_boxes(text, scale) for text in self.row.references]
 
     def seen_sizes(self, spec: RunSpec) -> list[tuple[int, int]]:
-        """(width, height) in px of each picture as the model sees it."""
+        """(width, height) in px of each image as the model sees it."""
         bounds = (spec.model.min_pixels, self.fit.max_pixels)
-        sizes = [resized(height, width, *bounds) for height, width in self.fit.pictures]
+        sizes = [resized(height, width, *bounds) for height, width in self.fit.images]
         return [(width, height) for height, width in sizes]
 
 
@@ -104,7 +104,7 @@ def heldout_questions(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> l
 
 
 def seen_messages(row: Row, found: Fit, spec: RunSpec) -> tuple[Message, ...]:
-    """A row's turns as the model sees its picture: where the spec says so, boxes are scaled like it."""
+    """A row's turns as the model sees its image: where the spec says so, boxes are scaled like it."""
     scale = seen_scale(found, spec)
     if scale is None:
         return row.messages
@@ -114,8 +114,8 @@ def seen_messages(row: Row, found: Fit, spec: RunSpec) -> tuple[Message, ...]:
 def seen_scale(found: Fit, spec: RunSpec) -> Scale | None:
     """How boxes in a row's texts are stretched for the model; None where they stay as written.
 
-    With several pictures nobody knows which one a box is on, so there they stay.
+    With several images nobody knows which one a box is on, so there they stay.
     """
-    if spec.data.boxes == "as_written" or len(found.pictures) != 1:
+    if spec.data.boxes == "as_written" or len(found.images) != 1:
         return None
-    return scale_of(*found.pictures[0], spec.model.min_pixels, found.max_pixels)
+    return scale_of(*found.images[0], spec.model.min_pixels, found.max_pixels)

@@ -1,4 +1,4 @@
-"""Pictures as the language model reads them, computed once and used by every answer about them."""
+"""Images as the language model reads them, computed once and used by every answer about them."""
 
 import inspect
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from backend.programs.model.checkpoint import is_spread
 from backend.programs.model.encoder import Sample
 
-Features = tuple[torch.Tensor, ...]  # (cells, width) of each picture of one sample
+Features = tuple[torch.Tensor, ...]  # (cells, width) of each image of one sample
 
 
 def takes_features(model: Any) -> bool:
@@ -35,14 +35,14 @@ def may_share(model: nn.Module, *, is_gathered: bool) -> bool:
 
 
 def features_of(model: Any, samples: Sequence[Sample]) -> list[Features]:
-    """Run the vision tower once over the pictures of distinct samples; with gradients where they are on.
+    """Run the vision tower once over the images of distinct samples; with gradients where they are on.
 
     Args:
         model: maybe wrapped by peft.
-        samples: N, each with any number of pictures.
+        samples: N, each with any number of images.
 
     Returns:
-        For each sample the features of its pictures, in order.
+        For each sample the features of its images, in order.
     """
     counts = [len(sample.grids) for sample in samples]
     if not sum(counts):
@@ -57,6 +57,6 @@ def features_of(model: Any, samples: Sequence[Sample]) -> list[Features]:
 
 
 def as_model_input(features: Sequence[Features]) -> dict[str, Any]:
-    """What the forward pass takes in place of `pixel_values`; nothing where no sample has a picture."""
-    flat = [picture for sample in features for picture in sample]
+    """What the forward pass takes in place of `pixel_values`; nothing where no sample has an image."""
+    flat = [image for sample in features for image in sample]
     return {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=flat)}} if flat else {}

@@ -89,7 +89,7 @@ class TrainerMaker:
     ) -> None:  # fmt: skip
         """Plan the run's passes; nothing heavy is loaded yet."""
         self._spec, self._folder, self._base, self._encoder, self._rows = spec, folder, base, encoder, rows
-        self.collator = Collator(encoder, packing=spec.batching.packing, needs_picture=_needs_picture(spec))
+        self.collator = Collator(encoder, packing=spec.batching.packing, needs_image=_needs_image(spec))
         world = (distributed.get_world_size(), distributed.get_rank())
         plan = GroupBatches if spec.kind == "grpo" else RunBatches
         self.batches: RunBatches | GroupBatches = plan(spec, rows, *world)
@@ -177,7 +177,7 @@ def _shared(spec: RunSpec, folder: RunFolder, precision: Precision, steps: int) 
     } | checkpointing(spec)
 
 
-def _needs_picture(spec: RunSpec) -> bool:
+def _needs_image(spec: RunSpec) -> bool:
     """Whether every pass must run the vision tower: nothing else learns, or processes wait for each other there."""
     alone = distributed.get_world_size() == 1
     return spec.table.language == "frozen" or (

@@ -127,7 +127,7 @@ class Evaluator:
         longest = self._spec.evaluation.max_new_tokens
         for places in self._wanted(self._batches(order)):
             questions = [share[place].encoded(self._spec, self._encoder, for_answer=True) for place in places]
-            if self._collator.needs_picture and not any(len(question.grids) for question in questions):
+            if self._collator.needs_image and not any(len(question.grids) for question in questions):
                 questions.append(self._collator.blank)  # other processes may be waiting in the vision tower
             answers = answer_batch(model, questions, self._encoder, longest)
             for place, answer in zip(places, answers, strict=False):

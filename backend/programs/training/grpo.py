@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from trl import GRPOTrainer
 from trl.models.utils import unwrap_model_for_generation
 
-from backend.programs.model.encoder import IGNORED, Encoder, Sample, open_picture, sized_picture
+from backend.programs.model.encoder import IGNORED, Encoder, Sample, open_image, sized_image
 from backend.programs.model.generation import left_padded
 from backend.programs.model.packing import NOT_FOR_THE_MODEL, Collator, moved
 from backend.programs.model.prompts import Question
@@ -73,7 +73,7 @@ def score_answers(
         answers: (B, C), filled up at their ends.
         mask: (B, C), 1 on the answers' own tokens.
         collator: packs or pads, as the spec says.
-        features: of each question's pictures where they are shared; else every copy's patches go through the tower.
+        features: of each question's images where they are shared; else every copy's patches go through the tower.
     """
     kept = mask.bool()
     rows = [
@@ -183,15 +183,15 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         return output
 
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, Any]]:
-        """Our renderer's tokens; pictures are not TRL's business."""
+        """Our renderer's tokens; images are not TRL's business."""
         return [sample.input_ids.tolist() for sample in self._asked], None, {}
 
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, num_generations: int, *_: Any, **__: Any
     ) -> tuple[list[list[int]], Any]:
-        """Draw an answer to each question, its group's pictures having been looked at once."""
+        """Draw an answer to each question, its group's images having been looked at once."""
         if self.use_vllm:
-            return super()._generate_single_turn(prompt_ids, self._pictures(), {}, num_generations)
+            return super()._generate_single_turn(prompt_ids, self._images(), {}, num_generations)
         with (
             unwrap_model_for_generation(
                 self.model_wrapped, self.accelerator, generation_kwargs=self.generation_kwargs,
@@ -200,7 +200,7 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
             torch.no_grad(),
         ):  # fmt: skip
             features = self._look(model, range(len(self._asked)), is_gathered=True)
-            if takes_features(model) and tower_is_frozen(model):  # also without pictures: no process may look again
+            if takes_features(model) and tower_is_frozen(model):  # also without images: no process may look again
                 self._features = dict(zip(self._distinct, features or [()] * len(self._asked), strict=True))
             filler, device = self._encoder.tokenizer.pad_token_id, self.accelerator.device
             made = model.generate(
@@ -257,7 +257,7 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         )
 
     def _look(self, model: Any, places: Sequence[int], *, is_gathered: bool = False) -> list[Features] | None:
-        """Features of these answers' pictures, each looked at once; None where they cannot be shared."""
+        """Features of these answers' images, each looked at once; None where they cannot be shared."""
         if self._features:
             return [self._features[self._distinct[place]] for place in places]
         whole = self.accelerator.unwrap_model(model)
@@ -267,11 +267,11 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         made = dict(zip(distinct, features_of(whole, [self._asked[place] for place in distinct]), strict=True))
         return [made[self._distinct[place]] for place in places]
 
-    def _pictures(self) -> list[list[Any] | None]:
-        """The pictures of each question at the size the model sees them, for vLLM, which encodes them itself."""
+    def _images(self) -> list[list[Any] | None]:
+        """The images of each question at the size the model sees them, for vLLM, which encodes them itself."""
         bounds = self._spec.model.min_pixels
         return [
-            [sized_picture(open_picture(path), bounds, question.fit.max_pixels) for path in question.pictures] or None
+            [sized_image(open_image(path), bounds, question.fit.max_pixels) for path in question.images] or None
             for question in self._questions
         ]
 

@@ -67,7 +67,7 @@ def train(folder: RunFolder, events: EventWriter | None) -> None:
 
 
 def _own_metrics(spec: RunSpec, folder: RunFolder, workspace: Workspace) -> list[PaidReward]:
-    """The person's own metrics, whose workers may read the pictures of the run's datasets."""
+    """The person's own metrics, whose workers may read the images of the run's datasets."""
     store = DatasetStore(workspace)
     folders = [store.folder(DatasetName(share.name)) for share in spec.data.datasets]
     return own_metrics(spec, spec.evaluation.own_metrics, folder, folders)
@@ -108,7 +108,7 @@ def _say_what(teller: Teller, spec: RunSpec, rows: TrainingRows, model: nn.Modul
     for text in said:
         teller.say("note", 0, level="info", text=text)
     found = rows.too_long
-    for count, done in ((found.left_out, "left out"), (found.shrunk, "shown with smaller pictures")):
+    for count, done in ((found.left_out, "left out"), (found.shrunk, "shown with smaller images")):
         if count:
             text = f"{count:,} rows were {done}: too long, up to {found.longest_tokens:,} tokens"
             teller.say("note", 0, level="warning", text=text)

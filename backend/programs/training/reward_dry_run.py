@@ -33,7 +33,7 @@ from backend.rewards.dry_run import (
     write_report,
 )
 from backend.rewards.store import RewardStore
-from backend.rewards.trl_reward import PICTURES, PaidReward, paid_rewards
+from backend.rewards.trl_reward import IMAGES, PaidReward, paid_rewards
 from backend.row_length import RowMeter
 from backend.runs.events import EventWriter, run_to_end
 from backend.runs.folder import RunFolder
@@ -137,7 +137,7 @@ def _scored(
     kind: AnswerKind, texts: list[str], columns: dict[str, Any], spec: RunSpec, rewards: Sequence[PaidReward]
 ) -> list[ScoredAnswer]:
     """Let every reward score answers to one question, together: a reward may compare them."""
-    repeated = {("images" if name == PICTURES else name): [value] * len(texts)
+    repeated = {("images" if name == IMAGES else name): [value] * len(texts)
                 for name, value in columns.items() if name != "prompt"}  # fmt: skip
     batch = RewardBatch(
         prompts=(tuple(Message(**turn) for turn in columns["prompt"]),) * len(texts), completions=tuple(texts),

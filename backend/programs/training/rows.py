@@ -32,7 +32,7 @@ class TooLong:
     """Rows that are longer than the spec allows."""
 
     left_out: int = 0
-    shrunk: int = 0  # kept, with smaller pictures
+    shrunk: int = 0  # kept, with smaller images
     longest_tokens: int = 0
 
     def note(self, tokens: int, found: Fit | None) -> None:

@@ -29,7 +29,7 @@ class Teller:
 
 
 class Mirror:
-    """A Weights & Biases run beside the local record. It gets numbers and settings, no rows and no pictures."""
+    """A Weights & Biases run beside the local record. It gets numbers and settings, no rows and no images."""
 
     def __init__(self, spec: RunSpec, folder: RunFolder) -> None:
         """Start it: offline into the run's folder, or online with the key that `wandb login` left in the home folder.

@@ -1,6 +1,6 @@
 """Pays up to 1 for boxes that overlap the gold ones: their shared area over their joint area, averaged over boxes.
 
-Boxes are [left, top, right, bottom] in pixels of the picture as the model sees it, alone, in a list or in JSON. The
+Boxes are [left, top, right, bottom] in pixels of the image as the model sees it, alone, in a list or in JSON. The
 best pairs are taken first. The average is over the gold boxes or the found ones, whichever are more, so that naming
 many boxes does not pay. Does not apply where the gold answer has no box.
 """

@@ -32,7 +32,7 @@ class WorkerLimits(NamedTuple):
 
     seconds: float = 30.0  # of wall time for one batch
     memory_bytes: int = 8 * 1024**3  # of address space
-    readable: tuple[Path, ...] = ()  # folders it may read, such as the pictures
+    readable: tuple[Path, ...] = ()  # folders it may read, such as the images
 
 
 def _plain(value: bool | float | str | None) -> bool | float | str | None:
@@ -194,7 +194,7 @@ def describe(isolation: Isolation) -> str:
     said = [
         "memory, time, files limited" if isolation.limits else "memory and files: not limited on this host",
         "no network" if isolation.network else "network: not blocked on this host",
-        "reads only Python and the pictures" if isolation.files else "files: not protected on this host",
+        "reads only Python and the images" if isolation.files else "files: not protected on this host",
         "no other processes" if isolation.processes else "other processes: not protected on this host",
         "needless system calls refused" if isolation.calls else "system calls: not filtered on this host",
     ]

@@ -18,7 +18,7 @@ _NEW_IPC, _NEW_MOUNTS = 0x08000000, 0x00020000
 _NO_SUID, _NO_DEVICES, _RECURSIVE, _PRIVATE = 2, 4, 0x4000, 1 << 18
 _MOUNT_SETATTR, _HERE, _WHOLE_TREE, _READ_ONLY = 442, -100, 0x8000, 1
 _DROP_FROM_BOUNDING_SET, _CAPABILITIES_VERSION = 24, 0x20080522
-_KEPT = 1 << 2  # CAP_DAC_READ_SEARCH: root in a container reads pictures that are another user's
+_KEPT = 1 << 2  # CAP_DAC_READ_SEARCH: root in a container reads images that are another user's
 
 
 class Separation(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from backend.datasets.staging import DEFAULT_SHARE
-from backend.datasets.upload import ANNOTATIONS, PICTURES
+from backend.datasets.upload import ANNOTATIONS, IMAGES
 from studio.ui.components import bubble_words, card_head, island
 from studio.ui.i18n import Translate
 
@@ -84,7 +84,7 @@ def adding_card(t: Translate) -> Adding:
         card_head(t("upload.title"))
         files = gr.File(
             label=t("upload.files"), show_label=False, file_count="multiple",
-            file_types=[".zip", *ANNOTATIONS, *PICTURES], height=132, elem_id="upload-files",
+            file_types=[".zip", *ANNOTATIONS, *IMAGES], height=132, elem_id="upload-files",
         )  # fmt: skip
         gr.Markdown(t("upload.help"), elem_classes="hint")
         with gr.Column(visible=False, elem_classes="adding-box") as box:

@@ -20,7 +20,7 @@ from backend.ids import slug
 from backend.settings import Workspace
 from studio.ui.i18n import Translate
 
-PICTURES_AT_ONCE = 20_000
+IMAGES_AT_ONCE = 20_000
 TOLD_EVERY_S = 0.2
 Step = float | Report  # the share done, then what was done
 
@@ -84,7 +84,7 @@ def stage(workspace: Workspace, sent: list[str], t: Translate) -> StagedUpload:
     Raises:
         DatasetError: two of them have the same name, or there are too many.
     """
-    if len(sent) > PICTURES_AT_ONCE:
+    if len(sent) > IMAGES_AT_ONCE:
         raise DatasetError(t("upload.too_many", count=f"{len(sent):,}"), hint=t("upload.too_many.hint"))
     folder = workspace.uploads / f"import-{uuid.uuid4().hex}"
     folder.mkdir(mode=0o700)

@@ -1,4 +1,4 @@
-"""Data: bring pictures and answers in, see what they became, hand them to training."""
+"""Data: bring images and answers in, see what they became, hand them to training."""
 
 import time
 from collections.abc import Iterator

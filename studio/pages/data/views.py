@@ -8,15 +8,15 @@ from backend.datasets.store import DatasetStore
 from studio.ui.i18n import Translate
 from studio.ui.views import View, groups_view, turns_view
 
-COVERS = 4  # pictures on a dataset's card
+COVERS = 4  # images on a dataset's card
 
 
 def card_view(store: DatasetStore, manifest: Manifest, t: Translate) -> View:
-    """One dataset in the list, with a few of its pictures."""
+    """One dataset in the list, with a few of its images."""
     counts = manifest.statistics
     first = store.page(manifest.name, count=COVERS * 3).rows
     covers = list(dict.fromkeys(path.removeprefix("images/") for row in first for path in row.images))[:COVERS]
-    said = t("data.card", rows=f"{counts.rows:,}", pictures=f"{counts.pictures:,}")
+    said = t("data.card", rows=f"{counts.rows:,}", images=f"{counts.images:,}")
     return {
         "name": manifest.name,
         "said": said,
@@ -38,7 +38,7 @@ def tiles_view(manifest: Manifest, t: Translate) -> View:
     values = {
         "rows": (f"{counts.rows:,}", t("fact.rows.help", train=train, heldout=heldout)),
         "turns": (f"{counts.turns:,}", t("fact.turns.help", average=f"{counts.turns / max(1, counts.rows):.1f}")),
-        "pictures": (f"{counts.pictures:,}", _megabytes(counts.picture_bytes)),
+        "images": (f"{counts.images:,}", _megabytes(counts.image_bytes)),
         "size": (f"{width} × {height}" if width else "–", sizes if width else ""),
         "tokens": (f"{visual + text:,}", t("fact.tokens.help", visual=f"{visual:,}", text=f"{text:,}")),
         "total": (_short(counts.total_tokens), t("fact.total.help")),
@@ -60,7 +60,7 @@ def inspection_view(inspection: Inspection, t: Translate) -> View:
     return {
         "is_known": bool(layout),
         "said": t("upload.recognised", layout=layout) if layout else t("upload.unrecognised"),
-        "counts": t("upload.counts", rows=f"{inspection.rows:,}", pictures=f"{inspection.pictures:,}"),
+        "counts": t("upload.counts", rows=f"{inspection.rows:,}", images=f"{inspection.images:,}"),
         "columns": list(inspection.columns),
         "cells": [[row.get(column, "") for column in inspection.columns] for row in inspection.first_rows],
         "rows": [_previewed(row) for row in inspection.preview],
@@ -84,8 +84,8 @@ def report_view(report: Report, t: Translate) -> View:
 
 
 def _previewed(row: Row) -> View:
-    pictures = [{"of": "", "name": written} for written in row.images]
-    return {"id": row.id, "split": row.split, "source": row.source, "turns": turns_view(row.messages, pictures)}
+    images = [{"of": "", "name": written} for written in row.images]
+    return {"id": row.id, "split": row.split, "source": row.source, "turns": turns_view(row.messages, images)}
 
 
 def _size(counts: Any, which: int) -> str:

@@ -1,4 +1,4 @@
-"""The answers of an evaluation, row by row: pictures with boxes, gold and given answers side by side, worst first."""
+"""The answers of an evaluation, row by row: images with boxes, gold and given answers side by side, worst first."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, get_args
@@ -93,10 +93,10 @@ def _chosen(rows: list[Row], which: Which, metric: str) -> list[Row]:
 
 def _row_view(row: Row, metric: str) -> View:
     first = row.answers[0]
-    pictures = [{"of": f"dataset/{first.dataset}", "name": path.removeprefix("images/")} for path in first.images]
+    images = [{"of": f"dataset/{first.dataset}", "name": path.removeprefix("images/")} for path in first.images]
     return {
-        "id": first.row, "dataset": first.dataset, "turns": turns_view(first.asked, pictures), "gold": first.gold,
-        "references": list(first.references), "pictures": pictures, "gold_boxes": _boxes(first.gold, first),
+        "id": first.row, "dataset": first.dataset, "turns": turns_view(first.asked, images), "gold": first.gold,
+        "references": list(first.references), "images": images, "gold_boxes": _boxes(first.gold, first),
         "answers": [
             {"given": answer.given, "score": score, "is_cut": answer.is_cut, "boxes": _boxes(answer.given, answer),
              "is_right": _is_right(score, metric)}
@@ -113,7 +113,7 @@ def _is_right(score: float | None, metric: str) -> bool | None:
 
 
 def _boxes(text: str, answer: Answer) -> list[list[float]]:
-    """The boxes in an answer as shares of the picture: left, top, right, bottom from 0 to 1."""
+    """The boxes in an answer as shares of the image: left, top, right, bottom from 0 to 1."""
     if answer.frame is None or len(answer.images) != 1:
         return []
     width, height = answer.frame

@@ -25,7 +25,7 @@ from studio.ui.i18n import Translate
 from studio.ui.wiring import act, refresh
 
 SPLITS = ("heldout", "train", "all")
-CHECKPOINTS_OF: dict[Check, int] = {"quality": MOST_CONTESTANTS, "picture": 1, "forgetting": 2, "export": 1}
+CHECKPOINTS_OF: dict[Check, int] = {"quality": MOST_CONTESTANTS, "image": 1, "forgetting": 2, "export": 1}
 Value = dict[str, Any]
 
 

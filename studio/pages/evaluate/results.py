@@ -105,7 +105,7 @@ def label_in_words(contestant: Contestant, names: Names, t: Translate) -> str:
     run, sign, checkpoint = contestant.checkpoint.partition("/")
     named = f"{names[run]}{f' · {checkpoint}' if sign else ''}" if run in names else contestant.checkpoint
     varied = [t(f"form.{contestant.form}") if contestant.form != "saved" else "",
-              t(f"shown.{contestant.pictures}") if contestant.pictures != "own" else ""]  # fmt: skip
+              t(f"shown.{contestant.images}") if contestant.images != "own" else ""]  # fmt: skip
     return " · ".join([named, *(each for each in varied if each)])
 
 
@@ -152,9 +152,9 @@ def _values(report: Report, labels: list[str], t: Translate) -> dict[str, str]:
 def _tone(report: Report) -> str:
     """How the conclusion is coloured: good, bad, or neither."""
     code = report.conclusion.code
-    if code in ("picture_used", "not_forgotten", "export_same"):
+    if code in ("image_used", "not_forgotten", "export_same"):
         return "good"
-    if code in ("picture_unused", "forgotten", "nothing"):
+    if code in ("image_unused", "forgotten", "nothing"):
         return "bad"
     decisive = [each for each in report.differences if report.metrics and each.metric == report.metrics[0].name]
     first = decisive[0].verdict if decisive and code == "compared" else "undecided"

@@ -157,8 +157,8 @@ def _answers(page: Page, record: SessionRecord, row: Row, order: tuple[int, int]
 
     def answer(model: str) -> str:
         refuse_gone(page, model)
-        pictures = tuple(page.services.datasets.picture(record.dataset, name) for name in images)
-        with closing(page.services.chats.ask(record.manner.question(model, turns, pictures))) as pieces:  # type: ignore[type-var]
+        paths = tuple(page.services.datasets.image(record.dataset, name) for name in images)
+        with closing(page.services.chats.ask(record.manner.question(model, turns, paths))) as pieces:  # type: ignore[type-var]
             return "".join(piece.text for piece in pieces)
 
     try:

@@ -110,8 +110,8 @@ def _names(page: Page, session: Session) -> list[str]:
 
 def _turns(session: Session, row: Row) -> list[View]:
     dataset, turns = session.record.dataset, question_turns(row)
-    pictures = [{"of": f"dataset/{dataset}", "name": path.removeprefix("images/")} for path in row.images]
-    return turns_view(turns, pictures[: sum(turn.content.count(PLACEHOLDER) for turn in turns)])
+    images = [{"of": f"dataset/{dataset}", "name": path.removeprefix("images/")} for path in row.images]
+    return turns_view(turns, images[: sum(turn.content.count(PLACEHOLDER) for turn in turns)])
 
 
 def _percent(share: float) -> str:

@@ -13,10 +13,10 @@ def answers(t: Translate, number: int) -> gr.HTML:
     return island("answers", "playground.js", words, ("shown",), value={}, elem_id=f"answers-{number}")
 
 
-def picture_strip(t: Translate) -> gr.HTML:
-    """Pictures to ask about. Value: {pictures, clicked}."""
+def image_strip(t: Translate) -> gr.HTML:
+    """Images to ask about. Value: {images, clicked}."""
     words = {key: t(f"play.strip.{key}") for key in ("label", "use", "none")}
-    return island("pictureStrip", "playground.js", words, ("input",), value={}, elem_id="picture-strip")
+    return island("imageStrip", "playground.js", words, ("input",), value={}, elem_id="image-strip")
 
 
 def talk_link(t: Translate) -> gr.HTML:

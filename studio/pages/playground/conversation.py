@@ -16,7 +16,7 @@ from studio.pages.playground.context import COLUMNS, Page
 from studio.pages.playground.sampling import MOST_SEED, Manner, manner_of, refuse_marks
 from studio.pages.playground.storage import TalkPlace, new_id
 from studio.ui.views import turns_view
-from studio.web.images import asked_folder, take_pictures
+from studio.web.images import asked_folder, take_images
 
 View = dict[str, Any]
 UPDATE_S = 0.05  # between two updates of a column
@@ -25,18 +25,18 @@ Value = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """Turns so far, and the names of the pictures that their `<image>`s stand for, in order."""
+    """Turns so far, and the names of the images that their `<image>`s stand for, in order."""
 
     turns: tuple[Message, ...] = ()
-    pictures: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
 
-    def asked(self, text: str, pictures: tuple[str, ...] = ()) -> "Talk":
+    def asked(self, text: str, images: tuple[str, ...] = ()) -> "Talk":
         """Add a question; behind one that was never answered it becomes part of that one, so that turns alternate."""
-        content = PLACEHOLDER * len(pictures) + text
+        content = PLACEHOLDER * len(images) + text
         turns = self.turns
         if turns and turns[-1].role == "user":
             content, turns = f"{turns[-1].content}\n{content}", turns[:-1]
-        return Talk((*turns, Message(role="user", content=content)), (*self.pictures, *pictures))
+        return Talk((*turns, Message(role="user", content=content)), (*self.images, *images))
 
     def answered(self, text: str) -> "Talk":
         """Add an answer; an empty one leaves the question open."""
@@ -49,12 +49,12 @@ class Talk:
 
     def view(self, status: str = "", *, is_busy: bool = False, failure: tuple[str, str] | None = None) -> View:
         """The conversation as its column shows it; `failure` is what went wrong and what to do."""
-        pictures = [{"of": "asked", "name": name} for name in self.pictures]
+        images = [{"of": "asked", "name": name} for name in self.images]
         turns = self.turns
         if turns and turns[-1].role == "user" and not (is_busy or failure):
             turns = (*turns, Message(role="assistant", content=""))  # it was asked and said nothing
         shown = {"message": failure[0], "hint": failure[1]} if failure else None
-        return {"turns": turns_view(turns, pictures), "status": status, "busy": is_busy, "failure": shown}
+        return {"turns": turns_view(turns, images), "status": status, "busy": is_busy, "failure": shown}
 
 
 def ask(page: Page, place: TalkPlace, box: Value, *rest: Any) -> list[Any]:
@@ -66,8 +66,8 @@ def ask(page: Page, place: TalkPlace, box: Value, *rest: Any) -> list[Any]:
         raise DatasetError(page.t("play.no_question"), hint=page.t("play.no_question.hint"))
     refuse_marks(text, page.t)
     manner = manner_of(knobs, page.t)
-    pictures = take_pictures(page.services.workspace, [Path(file) for file in box["files"]], page.t)
-    asked = [talk.asked(text, pictures) if model else talk for talk, model in zip(talks, models, strict=True)]
+    images = take_images(page.services.workspace, [Path(file) for file in box["files"]], page.t)
+    asked = [talk.asked(text, images) if model else talk for talk, model in zip(talks, models, strict=True)]
     return [gr.MultimodalTextbox(value=None, interactive=False), *_begun(page, place, manner, models, asked)]
 
 
@@ -154,7 +154,7 @@ def _refuse_no_model(page: Page, models: tuple[Any, ...]) -> None:
 
 def _question(page: Page, talk: Talk, model: str, manner: Manner) -> Question:
     refuse_gone(page, model)
-    images = tuple(asked_folder(page.services.workspace) / name for name in talk.pictures)
+    images = tuple(asked_folder(page.services.workspace) / name for name in talk.images)
     return manner.question(model, talk.turns, images)
 
 

@@ -38,8 +38,8 @@ def open_talk(page: Page, asked: Value | None) -> list[Any]:
         raise NotFoundError(page.t(f"play.talk_{record}"), hint=page.t("play.talk_hint"))
     page.talks.lay_out(record.id)
     offered = present_choices(page.services, page.t)
-    columns = [*record.columns, *[ColumnRecord(model="", turns=(), pictures=())] * COLUMNS][:COLUMNS]
-    talks = [Talk(column.turns, column.pictures) for column in columns]
+    columns = [*record.columns, *[ColumnRecord(model="", turns=(), images=())] * COLUMNS][:COLUMNS]
+    talks = [Talk(column.turns, column.images) for column in columns]
     known = {reference for _, reference in offered}
     gone = [column.model if column.model not in known else "" for column in columns]
     said = [page.t("play.was_said_by", model=model) if model and talk.turns else ""
@@ -107,8 +107,8 @@ def _keep(page: Page, place: TalkPlace, manner: Manner, models: Any, talks: Any)
         saved_at=now,
         manner=manner,
         columns=tuple(
-            ColumnRecord(model=name, turns=talk.turns, pictures=talk.pictures) if name or talk.turns
-            else ColumnRecord(model="", turns=(), pictures=())
+            ColumnRecord(model=name, turns=talk.turns, images=talk.images) if name or talk.turns
+            else ColumnRecord(model="", turns=(), images=())
             for name, talk in zip(names, talks, strict=True)
         ),
     )  # fmt: skip

@@ -9,7 +9,7 @@ import gradio as gr
 from backend.errors import NotFoundError
 from studio.models import present_choices
 from studio.pages.playground.blind_layout import blind_panel
-from studio.pages.playground.components import answers, kept_list, picture_strip, talk_link
+from studio.pages.playground.components import answers, image_strip, kept_list, talk_link
 from studio.pages.playground.context import COLUMNS, Page, open_page, show_mode
 from studio.pages.playground.conversation import Talk, answer, ask, ask_again, clear_all, stop_all
 from studio.pages.playground.history import delete_talk, finish, list_view, model_dropdown, open_talk
@@ -20,9 +20,9 @@ from studio.ui.components import card_head, page_head
 from studio.ui.handover import Shared, Wish, opened
 from studio.ui.i18n import Translate
 from studio.ui.wiring import act, refresh, stream
-from studio.web.images import asked_folder, take_pictures
+from studio.web.images import asked_folder, take_images
 
-STRIP = 12  # example pictures
+STRIP = 12  # example images
 Value = dict[str, Any]
 
 
@@ -146,11 +146,11 @@ def _asking(t: Translate) -> tuple[list[Any], list[Any], list[Any], tuple[Any, .
 
 
 def _examples(t: Translate, models: list[Any], columns: list[Any], views: list[Any], asked: Any) -> Talking:
-    """Pictures to ask about, and the conversations that were kept."""
+    """Images to ask about, and the conversations that were kept."""
     with gr.Column(elem_classes="card"):
         card_head(t("play.examples"))
         dataset = gr.Dropdown([], label=t("play.examples.of"), elem_id="example-dataset")
-        strip = picture_strip(t)
+        strip = image_strip(t)
     with gr.Column(elem_classes="card"):
         card_head(t("play.kept"))
         kept = kept_list(t, "play", elem_id="kept-talks")
@@ -225,13 +225,13 @@ def show_column(model: str | None, talk: Talk) -> Any:
 
 
 def show_strip(page: Page, dataset: str | None) -> Value:
-    """Show some pictures of a dataset, held-out ones where there are any: those no run has learned from."""
+    """Show some images of a dataset, held-out ones where there are any: those no run has learned from."""
     if not dataset:
         return {}
     store = page.services.datasets
     rows = store.page(dataset, count=STRIP, split="heldout").rows or store.page(dataset, count=STRIP).rows
     names = list(dict.fromkeys(path.removeprefix("images/") for row in rows for path in row.images))[:STRIP]
-    return {"pictures": [{"of": f"dataset/{dataset}", "name": name} for name in names]}
+    return {"images": [{"of": f"dataset/{dataset}", "name": name} for name in names]}
 
 
 def add_example(page: Page, box: Value, strip: Value | None) -> Value:
@@ -239,9 +239,9 @@ def add_example(page: Page, box: Value, strip: Value | None) -> Value:
     sent = (strip or {}).get("clicked")
     clicked = sent if isinstance(sent, dict) else {}
     dataset = str(clicked.get("of", "")).removeprefix("dataset/")
-    stored = page.services.datasets.picture(dataset, f"images/{clicked.get('name', '')}")
+    stored = page.services.datasets.image(dataset, f"images/{clicked.get('name', '')}")
     workspace = page.services.workspace
-    (name,) = take_pictures(workspace, [stored], page.t)
+    (name,) = take_images(workspace, [stored], page.t)
     return {"text": box["text"], "files": [*box["files"], str(asked_folder(workspace) / name)]}
 
 

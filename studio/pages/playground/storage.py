@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, NewType
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from backend.conversation import Message
+from backend.earlier_names import renamed
 from backend.jsonl import all_lines, append_line, write_atomically
 from backend.settings import Workspace
 from studio.pages.playground.sampling import Manner
@@ -21,7 +22,7 @@ TalkId = NewType("TalkId", str)
 VoteId = NewType("VoteId", str)
 Side = Literal["left", "right", "tie", "skip"]
 _ID = re.compile(r"[0-9a-f]{24}")
-_PICTURE = r"^[0-9a-f]{8,64}\.(jpg|png|webp)$"
+_IMAGE = r"^[0-9a-f]{8,64}\.(jpg|png|webp)$"
 MOST_LISTED = 30
 _SAVING = threading.Lock()  # between a look at what is kept and the writing; one process serves a workspace
 Unreadable = Literal["missing", "damaged"]
@@ -38,7 +39,9 @@ class ColumnRecord(Record):
 
     model: str  # as `resolve_checkpoint` takes it; empty where the column stands empty
     turns: tuple[Message, ...]
-    pictures: tuple[Annotated[str, Field(pattern=_PICTURE)], ...]  # names, in the order of their `<image>`s
+    images: tuple[Annotated[str, Field(pattern=_IMAGE)], ...]  # names, in the order of their `<image>`s
+
+    _earlier = model_validator(mode="before")(renamed({"pictures": "images"}))
 
 
 class TalkRecord(Record):
@@ -52,14 +55,14 @@ class TalkRecord(Record):
 
     @property
     def title(self) -> str:
-        """The first words that a person said; empty where it was only a picture."""
+        """The first words that a person said; empty where it was only an image."""
         asked = [turn.content for column in self.columns for turn in column.turns if turn.role == "user"]
         return asked[0].replace("<image>", "").strip() if asked else ""
 
     @property
-    def picture_names(self) -> tuple[str, ...]:
-        """Every picture of it, each once."""
-        return tuple(dict.fromkeys(name for column in self.columns for name in column.pictures))
+    def image_names(self) -> tuple[str, ...]:
+        """Every image of it, each once."""
+        return tuple(dict.fromkeys(name for column in self.columns for name in column.images))
 
 
 class SessionRecord(Record):
@@ -139,7 +142,7 @@ class TalkStore:
         return [record for record in found if isinstance(record, TalkRecord)]
 
     def save(self, place: TalkPlace, record: TalkRecord) -> None:
-        """Write a conversation whole, its pictures first.
+        """Write a conversation whole, its images first.
 
         Where somebody else wrote or deleted it since the page saw it, it gets an id of its own: both are kept.
 
@@ -155,20 +158,20 @@ class TalkStore:
             is_ours = stored.saved_at in place.seen if isinstance(stored, TalkRecord) else not place.seen
             talk_id = place.id if is_ours else new_id()
             self._folder.mkdir(parents=True, exist_ok=True)
-            _copy(record.picture_names, self._asked, self._folder / talk_id)
+            _copy(record.image_names, self._asked, self._folder / talk_id)
             written = record.model_copy(update={"id": TalkId(talk_id)})
             write_atomically(self._folder / f"{talk_id}.json", written.model_dump_json(indent=1).encode())
             place.id, place.is_apart = talk_id, place.is_apart or not is_ours
             place.seen.add(record.saved_at)
 
     def lay_out(self, talk_id: str) -> None:
-        """Put a conversation's pictures where those that are asked about lie, so that it can go on."""
+        """Put a conversation's images where those that are asked about lie, so that it can go on."""
         record = self.find(talk_id)
         if isinstance(record, TalkRecord):
-            _copy(record.picture_names, self._folder / record.id, self._asked)
+            _copy(record.image_names, self._folder / record.id, self._asked)
 
     def delete(self, talk_id: object) -> None:
-        """Remove a conversation and its pictures; one that is gone already is no error. Raises OSError."""
+        """Remove a conversation and its images; one that is gone already is no error. Raises OSError."""
         if is_id(talk_id):
             (self._folder / f"{talk_id}.json").unlink(missing_ok=True)
             shutil.rmtree(self._folder / str(talk_id), ignore_errors=True)
@@ -256,7 +259,7 @@ class VoteStore:
 
 
 def _copy(names: tuple[str, ...], source: Path, target: Path) -> None:
-    """Copy the pictures that are there; those already copied count as new, so that no sweep takes them."""
+    """Copy the images that are there; those already copied count as new, so that no sweep takes them."""
     for name in names:
         if (target / name).is_file():
             (target / name).touch()

@@ -17,7 +17,7 @@ from backend.store.views import RunView
 from studio.ui.i18n import Translate
 from studio.ui.views import turns_view
 
-RECIPE = "grpo"  # whose pictures, lengths and chance a dry run takes, as training will
+RECIPE = "grpo"  # whose images, lengths and chance a dry run takes, as training will
 MOST_ROWS, MOST_ANSWERS = 200, 128  # as the knobs say
 View = dict[str, Any]
 
@@ -101,10 +101,10 @@ def _warning_view(found: CheckWarning, answers: Sequence[ScoredAnswer]) -> View:
 
 
 def _row_view(row: CheckedRow) -> View:
-    pictures = [{"of": f"dataset/{row.dataset}", "name": path.removeprefix("images/")} for path in row.images]
+    images = [{"of": f"dataset/{row.dataset}", "name": path.removeprefix("images/")} for path in row.images]
     ranked = sorted(row.answers, key=lambda answer: (answer.total is None, -(answer.total or 0.0)))
     return {
-        "row": row.row, "dataset": row.dataset, "turns": turns_view(row.asked, pictures), "gold": row.gold,
+        "row": row.row, "dataset": row.dataset, "turns": turns_view(row.asked, images), "gold": row.gold,
         "is_flat": row.spread is not None and row.spread < EQUAL,
         "answers": [_answer_view(answer) for answer in ranked],
     }  # fmt: skip

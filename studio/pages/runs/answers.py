@@ -108,11 +108,11 @@ def _is_wanted(answer: Prediction, before: str, which: Which) -> bool:
 
 
 def _row_view(answer: Prediction, before: str) -> dict[str, Any]:
-    pictures = [{"of": f"dataset/{answer.dataset}", "name": path.removeprefix("images/")} for path in answer.images]
+    images = [{"of": f"dataset/{answer.dataset}", "name": path.removeprefix("images/")} for path in answer.images]
     return {
         "id": answer.row,
         "dataset": answer.dataset,
-        "turns": turns_view(answer.asked, pictures),
+        "turns": turns_view(answer.asked, images),
         "gold": answer.gold,
         "given": answer.given,
         "before": before,
@@ -142,10 +142,10 @@ def _texts(group: Rollout) -> Iterator[_Text]:
 
 
 def _rollout_view(place: int, group: Rollout) -> dict[str, Any]:
-    pictures = [{"of": f"dataset/{group.dataset}", "name": path.removeprefix("images/")} for path in group.images]
+    images = [{"of": f"dataset/{group.dataset}", "name": path.removeprefix("images/")} for path in group.images]
     ranked = sorted(group.answers, key=lambda answer: (answer.reward is None, -(answer.reward or 0.0)))
     return {
-        "place": place, "id": group.row, "dataset": group.dataset, "turns": turns_view(group.asked, pictures),
+        "place": place, "id": group.row, "dataset": group.dataset, "turns": turns_view(group.asked, images),
         "gold": group.gold, "is_flat": not any(answer.advantage for answer in group.answers),
         "answers": [_answer_view(answer) for answer in ranked],
     }  # fmt: skip

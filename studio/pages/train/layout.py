@@ -12,8 +12,8 @@ from backend.recipes.preview import effort_of
 from backend.recipes.resolve import resolve
 from backend.spec.run import RunSpec
 from backend.spec.strategies import STRATEGIES
-from studio.pages.train.components import plan_panel
 from studio.models import is_offered, model_choices
+from studio.pages.train.components import plan_panel
 from studio.pages.train.controls import (
     FIRST,
     Base,

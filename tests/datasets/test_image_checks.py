@@ -12,13 +12,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from dataset_lab import asked, codes, folder_of, parquet_of, picture
+from dataset_lab import asked, codes, folder_of, image_bytes, parquet_of
 from PIL import Image, ImageDraw, TiffImagePlugin
 from PIL.TiffImagePlugin import IFDRational
 
 from backend.datasets.decoding_limits import command, start
 from backend.datasets.image_worker import MEMORY_BYTES
-from backend.datasets.images import PictureOutcome, PicturePool
+from backend.datasets.images import ImageOutcome, ImagePool
 from backend.datasets.problems import UploadRefused
 from backend.datasets.store import ImportOptions
 from backend.settings import ROOT
@@ -31,7 +31,7 @@ def checked(tmp_path, **files):
     source, into = tmp_path / "source", tmp_path / "into"
     into.mkdir(exist_ok=True)
     folder_of(source, files)
-    found = PicturePool(into).prepare([source / name for name in files])
+    found = ImagePool(into).prepare([source / name for name in files])
     return {path.name: outcome for path, outcome in found}, into
 
 
@@ -53,8 +53,8 @@ def png_of(width, height):
 
 @pytest.mark.parametrize(("kind", "extension"), [("PNG", "png"), ("JPEG", "jpg"), ("WEBP", "webp")])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_a_plain_picture_is_kept_byte_for_byte(tmp_path, kind, extension, mode):
-    content = picture(
+def test_a_plain_image_is_kept_byte_for_byte(tmp_path, kind, extension, mode):
+    content = image_bytes(
         kind=kind, mode="RGB" if kind == "WEBP" else mode, color=128 if mode == "L" and kind != "WEBP" else "red"
     )
 
@@ -103,7 +103,7 @@ def test_u8_other_formats_are_refused_whatever_they_are_called(tmp_path, content
     assert (outcome.code, outcome.message) == ("IMG_FORMAT_REFUSED", f"is a {kind} file")
 
 
-def test_u8_every_opening_of_a_picture_names_its_decoders():
+def test_u8_every_opening_of_a_image_names_its_decoders():
     opened = 0
     for path in (ROOT / "backend/datasets").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -123,7 +123,7 @@ def folded(side, seed):
     return sink.getvalue()
 
 
-def test_u20_a_picture_that_expands_when_it_is_converted_is_refused(tmp_path):
+def test_u20_a_image_that_expands_when_it_is_converted_is_refused(tmp_path):
     content = folded(2_800, 1)
     assert len(content) < 50_000
 
@@ -134,7 +134,7 @@ def test_u20_a_picture_that_expands_when_it_is_converted_is_refused(tmp_path):
     assert not list((tmp_path / "into").iterdir())
 
 
-def test_u20_pictures_of_one_upload_expand_no_more_than_one_would(store, workspace, tmp_path):
+def test_u20_images_of_one_upload_expand_no_more_than_one_would(store, workspace, tmp_path):
     files = {f"{seed}.tif": folded(2_200, seed) for seed in range(3)}
     files |= {"data.json": [asked(name) for name in files]}
 
@@ -142,50 +142,50 @@ def test_u20_pictures_of_one_upload_expand_no_more_than_one_would(store, workspa
         store.import_dataset(folder_of(tmp_path / "up", files), ImportOptions())
 
     assert caught.value.code == "IMG_TOO_LARGE"
-    assert "The pictures of `up` take 143,058 bytes" in caught.value.message
+    assert "The images of `up` take 143,058 bytes" in caught.value.message
     assert not list(workspace.staging.iterdir())
     assert store.names() == []
 
 
-def test_u20_pictures_folded_into_a_table_count_as_they_were_folded(store, workspace, tmp_path):
+def test_u20_images_folded_into_a_table_count_as_they_were_folded(store, workspace, tmp_path):
     """Alone each is as long as the noise; side by side in one table, all but the first are next to nothing."""
     content = folded(1_200, 1)
-    pictures = [content + bytes([number]) for number in range(8)]
-    rows = [{"image": {"bytes": each, "path": None}, "question": "Q", "answer": "A"} for each in pictures]
+    images = [content + bytes([number]) for number in range(8)]
+    rows = [{"image": {"bytes": each, "path": None}, "question": "Q", "answer": "A"} for each in images]
     table = parquet_of(rows, compression="zstd", use_dictionary=False)
     assert len(table) < 3 * len(content)
 
-    with pytest.raises(UploadRefused, match="The pictures of `up`"):
+    with pytest.raises(UploadRefused, match="The images of `up`"):
         store.import_dataset(folder_of(tmp_path / "up", {"a.parquet": table}), ImportOptions())
 
 
-def test_u20_a_picture_of_more_than_a_quarter_gigabyte_is_not_read(tmp_path):
-    folder_of(tmp_path / "source", {"a.png": picture()})
+def test_u20_a_image_of_more_than_a_quarter_gigabyte_is_not_read(tmp_path):
+    folder_of(tmp_path / "source", {"a.png": image_bytes()})
     with (tmp_path / "source" / "a.png").open("ab") as sink:
         sink.truncate(257 << 20)  # a hole: it takes no room
 
-    ((_, outcome),) = PicturePool(tmp_path).prepare([tmp_path / "source" / "a.png"], keep=False)
+    ((_, outcome),) = ImagePool(tmp_path).prepare([tmp_path / "source" / "a.png"], keep=False)
 
     assert (outcome.code, outcome.message) == ("IMG_TOO_LARGE", "is larger than 256 MiB")
 
 
-NOISE = random.Random(1).randbytes(5000)  # the same each time: some noise reads like a picture that is cut off
+NOISE = random.Random(1).randbytes(5000)  # the same each time: some noise reads like an image that is cut off
 
 
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        (picture((200, 200), kind="JPEG")[:-300], "IMG_TRUNCATED"),
-        (picture((200, 200))[:-40], "IMG_TRUNCATED"),
+        (image_bytes((200, 200), kind="JPEG")[:-300], "IMG_TRUNCATED"),
+        (image_bytes((200, 200))[:-40], "IMG_TRUNCATED"),
         (b"", "IMG_UNDECODABLE"),
         (b"hello, I am text", "IMG_UNDECODABLE"),
         (NOISE, "IMG_UNDECODABLE"),
-        (picture()[:60] + NOISE[:200], "IMG_UNDECODABLE"),
-        (picture((1, 300)), "IMG_ASPECT"),
+        (image_bytes()[:60] + NOISE[:200], "IMG_UNDECODABLE"),
+        (image_bytes((1, 300)), "IMG_ASPECT"),
         (png_of(10_000, 10_000), "IMG_TOO_LARGE"),
     ],
 )
-def test_u9_a_bad_picture_is_an_outcome(tmp_path, content, code):
+def test_u9_a_bad_image_is_an_outcome(tmp_path, content, code):
     outcome, _ = one(tmp_path, content)
 
     assert outcome.code == code
@@ -193,9 +193,9 @@ def test_u9_a_bad_picture_is_an_outcome(tmp_path, content, code):
     assert not list((tmp_path / "into").iterdir())
 
 
-def test_u9_no_mangled_picture_ends_the_import(tmp_path):
+def test_u9_no_mangled_image_ends_the_import(tmp_path):
     chance = random.Random(5)
-    wholes = [picture((60, 50), kind=kind, mode="RGB") for kind in FORMATS]
+    wholes = [image_bytes((60, 50), kind=kind, mode="RGB") for kind in FORMATS]
     files = {}
     for number in range(150):
         content = bytearray(chance.choice(wholes))
@@ -228,12 +228,12 @@ for line in sys.stdin:
 """
 
 
-def test_u9_a_decoder_that_crashes_or_hangs_harms_only_its_own_picture(tmp_path):
+def test_u9_a_decoder_that_crashes_or_hangs_harms_only_its_own_image(tmp_path):
     names = [f"{kind}{n}.png" for n in range(3) for kind in ("good", "abort", "hang", "babble", "flood")]
     argv = (sys.executable, "-c", CRASHING)
     started = time.monotonic()
 
-    found = dict(PicturePool(tmp_path, timeout_s=1.5, argv=argv).prepare([tmp_path / name for name in names]))
+    found = dict(ImagePool(tmp_path, timeout_s=1.5, argv=argv).prepare([tmp_path / name for name in names]))
 
     assert time.monotonic() - started < 45  # six hang for twenty seconds each
     by_kind = {path.name[:-5]: outcome.code for path, outcome in found.items()}
@@ -243,22 +243,22 @@ def test_u9_a_decoder_that_crashes_or_hangs_harms_only_its_own_picture(tmp_path)
 
 
 def test_workers_end_when_the_reader_stops(tmp_path):
-    folder_of(tmp_path / "source", {f"{n}.png": picture() for n in range(120)})
+    folder_of(tmp_path / "source", {f"{n}.png": image_bytes() for n in range(120)})
     (tmp_path / "into").mkdir()
 
-    outcomes = PicturePool(tmp_path / "into").prepare(sorted((tmp_path / "source").iterdir()))
+    outcomes = ImagePool(tmp_path / "into").prepare(sorted((tmp_path / "source").iterdir()))
     next(outcomes)
     outcomes.close()
 
     left = []
     for child in psutil.Process().children():
         with suppress(psutil.Error):  # it went while it was looked at
-            left += [word for word in child.cmdline() if "picture_worker" in word]
+            left += [word for word in child.cmdline() if "image_worker" in word]
     assert left == []
 
 
-def test_u9_good_rows_are_imported_beside_bad_pictures(store, tmp_path):
-    files = {"a.png": picture(), "b.png": b"x", "c.png": picture((200, 200), kind="JPEG")[:-300]}
+def test_u9_good_rows_are_imported_beside_bad_images(store, tmp_path):
+    files = {"a.png": image_bytes(), "b.png": b"x", "c.png": image_bytes((200, 200), kind="JPEG")[:-300]}
     rows = [asked("a.png"), asked("b.png"), asked("c.png"), asked(["a.png", "b.png"], "<image><image>?")]
 
     report = store.import_dataset(folder_of(tmp_path / "up", files | {"data.json": rows}), ImportOptions())
@@ -266,7 +266,7 @@ def test_u9_good_rows_are_imported_beside_bad_pictures(store, tmp_path):
     assert report.manifest.statistics.rows == 1
     assert report.manifest.skipped_rows == 3
     assert codes(report) == {"IMG_UNDECODABLE": 2, "IMG_TRUNCATED": 1}
-    assert "Row 4 of `data.json`: images[1] `b.png` is not a picture" in report.problems[-1].message
+    assert "Row 4 of `data.json`: images[1] `b.png` is not an image" in report.problems[-1].message
 
 
 def half_red(size=(100, 50)):
@@ -284,7 +284,7 @@ def with_exif(image, orientation, kind="JPEG", **save):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_u10_a_note_to_turn_a_picture_is_applied_once(tmp_path, kind):
+def test_u10_a_note_to_turn_a_image_is_applied_once(tmp_path, kind):
     outcome, stored = one(tmp_path, with_exif(half_red(), 6, kind))
 
     with Image.open(stored) as image:
@@ -308,7 +308,7 @@ def test_u10_every_orientation_agrees_with_pillow(tmp_path, orientation):
         assert ours.tobytes() == ImageOps.exif_transpose(raw).tobytes()
 
 
-def test_u10_a_picture_that_stands_upright_is_not_touched(tmp_path):
+def test_u10_a_image_that_stands_upright_is_not_touched(tmp_path):
     content = with_exif(half_red(), 1)
 
     assert one(tmp_path, content)[1].read_bytes() == content
@@ -327,8 +327,8 @@ def test_u10_of_what_is_written_anew_no_place_and_no_comment_travels_on(tmp_path
         assert image.info == {}
 
 
-def test_u10_broken_metadata_does_not_lose_the_picture(tmp_path):
-    plain = picture((60, 50), kind="JPEG")
+def test_u10_broken_metadata_does_not_lose_the_image(tmp_path):
+    plain = image_bytes((60, 50), kind="JPEG")
     broken = plain[:2] + b"\xff\xe1\x00\x20Exif\0\0II*\0\xff\xff\xff\xff" + b"\xff" * 14 + plain[2:]
     sink = io.BytesIO()
     half_red().save(sink, "PNG", pnginfo=None)
@@ -377,7 +377,7 @@ def sixteen_bit():
     ],
 )  # fmt: skip
 def test_u11_every_mode_becomes_rgb_of_the_same_look(tmp_path, mode, color, kind, wanted):
-    outcome, stored = one(tmp_path, picture((40, 40), color, kind, mode))
+    outcome, stored = one(tmp_path, image_bytes((40, 40), color, kind, mode))
 
     with Image.open(stored) as image:
         assert image.mode == "RGB"
@@ -387,7 +387,7 @@ def test_u11_every_mode_becomes_rgb_of_the_same_look(tmp_path, mode, color, kind
 
 
 def test_u11_transparent_palettes_are_laid_on_white(tmp_path):
-    outcome, stored = one(tmp_path, picture((40, 40), 0, mode="P", transparency=0))
+    outcome, stored = one(tmp_path, image_bytes((40, 40), 0, mode="P", transparency=0))
 
     with Image.open(stored) as image:
         assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
@@ -439,11 +439,11 @@ def test_u11_of_an_animation_the_first_frame_is_kept(tmp_path, kind):
     assert "IMG_ANIMATED" in {code for code, _ in outcome.warnings}
 
 
-def test_a_tiny_picture_is_kept_with_a_warning(tmp_path):
-    outcome, stored = one(tmp_path, picture((8, 8)))
+def test_a_tiny_image_is_kept_with_a_warning(tmp_path):
+    outcome, stored = one(tmp_path, image_bytes((8, 8)))
 
     assert [code for code, _ in outcome.warnings] == ["IMG_SMALL"]
-    assert stored.read_bytes() == picture((8, 8))
+    assert stored.read_bytes() == image_bytes((8, 8))
 
 
 def test_a_decoder_cannot_take_the_memory_of_the_machine():
@@ -472,12 +472,12 @@ def test_the_decoder_has_little_memory_and_no_secret_of_the_person(tmp_path, mon
 
 
 @pytest.mark.alone
-def test_two_hundred_little_pictures_take_less_than_three_seconds(tmp_path):
-    files = {f"{n}.png": picture((64, 64), color=(n, 0, 0)) for n in range(200)}
+def test_two_hundred_little_images_take_less_than_three_seconds(tmp_path):
+    files = {f"{n}.png": image_bytes((64, 64), color=(n, 0, 0)) for n in range(200)}
     started = time.monotonic()
 
     outcomes, into = checked(tmp_path, **files)
 
     assert time.monotonic() - started < 3
     assert len(list(into.iterdir())) == len({outcome.stored for outcome in outcomes.values()}) == 200
-    assert all(isinstance(outcome, PictureOutcome) and not outcome.code for outcome in outcomes.values())
+    assert all(isinstance(outcome, ImageOutcome) and not outcome.code for outcome in outcomes.values())

@@ -1,4 +1,4 @@
-"""Pictures that somebody asks about on the command line: seen as the same files are seen after an import."""
+"""Images that somebody asks about on the command line: seen as the same files are seen after an import."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from backend.errors import DatasetError
 from studio.cli.chat import as_imported
 
 
-def test_a_transparent_picture_is_laid_on_white_and_kept_once(tmp_path: Path):
-    picture, stored = tmp_path / "glass.png", tmp_path / "stored"
+def test_a_transparent_image_is_laid_on_white_and_kept_once(tmp_path: Path):
+    image, stored = tmp_path / "glass.png", tmp_path / "stored"
     stored.mkdir()
-    Image.new("RGBA", (56, 84), (0, 0, 0, 0)).save(picture)
+    Image.new("RGBA", (56, 84), (0, 0, 0, 0)).save(image)
 
-    found = as_imported([picture, picture], stored)
+    found = as_imported([image, image], stored)
 
     assert found[0] == found[1]
     assert list(stored.iterdir()) == [found[0]]
@@ -22,7 +22,7 @@ def test_a_transparent_picture_is_laid_on_white_and_kept_once(tmp_path: Path):
         assert (seen.mode, seen.size, seen.getpixel((5, 5))) == ("RGB", (56, 84), (255, 255, 255))
 
 
-def test_a_picture_that_is_cut_off_is_refused_with_its_name(tmp_path: Path):
+def test_a_image_that_is_cut_off_is_refused_with_its_name(tmp_path: Path):
     whole, stored = tmp_path / "cut.png", tmp_path / "stored"
     stored.mkdir()
     Image.effect_noise((200, 200), 60).save(whole)
