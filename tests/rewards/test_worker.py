@@ -345,7 +345,7 @@ def test_r10_files_outside_are_closed_and_the_images_open(isolation, tmp_path):
         "    return scores\n"
     )  # 30: what is mounted read-only
     asked = {
-        f"len(Path({str(images / 'a.png')!r}).read_bytes())": 7.0,
+        f"len(Path({str(images / 'a.png')!r}).read_bytes())": 5.0,
         "Path('own').write_text('four')": 4.0,
         "len(Path('own').read_text())": 4.0,
         f"len(Path({str(database)!r}).read_bytes())": None,
