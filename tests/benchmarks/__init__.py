@@ -1,0 +1,1 @@
+"""What measures: each figure of the docs comes from a program here."""
