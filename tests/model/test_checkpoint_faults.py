@@ -122,7 +122,7 @@ def test_c3_a_removed_file_is_named_on_every_load(run):
 
 def test_c3_a_large_state_is_checked_by_torch_s_own_sums(run, monkeypatch):
     checkpoints, folder = run
-    monkeypatch.setattr(checkpoints, "LARGE_BYTES", 10_000)
+    monkeypatch.setattr("backend.catalog.checkpoints.LARGE_BYTES", 10_000)
     checkpoints.write(8)
     record, state = verify(folder.path / "checkpoint-8"), folder.path / "checkpoint-8" / "state" / "optimizer.pt"
     assert record.sizes.keys() - record.sha256.keys() == {"state/optimizer.pt"}

@@ -89,8 +89,8 @@ def test_t3_the_released_processor_makes_the_same_tokens_and_patches(encoder, im
     turn = {"type": "image", "image": Image.open(images[2]), "min_pixels": 4 * 784, "max_pixels": 64 * 784}
     messages = [{"role": "user", "content": [turn, {"type": "text", "text": "What?"}]}]
     text = encoder.processor.apply_chat_template(messages, add_generation_prompt=True)
-    images, _ = process_vision_info(messages)
-    expected = encoder.processor(text=[text], images=images, do_resize=False, return_tensors="pt")
+    sized, _ = process_vision_info(messages)
+    expected = encoder.processor(text=[text], images=sized, do_resize=False, return_tensors="pt")
 
     sample = encoder.encode(conversation("<image>What?")[:1], images[2:], for_answer=True)
 

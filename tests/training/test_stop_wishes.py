@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backend.jsonl import write_atomically
 from backend.programs.training.evaluation import Abandoned, Evaluator
 from backend.runs.events import read_all
 
@@ -21,7 +22,7 @@ def wish_when_it_evaluates(folder: Path) -> None:
     while time.monotonic() < deadline:
         said = read_all(folder / "events.jsonl") if (folder / "events.jsonl").is_file() else []
         if any(each.values.get("phase") == "evaluating" and each.step for each in said):
-            (folder / "stop.json").write_text(WISH)
+            write_atomically(folder / "stop.json", WISH.encode())
             return
         time.sleep(0.001)
 
