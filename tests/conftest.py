@@ -19,6 +19,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.probes import has, summary
 from tests.properties import PROPERTIES, shown_by
+from tests.warm.starting import WarmServer, warm_up, without_warmth
 
 # Two busy programs with two threads each on two cores wait for one another at every parallel loop.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -47,6 +48,7 @@ HELD = pytest.StashKey[TextIO]()
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Shown(config))
+        config.add_cleanup(WarmServer().end)
     for name, text in PROPERTIES.items():
         config.addinivalue_line("markers", f"{name}: {text}")
 
@@ -57,6 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in shown_by(item.name):
             item.add_marker(name)
     _sort(items)
+    if any(item.get_closest_marker("torch") or item.get_closest_marker("browser") for item in items):
+        warm_up()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -130,6 +134,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             return (yield)
         finally:
             fcntl.flock(floor, fcntl.LOCK_UN)  # by name: a child that was forked meanwhile may hold a copy
+
+
+@pytest.fixture
+def cold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that the test starts import everything themselves, as a person's do."""
+    without_warmth(monkeypatch)
 
 
 @pytest.fixture

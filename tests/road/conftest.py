@@ -34,7 +34,7 @@ class Road:
         bare.mkdir(exist_ok=True)
         kept = {
             name: os.environ[name]
-            for name in ("HOME", "LANG", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "WANDB_API_KEY")
+            for name in ("HOME", "LANG", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "PYTHONPATH", "WANDB_API_KEY")
             if name in os.environ
         }
         return kept | {
@@ -44,11 +44,10 @@ class Road:
         }
 
     def studio(self, *words: str, timeout_s: float = 540) -> subprocess.CompletedProcess[str]:
-        """Run one command to its end, in a process of its own as a person does."""
+        """Run one command to its end, in a process of its own as a person does, and all that it starts likewise."""
         argv = [sys.executable, "-m", "studio.cli", *words]
-        return subprocess.run(
-            argv, env=self.environment(), capture_output=True, text=True, timeout=timeout_s, check=False
-        )
+        bare = {name: value for name, value in self.environment().items() if name != "PYTHONPATH"}
+        return subprocess.run(argv, env=bare, capture_output=True, text=True, timeout=timeout_s, check=False)
 
     def command(self, *words: str) -> Result:
         """The same in this process, which need not start first; programs that it starts are started as ever."""
