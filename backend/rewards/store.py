@@ -19,7 +19,7 @@ from backend.errors import NotFoundError
 from backend.ids import is_safe_name
 from backend.jsonl import write_atomically
 from backend.rewards.builtin_library import library_names, library_source, nearest
-from backend.rewards.composition import Part, refuse_bad
+from backend.rewards.composition import RewardPart, refuse_bad_parts
 from backend.rewards.contract import NamedVersion, RewardSource, named
 from backend.rewards.refusals import ChangedElsewhere, refuse_bad_name, refuse_bad_text, refuse_ready
 from backend.runs.folder import RunFolder
@@ -75,7 +75,7 @@ class _Record(BaseModel):
     current: str  # sha256 of the text
     created: float
     saved: float
-    parts: tuple[Part, ...] | None  # what the composer made it from; None where it was written by hand
+    parts: tuple[RewardPart, ...] | None  # of a composed reward; None where the text was written by hand
 
 
 class RewardStore:
@@ -135,14 +135,14 @@ class RewardStore:
         return sorted(found, key=lambda each: (each.saved_at, each.is_current), reverse=True)
 
     def save(
-        self, name: str, text: str, parts: Sequence[Part] | None = None, *, expected: str | None = None
+        self, name: str, text: str, parts: Sequence[RewardPart] | None = None, *, expected: str | None = None
     ) -> RewardSource:
         """Make `text` what the reward is from now on; earlier versions stay. The text that it has is no new version.
 
         Args:
             name: a new one, or an own reward's.
             text: Python that binds `reward`; looked at, never run.
-            parts: what the composer made it from.
+            parts: what `text` was composed of.
             expected: SHA-256 of the text that the caller began from, empty for a new reward; None asks for no look.
 
         Raises:
@@ -154,12 +154,12 @@ class RewardStore:
         refuse_bad_name(name)
         refuse_bad_text(name, text)
         if parts is not None:
-            refuse_bad(parts)
+            refuse_bad_parts(parts)
         (self._root / name).mkdir(parents=True, exist_ok=True)
         with _alone_in(self._root / name):
             return self._save(RewardSource(name, text, "own"), parts, expected)
 
-    def _save(self, source: RewardSource, parts: Sequence[Part] | None, expected: str | None) -> RewardSource:
+    def _save(self, source: RewardSource, parts: Sequence[RewardPart] | None, expected: str | None) -> RewardSource:
         name, known = source.name, self._record(source.name)
         kept = tuple(parts) if parts is not None else None
         if known and self._own(name) == source and kept in (None, known.parts):
@@ -196,8 +196,8 @@ class RewardStore:
         for leaving in self._root.glob(f"{_LEAVING}*"):  # also what a cut-off left
             leaving.unlink() if leaving.is_symlink() else shutil.rmtree(leaving, ignore_errors=True)
 
-    def parts_of(self, name: str) -> tuple[Part, ...] | None:
-        """What the composer made the reward from; None where it was written by hand. Raises NotFoundError."""
+    def parts_of(self, name: str) -> tuple[RewardPart, ...] | None:
+        """The parts of a composed reward; None for one that was written by hand. Raises NotFoundError."""
         self.get(name)
         record = self._record(name)
         return record.parts if record and name not in library_names() else None

@@ -11,7 +11,7 @@ from backend.errors import NotFoundError, SpecError
 from backend.ids import slug
 from backend.recipes.resolve import resolve
 from backend.rewards.builtin_library import about, library_names
-from backend.rewards.composition import Part, compose, sentence
+from backend.rewards.composition import RewardPart, compose
 from backend.rewards.contract import RewardSource
 from backend.rewards.lint import lint
 from backend.rewards.refusals import MAX_BYTES
@@ -22,6 +22,8 @@ from studio.cli import context
 from studio.cli.output import JSON_OPTION, RUN_FAILED, explained, print_json, print_table, say, warn
 from studio.cli.reward_dry_run import print_report, tried
 from studio.cli.train import draw_demo_datasets
+from studio.pages.rewards.composer import sentence
+from studio.ui.i18n import translator
 
 _DEFAULTS = GrpoKnobs()
 REWARDS = Annotated[list[str], typer.Argument(help="Rewards by name, or Python files, which are saved first.")]
@@ -140,7 +142,7 @@ def compose_(name: NAME, part: PART = None, as_json: JSON_OPTION = False) -> Non
     parts = _parts(part or [])
     saved = context.reward_store().save(name, compose(parts), parts)
     if not as_json:
-        say(sentence(parts))
+        say(sentence(parts, translator("en")))
     _tell_saved(saved, as_json)
 
 
@@ -168,12 +170,12 @@ def _twice(names: list[str]) -> list[str]:
     return [name for name in dict.fromkeys(names) if names.count(name) > 1]
 
 
-def _parts(texts: list[str]) -> list[Part]:
+def _parts(texts: list[str]) -> list[RewardPart]:
     parts, wrong = [], []
     for text in texts:
         name, sign, weight = text.partition(":")
         try:
-            parts.append(Part(name, float(weight) if sign else 1.0))
+            parts.append(RewardPart(name, float(weight) if sign else 1.0))
         except ValueError:
             wrong.append(f"`--part {text}` is not READY_REWARD:WEIGHT")
     if wrong:
@@ -193,7 +195,7 @@ def _tell_saved(source: RewardSource, as_json: bool) -> None:
 def _described(source: RewardSource) -> dict[str, Any]:
     """A reward as `--json` prints it."""
     store = context.reward_store()
-    check, parts = store.check_of(source.sha256), store.parts_of(source.name)
+    check, parts = store.check_of(source.sha256), _parts_of(source)
     return {
         "name": source.name,
         "origin": source.origin,
@@ -209,10 +211,18 @@ def _origin(source: RewardSource) -> str:
     return "ready" if source.origin == "library" else "own"
 
 
+def _parts_of(source: RewardSource) -> tuple[RewardPart, ...] | None:
+    """The parts of this version, where it was composed and is the current one."""
+    store = context.reward_store()
+    return store.parts_of(source.name) if store.get(source.name) == source else None
+
+
 def _pays(source: RewardSource) -> str:
-    """What a reward says of itself: the first paragraph of its docstring, for own ones that have one."""
+    """What a reward says of itself: its parts, or the first paragraph of the docstring of an own one that has one."""
     if source.origin == "library":
         return about(source.name).text
+    if parts := _parts_of(source):
+        return sentence(parts, translator("en"))
     try:
         docstring = ast.get_docstring(ast.parse(source.text)) or ""
     except (SyntaxError, ValueError, RecursionError):  # saved by a studio whose Python knew more

@@ -3,23 +3,26 @@
 import ast
 import itertools
 import math
+import textwrap
+from pathlib import Path
 
 import pytest
 
 from backend.errors import SpecError
 from backend.rewards.builtin_library import library_names, library_source
-from backend.rewards.composition import Part, compose, payment, sentence
+from backend.rewards.composition import RewardPart, compose
 from backend.rewards.lint import lint, wants_text
 from tests.rewards.paid_lab import loaded, paid, paid_by
 
+EARLIER = Path(__file__).with_name("composed_by_an_earlier_version.txt")  # exact_match x 1, length x 0.2
 ANSWERS = [
     "B", "(B) because", "42", "41", "[0, 0, 10, 10]", "[0, 0, 5, 10]", '{"a": 1}', '{"a": 1, "b": 3}', "",
     "<think>Is it A?</think><answer>B</answer>", "<think></think><answer></answer>", "word " * 45, "B " * 50,
 ]  # fmt: skip
 GOLDS = ["B", "42", "[0, 0, 10, 10]", '{"a": 1, "b": 2}']
-EVERYTHING = [Part(name, 0.5 + i) for i, name in enumerate(library_names())]
-PAIRS = [[Part(a, 1.0), Part(b, 0.2)] for a, b in itertools.combinations(library_names(), 2)]
-SINGLES = [[Part(name, 2.0)] for name in library_names()]
+EVERYTHING = [RewardPart(name, 0.5 + i) for i, name in enumerate(library_names())]
+PAIRS = [[RewardPart(a, 1.0), RewardPart(b, 0.2)] for a, b in itertools.combinations(library_names(), 2)]
+SINGLES = [[RewardPart(name, 2.0)] for name in library_names()]
 
 
 @pytest.mark.parametrize("parts", [EVERYTHING, *PAIRS, *SINGLES], ids=lambda parts: "+".join(p.name for p in parts))
@@ -40,40 +43,63 @@ def test_the_whole_pays_the_weighted_sum_of_its_parts_and_lints_clean(parts):
 
 
 def test_a_part_that_does_not_apply_is_absent_from_the_sum():
-    text = compose([Part("box_iou", 1), Part("multiple_choice", 0.5)])
+    text = compose([RewardPart("box_iou", 1), RewardPart("multiple_choice", 0.5)])
 
     assert paid_by(text, "B", "B") == [{"overall": 0.5, "box_iou": None, "multiple_choice": 1.0}]
     assert paid_by(text, "red", "red") == [None]
 
 
 @pytest.mark.parametrize("name", library_names())
-def test_what_renaming_relies_on_holds_for_every_ready_reward(name):
-    tree = ast.parse(library_source(name).text)
-    bound = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    bound |= {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    own = {node.id for each in functions for node in ast.walk(each)
-           if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}  # fmt: skip
-    own |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    kinds = (ast.Expr, ast.Import, ast.ImportFrom, ast.Assign, ast.FunctionDef)
+def test_a_built_in_reward_may_be_indented_to_the_body_of_a_function(name):
+    text = library_source(name).text
+    inside = ast.parse(f"def {name}():\n" + textwrap.indent(text, " " * 4)).body[0]
 
-    assert not own & bound
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
-    assert all(isinstance(node, kinds) for node in tree.body)
-    assert tree.body[-1].end_lineno == len(library_source(name).text.splitlines())
+    assert without_docstrings(inside) == without_docstrings(ast.parse(text))
+    assert not [node for node in ast.walk(inside) if isinstance(node, ast.Global)]
 
 
-def test_every_name_of_the_whole_is_bound_once_and_shared_helpers_are_there_once():
-    tree = ast.parse(compose(EVERYTHING))
-    bound = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
-    bound += [target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+def without_docstrings(tree: ast.AST) -> list[str]:
+    """What the statements of a module or function are, whatever their docstrings look like."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body.pop(0)
+    return [ast.dump(node) for node in tree.body]
 
-    assert len(bound) == len(set(bound)) > 30
-    assert {"reward", "exact_match_reward", "_final", "_repeats", "TOLERANCE", "_length_pay"} <= set(bound)
+
+PAID_BY_AN_EARLIER_VERSION = [  # by what its composer wrote for these weights
+    ("42", "42", 2.6),
+    ("42", "<think>6 x 7</think><answer>41</answer>", 1.05),
+    ("42", "word " * 45, 0.0),
+    ("[0, 0, 10, 10]", "[0, 0, 5, 10]", 2.307142857142857),
+    ('{"a": 1, "b": "x"}', '{"a": 1, "b": 3}', 0.425),
+    ("B", "(B)", 0.4),
+    ("B", "", 0.0),
+]
+WEIGHTS = {
+    "number_within_tolerance": 1, "box_iou": 2.5, "multiple_choice": 0.5, "length": -0.2, "format_tags": 0.1,
+    "json_fields": 0.75, "ocr_distance": 0.3, "exact_match": 1.5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("gold", "answer", "value"), PAID_BY_AN_EARLIER_VERSION)
+def test_a_composition_pays_what_an_earlier_version_paid_for_it(gold, answer, value):
+    (entry,) = paid_by(compose([RewardPart(*part) for part in WEIGHTS.items()]), gold, answer)
+
+    assert entry["overall"] == value
+    assert list(entry) == ["overall", *WEIGHTS]
+
+
+def test_what_an_earlier_version_composed_still_runs_and_pays_the_same():
+    text = EARLIER.read_text(encoding="utf-8")
+    composed = compose([RewardPart("exact_match", 1), RewardPart("length", 0.2)])
+
+    assert lint(text) == []
+    for gold in GOLDS:
+        assert paid_by(text, gold, *ANSWERS) == paid_by(composed, gold, *ANSWERS)
 
 
 def test_the_weights_can_be_edited_in_the_text():
-    text = compose([Part("exact_match", 1), Part("length", 0.2)])
+    text = compose([RewardPart("exact_match", 1), RewardPart("length", 0.2)])
 
     assert '    "length": 0.2,\n' in text
     edited = text.replace('"length": 0.2', '"length": 3.0').replace("SOFT_LIMIT = 40", "SOFT_LIMIT = 0")
@@ -81,42 +107,13 @@ def test_the_weights_can_be_edited_in_the_text():
                                                 "length": 0.98}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("parts", "said"),
-    [
-        ([Part("exact_match", 1)], "Pays 1 for an exact match."),
-        ([Part("box_iou", 2.5)], "Pays up to 2.5 for boxes that overlap the gold ones."),
-        (
-            [Part("exact_match", 1), Part("length", 0.2)],
-            "Pays 1 for an exact match, plus up to 0.2 for at most 40 words; at most 1.2 in all.",
-        ),
-        (
-            [Part("length", -0.2), Part("exact_match", 1), Part("format_tags", 0.1)],
-            "Pays 1 for an exact match, plus 0.1 for the asked form, minus up to 0.2 for at most 40 words; "
-            "between -0.2 and 1.1 in all.",
-        ),
-        (
-            [Part("exact_match", -1), Part("length", -0.5)],
-            "Takes away 1 for an exact match, and up to 0.5 for at most 40 words; at most 1.5 in all.",
-        ),
-    ],
-)
-def test_a_sentence_says_what_is_paid(parts, said):
-    assert sentence(parts) == said
-    assert said in " ".join(compose(parts).partition('"""\n\n')[0].split())
-
-
-def test_the_sentence_comes_as_numbers_too():
-    found = payment([Part("length", -0.2), Part("exact_match", 1)])
-
-    assert [(term.name, term.weight, term.is_graded) for term in found.terms] == [
-        ("exact_match", 1, False), ("length", -0.2, True)
-    ]  # fmt: skip
-    assert (found.least, found.most) == (-0.2, 1)
-
-
 def test_everything_wrong_is_said_at_once():
-    parts = [Part("exact_mach", 1), Part("length", 0), Part("length", math.nan), Part("box_iou", 1001)]
+    parts = [
+        RewardPart("exact_mach", 1),
+        RewardPart("length", 0),
+        RewardPart("length", math.nan),
+        RewardPart("box_iou", 1001),
+    ]
 
     with pytest.raises(SpecError) as caught:
         compose(parts)
@@ -130,7 +127,7 @@ def test_everything_wrong_is_said_at_once():
 
 def test_nothing_is_composed_of_nothing():
     with pytest.raises(SpecError, match="No part is chosen"):
-        sentence([])
+        compose([])
 
 
 def test_the_text_runs_without_the_studio():

@@ -8,7 +8,7 @@ import pytest
 
 from backend.errors import NotFoundError, SpecError
 from backend.rewards.builtin_library import library_names, library_source
-from backend.rewards.composition import Part, compose
+from backend.rewards.composition import RewardPart, compose
 from backend.rewards.contract import RewardSource
 from backend.rewards.store import CheckRecord, RewardStore
 from backend.settings import Workspace
@@ -141,7 +141,7 @@ def test_a_text_that_is_too_large_or_no_text_is_refused(store):
 
 
 def test_the_parts_of_a_composed_reward_are_kept_until_it_is_edited(store):
-    parts = [Part("exact_match", 1), Part("length", 0.2)]
+    parts = [RewardPart("exact_match", 1), RewardPart("length", 0.2)]
 
     store.save("mine", compose(parts), parts)
     assert store.parts_of("mine") == tuple(parts)
@@ -150,7 +150,7 @@ def test_the_parts_of_a_composed_reward_are_kept_until_it_is_edited(store):
     store.save("mine", compose(parts) + "\nLIMIT = 3\n")
     assert store.parts_of("mine") is None
     with pytest.raises(SpecError, match="weight of `0`"):
-        store.save("mine", compose(parts), [Part("length", 0)])
+        store.save("mine", compose(parts), [RewardPart("length", 0)])
 
 
 def test_a_deleted_reward_is_gone_whole(store, workspace):

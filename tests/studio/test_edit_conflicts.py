@@ -11,13 +11,14 @@ from backend.datasets.editing import EditConflict, Edits
 from backend.datasets.store import ImportOptions
 from backend.errors import SpecError
 from backend.ids import RunId
-from backend.rewards.composition import Part
+from backend.rewards.composition import RewardPart
 from backend.rewards.refusals import ChangedElsewhere
 from backend.rewards.store import RewardStore
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from studio.pages.rewards import layout as rewards
-from studio.pages.rewards.editor import composer_view, keep, template
+from studio.pages.rewards.composer import composer_view
+from studio.pages.rewards.editor import keep, template
 from studio.pages.runs import layout as runs
 from studio.services import Services, build_services
 from studio.ui.i18n import LANGUAGES, translator
@@ -138,7 +139,7 @@ def test_m3_one_tab_saves_as_often_as_it_likes(editor):
 
 
 def test_m3_a_tab_that_goes_back_or_composes_is_told_too(editor, t):
-    editor.store.save("sum", "x = 1\n" + ONE, [Part("exact_match", 1.0)])
+    editor.store.save("sum", "x = 1\n" + ONE, [RewardPart("exact_match", 1.0)])
     stale = opened(editor)
     composing = rewards.open_reward(editor, {"chosen": "of:sum"}, rewards.Held(), "", {})[1]
     first = editor.store.get("mine").sha256
@@ -148,7 +149,7 @@ def test_m3_a_tab_that_goes_back_or_composes_is_told_too(editor, t):
     with pytest.raises(SpecError, match=re.escape(t("rewards.changed", name="mine", version="")[:6])):
         rewards.restore(editor, stale, first)
     with pytest.raises(SpecError, match="sum"):
-        keep(editor.store, composing, "", "", composer_view([Part("length", 1.0)], t), t)
+        keep(editor.store, composing, "", "", composer_view([RewardPart("length", 1.0)], t), t)
 
     assert (editor.store.get("mine").text, editor.store.get("sum").text) == (TWO, TWO)
 

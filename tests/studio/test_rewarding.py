@@ -7,33 +7,33 @@ import pytest
 
 from backend.errors import SpecError
 from backend.rewards.builtin_library import library_names
-from backend.rewards.composition import Part
-from backend.rewards.composition import sentence as english_sentence
+from backend.rewards.composition import RewardPart, compose
 from backend.rewards.contract import Isolation
 from backend.rewards.dry_run import CheckedReward, CheckedRow, CheckReport, CheckWarning, ScoredAnswer, write_report
 from backend.rewards.lint import lint
 from backend.rewards.store import RewardStore
-from backend.settings import Workspace
+from backend.settings import ROOT, Workspace
 from backend.store.runs import RunStore
+from studio.pages.rewards import layout
+from studio.pages.rewards.composer import composer_view, parts_of, sentence
 from studio.pages.rewards.dry_runs import Asked, check_view, dry_run_spec, last_dry_run
 from studio.pages.rewards.editor import (
     COMPOSE,
     FIRST,
     NEW,
     Held,
-    composer_view,
     copy_name,
     findings_view,
     keep,
     key_of,
     list_view,
-    parts_of,
-    sentence,
     template,
 )
+from studio.services import build_services
 from studio.ui.i18n import LANGUAGES, translator
 
 EN, ZH = translator("en"), translator("zh")
+COMPOSED_BY_AN_EARLIER_VERSION = ROOT / "tests" / "rewards" / "composed_by_an_earlier_version.txt"
 WEIGHTS = ((1.0,), (-2.5,), (1.0, 0.2), (1.0, -0.5), (-1.0, -1.0), (0.5, -0.25, 3.0))
 
 
@@ -49,18 +49,47 @@ def store(workspace: Workspace) -> RewardStore:
     return RewardStore(workspace)
 
 
-@pytest.mark.parametrize("weights", WEIGHTS, ids=str)
-def test_the_page_says_in_english_what_the_composer_says(weights: tuple[float, ...]):
-    for names in combinations(library_names(), len(weights)):
-        parts = [Part(name, weight) for name, weight in zip(names, weights, strict=True)]
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ([RewardPart("exact_match", 1)], "Pays 1 for an exact match."),
+        ([RewardPart("box_iou", 2.5)], "Pays up to 2.5 for boxes that overlap the gold ones."),
+        (
+            [RewardPart("exact_match", 1), RewardPart("length", 0.2)],
+            "Pays 1 for an exact match, plus up to 0.2 for at most 40 words; at most 1.2 in all.",
+        ),
+        (
+            [RewardPart("length", -0.2), RewardPart("exact_match", 1), RewardPart("format_tags", 0.1)],
+            "Pays 1 for an exact match, plus 0.1 for the asked form, minus up to 0.2 for at most 40 words; "
+            "between -0.2 and 1.1 in all.",
+        ),
+        (
+            [RewardPart("exact_match", -1), RewardPart("length", -0.5)],
+            "Takes away 1 for an exact match, and up to 0.5 for at most 40 words; at most 1.5 in all.",
+        ),
+    ],
+)
+def test_a_sentence_says_what_is_paid(parts, said):
+    assert sentence(parts, EN) == said
 
-        assert sentence(parts, EN) == english_sentence(parts)
-        assert all(ZH(f"reward.{name}.what") in sentence(parts, ZH) for name in names)
+
+@pytest.mark.parametrize("weights", WEIGHTS, ids=str)
+def test_the_sentence_names_every_part_in_both_languages(weights: tuple[float, ...]):
+    for names in combinations(library_names(), len(weights)):
+        parts = [RewardPart(name, weight) for name, weight in zip(names, weights, strict=True)]
+
+        for t in (EN, ZH):
+            assert all(t(f"reward.{name}.what") in sentence(parts, t) for name in names)
+
+
+def test_nothing_is_said_of_no_parts():
+    with pytest.raises(SpecError, match="No part is chosen"):
+        sentence([], EN)
 
 
 @pytest.mark.parametrize("weight", [0, None, "1", True, float("nan"), float("inf"), 1001])
 def test_a_weight_that_is_none_is_refused_by_the_part_s_name(weight: object):
-    view = composer_view([Part("length", 1.0)], EN)
+    view = composer_view([RewardPart("length", 1.0)], EN)
     for part in view["parts"]:
         part["weight"] = weight if part["name"] == "length" else 1.0
 
@@ -121,12 +150,31 @@ def test_a_ready_reward_stays_as_it_is(store: RewardStore):
 
 
 def test_a_composition_is_saved_with_its_parts(store: RewardStore):
-    parts = [Part("exact_match", 1.0), Part("length", 0.2)]
+    parts = [RewardPart("exact_match", 1.0), RewardPart("length", 0.2)]
 
     kept = keep(store, Held(COMPOSE, is_composed=True), "both", "ignored", composer_view(parts, EN), EN)
 
     assert store.parts_of("both") == tuple(parts)
-    assert "length_reward" in kept.text
+    assert kept.text == compose(parts)
+
+
+def test_a_composition_of_an_earlier_version_opens_as_one_and_keeps_its_python(
+    workspace: Workspace, store: RewardStore
+):
+    parts = [RewardPart("exact_match", 1.0), RewardPart("length", 0.2)]
+    earlier = store.save("both", COMPOSED_BY_AN_EARLIER_VERSION.read_text(encoding="utf-8"), parts)
+    store.record_check(earlier.sha256, "run", passed=True, warnings=0)
+    services = build_services(workspace)
+    page = layout.Page(services, store, EN)
+
+    opened = layout.open_reward(page, {"chosen": key_of("both")}, Held(), "", {})
+    held, composer, code = opened[1], opened[3], opened[5].value
+
+    assert held.is_composed
+    assert parts_of(composer, EN) == parts
+    assert keep(store, held, "", code, composer, EN) == earlier
+    assert layout.train_with(page, held, code, "shapes")[0] == "both"
+    services.runs.close()
 
 
 def test_the_list_gives_way_to_the_first_for_a_name_that_is_gone(store: RewardStore):

@@ -1,6 +1,5 @@
 """The rewards there are, what the editor holds of one visitor, and how it becomes a reward's newest version."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,12 +9,13 @@ from typing import Any, NamedTuple
 from backend.errors import NotFoundError, SpecError, StudioError
 from backend.ids import is_safe_name, slug
 from backend.rewards.builtin_library import library_names
-from backend.rewards.composition import LARGEST_WEIGHT, Part, Payment, Term, compose, payment
+from backend.rewards.composition import RewardPart, compose
 from backend.rewards.contract import Isolation, RewardSource
 from backend.rewards.lint import lint
 from backend.rewards.refusals import ChangedElsewhere
 from backend.rewards.sandbox.client import RewardWorker
 from backend.rewards.store import RewardStore
+from studio.pages.rewards.composer import parts_of
 from studio.ui.i18n import Translate
 
 NEW, COMPOSE = "new", "compose"  # keys of what is not saved yet; a reward's key is `of:<name>`
@@ -34,7 +34,6 @@ def reward(completions: list[str], answer: list[str], **columns) -> list[float |
         paid.append(1.0 if given.strip().lower() == gold.strip().lower() else 0.0)
     return paid
 """
-FIRST_PARTS = (Part("exact_match", 1.0),)
 
 
 def key_of(name: str) -> str:
@@ -133,34 +132,6 @@ def saved_text(store: RewardStore, key: str) -> str | None:
         return None
 
 
-def composer_view(parts: Sequence[Part], t: Translate) -> View:
-    """Every ready reward with a box and a weight."""
-    weights = {part.name: part.weight for part in parts}
-    return {"parts": [_part_view(name, weights.get(name), t) for name in library_names()]}
-
-
-def parts_of(view: object, t: Translate) -> list[Part]:
-    """Read what was chosen in a browser. Raises SpecError for what is no weight."""
-    rows = view.get("parts") if isinstance(view, dict) else None
-    chosen = [row for row in rows if isinstance(row, dict) and row.get("chosen")] if isinstance(rows, list) else []
-    return [Part(str(row.get("name")), _weight(row, t)) for row in chosen]
-
-
-def sentence(parts: Sequence[Part], t: Translate) -> str:
-    """Say in the page's language what the parts pay together. Raises SpecError where they pay nothing sensible."""
-    said = payment(parts)
-    joined = t("pay.joint").join(_piece(term, place, said, t) for place, term in enumerate(said.terms))
-    begun = t("pay.pays" if said.most else "pay.takes")
-    if len(said.terms) == 1:
-        return t("pay.one", begun=begun, terms=joined)
-    least, most = f"{said.least:g}", f"{said.most:g}"
-    in_all = (
-        t("pay.between", least=least, most=most) if said.least and said.most
-        else t("pay.most", most=f"{said.most or -said.least:g}")
-    )  # fmt: skip
-    return t("pay.many", begun=begun, terms=joined, in_all=in_all)
-
-
 class Draft(NamedTuple):
     """A text that was typed but not saved."""
 
@@ -198,17 +169,17 @@ def keep(store: RewardStore, held: Held, name: str, code: str, composer: dict[st
     wanted = known or tidy(name)
     if not wanted:
         raise SpecError(t("rewards.no_name"), hint=t("rewards.name.help"))
-    parts = parts_of(composer, t) if held.is_composed else None
-    text = compose(parts) if parts is not None else code.strip() + "\n"
+    parts = tuple(parts_of(composer, t)) if held.is_composed else None
+    text = code.strip() + "\n" if parts is None else compose(parts)
+    if known and (is_same(text, saved_text(store, held.key)) if parts is None else parts == store.parts_of(known)):
+        return store.get(known)  # a composed one keeps the Python that it has, whichever version of the studio wrote it
     if not known and wanted in store.names() and not is_same(text, store.get(wanted).text):
         raise SpecError(t("rewards.taken", name=wanted), hint=t("rewards.taken.hint"))
-    if parts is None and known and is_same(code, saved_text(store, held.key)):
-        return store.get(known)
     return save_over(store, held, wanted, text, t, parts)
 
 
 def save_over(
-    store: RewardStore, held: Held, name: str, text: str, t: Translate, parts: Sequence[Part] | None = None
+    store: RewardStore, held: Held, name: str, text: str, t: Translate, parts: Sequence[RewardPart] | None = None
 ) -> RewardSource:
     """Save a text over the version that the visitor opened. Raises SpecError where somebody saved another meanwhile."""
     expected = held.seen if name_of(held.key) == name else ""
@@ -258,26 +229,3 @@ def _vouched(store: RewardStore, source: RewardSource, t: Translate) -> tuple[st
     if checked is None:
         return t("rewards.unchecked"), "ended"
     return (t("rewards.passed"), "good") if checked.passed else (t("rewards.not_passed"), "bad")
-
-
-def _part_view(name: str, weight: float | None, t: Translate) -> View:
-    said = t(f"reward.{name}.about")
-    return {"name": name, "said": said, "weight": 1.0 if weight is None else weight, "chosen": weight is not None}
-
-
-def _piece(term: Term, place: int, said: Payment, t: Translate) -> str:
-    key = "pay.graded" if term.is_graded else "pay.amount"
-    amount = t(key, weight=f"{abs(term.weight):g}", what=t(f"reward.{term.name}.what"))
-    if not place:
-        return amount
-    joint = "pay.plus" if term.weight > 0 else "pay.minus" if said.most else "pay.and"
-    return t(joint, amount=amount)
-
-
-def _weight(row: View, t: Translate) -> float:
-    weight = row.get("weight")
-    is_number = isinstance(weight, int | float) and not isinstance(weight, bool) and math.isfinite(weight)
-    if not is_number or not weight or abs(weight) > LARGEST_WEIGHT:
-        said = t("compose.no_weight", name=str(row.get("name")))
-        raise SpecError(said, hint=t("compose.no_weight.hint", most=LARGEST_WEIGHT))
-    return float(weight)

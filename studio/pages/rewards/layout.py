@@ -10,19 +10,18 @@ import gradio as gr
 from backend.errors import NotFoundError, RewardError, SpecError, StudioError
 from backend.recipes.library import load_recipe
 from backend.recipes.resolve import resolve
-from backend.rewards.composition import Part, compose
+from backend.rewards.composition import RewardPart, compose
 from backend.rewards.store import RewardStore
 from studio.models import present_choices
 from studio.pages.rewards import components
+from studio.pages.rewards.composer import FIRST_PARTS, composer_view, parts_of, sentence
 from studio.pages.rewards.dry_runs import MOST_ANSWERS, MOST_ROWS, RECIPE, Asked, dry_run_spec, last_dry_run
 from studio.pages.rewards.editor import (
     COMPOSE,
     FIRST,
-    FIRST_PARTS,
     NEW,
     Draft,
     Held,
-    composer_view,
     copy_name,
     findings_view,
     head_view,
@@ -32,10 +31,8 @@ from studio.pages.rewards.editor import (
     list_view,
     name_of,
     new_drafts,
-    parts_of,
     save_over,
     saved_text,
-    sentence,
     template,
     version_choices,
     walls_said,
@@ -266,7 +263,12 @@ def _shown(
     saved, own = saved_text(store, key), name_of(key) in store.names()
     kept = FIRST_PARTS if key == COMPOSE else store.parts_of(name_of(key)) if own and not by_hand else None
     parts = None if key in drafts and key != COMPOSE else _current(page, composer, kept)
-    text = compose(parts) if parts else drafts[key].text if key in drafts else template(t) if saved is None else saved
+    if parts and (parts != kept or saved is None):
+        text = compose(parts)
+    elif parts is None and key in drafts:
+        text = drafts[key].text
+    else:
+        text = template(t) if saved is None else saved
     report = last_dry_run(page.services.runs, store, store.get(name_of(key))) if saved is not None else ""
     versions = version_choices(store, name_of(key), t) if own else []
     is_ready = saved is not None and not own
@@ -289,7 +291,7 @@ def _shown(
     ]
 
 
-def _current(page: Page, composer: Value | None, kept: tuple[Part, ...] | None) -> tuple[Part, ...] | None:
+def _current(page: Page, composer: Value | None, kept: tuple[RewardPart, ...] | None) -> tuple[RewardPart, ...] | None:
     """The parts as they stand in the composer, else as they were saved."""
     try:
         return tuple(parts_of(composer, page.t)) or kept if composer else kept
