@@ -18,9 +18,9 @@ from studio.pages.runs import layout as runs
 from studio.pages.train import layout as train
 from studio.services import Services
 from studio.ui.components import page_link
-from studio.ui.handover import Shared, states
+from studio.ui.events import refresh
 from studio.ui.i18n import Language, Translate, translator
-from studio.ui.wiring import refresh
+from studio.ui.shared_state import SharedState, new_states
 from studio.web.login import NOBODY
 
 TABS: dict[str, ModuleType] = {
@@ -36,9 +36,9 @@ def build(services: Services, language: Language) -> gr.Blocks:
     t = translator(language)
     with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=True, delete_cache=TEMP_FILES_S) as page:
         header = _header(language, t)
-        handed_on, link = states(), page_link()
+        states, link = new_states(), page_link()
         with gr.Tabs(elem_id="nav", selected="data") as tabs:
-            shared = Shared(tabs, link, **handed_on)
+            shared = SharedState(tabs, link, **states)
             for name, tab in TABS.items():
                 with gr.Tab(t(f"tab.{name}"), id=name):
                     tab.build(services, shared, t)

@@ -14,8 +14,8 @@ from backend.spec.run import RunSpec
 from backend.store.runs import RunStore
 from backend.store.views import RunView
 from studio.services import Services
+from studio.ui.formatting import gigabytes
 from studio.ui.i18n import Translate
-from studio.ui.numbers import gigabytes
 
 LISTED = 500  # evaluations
 LOOKED_THROUGH = 1_000  # trainings, the newest ones, of which a few are whole models

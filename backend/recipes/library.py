@@ -9,18 +9,12 @@ from pydantic import ValidationError
 
 from backend.errors import NotFoundError, SpecError
 from backend.spec.files import spec_from
-from backend.spec.run import RunKind, RunSpec
-from backend.spec.strategies import StrategyName
+from backend.spec.knobs import RunKind
+from backend.spec.run import RunSpec
+from backend.spec.strategies import STRATEGIES, StrategyName
 
 FOLDER = Path(__file__).parent
-RECIPE_OF: dict[StrategyName, str] = {
-    "full": "full_finetune",
-    "lora": "lora",
-    "qlora": "qlora_advanced",
-    "vit_only": "vit_only",
-    "llm_only": "llm_only",
-    "lora_llm_full_vit": "lora_llm_full_vit",
-}
+RECIPE_OF: dict[StrategyName, str] = {name: strategy.recipe for name, strategy in STRATEGIES.items()}
 GRPO = "grpo"  # the recipe of learning from rewards, whatever the strategy
 Effort = Literal["quick", "balanced", "best"]
 EFFORTS: tuple[Effort, ...] = get_args(Effort)

@@ -25,9 +25,14 @@ OWNED = {
 def clashes(spec: "RunSpec") -> list[str]:
     """Every reason why the settings of `spec` contradict each other, in words; empty where they do not."""
     return [
-        *_twice(spec), *_adapters(spec), *_zero(spec), *_batches(spec), *_evaluation(spec), *_overrides(spec),
+        *_twice(spec),
+        *_adapters(spec),
+        *_zero(spec),
+        *_batches(spec),
+        *_evaluation(spec),
+        *_overrides(spec),
         *(_groups(spec) if spec.kind == "grpo" else ()),
-    ]  # fmt: skip
+    ]
 
 
 def _twice(spec: "RunSpec") -> Iterator[str]:
@@ -40,9 +45,9 @@ def _twice(spec: "RunSpec") -> Iterator[str]:
 
 def _adapters(spec: "RunSpec") -> Iterator[str]:
     strategy = spec.strategy
-    if spec.table.language == "lora":
-        if strategy.lora_vision and strategy.name == "lora_llm_full_vit":
-            yield "`strategy.lora_vision` cannot be on: `lora_llm_full_vit` trains the vision tower in full already"
+    if spec.table.uses_lora:
+        if strategy.lora_vision and spec.table.vision == "full":
+            yield f"`strategy.lora_vision` cannot be on: `{strategy.name}` trains the vision tower in full already"
         return
     for knob in ("lora_vision", "dora", "rslora"):
         if getattr(strategy, knob):

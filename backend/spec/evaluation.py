@@ -1,11 +1,11 @@
 """What an evaluation asks, of whom, and by what it judges the answers."""
 
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from backend.earlier_names import renamed
-from backend.spec.knobs import Part, knob
+from backend.spec.knobs import RunKind, SpecModel, knob
 
 Check = Literal["quality", "image", "forgetting", "export"]
 CHECKS: tuple[Check, ...] = get_args(Check)
@@ -14,7 +14,7 @@ Shown = Literal["own", "blank", "shuffled"]  # each row's own images, grey ones,
 MOST_CONTESTANTS = 3
 
 
-class Contestant(Part):
+class Contestant(SpecModel):
     """One way to answer every row: a checkpoint, in which form it is loaded, and which images it is shown."""
 
     checkpoint: str = Field(min_length=1)  # as `resolve_checkpoint` takes it
@@ -24,8 +24,10 @@ class Contestant(Part):
     _earlier = model_validator(mode="before")(renamed({"pictures": "images"}))
 
 
-class ComparisonKnobs(Part):
+class ComparisonKnobs(SpecModel):
     """An evaluation after training. All contestants answer the same rows; the first is what the others are held to."""
+
+    read_by: ClassVar[tuple[RunKind, ...]] = ("evaluation",)
 
     check: Check = "quality"  # what the answers shall tell
     contestants: tuple[Contestant, ...] = Field((), max_length=MOST_CONTESTANTS)

@@ -1,14 +1,13 @@
 """Every knob of a run, named once: the form, the saved file, the command line and the README's table read this."""
 
-from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import model_validator
 
 from backend.spec.conflicts import clashes
 from backend.spec.evaluation import ComparisonKnobs
 from backend.spec.grpo import GrpoKnobs
-from backend.spec.knobs import Part, knob
+from backend.spec.knobs import EVERY_KIND, RunKind, SpecModel, knob
 from backend.spec.strategies import STRATEGIES, Strategy
 from backend.spec.training import (
     BatchingKnobs,
@@ -22,15 +21,19 @@ from backend.spec.training import (
     StrategyKnobs,
 )
 
-# answers shown, answers paid for, only a look at what is paid, or answers measured
-RunKind = Literal["sft", "grpo", "reward_check", "evaluation"]
 
-
-class RunSpec(Part):
+class RunSpec(SpecModel):
     """One run, complete: the only input of the training program."""
 
     kind: RunKind = "sft"
-    name: str = knob("", label="Run name", help="Shown in lists; may be changed later", advanced=False, max_length=120)
+    name: str = knob(
+        "",
+        label="Run name",
+        help="Shown in lists; may be changed later",
+        advanced=False,
+        read_by=EVERY_KIND,
+        max_length=120,
+    )
     recipe: str = ""
     resumed_from: str = ""  # run-id/checkpoint-N: goes on from there, with its optimizer
     data: DataKnobs = DataKnobs()
@@ -56,8 +59,7 @@ class RunSpec(Part):
     def table(self) -> Strategy:
         """The strategy's row of the module table, with adapters on the vision tower where they are asked for."""
         row = STRATEGIES[self.strategy.name]
-        adapted = self.strategy.lora_vision and row.uses_lora and row.vision == "frozen"
-        return replace(row, vision="lora") if adapted else row
+        return row.with_vision_adapters() if self.strategy.lora_vision else row
 
     @property
     def processes(self) -> int:

@@ -4,8 +4,8 @@ Freezing, optimiser groups, LoRA targets, the "what will be trained" panel and i
 asserts exactly which tensors get a gradient all read this table and nothing else.
 """
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Literal, Self, get_args
 
 PartName = Literal["vision", "merger", "language", "head"]
 How = Literal["frozen", "full", "lora"]
@@ -35,11 +35,16 @@ class Strategy:
     merger: How
     language: How
     head: How
+    recipe: str  # of `backend/recipes`, which a form starts from
     quantised: bool = False
 
     def how(self, part: PartName) -> How:
         """How `part` is trained."""
         return {"vision": self.vision, "merger": self.merger, "language": self.language, "head": self.head}[part]
+
+    def with_vision_adapters(self) -> Self:
+        """The row of a run that asks for adapters on a vision tower which is frozen otherwise."""
+        return replace(self, vision="lora") if self.uses_lora and self.vision == "frozen" else self
 
     @property
     def uses_lora(self) -> bool:
@@ -64,12 +69,12 @@ class Strategy:
 
 STRATEGIES: dict[StrategyName, Strategy] = {
     #                       vision    merger    language  head
-    "full": Strategy("full", "full", "full", "full"),
-    "lora": Strategy("frozen", "frozen", "lora", "frozen"),
-    "qlora": Strategy("frozen", "frozen", "lora", "frozen", quantised=True),
-    "vit_only": Strategy("full", "full", "frozen", "frozen"),
-    "llm_only": Strategy("frozen", "frozen", "full", "full"),
-    "lora_llm_full_vit": Strategy("full", "full", "lora", "frozen"),
+    "full": Strategy("full", "full", "full", "full", "full_finetune"),
+    "lora": Strategy("frozen", "frozen", "lora", "frozen", "lora"),
+    "qlora": Strategy("frozen", "frozen", "lora", "frozen", "qlora_advanced", quantised=True),
+    "vit_only": Strategy("full", "full", "frozen", "frozen", "vit_only"),
+    "llm_only": Strategy("frozen", "frozen", "full", "full", "llm_only"),
+    "lora_llm_full_vit": Strategy("full", "full", "lora", "frozen", "lora_llm_full_vit"),
 }
 
 

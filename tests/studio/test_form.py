@@ -8,15 +8,15 @@ from backend.errors import SpecError
 from backend.recipes.library import load_recipe
 from backend.recipes.preview import value_at
 from backend.spec.files import KNOBS
-from backend.spec.run import RunKind, RunSpec
+from backend.spec.knobs import RunKind
+from backend.spec.run import RunSpec
 from backend.spec.strategies import STRATEGIES, STRATEGY_NAMES
-from studio.ui.form import ADVANCED, PICKED, Form, draw, from_component, is_used, to_component
+from studio.ui.form import ADVANCED, WEIGHTED, Form, advanced_values, changed_knobs, draw, from_component, to_component
 from studio.ui.i18n import LANGUAGES, catalogue, translator
 from tests.knob_values import NEEDED, OTHER_VALUES
 
 BASE = load_recipe("lora_llm_full_vit").spec  # every part is trained, so every knob is in use
 PAID = load_recipe("grpo").spec.with_values({"strategy.name": "lora_llm_full_vit"})
-OF_DRY_RUNS = {"grpo.check_rows"}
 
 
 def base_for(path: str) -> RunSpec:
@@ -33,7 +33,7 @@ def typed(form: Form, spec: RunSpec) -> list:
     """What the browser sends back for a form that shows `spec`, through each component's own conversion."""
     return [
         component.preprocess(component.postprocess(value))
-        for component, value in zip(form.inputs, form.shown(spec), strict=True)
+        for component, value in zip(form.inputs, advanced_values(spec), strict=True)
     ]
 
 
@@ -52,7 +52,7 @@ def test_a_knob_survives_the_way_to_its_component_and_back(path):
     assert spec != base
 
 
-@pytest.mark.parametrize("path", sorted(set(ADVANCED) - OF_DRY_RUNS))
+@pytest.mark.parametrize("path", ADVANCED)
 def test_the_drawn_form_reads_back_what_it_shows(path):
     base = base_for(path)
     form = drawn(base)
@@ -61,7 +61,7 @@ def test_the_drawn_form_reads_back_what_it_shows(path):
     reading = form.read(base, typed(form, spec))
 
     assert reading == (spec, ())
-    assert form.changed(base, reading.spec_or_raise(form.t)) == [path]
+    assert changed_knobs(base, reading.spec_or_raise(form.t)) == [path]
 
 
 def test_every_problem_is_said_at_once_with_the_label_the_person_sees():
@@ -117,11 +117,11 @@ def test_a_rate_is_offered_exactly_where_its_part_is_trained(name):
     table = STRATEGIES[name]
 
     for part in ("vision", "merger", "language"):
-        assert is_used(f"optimiser.{part}_rate", table) == (table.how(part) != "frozen")
-    assert is_used("strategy.lora_rank", table) == table.uses_lora
+        assert KNOBS[f"optimiser.{part}_rate"].is_read(table) == (table.how(part) != "frozen")
+    assert KNOBS["strategy.lora_rank"].is_read(table) == table.uses_lora
 
 
-@pytest.mark.parametrize("path", sorted(PICKED))
+@pytest.mark.parametrize("path", sorted(WEIGHTED))
 @pytest.mark.parametrize("hostile", [None, 5, "x", {"name": 1}, [[1]], ["shapes"], [{"chosen": True}]])
 def test_w7_a_made_up_choice_is_refused_in_words_and_never_crashes(hostile, path):
     form = Form({path: None}, translator("en"))
@@ -135,14 +135,16 @@ def test_w7_a_made_up_choice_is_refused_in_words_and_never_crashes(hostile, path
 def test_a_knob_of_another_kind_of_learning_cannot_change_the_run():
     shown, paid = drawn(), drawn(PAID)
     values = dict(zip(ADVANCED, typed(shown, BASE), strict=True)) | {"grpo.generations": 3, "grpo.beta": -1}
-    more = dict(zip(ADVANCED, typed(paid, PAID), strict=True)) | {"batching.max_tokens": 4096, "grpo.check_rows": 3}
+    more = dict(zip(ADVANCED, typed(paid, PAID), strict=True)) | {"batching.max_tokens": 4096}
 
     assert shown.read(BASE, list(values.values())).spec == BASE
     assert paid.read(PAID, list(more.values())).spec == PAID
 
 
 def test_what_each_kind_of_run_reads():
-    read = {kind: {path for path in KNOBS if is_used(path, PAID.table, kind)} for kind in get_args(RunKind)}
+    read = {
+        kind: {path for path, knob in KNOBS.items() if knob.is_read(PAID.table, kind)} for kind in get_args(RunKind)
+    }
 
     of_evaluations = {path for path in KNOBS if path.startswith("comparison.")}
     assert not [path for path in read["sft"] if path.startswith("grpo.") or path in of_evaluations]

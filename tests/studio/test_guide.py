@@ -26,8 +26,8 @@ from backend.spec.run import RunSpec
 from backend.spec.strategies import STRATEGIES, STRATEGY_NAMES
 from studio.cli.main import app
 from studio.pages.guide.layout import GUIDES, guides, parsed, show
+from studio.ui.formatting import gigabytes
 from studio.ui.i18n import LANGUAGES, Language
-from studio.ui.numbers import gigabytes
 
 FILES = sorted(GUIDES.glob("*/*.md"))
 NAMES = sorted({path.name for path in FILES})

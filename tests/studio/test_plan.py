@@ -12,11 +12,11 @@ from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from studio.models import is_offered, model_choices
 from studio.pages.runs.settings import settings_of
-from studio.pages.train.plan import plan_of, refused, suggested_name
+from studio.pages.train.plan import plan_of, plan_of_problems, suggested_name
 from studio.services import Services, build_services
-from studio.ui.form import Problem
+from studio.ui.form import KnobProblem
+from studio.ui.formatting import gigabytes, percent, short
 from studio.ui.i18n import translator
-from studio.ui.numbers import gigabytes, percent, short
 
 ROWS = {"shapes": 480}
 T = translator("en")
@@ -117,7 +117,7 @@ def test_a_dataset_that_is_gone_is_a_problem_not_a_crash(services):
 
 
 def test_a_form_that_makes_no_spec_shows_only_what_to_mend():
-    plan = refused([Problem("optimiser.epochs", "is empty", "Epochs: is empty")])
+    plan = plan_of_problems([KnobProblem("optimiser.epochs", "is empty", "Epochs: is empty")])
 
     assert plan["problems"] == ["Epochs: is empty"]
     assert plan["command"] == ""

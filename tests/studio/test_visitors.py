@@ -10,8 +10,8 @@ import pytest
 
 from backend.errors import StudioError
 from backend.settings import Workspace
+from studio.ui.events import _toast
 from studio.ui.i18n import translator
-from studio.ui.wiring import _toast
 from studio.web.account_file import AccountFile
 from studio.web.event_gate import MOST_UNREAD
 from studio.web.event_values import MOST_DEPTH, MOST_TOKENS, JsonRefused, read_json

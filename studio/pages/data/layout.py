@@ -19,10 +19,10 @@ from studio.pages.data.importing import StagedUpload, import_steps, stage
 from studio.pages.data.views import card_view, inspection_view, report_view, tiles_view
 from studio.services import Services
 from studio.ui.components import card_head, page_head
-from studio.ui.handover import Shared, Wish
+from studio.ui.events import act, refresh, stream
 from studio.ui.i18n import Translate
+from studio.ui.shared_state import SharedState, TabRequest
 from studio.ui.views import progress_view, refusal_view
-from studio.ui.wiring import act, refresh, stream
 
 Value = dict[str, Any]
 
@@ -35,7 +35,7 @@ class Page:
     t: Translate
 
 
-def build(services: Services, shared: Shared, t: Translate) -> None:
+def build(services: Services, shared: SharedState, t: Translate) -> None:
     """Lay out the tab, then wire it: one line per control."""
     page = Page(services, t)
     page_head(t("data.title"), t("data.about"))
@@ -180,8 +180,8 @@ def prepare_demo(page: Page, listed: Value | None) -> Iterator[Value]:
     yield load(page, listed)
 
 
-def train_on(page: Page, listed: Value | None) -> Wish:
-    """Wish that Train takes the chosen dataset."""
+def train_on(page: Page, listed: Value | None) -> TabRequest:
+    """Ask that Train takes the chosen dataset."""
     return page.services.datasets.get(_name(listed)).name, time.time()
 
 

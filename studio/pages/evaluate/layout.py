@@ -20,9 +20,9 @@ from studio.pages.evaluate.label_fixes import HARD_SET, apply_changes, changes_o
 from studio.pages.evaluate.results import label_in_words, metric_label
 from studio.services import Services
 from studio.ui.components import card_head, page_head
-from studio.ui.handover import Shared, Wish, opened
+from studio.ui.events import act, refresh
 from studio.ui.i18n import Translate
-from studio.ui.wiring import act, refresh
+from studio.ui.shared_state import SharedState, TabRequest, select_tab
 
 SPLITS = ("heldout", "train", "all")
 CHECKPOINTS_OF: dict[Check, int] = {"quality": MOST_CONTESTANTS, "image": 1, "forgetting": 2, "export": 1}
@@ -54,7 +54,7 @@ class Form:
         return [self.check, *self.models, self.dataset, self.split, self.limit, self.metrics]
 
 
-def build(services: Services, shared: Shared, t: Translate) -> None:
+def build(services: Services, shared: SharedState, t: Translate) -> None:
     """Lay out the tab, then wire it: one line per control."""
     page = Page(services, t)
     page_head(t("evaluate.title"), t("evaluate.about"))
@@ -80,9 +80,9 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     refresh(report.done, partial(tell_end, page), evaluations, [evaluations, *chosen])
     act(stop.click, partial(end, page), evaluations, t=t)
     act(wall.apply, partial(mend, page), wall, wall, t=t)
-    act(again.click, partial(train_again, page), evaluations, shared.again, t=t)
-    wished = refresh(shared.measure.change, partial(take, page), shared.measure, form.all)
-    refresh(wished.then, partial(opened, "evaluate"), None, shared.tabs)
+    act(again.click, partial(train_again, page), evaluations, shared.rerun, t=t)
+    wished = refresh(shared.evaluation.change, partial(take, page), shared.evaluation, form.all)
+    refresh(wished.then, partial(select_tab, "evaluate"), None, shared.tabs)
 
 
 def _form(t: Translate) -> tuple[Form, gr.Button]:
@@ -202,8 +202,8 @@ def mend(page: Page, wall: Value) -> Value:
     return kept | {"applied": time.time()}
 
 
-def train_again(page: Page, evaluations: Value | None) -> Wish:
-    """Wish that Train takes the settings of the run that was measured. Raises SpecError where there is none."""
+def train_again(page: Page, evaluations: Value | None) -> TabRequest:
+    """Ask that Train takes the settings of the run that was measured. Raises SpecError where there is none."""
     view = page.services.runs.get(RunId(str((evaluations or {}).get("chosen") or "")))
     run = trained_run(view.spec, page.services.runs)
     if not run:
@@ -211,7 +211,7 @@ def train_again(page: Page, evaluations: Value | None) -> Wish:
     return run, time.time()
 
 
-def take(page: Page, wish: Wish | None) -> list[Any]:
+def take(page: Page, wish: TabRequest | None) -> list[Any]:
     """Fill the form for a run that another tab wants to see measured: beside what it was trained from, on its rows."""
     offered = present_choices(page.services, page.t)
     if wish is None:

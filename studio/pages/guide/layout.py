@@ -10,9 +10,9 @@ import gradio as gr
 from backend.settings import STATIC
 from studio.services import Services
 from studio.ui.components import island, page_head
-from studio.ui.handover import Shared
+from studio.ui.events import refresh
 from studio.ui.i18n import Language, Translate
-from studio.ui.wiring import refresh
+from studio.ui.shared_state import SharedState
 
 GUIDES = STATIC / "guides"
 FIRST = "sft"  # what to read first; the others follow by name
@@ -55,7 +55,7 @@ def parsed(name: str, markdown: str) -> Guide:
     return Guide(name, titles[0], sections, text.strip())
 
 
-def build(services: Services, shared: Shared, t: Translate) -> None:  # noqa: ARG001 - every tab is built alike
+def build(services: Services, shared: SharedState, t: Translate) -> None:  # noqa: ARG001 - every tab is built alike
     """Lay out the tab, then wire it. The choice among guides shows where there is more than one."""
     written = guides(cast(Language, t("guide.language")))
     first = written[0]

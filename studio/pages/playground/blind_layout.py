@@ -18,8 +18,8 @@ from studio.pages.playground.context import Page, show_mode
 from studio.pages.playground.history import asked_id, model_dropdown
 from studio.pages.playground.storage import Session
 from studio.ui.components import card_head
+from studio.ui.events import act, refresh, stream
 from studio.ui.i18n import Translate
-from studio.ui.wiring import act, refresh, stream
 
 MODELS = 2
 

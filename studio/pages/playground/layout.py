@@ -17,9 +17,9 @@ from studio.pages.playground.sampling import MOST_SEED, MOST_TOKENS, Manner
 from studio.pages.playground.storage import TalkPlace
 from studio.services import Services
 from studio.ui.components import card_head, page_head
-from studio.ui.handover import Shared, Wish, opened
+from studio.ui.events import act, refresh, stream
 from studio.ui.i18n import Translate
-from studio.ui.wiring import act, refresh, stream
+from studio.ui.shared_state import SharedState, TabRequest, select_tab
 from studio.web.images import asked_folder, take_images
 
 STRIP = 12  # example images
@@ -51,7 +51,7 @@ class Talking:
         return [self.box, self.stop, self.again, self.place, self.saved, *self.talks, *self.views]
 
 
-def build(services: Services, shared: Shared, t: Translate) -> None:
+def build(services: Services, shared: SharedState, t: Translate) -> None:
     """Lay out the tab, then wire it: one line per control."""
     page = open_page(services, t)
     page_head(t("play.title"), t("play.about"))
@@ -76,7 +76,7 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     act(talking.kept.remove, partial(delete_talk, page), [talking.kept, talking.place],
         [talking.kept, talking.place, talking.saved], t=t)  # fmt: skip
     for event in (linked, *blind.wire(page, knobs, shared.link, modes)):
-        refresh(event.success, partial(opened, "playground"), None, shared.tabs)
+        refresh(event.success, partial(select_tab, "playground"), None, shared.tabs)
 
 
 def _wire_asking(page: Page, talking: Talking, knobs: list[Any]) -> list[Any]:
@@ -105,7 +105,7 @@ def _wire_asking(page: Page, talking: Talking, knobs: list[Any]) -> list[Any]:
     return running
 
 
-def _wire_columns(page: Page, talking: Talking, shared: Shared, modes: list[Any], running: list[Any]) -> None:
+def _wire_columns(page: Page, talking: Talking, shared: SharedState, modes: list[Any], running: list[Any]) -> None:
     """What there is to choose from, and what another tab chose."""
     choices = [*talking.models, talking.dataset]
     refresh(talking.views[0].shown, partial(load, page), [talking.place, *choices], [*choices, talking.kept])
@@ -115,7 +115,7 @@ def _wire_columns(page: Page, talking: Talking, shared: Shared, modes: list[Any]
     taken = refresh(
         partial(shared.checkpoint.change, cancels=running), partial(choose, page), shared.checkpoint, chosen
     )
-    refresh(taken.then, partial(opened, "playground"), None, shared.tabs)
+    refresh(taken.then, partial(select_tab, "playground"), None, shared.tabs)
 
 
 def _asking(t: Translate) -> tuple[list[Any], list[Any], list[Any], tuple[Any, ...]]:
@@ -202,7 +202,7 @@ def load(page: Page, place: TalkPlace, *shown: str | None) -> list[Any]:
     ]
 
 
-def choose(page: Page, wish: Wish | None) -> list[Any]:
+def choose(page: Page, wish: TabRequest | None) -> list[Any]:
     """Put what another tab chose beside the model that it was trained from, and begin a new conversation."""
     changed = [
         *clear_all(),

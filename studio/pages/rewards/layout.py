@@ -39,9 +39,9 @@ from studio.pages.rewards.editor import (
 )
 from studio.services import Services
 from studio.ui.components import card_head, page_head
-from studio.ui.handover import RewardWish, Shared
+from studio.ui.events import act, refresh
 from studio.ui.i18n import Translate
-from studio.ui.wiring import act, refresh
+from studio.ui.shared_state import RewardRequest, SharedState
 
 Value = dict[str, Any]
 
@@ -80,7 +80,7 @@ class Editor:
         return [getattr(self, name) for name in self.__dataclass_fields__]
 
 
-def build(services: Services, shared: Shared, t: Translate) -> None:
+def build(services: Services, shared: SharedState, t: Translate) -> None:
     """Lay out the tab, then wire it: one line per control."""
     page = Page(services, RewardStore(services.workspace), t)
     page_head(t("rewards.title"), t("rewards.about"))
@@ -239,8 +239,8 @@ def tell_result(page: Page, held: Held) -> tuple[Value, Value]:
     return list_view(page.store, key, page.t), head_view(page.store, key, page.t)
 
 
-def train_with(page: Page, held: Held, code: str | None, dataset: str | None) -> RewardWish:
-    """Wish that Train takes this reward and the dataset. Raises StudioError for what a run would refuse."""
+def train_with(page: Page, held: Held, code: str | None, dataset: str | None) -> RewardRequest:
+    """Ask that Train takes this reward and the dataset. Raises StudioError for what a run would refuse."""
     name = name_of(held.key)
     if not name or not is_same(code or "", saved_text(page.store, held.key)):
         raise SpecError(page.t("rewards.save_first"), hint=page.t("rewards.save_first.hint"))

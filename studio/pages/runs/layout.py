@@ -27,9 +27,9 @@ from studio.pages.runs.components import (
 from studio.pages.runs.settings import settings_of
 from studio.services import Services
 from studio.ui.components import card_head, page_head
-from studio.ui.handover import Shared, Wish
+from studio.ui.events import act, refresh
 from studio.ui.i18n import Translate
-from studio.ui.wiring import act, refresh
+from studio.ui.shared_state import SharedState, TabRequest
 
 VERBS = {
     "stop_save": "secondary", "stop_now": "stop", "unqueue": "stop", "playground": "primary", "measure": "secondary",
@@ -74,7 +74,7 @@ class Controls:
         return [self.name, self.notes, self.settings, *self.buttons.values(), self.details]
 
 
-def build(services: Services, shared: Shared, t: Translate) -> None:
+def build(services: Services, shared: SharedState, t: Translate) -> None:
     """Lay out the tab, then wire it: one line per control."""
     page = Page(services, t)
     page_head(t("runs.title"), t("runs.about"))
@@ -96,10 +96,10 @@ def build(services: Services, shared: Shared, t: Translate) -> None:
     _then_ask(act(buttons["unqueue"].click, partial(stop, page, "now"), runs, t=t))
     texts = [controls.name, controls.notes]
     _then_ask(act(keep.click, partial(annotate, page), [runs, shown, *texts], [shown, *texts], t=t))
-    act(buttons["measure"].click, partial(measure, page), runs, shared.measure, t=t)
+    act(buttons["measure"].click, partial(measure, page), runs, shared.evaluation, t=t)
     act(buttons["playground"].click, partial(open_in_playground, page), runs, shared.checkpoint, t=t)
     _then_ask(act(buttons["resume"].click, partial(resume, page), runs, shared.run_id, t=t))
-    act(buttons["again"].click, partial(train_again, page), runs, shared.again, t=t)
+    act(buttons["again"].click, partial(train_again, page), runs, shared.rerun, t=t)
     act(buttons["delete"].click, partial(ask_to_delete, page), runs, [sure.question, sure.box], t=t)
     refresh(sure.no.click, hide_question, None, sure.box)
     _then_ask(act(sure.yes.click, partial(delete, page), runs, sure.box, t=t))
@@ -214,13 +214,13 @@ def _seen(view: RunView) -> Seen:
     return Seen(str(view.id), view.name, view.notes)
 
 
-def open_in_playground(page: Page, choice: Choice) -> Wish:
-    """Wish that Playground takes the run's final model."""
+def open_in_playground(page: Page, choice: Choice) -> TabRequest:
+    """Ask that Playground takes the run's final model."""
     return str(_chosen(page, choice).id), time.time()
 
 
-def measure(page: Page, choice: Choice) -> Wish:
-    """Wish that Evaluate takes the run, beside what it was trained from."""
+def measure(page: Page, choice: Choice) -> TabRequest:
+    """Ask that Evaluate takes the run, beside what it was trained from."""
     return str(_chosen(page, choice).id), time.time()
 
 
@@ -229,8 +229,8 @@ def resume(page: Page, choice: Choice) -> str:
     return str(page.services.launcher.resume(_chosen(page, choice).id))
 
 
-def train_again(page: Page, choice: Choice) -> Wish:
-    """Wish that Train takes the run's settings."""
+def train_again(page: Page, choice: Choice) -> TabRequest:
+    """Ask that Train takes the run's settings."""
     return str(_chosen(page, choice).id), time.time()
 
 

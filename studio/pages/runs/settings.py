@@ -9,10 +9,10 @@ from backend.spec.files import KNOBS
 from backend.spec.grpo import RewardShare
 from backend.spec.run import RunSpec
 from backend.spec.training import DatasetShare
-from studio.ui.form import PICKED, is_used
+from studio.ui.form import WEIGHTED
 from studio.ui.i18n import Translate
 
-_OWN = frozenset({"name"}) | PICKED  # every run has its own; a recipe says nothing about them
+_OWN = frozenset({"name"}) | WEIGHTED  # every run has its own; a recipe says nothing about them
 
 
 def settings_of(spec: RunSpec, t: Translate) -> dict[str, Any]:
@@ -26,14 +26,14 @@ def settings_of(spec: RunSpec, t: Translate) -> dict[str, Any]:
             "is_changed": path not in own and value_at(spec, path) != value_at(base, path),
         }
         for path in KNOBS
-        if path != "name" and is_used(path, spec.table, spec.kind)
+        if path != "name" and KNOBS[path].is_read(spec.table, spec.kind)
     ]
     return {"rows": rows, "command": in_lines(command_of_run(spec))}
 
 
 def _shown(path: str, value: Any, t: Translate) -> str:
     unit = KNOBS[path].unit
-    if path in PICKED:
+    if path in WEIGHTED:
         return ", ".join(map(_share, value))
     if path == "strategy.name":
         return t(f"strategy.{value}.title")

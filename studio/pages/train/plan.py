@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import gradio as gr
+
 from backend.catalog.checkpoints import model_folder
 from backend.catalog.models import CATALOGUE
 from backend.catalog.trainable_parameters import (
@@ -23,14 +25,15 @@ from backend.spec.deepspeed import deepspeed_config
 from backend.spec.run import RunSpec
 from backend.spec.schedule import questions_per_drawing, steps_per_drawing
 from backend.spec.strategies import PARTS
-from studio.ui.form import Problem
+from studio.ui.components import island
+from studio.ui.form import KnobProblem
+from studio.ui.formatting import gigabytes, percent, short
 from studio.ui.i18n import Translate
-from studio.ui.numbers import gigabytes, percent, short
 
 MAX_SUGGESTION = 60  # characters of a suggested name
 
 
-class Plan(NamedTuple):
+class TrainPlan(NamedTuple):
     """The right column of the Train page. Texts are in the visitor's language; script draws them as text."""
 
     parts: list[dict[str, str]]  # part, way (frozen, full, lora), how in words, count, rate
@@ -59,7 +62,7 @@ def plan_of(
         fitted = []  # what is missing is said among the problems
     total, trained = sum(row.total for row in rows), sum(row.trained for row in rows)
     words = command_words(spec, recipe_for(spec.kind, spec.strategy.name), effort)
-    return Plan(
+    return TrainPlan(
         parts=_parts(spec, rows, t),
         bar=t("plan.bar", trained=short(trained), total=short(total), share=percent(trained, total)) if total else "",
         share=min(1.0, trained / total) if total else 0.0,
@@ -73,9 +76,15 @@ def plan_of(
     )._asdict()
 
 
-def refused(problems: Sequence[Problem]) -> dict[str, Any]:
+def plan_of_problems(problems: Sequence[KnobProblem]) -> dict[str, Any]:
     """The plan of a form that makes no spec: only what to mend."""
-    return Plan([], "", 0.0, "", "", "", [], "", "", [problem.sentence for problem in problems])._asdict()
+    return TrainPlan([], "", 0.0, "", "", "", [], "", "", [problem.sentence for problem in problems])._asdict()
+
+
+def plan_panel(t: Translate) -> gr.HTML:
+    """Show what pressing Start would do. Value: a plan as `plan_of` makes it."""
+    keys = ("title", "part", "how", "trained", "rate", "command", "copy", "copied", "deepspeed", "problems")
+    return island("planPanel", "train.js", {key: t(f"plan.{key}") for key in keys}, value={}, elem_id="plan")
 
 
 def suggested_name(spec: RunSpec) -> str:
@@ -86,16 +95,16 @@ def suggested_name(spec: RunSpec) -> str:
 
 def _parts(spec: RunSpec, rows: Sequence[TrainedPart], t: Translate) -> list[dict[str, str]]:
     counted = {row.part: row for row in rows}
-    listed = CATALOGUE[spec.model.base].parts if spec.model.base in CATALOGUE else {}
-    totals = {part: row.total for part, row in counted.items()} or listed
-    shown = []
+    released = CATALOGUE[spec.model.base].parts if spec.model.base in CATALOGUE else {}
+    totals = {part: row.total for part, row in counted.items()} or released
+    listed = []
     for part in PARTS:
         how, rate, total = spec.table.how(part), rate_of(spec, part), totals.get(part, 0)
         if totals and not total:
             continue  # the head of a model that shares it with the embeddings
         way = "quantised" if how == "lora" and spec.table.quantised else how
         learns = {"frozen": "0", "full": short(total), "lora": short(counted[part].trained) if counted else "…"}[how]
-        shown.append(
+        listed.append(
             {
                 "part": t(f"part.{part}"),
                 "way": how,
@@ -104,24 +113,24 @@ def _parts(spec: RunSpec, rows: Sequence[TrainedPart], t: Translate) -> list[dic
                 "rate": "–" if rate is None else f"{rate:.3g}",
             }
         )
-    return shown
+    return listed
 
 
 def _notes(spec: RunSpec, fitted: Sequence[Fitting], t: Translate) -> list[str]:
     """Rows that are too long, with what becomes of them."""
-    said = []
+    notes = []
     for each in fitted:
         for key, count in (("left_out", each.left_out), ("shrunk", each.shrunk)):
             if count:
                 about = f"{count:,}" if each.is_exact else t("plan.about", count=f"{count:,}")
                 numbers = {"name": each.name, "count": about, "longest": f"{each.longest_tokens:,}"}
-                said.append(t(f"plan.{key}", limit=f"{spec.data.max_tokens:,}", **numbers))
-    return said
+                notes.append(t(f"plan.{key}", limit=f"{spec.data.max_tokens:,}", **numbers))
+    return notes
 
 
 def _steps(spec: RunSpec, train_rows: Mapping[str, int], fitted: Sequence[Fitting], t: Translate) -> str:
-    kept = {each.name: each.rows - each.left_out for each in fitted}
-    steps = planned_steps(spec, dict(train_rows) | kept, {each.name: each.mean_tokens for each in fitted})
+    fitting_rows = {each.name: each.rows - each.left_out for each in fitted}
+    steps = planned_steps(spec, dict(train_rows) | fitting_rows, {each.name: each.mean_tokens for each in fitted})
     if not steps.samples:
         return ""
     passes = t("plan.pass") if steps.passes == 1 else t("plan.passes", passes=f"{steps.passes:g}")
@@ -153,14 +162,14 @@ def _memory(spec: RunSpec, rows: list[TrainedPart], t: Translate) -> str:
 
 
 def _problems(spec: RunSpec, workspace: Workspace, t: Translate) -> list[str]:
-    said = [] if spec.data.datasets else [t("problem.no_dataset")]
-    said += [t("problem.no_reward")] if spec.kind == "grpo" and not spec.grpo.rewards else []
+    missing = [] if spec.data.datasets else [t("problem.no_dataset")]
+    missing += [t("problem.no_reward")] if spec.kind == "grpo" and not spec.grpo.rewards else []
     model = CATALOGUE.get(spec.model.base)
     if model is not None and model.download_bytes and model_folder(model.name, workspace) is None:
-        wanted = {"title": model.title, "size": gigabytes(model.download_bytes), "licence": model.licence}
-        said.append(f"{t('train.model.get', **wanted)} `studio models get {model.name}`")
-    if said:
-        return said
+        model_facts = {"title": model.title, "size": gigabytes(model.download_bytes), "licence": model.licence}
+        missing.append(f"{t('train.model.get', **model_facts)} `studio models get {model.name}`")
+    if missing:
+        return missing
     try:
         resolve(spec, workspace)
     except StudioError as error:

@@ -27,25 +27,38 @@ _log = logging.getLogger(__name__)
 def refresh(trigger: Handler, fn: Handler, inputs: Any = None, outputs: Any = None) -> Any:
     """Redraw from disk: no spinner, no queue. `fn` must be quick and change nothing; the newest wish wins."""
     return trigger(
-        explained(fn, inputs), inputs, outputs, show_progress="hidden", queue=False, api_visibility="private",
+        explained(fn, inputs),
+        inputs,
+        outputs,
+        show_progress="hidden",
+        queue=False,
+        api_visibility="private",
         trigger_mode="always_last",
-    )  # fmt: skip
+    )
 
 
 def act(trigger: Handler, fn: Handler, inputs: Any = None, outputs: Any = None, *, t: Translate) -> Any:
     """Change something, once per click: a second click while `fn` runs is dropped; a StudioError becomes a toast."""
     return trigger(
-        explained(fn, inputs, t), inputs, outputs, trigger_mode="once", api_visibility="private",
+        explained(fn, inputs, t),
+        inputs,
+        outputs,
+        trigger_mode="once",
+        api_visibility="private",
         show_progress="minimal",
-    )  # fmt: skip
+    )
 
 
 def stream(trigger: Handler, fn: Handler, inputs: Any = None, outputs: Any = None, *, t: Translate) -> Any:
     """Show a generator's values as they come, for any number of visitors at once."""
     return trigger(
-        explained(fn, inputs, t), inputs, outputs, concurrency_limit=None, api_visibility="private",
+        explained(fn, inputs, t),
+        inputs,
+        outputs,
+        concurrency_limit=None,
+        api_visibility="private",
         show_progress="hidden",
-    )  # fmt: skip
+    )
 
 
 def explained(fn: Handler, inputs: Any = None, t: Translate | None = None) -> Handler:
