@@ -17,7 +17,7 @@ from backend.catalog.disk_space import refuse_full_disk
 from backend.errors import LaunchError, StudioError
 from backend.ids import RunId, new_run_id
 from backend.jsonl import write_atomically
-from backend.rewards.store import put_sources
+from backend.rewards.store import copy_reward_sources
 from backend.runs.events import Event, read_events
 from backend.runs.folder import CommandRecord, RunFolder, StopMode, StopRecord, read_record
 from backend.settings import Workspace
@@ -67,7 +67,7 @@ def new_folder(spec: RunSpec, workspace: Workspace) -> RunFolder:
     try:
         if spec.kind != "evaluation":
             write_atomically(folder.deepspeed, json.dumps(deepspeed_config(spec), indent=2).encode())
-        put_sources(spec, folder, workspace)
+        copy_reward_sources(spec, folder, workspace)
         write_atomically(folder.spec, spec.model_dump_json(indent=2).encode())
     except (OSError, StudioError):
         shutil.rmtree(folder.path, ignore_errors=True)

@@ -12,7 +12,7 @@ import yaml
 from backend.catalog.checkpoints import resolve_checkpoint
 from backend.datasets.store import DatasetStore
 from backend.recipes.library import EFFORTS, Effort, load_recipe, recipe_for, recipe_names, with_effort
-from backend.rewards.contract import named
+from backend.rewards.contract import named_version
 from backend.row_length import RowMeter, RowSize, fit
 from backend.settings import Workspace
 from backend.spec.evaluation import ComparisonKnobs
@@ -170,7 +170,7 @@ def _eval_words(spec: RunSpec) -> list[str]:
     if asked.check != "forgetting":
         words += [word for share in spec.data.datasets for word in ("--dataset", share.name)]
     words += [word for other in checkpoints[1:] for word in ("--compare", other)]
-    words += [word for metric in asked.metrics for word in ("--metric", named(metric).name)]
+    words += [word for metric in asked.metrics for word in ("--metric", named_version(metric).name)]
     words += ["--check", asked.check] if asked.check != usual.check else []
     words += ["--rows", asked.split] if asked.split != usual.split else []
     words += ["--limit", str(asked.limit)] if asked.limit != usual.limit else []

@@ -8,8 +8,8 @@ from backend.datasets.records import Statistics
 from backend.datasets.store import DatasetStore
 from backend.errors import RewardError, SpecError, StudioError
 from backend.metrics.names import FACTS
-from backend.rewards.builtin_library import library_names
-from backend.rewards.contract import NamedVersion, RewardSource, named
+from backend.rewards.builtin_library import builtin_names
+from backend.rewards.contract import NamedVersion, RewardSource, named_version
 from backend.rewards.store import RewardStore
 from backend.settings import Workspace
 from backend.spec.grpo import RewardShare
@@ -64,7 +64,7 @@ def resolve_metrics(spec: RunSpec, workspace: Workspace, problems: list[StudioEr
 
     A name that the studio has and a person too means the studio's.
     """
-    found = [named(text).name if named(text).name in FACTS else _own(text, workspace, problems)
+    found = [named_version(text).name if named_version(text).name in FACTS else _own(text, workspace, problems)
              for text in spec.comparison.metrics]  # fmt: skip
     return _once([text for text in found if text], problems)
 
@@ -72,16 +72,16 @@ def resolve_metrics(spec: RunSpec, workspace: Workspace, problems: list[StudioEr
 def resolve_own_metrics(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) -> tuple[str, ...]:
     """The person's own metrics that a training reports, each with its version. What is wrong joins `problems`."""
     clashing = {share.name for share in spec.grpo.rewards} if spec.kind == "grpo" else set()
-    wanted = [text for text in spec.evaluation.own_metrics if named(text).name not in clashing]
-    for name in {named(text).name for text in wanted} & RESERVED:
+    wanted = [text for text in spec.evaluation.own_metrics if named_version(text).name not in clashing]
+    for name in {named_version(text).name for text in wanted} & RESERVED:
         problems.append(SpecError(f"`{name}` is reported by every run", hint="Leave it out, or rename your own"))
-    found = [_own(text, workspace, problems) for text in wanted if named(text).name not in RESERVED]
+    found = [_own(text, workspace, problems) for text in wanted if named_version(text).name not in RESERVED]
     return _once([text for text in found if text], problems)
 
 
 def metric_choices(workspace: Workspace) -> list[str]:
     """Every name that can be chosen: the studio's metrics, then rewards, own and ready, that can serve as one."""
-    rewards = [*RewardStore(workspace).names(), *library_names()]
+    rewards = [*RewardStore(workspace).names(), *builtin_names()]
     return [*FACTS, *(name for name in rewards if name not in FACTS)]
 
 
@@ -120,14 +120,14 @@ def unchecked(spec: RunSpec, workspace: Workspace) -> list[str]:
 def _once(texts: list[str], problems: list[StudioError]) -> tuple[str, ...]:
     """Each metric once; two versions of one cannot be told apart in tables."""
     texts = list(dict.fromkeys(texts))
-    names = [named(text).name for text in texts]
+    names = [named_version(text).name for text in texts]
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(SpecError(f"`{name}` is named in two versions", hint="Name one of them"))
     return tuple(texts)
 
 
 def _own(text: str, workspace: Workspace, problems: list[StudioError]) -> str:
-    store, wanted = RewardStore(workspace), named(text)
+    store, wanted = RewardStore(workspace), named_version(text)
     known = metric_choices(workspace)
     if wanted.name not in known:
         close = difflib.get_close_matches(wanted.name, known, n=1, cutoff=0.5)

@@ -24,27 +24,27 @@ class About(NamedTuple):
     details: str  # the rest of its docstring
 
 
-def library_names() -> list[str]:
+def builtin_names() -> list[str]:
     """The ready rewards, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
 
 
 @cache
-def library_source(name: str) -> RewardSource:
+def builtin_source(name: str) -> RewardSource:
     """Read one.
 
     Raises:
         NotFoundError: no ready reward has that name; the hint names the nearest.
     """
-    if name not in library_names():
-        raise NotFoundError(f"No ready reward is called `{name}`", hint=nearest(name, library_names()))
+    if name not in builtin_names():
+        raise NotFoundError(f"No ready reward is called `{name}`", hint=nearest(name, builtin_names()))
     return RewardSource(name, (FOLDER / f"{name}.py").read_text(encoding="utf-8"), "library")
 
 
 @cache
 def about(name: str) -> About:
     """What a ready reward pays for. Raises NotFoundError."""
-    docstring = ast.get_docstring(ast.parse(library_source(name).text)) or ""
+    docstring = ast.get_docstring(ast.parse(builtin_source(name).text)) or ""
     first, _, details = docstring.partition("\n")
     match = _PAYS.fullmatch(first)
     if match is None:

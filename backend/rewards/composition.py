@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from backend.errors import SpecError
-from backend.rewards.builtin_library import library_names, library_source, nearest
+from backend.rewards.builtin_library import builtin_names, builtin_source, nearest
 
 MAX_WEIGHT = 1000
 _HINT = f"Give each part once, with a weight between -{MAX_WEIGHT} and {MAX_WEIGHT} that is not 0"
@@ -71,7 +71,7 @@ def compose(parts: Sequence[RewardPart]) -> str:
 def refuse_bad_parts(parts: Sequence[RewardPart]) -> None:
     """Raise SpecError that names everything wrong with the parts."""
     names = [part.name for part in parts]
-    unknown = [name for name in dict.fromkeys(names) if name not in library_names()]
+    unknown = [name for name in dict.fromkeys(names) if name not in builtin_names()]
     problems = [] if parts else ["No part is chosen"]
     problems += [f"No ready reward is called `{name}`" for name in unknown]
     problems += [f"`{name}` is there twice" for name in dict.fromkeys(names) if names.count(name) > 1]
@@ -81,9 +81,9 @@ def refuse_bad_parts(parts: Sequence[RewardPart]) -> None:
         if not math.isfinite(part.weight) or part.weight == 0 or abs(part.weight) > MAX_WEIGHT
     ]
     if problems:
-        raise SpecError("; ".join(problems), hint=nearest(unknown[0], library_names()) if unknown else _HINT)
+        raise SpecError("; ".join(problems), hint=nearest(unknown[0], builtin_names()) if unknown else _HINT)
 
 
 def _as_function(name: str) -> str:
     """Wrap a built-in reward's whole module in a function that returns its `reward`."""
-    return f"def {name}():\n{textwrap.indent(library_source(name).text, _INDENT)}\n{_INDENT}return reward"
+    return f"def {name}():\n{textwrap.indent(builtin_source(name).text, _INDENT)}\n{_INDENT}return reward"

@@ -10,9 +10,9 @@ from backend.conversation import Message
 SIGN = "@"
 Origin = Literal["library", "own"]
 FailureKind = Literal["error", "exit", "timeout", "died", "protocol"]
-LARGEST = 1e30  # of a value, a part, a metric: the worker's own bound, which the parent does not take its word for
+MAX_VALUE = 1e30  # of a value, a part, a metric: the worker's own bound, which the parent does not take its word for
 MAX_LOGGED = 1e300  # of a number in a logged column
-WHOLE = 3  # nothing is missing
+FULL_ISOLATION_LEVEL = 3  # nothing is missing
 
 
 class NamedVersion(NamedTuple):
@@ -27,7 +27,7 @@ class NamedVersion(NamedTuple):
         return f"{self.name}{SIGN}{self.sha256}" if self.sha256 else self.name
 
 
-def named(text: str) -> NamedVersion:
+def named_version(text: str) -> NamedVersion:
     """Read one entry of a spec."""
     name, _, sha256 = text.partition(SIGN)
     return NamedVersion(name, sha256)
@@ -61,7 +61,7 @@ class RewardBatch(_Plain):
     total_steps: int = 0  # as `trainer_state.max_steps`
 
 
-class Failure(_Plain):
+class RewardFailure(_Plain):
     """Why a whole batch has no scores."""
 
     kind: FailureKind
@@ -80,17 +80,17 @@ class Scores(_Plain):
     columns: dict[str, list[Any]] = {}  # what it logged by `log_extra`
     printed: str = ""  # what it wrote to stdout and stderr, cut
     seconds: float = 0.0
-    failure: Failure | None = None
+    failure: RewardFailure | None = None
 
     @property
-    def mistake(self) -> str:
+    def first_error(self) -> str:
         """One of the mistakes in a line; empty where there is none."""
         if self.failure:
             return f"{self.failure.message}{f' (line {self.failure.line})' if self.failure.line else ''}"
         return next((why for why in self.invalid if why), "")
 
     @property
-    def errors(self) -> int:
+    def error_count(self) -> int:
         """How many answers have no value by mistake rather than by the reward's own None."""
         return len(self.values) if self.failure else sum(bool(why) for why in self.invalid)
 
@@ -106,6 +106,6 @@ class Isolation(_Plain):
 
     @property
     def level(self) -> int:
-        """0 to `WHOLE`: the highest layer below which none is missing."""
+        """0 to `FULL_ISOLATION_LEVEL`: the highest layer below which none is missing."""
         layers = (self.limits, self.network, self.files, self.processes and self.calls)
         return max(0, next((number for number, stands in enumerate(layers) if not stands), len(layers)) - 1)

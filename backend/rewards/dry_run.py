@@ -34,7 +34,7 @@ class _Plain(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class CheckedReward(_Plain):
+class DryRunReward(_Plain):
     """One reward that was looked at."""
 
     name: str
@@ -61,7 +61,7 @@ class ScoredAnswer(_Plain):
         return "; ".join(f"{name}: {why}" for name, why in self.problems.items())
 
 
-class CheckedRow(_Plain):
+class DryRunRow(_Plain):
     """One row with every answer that was scored for it."""
 
     row: str
@@ -73,7 +73,7 @@ class CheckedRow(_Plain):
     spread: float | None  # standard deviation of the samples' totals; None without samples
 
 
-class CheckWarning(_Plain):
+class DryRunWarning(_Plain):
     """Something a person should know before a run. `text` is plain English; pages may say `code` in their language."""
 
     code: WarningCode
@@ -83,26 +83,26 @@ class CheckWarning(_Plain):
     value: float = 0.0  # what it pays, the share without spread, the seconds, ...
 
 
-class CheckReport(_Plain):
+class DryRunReport(_Plain):
     """All of it."""
 
-    rewards: tuple[CheckedReward, ...]
+    rewards: tuple[DryRunReward, ...]
     checkpoint: str  # whose samples; "" without
-    rows: tuple[CheckedRow, ...]
+    rows: tuple[DryRunRow, ...]
     no_spread_share: float | None  # of the groups; None without samples
-    warnings: tuple[CheckWarning, ...]
+    warnings: tuple[DryRunWarning, ...]
     isolation: Isolation
     passed: bool  # every reward gave a number for some row and failed for none
 
 
-def write_report(path: Path, report: CheckReport) -> None:
+def write_report(path: Path, report: DryRunReport) -> None:
     """Write it whole. Raises OSError where the disk refuses."""
     write_atomically(path, report.model_dump_json().encode())
 
 
-def read_report(path: Path) -> CheckReport | None:
+def read_report(path: Path) -> DryRunReport | None:
     """Read it; None where there is none (yet)."""
-    return CheckReport.model_validate_json(path.read_bytes()) if path.is_file() else None
+    return DryRunReport.model_validate_json(path.read_bytes()) if path.is_file() else None
 
 
 def adversaries(gold: str) -> dict[AnswerKind, str]:
@@ -115,19 +115,19 @@ def adversaries(gold: str) -> dict[AnswerKind, str]:
     }
 
 
-def total_of(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
+def weighted_total(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
     """The weighted sum of what rewards paid; None where none of them applies."""
     known = [value * weight for value, weight in zip(values, weights, strict=True) if value is not None]
     return sum(known) if known else None
 
 
-def no_spread_share(rows: Sequence[CheckedRow]) -> float | None:
+def no_spread_share(rows: Sequence[DryRunRow]) -> float | None:
     """Share of the groups whose samples all earn the same; None without samples."""
     spreads = [row.spread for row in rows if row.spread is not None]
     return sum(spread < EQUAL for spread in spreads) / len(spreads) if spreads else None
 
 
-def warnings_of(rewards: Sequence[CheckedReward], rows: Sequence[CheckedRow]) -> list[CheckWarning]:
+def find_warnings(rewards: Sequence[DryRunReward], rows: Sequence[DryRunRow]) -> list[DryRunWarning]:
     """Everything that a person should know before a run, the gravest first."""
     answers = [answer for row in rows for answer in row.answers]
     return [
@@ -139,19 +139,21 @@ def warnings_of(rewards: Sequence[CheckedReward], rows: Sequence[CheckedRow]) ->
     ]
 
 
-def _failures(rewards: Sequence[CheckedReward], answers: Sequence[ScoredAnswer]) -> Iterator[CheckWarning]:
+def _failures(rewards: Sequence[DryRunReward], answers: Sequence[ScoredAnswer]) -> Iterator[DryRunWarning]:
     for reward in rewards:
         name = reward.name
         failed = [answer for answer in answers if name in answer.problems]
         if failed:
             share = len(failed) / len(answers)
             text = f"`{name}` fails for {len(failed)} of {len(answers)} answers: {failed[0].problems[name]}"
-            yield CheckWarning(code="fails", reward=name, text=text, value=share)
+            yield DryRunWarning(code="fails", reward=name, text=text, value=share)
         elif all(answer.values.get(name) is None for answer in answers):
-            yield CheckWarning(code="never_applies", reward=name, text=f"`{name}` gives no value for any of these rows")
+            yield DryRunWarning(
+                code="never_applies", reward=name, text=f"`{name}` gives no value for any of these rows"
+            )
 
 
-def _paid_adversaries(rewards: Sequence[CheckedReward], answers: Sequence[ScoredAnswer]) -> Iterator[CheckWarning]:
+def _paid_adversaries(rewards: Sequence[DryRunReward], answers: Sequence[ScoredAnswer]) -> Iterator[DryRunWarning]:
     """What all together pay: a part that pays for brevity alone is no mistake beside one that asks for truth."""
     gold, name = _mean(answers, "gold"), rewards[0].name if len(rewards) == 1 else ""
     for kind in ADVERSARIES:
@@ -160,34 +162,34 @@ def _paid_adversaries(rewards: Sequence[CheckedReward], answers: Sequence[Scored
             who = f"`{name}` pays" if name else "Together the rewards pay"
             beside = "" if gold is None else f"; gold answers earn {gold:.2f}"
             text = f"{who} {paid:.2f} for {_SAID[kind]}{beside}"
-            yield CheckWarning(code="pays_adversary", reward=name, text=text, kind=kind, value=paid)
+            yield DryRunWarning(code="pays_adversary", reward=name, text=text, kind=kind, value=paid)
 
 
-def _underpaid_gold(rewards: Sequence[CheckedReward], answers: Sequence[ScoredAnswer]) -> Iterator[CheckWarning]:
+def _underpaid_gold(rewards: Sequence[DryRunReward], answers: Sequence[ScoredAnswer]) -> Iterator[DryRunWarning]:
     name = rewards[0].name if len(rewards) == 1 else ""
     gold, drawn = _mean(answers, "gold"), _mean(answers, "sample")
     if gold is None:
         return
     if drawn is not None and gold + EQUAL < drawn:
         text = f"Gold answers earn {gold:.2f}, less than the model's own, which earn {drawn:.2f}"
-        yield CheckWarning(code="gold_underpaid", reward=name, text=text, kind="gold", value=gold)
+        yield DryRunWarning(code="gold_underpaid", reward=name, text=text, kind="gold", value=gold)
     elif gold <= EQUAL:
         text = f"Gold answers earn {gold:.2f}: the rows' own answers should be worth something"
-        yield CheckWarning(code="gold_underpaid", reward=name, text=text, kind="gold", value=gold)
+        yield DryRunWarning(code="gold_underpaid", reward=name, text=text, kind="gold", value=gold)
 
 
-def _flat(rows: Sequence[CheckedRow]) -> Iterator[CheckWarning]:
+def _flat(rows: Sequence[DryRunRow]) -> Iterator[DryRunWarning]:
     share = no_spread_share(rows)
     if share is not None and share >= FLAT_SHARE:
         text = f"{share:.0%} of groups have no spread: nothing is learned from them"
-        yield CheckWarning(code="no_spread", reward="", text=text, value=share)
+        yield DryRunWarning(code="no_spread", reward="", text=text, value=share)
 
 
-def _slow(answers: Sequence[ScoredAnswer]) -> Iterator[CheckWarning]:
+def _slow(answers: Sequence[ScoredAnswer]) -> Iterator[DryRunWarning]:
     seconds = fmean([answer.seconds for answer in answers]) if answers else 0.0
     if seconds >= SLOW_SECONDS:
         text = f"Scoring one answer takes {seconds:.1f} s: a step waits that long for each of its answers"
-        yield CheckWarning(code="slow", reward="", text=text, value=seconds)
+        yield DryRunWarning(code="slow", reward="", text=text, value=seconds)
 
 
 def _mean(answers: Sequence[ScoredAnswer], kind: AnswerKind) -> float | None:

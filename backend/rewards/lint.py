@@ -14,7 +14,7 @@ TEMPLATE = "def reward(completions, answer, **kwargs):"
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-class Finding(NamedTuple):
+class LintFinding(NamedTuple):
     """Something to change, or to think about."""
 
     line: int  # from 1
@@ -24,24 +24,24 @@ class Finding(NamedTuple):
     hint: str
 
 
-def lint(text: str) -> list[Finding]:
+def lint(text: str) -> list[LintFinding]:
     """List what is wrong with a source, by line. Only parses it: no module, default or decorator of it runs."""
     parsed = _parse(text)
-    if isinstance(parsed, Finding):
+    if isinstance(parsed, LintFinding):
         return [parsed]
     bound = _binding(parsed)
     if bound is None:
         said = "The source does not define `reward` at its top level"
-        return [Finding(1, 1, "error", said, f"Start with `{TEMPLATE}`")]
+        return [LintFinding(1, 1, "error", said, f"Start with `{TEMPLATE}`")]
     errors = list(_signature(bound)) if isinstance(bound, _Function) and not bound.decorator_list else []
-    found = [Finding(trap.line, trap.column, "warning", trap.message, trap.hint) for trap in traps(parsed, bound)]
+    found = [LintFinding(trap.line, trap.column, "warning", trap.message, trap.hint) for trap in traps(parsed, bound)]
     return sorted([*errors, *found])
 
 
 def wants_text(text: str) -> bool:
     """Whether `completions` is annotated `list[str]`: it then gets plain texts, else conversations, as TRL does it."""
     parsed = _parse(text)
-    bound = None if isinstance(parsed, Finding) else _binding(parsed)
+    bound = None if isinstance(parsed, LintFinding) else _binding(parsed)
     if not isinstance(bound, _Function):
         return False
     named = [*bound.args.args, *bound.args.kwonlyargs]
@@ -53,14 +53,14 @@ def wants_text(text: str) -> bool:
     return written.replace(" ", "").removeprefix("typing.") in ("list[str]", "List[str]")
 
 
-def _parse(text: str) -> ast.Module | Finding:
+def _parse(text: str) -> ast.Module | LintFinding:
     """Parse, or say why not."""
     if len(text) > MAX_CHARACTERS:
         said = f"The source has {len(text):,} characters"
-        return Finding(1, 1, "error", said, f"Keep it under {MAX_CHARACTERS:,}")
+        return LintFinding(1, 1, "error", said, f"Keep it under {MAX_CHARACTERS:,}")
     if "\0" in text:  # Python refuses it without a line
         line = text.count("\n", 0, text.index("\0")) + 1
-        return Finding(line, 1, "error", "The source holds a null byte", "Type the line again")
+        return LintFinding(line, 1, "error", "The source holds a null byte", "Type the line again")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python warns of odd escapes in strings; they work
@@ -69,14 +69,14 @@ def _parse(text: str) -> ast.Module | Finding:
             return parsed
     except SyntaxError as error:
         said = f"Python cannot read this: {error.msg}"
-        return Finding(error.lineno or 1, max(error.offset or 1, 1), "error", said, "Correct the line")
+        return LintFinding(error.lineno or 1, max(error.offset or 1, 1), "error", said, "Correct the line")
     except UnicodeEncodeError as error:
         line = text.count("\n", 0, error.start) + 1
-        return Finding(line, 1, "error", "The source holds half a character", "Type the line again")
+        return LintFinding(line, 1, "error", "The source holds half a character", "Type the line again")
     except ValueError:
-        return Finding(1, 1, "error", "The source holds a number that is too long", "Write it shorter")
+        return LintFinding(1, 1, "error", "The source holds a number that is too long", "Write it shorter")
     except (RecursionError, MemoryError):
-        return Finding(1, 1, "error", "The source is nested too deeply", "Write it flatter")
+        return LintFinding(1, 1, "error", "The source is nested too deeply", "Write it flatter")
 
 
 def _binding(parsed: ast.Module) -> ast.stmt | None:
@@ -115,7 +115,7 @@ def _names_bound(statement: ast.stmt) -> set[str]:
     return set()
 
 
-def _signature(reward: _Function) -> Iterator[Finding]:
+def _signature(reward: _Function) -> Iterator[LintFinding]:
     """Check that it can be called by keyword with what is there."""
     arguments = reward.args
     for argument in arguments.posonlyargs:
@@ -133,5 +133,5 @@ def _signature(reward: _Function) -> Iterator[Finding]:
             yield _at(argument, said, f"Use one of {', '.join(HANDED_OVER + COLUMNS)}, or give it a default")
 
 
-def _at(node: ast.arg | ast.stmt, message: str, hint: str) -> Finding:
-    return Finding(node.lineno, node.col_offset + 1, "error", message, hint)
+def _at(node: ast.arg | ast.stmt, message: str, hint: str) -> LintFinding:
+    return LintFinding(node.lineno, node.col_offset + 1, "error", message, hint)

@@ -2,13 +2,13 @@
 
 from backend.errors import SpecError
 from backend.ids import is_safe_name, slug
-from backend.rewards.builtin_library import library_names
+from backend.rewards.builtin_library import builtin_names
 from backend.rewards.lint import lint
 
 MAX_BYTES = 200_000
 
 
-class ChangedElsewhere(SpecError):
+class RewardEditConflict(SpecError):
     """The reward is no longer the version that its editor began from."""
 
 
@@ -20,19 +20,19 @@ def refuse_bad_name(name: str) -> None:
             f"`{name[:80]}` cannot be a reward's name",
             hint=f"Use lower-case letters, digits, dots and dashes, for example `{example}`",
         )
-    refuse_ready(name)
+    refuse_builtin_name(name)
 
 
-def refuse_ready(name: str) -> None:
+def refuse_builtin_name(name: str) -> None:
     """Raise SpecError for a ready reward's name: those neither change nor go."""
-    if name in library_names():
+    if name in builtin_names():
         raise SpecError(
             f"`{name}` is one of the ready rewards, which stay as they are",
             hint=f"Copy it under another name: `studio reward show {name}` prints it",
         )
 
 
-def refuse_bad_text(name: str, text: str) -> None:
+def refuse_bad_source(name: str, text: str) -> None:
     """Raise SpecError for a text that is too large or has errors, each with its line."""
     try:
         content = text.encode()

@@ -18,10 +18,10 @@ from backend.audit import audit
 from backend.errors import NotFoundError
 from backend.ids import is_safe_name
 from backend.jsonl import write_atomically
-from backend.rewards.builtin_library import library_names, library_source, nearest
+from backend.rewards.builtin_library import builtin_names, builtin_source, nearest
 from backend.rewards.composition import RewardPart, refuse_bad_parts
-from backend.rewards.contract import NamedVersion, RewardSource, named
-from backend.rewards.refusals import ChangedElsewhere, refuse_bad_name, refuse_bad_text, refuse_ready
+from backend.rewards.contract import NamedVersion, RewardSource, named_version
+from backend.rewards.refusals import RewardEditConflict, refuse_bad_name, refuse_bad_source, refuse_builtin_name
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
@@ -32,7 +32,7 @@ _VERSION = re.compile(r"[0-9a-f]{64}\.py")
 _LEAVING = ".deleted-"  # folders on their way out
 
 
-class CheckRecord(BaseModel):
+class DryRunRecord(BaseModel):
     """The last dry run of one version of a reward."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,18 +44,18 @@ class CheckRecord(BaseModel):
     checked_at: float
 
 
-def write_check(folder: Path, record: CheckRecord) -> None:
+def write_dry_run_record(folder: Path, record: DryRunRecord) -> None:
     """Keep a record, in the place of an earlier one of the same text. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{record.source_sha256}.json", record.model_dump_json().encode())
 
 
-def read_check(folder: Path, sha256: str) -> CheckRecord | None:
+def read_dry_run_record(folder: Path, sha256: str) -> DryRunRecord | None:
     """The record of a text; None where there is none, or it is damaged or of another text."""
     if not _SHA256.fullmatch(sha256):
         return None
     try:
-        found = CheckRecord.model_validate_json((folder / f"{sha256}.json").read_bytes())
+        found = DryRunRecord.model_validate_json((folder / f"{sha256}.json").read_bytes())
     except (OSError, ValidationError):
         return None
     return found if found.source_sha256 == sha256 else None
@@ -86,7 +86,7 @@ class RewardStore:
         self._vouchers = workspace.rewards / ".checks"
 
     def names(self) -> list[str]:
-        """The workspace's own rewards that are whole, sorted; the library's are `library_names()`."""
+        """The workspace's own rewards that are whole, sorted; the library's are `builtin_names()`."""
         if not self._root.is_dir():
             return []
         return sorted(path.name for path in self._root.iterdir() if is_safe_name(path.name) and self._own(path.name))
@@ -97,12 +97,12 @@ class RewardStore:
         Raises:
             NotFoundError: none has that name, or its files were changed by hand; the hint names the nearest.
         """
-        if name in library_names():
-            return library_source(name)
+        if name in builtin_names():
+            return builtin_source(name)
         own = self._own(name)
         if own is None:
             raise NotFoundError(
-                f"No reward is called `{name[:80]}`", hint=nearest(name, [*library_names(), *self.names()])
+                f"No reward is called `{name[:80]}`", hint=nearest(name, [*builtin_names(), *self.names()])
             )
         return own
 
@@ -146,13 +146,13 @@ class RewardStore:
             expected: SHA-256 of the text that the caller began from, empty for a new reward; None asks for no look.
 
         Raises:
-            ChangedElsewhere: the reward has another text by now; it is as it was.
+            RewardEditConflict: the reward has another text by now; it is as it was.
             SpecError: an unsafe or a ready reward's name, a text that is too large or has errors (each with its line),
                 parts that cannot be composed.
             OSError: the disk refuses; the reward is as it was.
         """
         refuse_bad_name(name)
-        refuse_bad_text(name, text)
+        refuse_bad_source(name, text)
         if parts is not None:
             refuse_bad_parts(parts)
         (self._root / name).mkdir(parents=True, exist_ok=True)
@@ -166,7 +166,7 @@ class RewardStore:
             return source
         current = known.current if known else ""
         if expected is not None and current != expected:
-            raise ChangedElsewhere(
+            raise RewardEditConflict(
                 f"`{name}` was changed elsewhere meanwhile: it is version `{current[:12]}` now",
                 hint="Look at it as it is now, then save again; the versions before stay",
             )
@@ -186,7 +186,7 @@ class RewardStore:
             NotFoundError: there is none of that name.
             OSError: the disk refuses; the reward is still there.
         """
-        refuse_ready(name)
+        refuse_builtin_name(name)
         folder = self._root / name
         if not is_safe_name(name) or not folder.is_dir():
             self.get(name)  # says what there is
@@ -200,28 +200,28 @@ class RewardStore:
         """The parts of a composed reward; None for one that was written by hand. Raises NotFoundError."""
         self.get(name)
         record = self._record(name)
-        return record.parts if record and name not in library_names() else None
+        return record.parts if record and name not in builtin_names() else None
 
-    def record_check(self, source_sha256: str, run_id: str, passed: bool, warnings: int) -> None:
+    def record_dry_run(self, source_sha256: str, run_id: str, passed: bool, warnings: int) -> None:
         """Keep what a dry run found of one version; the latest counts. Raises OSError."""
-        record = CheckRecord(
+        record = DryRunRecord(
             source_sha256=source_sha256, run_id=run_id, passed=passed, warnings=warnings, checked_at=time.time()
         )
-        write_check(self._vouchers, record)
+        write_dry_run_record(self._vouchers, record)
 
-    def check_of(self, sha256: str) -> CheckRecord | None:
+    def dry_run_of(self, sha256: str) -> DryRunRecord | None:
         """What the last dry run of that version found; None without one."""
-        return read_check(self._vouchers, sha256)
+        return read_dry_run_record(self._vouchers, sha256)
 
     def is_checked(self, source: RewardSource) -> bool:
         """Whether a dry run of exactly this text passed; ready rewards need none."""
         if source.origin == "library":
             return True
-        found = self.check_of(source.sha256)
+        found = self.dry_run_of(source.sha256)
         return found is not None and found.passed
 
     def _own(self, name: str) -> RewardSource | None:
-        record = self._record(name) if name not in library_names() else None
+        record = self._record(name) if name not in builtin_names() else None
         text = self._text(name, record.current) if record else None
         return None if text is None else RewardSource(name, text, "own")
 
@@ -244,7 +244,7 @@ class RewardStore:
             return None
 
 
-def put_sources(spec: RunSpec, folder: RunFolder, workspace: Workspace) -> None:
+def copy_reward_sources(spec: RunSpec, folder: RunFolder, workspace: Workspace) -> None:
     """Write the source of each reward, and of each metric of the person's own, into the folder of a new run.
 
     A run that goes on from another takes that one's copies.
@@ -253,7 +253,7 @@ def put_sources(spec: RunSpec, folder: RunFolder, workspace: Workspace) -> None:
         NotFoundError: a reward, or its version, is gone.
         OSError: the disk refuses.
     """
-    needed = needed_sources(spec)
+    needed = required_rewards(spec)
     if not needed:
         return
     folder.rewards.mkdir()
@@ -267,14 +267,14 @@ def put_sources(spec: RunSpec, folder: RunFolder, workspace: Workspace) -> None:
         write_atomically(folder.rewards / f"{share.name}.py", content)
 
 
-def needed_sources(spec: RunSpec) -> list[NamedVersion]:
+def required_rewards(spec: RunSpec) -> list[NamedVersion]:
     """Whose code a run calls, each once."""
     paying = [NamedVersion(share.name, share.sha256) for share in spec.grpo.rewards]
     wanted = paying if spec.kind in ("grpo", "reward_check") else []
     if spec.kind in ("sft", "grpo"):
-        wanted = wanted + [named(text) for text in spec.evaluation.own_metrics]
+        wanted = wanted + [named_version(text) for text in spec.evaluation.own_metrics]
     if spec.kind == "evaluation":
-        wanted = [named(text) for text in spec.comparison.metrics if named(text).sha256]
+        wanted = [named_version(text) for text in spec.comparison.metrics if named_version(text).sha256]
     return list({source.name: source for source in wanted}.values())
 
 

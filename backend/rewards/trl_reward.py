@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.conversation import Message
 from backend.errors import SpecError, StudioError
-from backend.rewards.contract import Failure, RewardBatch, RewardSource, Scores, named
+from backend.rewards.contract import RewardBatch, RewardFailure, RewardSource, Scores, named_version
 from backend.rewards.sandbox.client import RewardWorker, WorkerLimits
 from backend.runs.folder import FOLDER_MARKER, RUN_MARKER, RunFolder
 from backend.spec.run import RunSpec
@@ -16,10 +16,10 @@ from backend.spec.run import RunSpec
 GIB = 1 << 30
 MOST_LOST = 3
 TOLD = ("mean", "std", "error_rate", "seconds")  # what is reported of each reward; a person's metric goes beside it
-IMAGES = "image_paths"  # rewards know them as `images`, a name by which TRL would take and encode them itself
+IMAGES_COLUMN = "image_paths"  # rewards know them as `images`, a name by which TRL would take and encode them itself
 
 
-class PaidReward:
+class TrlReward:
     """One reward. TRL calls it like a function; it never raises for what the person's code does."""
 
     def __init__(self, source: RewardSource, limits: WorkerLimits, folder: RunFolder) -> None:
@@ -27,9 +27,9 @@ class PaidReward:
         self.__name__ = source.name
         marker = {RUN_MARKER: folder.run_id, FOLDER_MARKER: str(folder.path.resolve())}
         self._worker = RewardWorker(source, limits, marker=marker)
-        self.last: Scores = Scores(values=())  # what it said of this process' newest answers
+        self.last_scores: Scores = Scores(values=())  # what it said of this process' newest answers
         self.failed_in_a_row = 0  # batches of which no answer got a value, by mistake
-        self.last_mistake = ""
+        self.last_error = ""
         self._lost_in_a_row = 0
         self._lost_s = 0.0  # waited for nothing
 
@@ -48,7 +48,7 @@ class PaidReward:
         **columns: Any,
     ) -> list[float | None]:
         """Score B answers in TRL's conversational form. Returns B values; None where there is none."""
-        columns = {("images" if name == IMAGES else name): values for name, values in columns.items()}
+        columns = {("images" if name == IMAGES_COLUMN else name): values for name, values in columns.items()}
         columns.pop("log_extra", None)
         batch = RewardBatch(
             prompts=tuple(tuple(Message(**turn) for turn in prompt) for prompt in prompts),
@@ -58,7 +58,7 @@ class PaidReward:
             step=getattr(trainer_state, "global_step", 0),
             total_steps=max(0, getattr(trainer_state, "max_steps", 0)),
         )
-        self.last = scores = self._scored(batch)
+        self.last_scores = scores = self._scored(batch)
         self._count(scores)
         if log_metric is not None:
             self._log(scores, log_metric)
@@ -69,45 +69,47 @@ class PaidReward:
         try:
             return self._worker.score(batch)
         except StudioError as error:
-            lost = Failure(kind="died", message=error.message)
+            lost = RewardFailure(kind="died", message=error.message)
             return Scores(values=(None,) * len(batch.completions), failure=lost)
 
-    def tried(self, batch: RewardBatch, *, is_dry_run: bool = False) -> Scores:
+    def score_unless_lost(self, batch: RewardBatch, *, is_dry_run: bool = False) -> Scores:
         """Score where one that keeps hanging would take hours: after three losses in a row it is not asked again.
 
         In a dry run, for which a person waits, a whole deadline that was waited for nothing is enough.
         """
         most_lost_s = self._worker.limits.seconds if is_dry_run else math.inf
         if self._lost_in_a_row < MOST_LOST and self._lost_s < most_lost_s:
-            self.last = self._scored(batch)
-            is_lost = self.last.failure is not None and self.last.failure.kind in ("timeout", "died")
+            self.last_scores = self._scored(batch)
+            is_lost = self.last_scores.failure is not None and self.last_scores.failure.kind in ("timeout", "died")
             self._lost_in_a_row = self._lost_in_a_row + 1 if is_lost else 0
-            self._lost_s += self.last.seconds if is_lost else 0.0
-            return self.last
-        assert self.last.failure is not None  # it was lost
-        said = f"Not asked again: {self.last.failure.message}"
-        failure = self.last.failure.model_copy(update={"message": said})
+            self._lost_s += self.last_scores.seconds if is_lost else 0.0
+            return self.last_scores
+        assert self.last_scores.failure is not None  # it was lost
+        said = f"Not asked again: {self.last_scores.failure.message}"
+        failure = self.last_scores.failure.model_copy(update={"message": said})
         return Scores(values=(None,) * len(batch.completions), failure=failure)
 
-    def is_mistaken(self, number: int) -> bool:
+    def has_error(self, number: int) -> bool:
         """Whether this process' newest answer of that number has no value by mistake."""
-        return self.last.failure is not None or bool(self.last.invalid and self.last.invalid[number])
+        return self.last_scores.failure is not None or bool(
+            self.last_scores.invalid and self.last_scores.invalid[number]
+        )
 
     def close(self) -> None:
         """End its worker."""
         self._worker.close()
 
     def _count(self, scores: Scores) -> None:
-        self.failed_in_a_row = self.failed_in_a_row + 1 if scores.errors == len(scores.values) else 0
+        self.failed_in_a_row = self.failed_in_a_row + 1 if scores.error_count == len(scores.values) else 0
         if scores.failure is not None:
             place = f" (line {scores.failure.line})" if scores.failure.line else ""
-            self.last_mistake = f"{scores.failure.message}{place}"
-        elif scores.errors:
-            self.last_mistake = next(why for why in scores.invalid if why)
+            self.last_error = f"{scores.failure.message}{place}"
+        elif scores.error_count:
+            self.last_error = next(why for why in scores.invalid if why)
 
     def _log(self, scores: Scores, log_metric: Callable[[str, float], None]) -> None:
         name = self.__name__
-        log_metric(f"rewards/{name}/error_rate", scores.errors / max(1, len(scores.values)))
+        log_metric(f"rewards/{name}/error_rate", scores.error_count / max(1, len(scores.values)))
         log_metric(f"rewards/{name}/seconds", scores.seconds)
         for part, values in scores.parts.items():
             known = [value for value in values if value is not None]
@@ -118,7 +120,7 @@ class PaidReward:
             log_metric(f"rewards/{name}/{own}", value)
 
 
-def paid_rewards(spec: RunSpec, folder: RunFolder, datasets: Sequence[Path]) -> list[PaidReward]:
+def build_rewards(spec: RunSpec, folder: RunFolder, datasets: Sequence[Path]) -> list[TrlReward]:
     """The run's rewards, from the sources that lie in its own folder.
 
     Args:
@@ -130,17 +132,19 @@ def paid_rewards(spec: RunSpec, folder: RunFolder, datasets: Sequence[Path]) -> 
         SpecError: a source is missing, or is not the one that the spec names.
     """
     limits = _limits(spec, datasets)
-    return [PaidReward(_source(folder, share.name, share.sha256), limits, folder) for share in spec.grpo.rewards]
+    return [TrlReward(_source(folder, share.name, share.sha256), limits, folder) for share in spec.grpo.rewards]
 
 
-def own_metrics(spec: RunSpec, names: Sequence[str], folder: RunFolder, datasets: Sequence[Path]) -> list[PaidReward]:
+def build_own_metrics(
+    spec: RunSpec, names: Sequence[str], folder: RunFolder, datasets: Sequence[Path]
+) -> list[TrlReward]:
     """Metrics of the person's own, `name@sha256` each: rewards whose values are only looked at. Raises SpecError."""
     limits = _limits(spec, datasets)
-    return [PaidReward(_source(folder, *named(name)), limits, folder) for name in names]
+    return [TrlReward(_source(folder, *named_version(name)), limits, folder) for name in names]
 
 
 @contextmanager
-def ended(rewards: Sequence[PaidReward]) -> Iterator[None]:
+def closing(rewards: Sequence[TrlReward]) -> Iterator[None]:
     """End the workers of these, whatever happens before."""
     try:
         yield
@@ -149,12 +153,12 @@ def ended(rewards: Sequence[PaidReward]) -> Iterator[None]:
             reward.close()
 
 
-def reward_batch(given: Sequence[str], columns: Sequence[dict[str, Any]]) -> RewardBatch:
+def build_reward_batch(given: Sequence[str], columns: Sequence[dict[str, Any]]) -> RewardBatch:
     """B answers with the columns of their rows, as an own metric takes them."""
     names = [name for name in (columns[0] if columns else ()) if name != "prompt"]
     return RewardBatch(
         prompts=tuple(tuple(Message(**turn) for turn in row["prompt"]) for row in columns), completions=tuple(given),
-        columns={("images" if name == IMAGES else name): [row[name] for row in columns] for name in names},
+        columns={("images" if name == IMAGES_COLUMN else name): [row[name] for row in columns] for name in names},
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import typer
 from backend.errors import NotFoundError, SpecError
 from backend.ids import slug
 from backend.recipes.resolve import resolve
-from backend.rewards.builtin_library import about, library_names
+from backend.rewards.builtin_library import about, builtin_names
 from backend.rewards.composition import RewardPart, compose
 from backend.rewards.contract import RewardSource
 from backend.rewards.lint import lint
@@ -87,7 +87,7 @@ def check(
 def list_(as_json: JSON_OPTION = False) -> None:
     """List the rewards, ready ones and your own, with what each pays."""
     store, sources = context.reward_store(), []
-    for name in (*library_names(), *store.names()):
+    for name in (*builtin_names(), *store.names()):
         with contextlib.suppress(NotFoundError):  # deleted meanwhile
             sources.append(store.get(name))
     if as_json:
@@ -149,7 +149,7 @@ def compose_(name: NAME, part: PART = None, as_json: JSON_OPTION = False) -> Non
 def _saved(rewards: list[str]) -> list[str]:
     """Look at all of them, then save the files among them; their names. Raises SpecError, NotFoundError."""
     store = context.reward_store()
-    known = {*library_names(), *store.names()}
+    known = {*builtin_names(), *store.names()}
     files = {text: Path(text) for text in rewards if text not in known and _is_file(text)}
     names = {text: slug(files[text].stem, fallback="reward") if text in files else text for text in rewards}
     texts = {text: read_text(files[text]) if text in files else store.get(text).text for text in names}
@@ -195,7 +195,7 @@ def _tell_saved(source: RewardSource, as_json: bool) -> None:
 def _described(source: RewardSource) -> dict[str, Any]:
     """A reward as `--json` prints it."""
     store = context.reward_store()
-    check, parts = store.check_of(source.sha256), _parts_of(source)
+    check, parts = store.dry_run_of(source.sha256), _parts_of(source)
     return {
         "name": source.name,
         "origin": source.origin,
@@ -233,7 +233,7 @@ def _pays(source: RewardSource) -> str:
 def _checked(source: RewardSource) -> str:
     if source.origin == "library":
         return "needs none"
-    found = context.reward_store().check_of(source.sha256)
+    found = context.reward_store().dry_run_of(source.sha256)
     if found is None:
         return "not yet"
     warned = f", {found.warnings} warning{'s' * (found.warnings != 1)}" if found.warnings else ""

@@ -6,7 +6,7 @@ from backend.errors import RewardError
 from backend.recipes.resolve import resolve
 from backend.recipes.versions import unchecked
 from backend.rewards.contract import Isolation
-from backend.rewards.dry_run import CheckedRow, CheckReport, ScoredAnswer, read_report
+from backend.rewards.dry_run import DryRunReport, DryRunRow, ScoredAnswer, read_report
 from backend.spec.run import RunSpec
 from studio.cli import context
 from studio.cli.follow import POLL_S, described
@@ -23,7 +23,7 @@ SAID = {
 }
 
 
-def tried(spec: RunSpec, *, as_json: bool) -> CheckReport:
+def tried(spec: RunSpec, *, as_json: bool) -> DryRunReport:
     """Run a resolved spec of kind `reward_check` to its end. One that has nothing to report is exit code 1."""
     run_id = context.launcher().submit(spec)
     if not as_json:
@@ -62,7 +62,7 @@ def dry_run(spec: RunSpec, *, as_json: bool) -> None:
         )
 
 
-def print_report(report: CheckReport) -> None:
+def print_report(report: DryRunReport) -> None:
     """Print every answer with what it earns, then what it all says about the rewards."""
     names = [reward.name for reward in report.rewards]
     for row in report.rows:
@@ -92,7 +92,7 @@ def isolation_line(isolation: Isolation) -> str:
     return f"The rewards ran with isolation level {isolation.level}: {there or 'none'}{without}"
 
 
-def _print_row(row: CheckedRow, names: list[str]) -> None:
+def _print_row(row: DryRunRow, names: list[str]) -> None:
     spread = "" if row.spread is None else f", spread {row.spread:.3g}"
     say(f"{row.dataset} {row.row}{spread}")
     columns = ("", "answer", *names, *(["total"] if len(names) > 1 else []), "ms", "problem")

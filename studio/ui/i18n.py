@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 from backend.datasets.problems import CODES
 from backend.metrics.names import FACTS
-from backend.rewards.builtin_library import about, library_names
-from backend.rewards.sandbox.client import STATEMENT
+from backend.rewards.builtin_library import about, builtin_names
+from backend.rewards.sandbox.client import SECURITY_STATEMENT
 from backend.runs.evaluation_report import SAID
 from backend.settings import STATIC
 from backend.spec.knobs import knobs_of
@@ -73,7 +73,7 @@ def _knob_strings() -> dict[str, str]:
 
 
 def _reward_strings() -> dict[str, str]:
-    strings = {"rewards.statement": STATEMENT}
-    for said in map(about, library_names()):
+    strings = {"rewards.statement": SECURITY_STATEMENT}
+    for said in map(about, builtin_names()):
         strings |= {f"reward.{said.name}.about": said.text, f"reward.{said.name}.what": said.what}
     return strings

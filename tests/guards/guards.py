@@ -523,7 +523,7 @@ REWARDS = (
     ),
     Guard(
         "_Number",
-        "Annotated[float, Field(ge=-LARGEST, le=LARGEST)]",
+        "Annotated[float, Field(ge=-MAX_VALUE, le=MAX_VALUE)]",
         "Annotated[float, Field()]",
         "test_r21_no_number_on_the_channel_is_believed_unseen",
     ),
@@ -534,14 +534,14 @@ REWARDS = (
         "test_r21_no_number_on_the_channel_is_believed_unseen",
     ),
     Guard(
-        "_Answer.columns",
-        "columns: dict[str, list[_Logged]] = {}",
+        "_ScoresReply.columns",
+        "columns: dict[str, list[_LoggedValue]] = {}",
         "columns: dict[str, list[Any]] = {}",
         "test_r21_logged_columns_hold_plain_values_only",
     ),
     Guard(
         "RewardWorker._start",
-        "if requires_sandbox() and isolation.level < WHOLE:",
+        "if requires_sandbox() and isolation.level < FULL_ISOLATION_LEVEL:",
         "if requires_sandbox() and isolation.level < 2:",
         "test_r12_what_a_poorer_host_does_not_grant_is_said_and_what_was_required_refused",
     ),
@@ -631,15 +631,15 @@ REWARDS = (
         "test_r16_what_a_killed_supervisor_left_is_swept_by_who_started_it",
     ),
     Guard(
-        "PaidReward.tried.most_lost_s",
+        "TrlReward.score_unless_lost.most_lost_s",
         "most_lost_s = self._worker.limits.seconds if is_dry_run else math.inf",
         "most_lost_s = math.inf",
         "test_r22_a_reward_that_hangs_is_asked_once_in_a_dry_run_and_the_other_answers_say_so",
     ),
     Guard(
-        "PaidReward.tried",
-        "self._lost_s += self.last.seconds if is_lost else 0.0",
-        "self._lost_s += self.last.seconds if self.last.failure and self.last.failure.kind == 'timeout' else 0.0",
+        "TrlReward.score_unless_lost",
+        "self._lost_s += self.last_scores.seconds if is_lost else 0.0",
+        "self._lost_s += self.last_scores.seconds if self.last_scores.failure and self.last_scores.failure.kind == 'timeout' else 0.0",
         "test_r22_deaths_that_take_long_are_no_way_around_it",
     ),
 )

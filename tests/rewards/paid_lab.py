@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from backend.rewards.builtin_library import library_source
+from backend.rewards.builtin_library import builtin_source
 
 
 def loaded(text: str) -> Callable[..., list[Any]]:
@@ -15,7 +15,7 @@ def loaded(text: str) -> Callable[..., list[Any]]:
 
 def paid(name: str, gold: str, *answers: str) -> list[Any]:
     """What a ready reward pays for answers to one question."""
-    return paid_by(library_source(name).text, gold, *answers)
+    return paid_by(builtin_source(name).text, gold, *answers)
 
 
 def paid_by(text: str, gold: str, *answers: str) -> list[Any]:

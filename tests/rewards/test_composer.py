@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import SpecError
-from backend.rewards.builtin_library import library_names, library_source
+from backend.rewards.builtin_library import builtin_names, builtin_source
 from backend.rewards.composition import RewardPart, compose
 from backend.rewards.lint import lint, wants_text
 from tests.rewards.paid_lab import loaded, paid, paid_by
@@ -20,9 +20,9 @@ ANSWERS = [
     "<think>Is it A?</think><answer>B</answer>", "<think></think><answer></answer>", "word " * 45, "B " * 50,
 ]  # fmt: skip
 GOLDS = ["B", "42", "[0, 0, 10, 10]", '{"a": 1, "b": 2}']
-EVERYTHING = [RewardPart(name, 0.5 + i) for i, name in enumerate(library_names())]
-PAIRS = [[RewardPart(a, 1.0), RewardPart(b, 0.2)] for a, b in itertools.combinations(library_names(), 2)]
-SINGLES = [[RewardPart(name, 2.0)] for name in library_names()]
+EVERYTHING = [RewardPart(name, 0.5 + i) for i, name in enumerate(builtin_names())]
+PAIRS = [[RewardPart(a, 1.0), RewardPart(b, 0.2)] for a, b in itertools.combinations(builtin_names(), 2)]
+SINGLES = [[RewardPart(name, 2.0)] for name in builtin_names()]
 
 
 @pytest.mark.parametrize("parts", [EVERYTHING, *PAIRS, *SINGLES], ids=lambda parts: "+".join(p.name for p in parts))
@@ -49,9 +49,9 @@ def test_a_part_that_does_not_apply_is_absent_from_the_sum():
     assert paid_by(text, "red", "red") == [None]
 
 
-@pytest.mark.parametrize("name", library_names())
+@pytest.mark.parametrize("name", builtin_names())
 def test_a_built_in_reward_may_be_indented_to_the_body_of_a_function(name):
-    text = library_source(name).text
+    text = builtin_source(name).text
     inside = ast.parse(f"def {name}():\n" + textwrap.indent(text, " " * 4)).body[0]
 
     assert without_docstrings(inside) == without_docstrings(ast.parse(text))

@@ -2,21 +2,21 @@
 
 import pytest
 
-from backend.rewards.dry_run import CheckedReward, CheckedRow, ScoredAnswer, no_spread_share, warnings_of
+from backend.rewards.dry_run import DryRunReward, DryRunRow, ScoredAnswer, find_warnings, no_spread_share
 
-MINE, OTHER = (CheckedReward(name=name, weight=1.0, sha256="0" * 64) for name in ("mine", "other"))
+MINE, OTHER = (DryRunReward(name=name, weight=1.0, sha256="0" * 64) for name in ("mine", "other"))
 
 
 def answer(kind: str, total: float | None, **more) -> ScoredAnswer:
     return ScoredAnswer(kind=kind, text=kind, total=total, values=more.pop("values", {"mine": total}), **more)
 
 
-def row(*answers: ScoredAnswer, spread: float | None = 0.5) -> CheckedRow:
-    return CheckedRow(row="1", dataset="d", images=(), asked=(), gold="gold", answers=answers, spread=spread)
+def row(*answers: ScoredAnswer, spread: float | None = 0.5) -> DryRunRow:
+    return DryRunRow(row="1", dataset="d", images=(), asked=(), gold="gold", answers=answers, spread=spread)
 
 
-def codes(*rows: CheckedRow, rewards=(MINE,)) -> list[str]:
-    return [found.code for found in warnings_of(rewards, rows)]
+def codes(*rows: DryRunRow, rewards=(MINE,)) -> list[str]:
+    return [found.code for found in find_warnings(rewards, rows)]
 
 
 def test_an_honest_reward_warns_of_nothing():
@@ -31,7 +31,7 @@ def test_an_honest_reward_warns_of_nothing():
      ("long", "10,000 characters")],
 )  # fmt: skip
 def test_what_nobody_should_be_paid_for_is_named(kind, said):
-    [found] = warnings_of([MINE], [row(answer("gold", 1.0), answer(kind, 1.0))])
+    [found] = find_warnings([MINE], [row(answer("gold", 1.0), answer(kind, 1.0))])
 
     assert (found.code, found.kind, found.reward, found.value) == ("pays_adversary", kind, "mine", 1.0)
     assert said in found.text
@@ -42,7 +42,7 @@ def test_groups_without_spread_are_counted_and_told_from_three_fifths_on():
 
     assert no_spread_share([flat, flat, wide, wide]) == 0.5
     assert codes(flat, flat, wide, wide) == []
-    [found] = warnings_of([MINE], [flat, flat, flat, wide])
+    [found] = find_warnings([MINE], [flat, flat, flat, wide])
     assert found.text == "75% of groups have no spread: nothing is learned from them"
     assert no_spread_share([row(spread=None)]) is None
 
@@ -55,7 +55,7 @@ def test_gold_answers_that_earn_less_than_drawn_ones_are_told():
 def test_each_reward_that_fails_is_told_also_the_second():
     failed = answer("gold", None, values={"mine": None, "other": None}, problems={"mine": "A: x", "other": "B: y"})
 
-    found = warnings_of([MINE, OTHER], [row(failed)])
+    found = find_warnings([MINE, OTHER], [row(failed)])
 
     assert [(each.code, each.reward) for each in found] == [("fails", "mine"), ("fails", "other")]
     assert "`other` fails for 1 of 1 answers: B: y" in found[1].text

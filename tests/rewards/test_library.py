@@ -6,7 +6,7 @@ import pytest
 
 from backend.errors import NotFoundError
 from backend.metrics.exact_match import exact_match
-from backend.rewards.builtin_library import FOLDER, about, library_names, library_source
+from backend.rewards.builtin_library import FOLDER, about, builtin_names, builtin_source
 from tests.rewards.paid_lab import loaded, paid
 
 NAMES = [
@@ -48,13 +48,13 @@ WORTHLESS = {
 
 
 def test_the_library_holds_what_is_named_here():
-    assert library_names() == NAMES == sorted(GOLDS)
-    assert [library_source(name).origin for name in NAMES] == ["library"] * len(NAMES)
+    assert builtin_names() == NAMES == sorted(GOLDS)
+    assert [builtin_source(name).origin for name in NAMES] == ["library"] * len(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_says_what_it_pays_and_stands_alone(name):
-    tree = ast.parse(library_source(name).text)
+    tree = ast.parse(builtin_source(name).text)
     imports = {(getattr(node, "module", None) or node.names[0].name).partition(".")[0]
                for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)}  # fmt: skip
 
@@ -64,7 +64,7 @@ def test_a_file_says_what_it_pays_and_stands_alone(name):
 
 def test_an_unknown_name_is_told_the_nearest():
     with pytest.raises(NotFoundError, match="`box_iuo`") as caught:
-        library_source("box_iuo")
+        builtin_source("box_iuo")
     assert caught.value.hint == "Did you mean `box_iou`?"
 
 
@@ -89,7 +89,7 @@ def test_the_gold_answer_fifty_times_over_pays_next_to_nothing(name, between):
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"format_tags", "length"}))
 def test_an_answer_that_is_as_good_as_the_gold_one_is_paid_as_well(name):
-    pay, gold, other = loaded(library_source(name).text), GOLDS[name], OTHERS[name]
+    pay, gold, other = loaded(builtin_source(name).text), GOLDS[name], OTHERS[name]
 
     assert pay([other, other, gold], answer=[gold] * 3, references=[[], ["", other], [other]])[1:] == [1.0, 1.0]
     assert pay([other], answer=[gold], references=[[]])[0] < 1

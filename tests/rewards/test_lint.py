@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.rewards.lint import COLUMNS, MAX_CHARACTERS, Finding, lint, wants_text
+from backend.rewards.lint import COLUMNS, MAX_CHARACTERS, LintFinding, lint, wants_text
 
 GOOD = "def reward(completions, answer, **kwargs):\n    return [1.0 for _ in completions]\n"
 
@@ -75,7 +75,7 @@ def test_a_strange_escape_is_no_finding():
                                   "def outer():\n    def reward(completions):\n        return []"])  # fmt: skip
 def test_a_source_without_a_reward_is_told_how_to_start(text):
     assert lint(text) == [
-        Finding(1, 1, "error", "The source does not define `reward` at its top level",
+        LintFinding(1, 1, "error", "The source does not define `reward` at its top level",
                 "Start with `def reward(completions, answer, **kwargs):`"),
     ]  # fmt: skip
 

@@ -6,7 +6,7 @@ from reward_lab import QUICK, batch, source
 
 from backend.rewards.sandbox import client
 from backend.rewards.sandbox.client import LOAD_S, WorkerLimits
-from backend.rewards.trl_reward import PaidReward
+from backend.rewards.trl_reward import TrlReward
 from backend.runs.folder import RunFolder
 
 
@@ -18,7 +18,7 @@ def test_a_metric_with_the_name_of_a_reported_one_is_kept_beside_it(tmp_path: Pa
         "    return [0.5] * len(completions)\n"
     )
     (tmp_path / "run").mkdir()
-    reward = PaidReward(source(text), QUICK, RunFolder(tmp_path / "run"))
+    reward = TrlReward(source(text), QUICK, RunFolder(tmp_path / "run"))
     told: dict[str, float] = {}
     try:
         paid = reward(
@@ -42,9 +42,9 @@ def test_a_metric_with_the_name_of_a_reported_one_is_kept_beside_it(tmp_path: Pa
 def asked_of(text: str, tmp_path: Path, times: int, seconds: float, *, is_dry_run: bool) -> list[str]:
     """What a reward says each time it is asked, as a dry run or an evaluation asks."""
     (tmp_path / "run").mkdir()
-    reward = PaidReward(source(text), QUICK._replace(seconds=seconds), RunFolder(tmp_path / "run"))
+    reward = TrlReward(source(text), QUICK._replace(seconds=seconds), RunFolder(tmp_path / "run"))
     try:
-        scores = [reward.tried(batch("a"), is_dry_run=is_dry_run) for _ in range(times)]
+        scores = [reward.score_unless_lost(batch("a"), is_dry_run=is_dry_run) for _ in range(times)]
     finally:
         reward.close()
     return [each.failure.message if each.failure else "" for each in scores]

@@ -50,7 +50,7 @@ def test_r7_any_other_entry_has_no_value_and_a_reason(entry, written, why):
     scores = entry(written)
 
     assert (scores.values, scores.invalid, scores.failure) == ((None, 1.5), (why, ""), None)
-    assert scores.errors == 1
+    assert scores.error_count == 1
 
 
 # Objects that do anything when they are looked at: each is an entry, a part or its name, something logged, an error.
@@ -227,7 +227,7 @@ def test_r7_what_is_no_list_of_b_entries_fails_the_batch(expression, message):
     assert scores.failure
     assert (scores.failure.kind, scores.failure.message) == ("error", message)
     assert scores.values == (None, None)
-    assert scores.errors == 2
+    assert scores.error_count == 2
 
 
 def test_r7_a_generator_that_raises_fails_the_batch_at_its_line():

@@ -10,9 +10,9 @@ from typer.testing import CliRunner, Result
 
 from backend.conversation import Message
 from backend.datasets.store import DatasetStore, ImportOptions
-from backend.rewards.builtin_library import library_names, library_source
+from backend.rewards.builtin_library import builtin_names, builtin_source
 from backend.rewards.contract import Isolation
-from backend.rewards.dry_run import CheckedReward, CheckedRow, CheckReport, CheckWarning, ScoredAnswer, write_report
+from backend.rewards.dry_run import DryRunReport, DryRunReward, DryRunRow, DryRunWarning, ScoredAnswer, write_report
 from backend.rewards.store import RewardStore
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
@@ -70,11 +70,11 @@ def test_the_list_says_what_each_pays_and_what_is_checked(studio, file, workspac
     store = RewardStore(workspace)
 
     first = told(studio("list", "--json"))
-    store.record_check(store.get("mine").sha256, "run", passed=True, warnings=1)
+    store.record_dry_run(store.get("mine").sha256, "run", passed=True, warnings=1)
     second = told(studio("list", "--json"))
     shown = studio("list").stdout
 
-    assert [each["name"] for each in first] == [*library_names(), "mine"]
+    assert [each["name"] for each in first] == [*builtin_names(), "mine"]
     assert all(each["is_checked"] == (each["origin"] == "library") for each in first)
     assert second[-1]["is_checked"]
     assert second[-1]["pays"] == "Pays 1 for anything."
@@ -93,7 +93,7 @@ def test_a_file_is_saved_and_shown_as_it_is(studio, file, workspace):
     assert shown["text"] == file.read_text()
     assert [version["is_current"] for version in shown["versions"]].count(True) == 1
     assert len(shown["versions"]) == 2
-    assert studio("show", "exact_match").stdout == library_source("exact_match").text
+    assert studio("show", "exact_match").stdout == builtin_source("exact_match").text
 
 
 def test_a_saved_reward_tells_to_try_it(studio, file):
@@ -179,7 +179,7 @@ def test_two_files_of_one_name_are_refused(studio, file, tmp_path, workspace):
 class FakeLauncher:
     """Takes a run and has it ended at once, with a report or without."""
 
-    def __init__(self, workspace: Workspace, report: CheckReport | None) -> None:
+    def __init__(self, workspace: Workspace, report: DryRunReport | None) -> None:
         self.folder = RunFolder(workspace.output / "20261124-100000-dry-run")
         self.report = report
         self.spec: RunSpec | None = None
@@ -198,32 +198,32 @@ class FakeLauncher:
         )  # fmt: skip
 
 
-def report_of(*, passed: bool) -> CheckReport:
+def report_of(*, passed: bool) -> DryRunReport:
     answers = (
         ScoredAnswer(kind="gold", text="Red", total=1.2, values={"my-reward": 1.0, "length": 1.0}, seconds=0.00125),
         ScoredAnswer(kind="repeated", text="Red " * 50, total=0.2, values={"my-reward": None, "length": 0.2},
                      problems={"my-reward": "nan is no number"}),
         ScoredAnswer(kind="sample", text="It is\nblue", total=0.1, values={"my-reward": 0.0, "length": 0.5}),
     )  # fmt: skip
-    row = CheckedRow(
+    row = DryRunRow(
         row="7", dataset="codes", images=("images/7.png",), asked=(Message(role="user", content="<image>Colour?"),),
         gold="Red", answers=answers, spread=0.25,
     )  # fmt: skip
-    return CheckReport(
-        rewards=(CheckedReward(name="my-reward", weight=1, sha256="0" * 64),
-                 CheckedReward(name="length", weight=0.2, sha256="1" * 64)),
+    return DryRunReport(
+        rewards=(DryRunReward(name="my-reward", weight=1, sha256="0" * 64),
+                 DryRunReward(name="length", weight=0.2, sha256="1" * 64)),
         checkpoint="demo", rows=(row,), no_spread_share=0.75,
-        warnings=(CheckWarning(code="no_spread", reward="", text="75% of groups have no spread", value=0.75),),
+        warnings=(DryRunWarning(code="no_spread", reward="", text="75% of groups have no spread", value=0.75),),
         isolation=Isolation(limits=True, network=True, files=False), passed=passed,
     )  # fmt: skip
 
 
 @pytest.fixture
-def with_report(workspace, tmp_path, monkeypatch) -> Callable[[CheckReport | None], FakeLauncher]:
+def with_report(workspace, tmp_path, monkeypatch) -> Callable[[DryRunReport | None], FakeLauncher]:
     upload = folder_of(tmp_path / "upload", many(10))
     DatasetStore(workspace).import_dataset(upload, ImportOptions(name="codes"))
 
-    def launcher_with(report: CheckReport | None) -> FakeLauncher:
+    def launcher_with(report: DryRunReport | None) -> FakeLauncher:
         launcher = FakeLauncher(workspace, report)
         monkeypatch.setattr(context, "launcher", lambda: launcher)
         return launcher

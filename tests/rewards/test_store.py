@@ -7,10 +7,10 @@ import os
 import pytest
 
 from backend.errors import NotFoundError, SpecError
-from backend.rewards.builtin_library import library_names, library_source
+from backend.rewards.builtin_library import builtin_names, builtin_source
 from backend.rewards.composition import RewardPart, compose
 from backend.rewards.contract import RewardSource
-from backend.rewards.store import CheckRecord, RewardStore
+from backend.rewards.store import DryRunRecord, RewardStore
 from backend.settings import Workspace
 
 ONE = "def reward(completions, answer, **columns):\n    return [1.0 for _ in completions]\n"
@@ -45,9 +45,9 @@ def test_what_is_saved_is_read_back_byte_for_byte(store, workspace):
 
 
 def test_ready_rewards_are_there_by_name_and_not_among_the_own(store):
-    assert store.get("box_iou") == library_source("box_iou")
-    assert store.version("box_iou", library_source("box_iou").sha256) == library_source("box_iou")
-    assert [each.sha256 for each in store.versions("box_iou")] == [library_source("box_iou").sha256]
+    assert store.get("box_iou") == builtin_source("box_iou")
+    assert store.version("box_iou", builtin_source("box_iou").sha256) == builtin_source("box_iou")
+    assert [each.sha256 for each in store.versions("box_iou")] == [builtin_source("box_iou").sha256]
     assert store.parts_of("box_iou") is None
     assert store.names() == []
 
@@ -117,7 +117,7 @@ def test_an_unsafe_name_is_refused_and_never_found(store, workspace, name):
     assert list(workspace.rewards.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", library_names())
+@pytest.mark.parametrize("name", builtin_names())
 def test_ready_rewards_neither_change_nor_go(store, name):
     with pytest.raises(SpecError, match="ready rewards"):
         store.save(name, ONE)
@@ -207,7 +207,7 @@ def test_foreign_files_are_passed_over(store, workspace):
 def test_r14_an_edited_reward_is_unchecked_until_it_is_tried_again(store):
     tried = store.save("mine", ONE)
     assert not store.is_checked(tried)
-    store.record_check(tried.sha256, "20261124-100000-dry-run", passed=True, warnings=2)
+    store.record_dry_run(tried.sha256, "20261124-100000-dry-run", passed=True, warnings=2)
     assert store.is_checked(store.get("mine"))
 
     store.save("mine", ONE.replace("1.0", "1.5"))
@@ -215,27 +215,27 @@ def test_r14_an_edited_reward_is_unchecked_until_it_is_tried_again(store):
     store.save("mine", ONE)
     assert store.is_checked(store.get("mine"))
 
-    store.record_check(tried.sha256, "20261124-110000-dry-run", passed=False, warnings=3)
+    store.record_dry_run(tried.sha256, "20261124-110000-dry-run", passed=False, warnings=3)
     assert not store.is_checked(store.get("mine"))
-    found = store.check_of(tried.sha256)
+    found = store.dry_run_of(tried.sha256)
     assert found is not None
-    assert found.model_copy(update={"checked_at": 0.0}) == CheckRecord(
+    assert found.model_copy(update={"checked_at": 0.0}) == DryRunRecord(
         source_sha256=sha256(ONE), run_id="20261124-110000-dry-run", passed=False, warnings=3, checked_at=0.0
     )
     assert store.names() == ["mine"]
 
 
 def test_ready_rewards_need_no_check(store):
-    assert all(store.is_checked(library_source(name)) for name in library_names())
+    assert all(store.is_checked(builtin_source(name)) for name in builtin_names())
 
 
 def test_a_voucher_for_another_text_or_a_torn_one_vouches_for_nothing(store, workspace):
     one, two = store.save("one", ONE), store.save("two", TWO)
-    store.record_check(one.sha256, "run", passed=True, warnings=0)
+    store.record_dry_run(one.sha256, "run", passed=True, warnings=0)
     folder = workspace.rewards / ".checks"
     (folder / f"{two.sha256}.json").write_bytes((folder / f"{one.sha256}.json").read_bytes())
     assert not store.is_checked(two)
 
     (folder / f"{one.sha256}.json").write_bytes(b'{"passed": true')
     assert not store.is_checked(one)
-    assert store.check_of("../mine") is None
+    assert store.dry_run_of("../mine") is None

@@ -10,9 +10,9 @@ import pytest
 from reward_lab import QUICK, batch, poorer_host, process_of, returning, running, scored, source, worker
 
 from backend.errors import LaunchError, SpecError
-from backend.rewards.contract import WHOLE, Isolation
+from backend.rewards.contract import FULL_ISOLATION_LEVEL, Isolation
 from backend.rewards.sandbox import client
-from backend.rewards.sandbox.client import STATEMENT, RewardWorker, WorkerLimits, describe
+from backend.rewards.sandbox.client import SECURITY_STATEMENT, RewardWorker, WorkerLimits, describe_isolation
 from backend.rewards.sandbox.process import MAX_PRINTED_BYTES
 from backend.rewards.sandbox.rlimits import MAX_FILE_BYTES, MAX_PROCESSES
 
@@ -82,7 +82,7 @@ def test_r3_whatever_a_reward_does_becomes_a_failure_and_the_next_batch_is_score
 
     assert scores.failure
     assert (scores.failure.kind, scores.failure.message) == (kind, message)
-    assert (scores.values, scores.errors) == ((None, None), 2)
+    assert (scores.values, scores.error_count) == ((None, None), 2)
 
 
 def test_r3_a_failure_shows_the_persons_own_frames_and_their_last_line():
@@ -385,7 +385,7 @@ def test_r11_no_address_can_be_reached_not_even_this_machines_own(tmp_path, kind
 
 def test_r11_what_is_achieved_is_said():
     all_of_it = dict.fromkeys(("limits", "network", "files", "processes", "calls"), True)
-    assert describe(Isolation(**all_of_it)) == (
+    assert describe_isolation(Isolation(**all_of_it)) == (
         "memory, time, files limited · no network · reads only Python and the images · no other processes · "
         "needless system calls refused"
     )
@@ -396,8 +396,8 @@ def test_r11_what_is_achieved_is_said():
         ("processes", "other processes: not protected on this host"),
         ("calls", "system calls: not filtered on this host"),
     ):
-        assert said in describe(Isolation(**all_of_it | {name: False}))
-    assert "not a wall" in STATEMENT
+        assert said in describe_isolation(Isolation(**all_of_it | {name: False}))
+    assert "not a wall" in SECURITY_STATEMENT
 
 
 def test_what_older_dry_runs_achieved_is_still_read():
@@ -440,7 +440,7 @@ def test_r12_what_a_poorer_host_does_not_grant_is_said_and_what_was_required_ref
     with host:
         assert host.score(batch()).values == (1.0, 2.0)
         assert {name for name, stands in host.isolation.model_dump().items() if not stands} == open_
-        assert (host.isolation.level == WHOLE) == (not open_)
+        assert (host.isolation.level == FULL_ISOLATION_LEVEL) == (not open_)
     if open_:
         monkeypatch.setenv("STUDIO_REQUIRE_SANDBOX", "1")
         for _ in range(2):

@@ -8,8 +8,8 @@ from reward_lab import QUICK, batch, source
 from backend.errors import LaunchError
 from backend.rewards import contract
 from backend.rewards.sandbox import return_values
-from backend.rewards.sandbox.client import RewardWorker, _Answer, _parsed
-from backend.rewards.sandbox.process import WorkerLostError
+from backend.rewards.sandbox.client import RewardWorker, _parsed, _ScoresReply
+from backend.rewards.sandbox.process import RewardWorkerLostError
 
 # Speaks the protocol of the worker as far as the request; the answer to that is what the test says.
 FAKE = """
@@ -73,7 +73,7 @@ def test_r21_logged_columns_hold_plain_values_only(tmp_path):
 
 
 def test_r21_both_sides_have_the_same_bounds():
-    for name in ("LARGEST", "MAX_LOGGED"):
+    for name in ("MAX_VALUE", "MAX_LOGGED"):
         assert getattr(contract, name) == getattr(return_values, name)
 
 
@@ -132,7 +132,7 @@ changed = st.builds(with_another_byte, st.integers(0, len(line()) - 2), st.integ
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_r9_fuzzed_bytes_are_read_as_an_answer_or_refused(answer):
     try:
-        read = _parsed(_Answer, answer)
-    except WorkerLostError:
+        read = _parsed(_ScoresReply, answer)
+    except RewardWorkerLostError:
         return
     assert all(value is None or isinstance(value, float) for value in read.values)

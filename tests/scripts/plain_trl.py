@@ -18,7 +18,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from backend.programs.model.loading import choose_precision, load_base
 from backend.programs.model.parts import apply_strategy
-from backend.rewards.builtin_library import library_source
+from backend.rewards.builtin_library import builtin_source
 from backend.spec.run import RunSpec
 
 
@@ -42,7 +42,7 @@ def main() -> None:
         for row in asked["rows"]
     ]  # fmt: skip
     names: dict[str, Any] = {}
-    exec(library_source("exact_match").text, names)
+    exec(builtin_source("exact_match").text, names)
 
     def exact_match(completions: list[Any], answer: list[str], **_: Any) -> list[float]:
         return names["reward"](

@@ -12,7 +12,7 @@ from backend.datasets.store import ImportOptions
 from backend.errors import SpecError
 from backend.ids import RunId
 from backend.rewards.composition import RewardPart
-from backend.rewards.refusals import ChangedElsewhere
+from backend.rewards.refusals import RewardEditConflict
 from backend.rewards.store import RewardStore
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
@@ -161,7 +161,7 @@ def test_m3_of_many_who_save_over_one_version_at_once_one_wins(services):
     def save(number: int) -> None:
         try:
             told.append(store.save("mine", ONE + f"# {number}\n", expected=first))
-        except ChangedElsewhere as error:
+        except RewardEditConflict as error:
             told.append(error)
 
     threads = [threading.Thread(target=save, args=(number,)) for number in range(12)]
@@ -170,7 +170,7 @@ def test_m3_of_many_who_save_over_one_version_at_once_one_wins(services):
     for thread in threads:
         thread.join()
 
-    won = [each for each in told if not isinstance(each, ChangedElsewhere)]
+    won = [each for each in told if not isinstance(each, RewardEditConflict)]
     assert (len(told), len(won)) == (12, 1)
     assert store.get("mine") == won[0]
     assert len(store.versions("mine")) == 2

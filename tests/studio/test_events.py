@@ -19,7 +19,7 @@ DEEP: dict[str, Any] = {
 ODD = {key: {"of": 5, "name": [{}], "answers": 3, "chosen": {}} for key in DEEP}
 GARBAGE = (None, "../../etc/passwd", LONG, 1e308, {"chosen": "../x", "id": "../x"}, DEEP, ODD,
            [{"name": ["x"], "weight": {}, "chosen": 1}])  # fmt: skip
-WHOLE = ("traceback", "site-packages", str(ROOT).lower(), "/proc/", 'file "')
+FULL_ISOLATION_LEVEL = ("traceback", "site-packages", str(ROOT).lower(), "/proc/", 'file "')
 EVERY = 11  # rounds in which each event gets each of the values
 
 
@@ -69,7 +69,7 @@ def test_w7_no_event_trusts_what_it_is_sent(ask: httpx.Client, studio: Served, r
         said.append(("the queue", events.heard(f"w7-{rounds}-{number}")))
         assert said[-1][1].count('"process_completed"') > 20
         for where, text in said:
-            assert not [leak for leak in WHOLE if leak in text.lower()], (where, number, text[:2000])
+            assert not [leak for leak in FULL_ISOLATION_LEVEL if leak in text.lower()], (where, number, text[:2000])
 
     assert state_of(studio) == before
     assert ask.get("/healthz").status_code == 200

@@ -16,10 +16,10 @@ from backend.demo.datasets import DEMO_DATASETS
 from backend.image_size import tokens_for_image
 from backend.programs.training import grpo_warnings as alarms
 from backend.recipes.library import load_recipe
-from backend.rewards.builtin_library import library_names
+from backend.rewards.builtin_library import builtin_names
 from backend.rewards.dry_run import FLAT_SHARE
 from backend.rewards.lint import lint, wants_text
-from backend.rewards.sandbox.client import STATEMENT
+from backend.rewards.sandbox.client import SECURITY_STATEMENT
 from backend.spec.files import KNOBS, apply_settings
 from backend.spec.grpo import GrpoKnobs
 from backend.spec.run import RunSpec
@@ -155,7 +155,7 @@ def test_the_numbers_of_the_grpo_guide_are_those_of_the_code(language):
     heads = {"en": ("reward", "setting", "what learns", "loss"), "zh": ("奖励", "设置项", "学习的部分", "损失")}
     ready, settings, rates, losses = (table_below(text, cell) for cell in heads[language])
 
-    assert {row[0].strip("`") for row in ready} == set(library_names())
+    assert {row[0].strip("`") for row in ready} == set(builtin_names())
     assert len(settings) >= 10
     for name, default, _ in settings:
         knob = name.strip("`").removeprefix("grpo.")
@@ -203,7 +203,7 @@ def test_the_thresholds_of_the_grpo_guide_are_those_of_the_code(language):
 
 
 def test_the_grpo_guide_says_of_reward_code_what_the_studio_says():
-    assert STATEMENT in (GUIDES / "en" / "grpo.md").read_text(encoding="utf-8")
+    assert SECURITY_STATEMENT in (GUIDES / "en" / "grpo.md").read_text(encoding="utf-8")
 
 
 def test_the_reward_in_the_grpo_guide_works():

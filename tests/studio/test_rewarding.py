@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from backend.errors import SpecError
-from backend.rewards.builtin_library import library_names
+from backend.rewards.builtin_library import builtin_names
 from backend.rewards.composition import RewardPart, compose
 from backend.rewards.contract import Isolation
-from backend.rewards.dry_run import CheckedReward, CheckedRow, CheckReport, CheckWarning, ScoredAnswer, write_report
+from backend.rewards.dry_run import DryRunReport, DryRunReward, DryRunRow, DryRunWarning, ScoredAnswer, write_report
 from backend.rewards.lint import lint
 from backend.rewards.store import RewardStore
 from backend.settings import ROOT, Workspace
@@ -75,7 +75,7 @@ def test_a_sentence_says_what_is_paid(parts, said):
 
 @pytest.mark.parametrize("weights", WEIGHTS, ids=str)
 def test_the_sentence_names_every_part_in_both_languages(weights: tuple[float, ...]):
-    for names in combinations(library_names(), len(weights)):
+    for names in combinations(builtin_names(), len(weights)):
         parts = [RewardPart(name, weight) for name, weight in zip(names, weights, strict=True)]
 
         for t in (EN, ZH):
@@ -163,7 +163,7 @@ def test_a_composition_of_an_earlier_version_opens_as_one_and_keeps_its_python(
 ):
     parts = [RewardPart("exact_match", 1.0), RewardPart("length", 0.2)]
     earlier = store.save("both", COMPOSED_BY_AN_EARLIER_VERSION.read_text(encoding="utf-8"), parts)
-    store.record_check(earlier.sha256, "run", passed=True, warnings=0)
+    store.record_dry_run(earlier.sha256, "run", passed=True, warnings=0)
     services = build_services(workspace)
     page = layout.Page(services, store, EN)
 
@@ -212,19 +212,19 @@ def test_a_dry_run_is_found_by_its_version_and_its_report_is_ranked(workspace: W
     assert (shown["warnings"][0]["gold"], shown["warnings"][0]["problem"]) == (1.0, "ValueError: x")
 
 
-def report() -> CheckReport:
+def report() -> DryRunReport:
     answers = (
         ScoredAnswer(kind="empty", text="", total=0.5, values={"mine": 0.5}),
         ScoredAnswer(kind="tags", text="<a>", total=None, values={"mine": None}, problems={"mine": "ValueError: x"}),
         ScoredAnswer(kind="gold", text="red", total=1.0, values={"mine": 1.0}, parts={"mine/same": 1.0}),
         ScoredAnswer(kind="sample", text="red", total=1.0, values={"mine": 1.0}, parts={"mine/same": 1.0}),
     )
-    row = CheckedRow(
+    row = DryRunRow(
         row="1", dataset="shapes", images=("images/a.png",), asked=({"role": "user", "content": "<image>What?"},),
         gold="red", answers=answers, spread=0.0,
     )  # fmt: skip
-    return CheckReport(
-        rewards=(CheckedReward(name="mine", weight=1.0, sha256="0" * 64),), checkpoint="demo", rows=(row,),
-        no_spread_share=1.0, warnings=(CheckWarning(code="fails", reward="mine", text="it fails", value=0.25),),
+    return DryRunReport(
+        rewards=(DryRunReward(name="mine", weight=1.0, sha256="0" * 64),), checkpoint="demo", rows=(row,),
+        no_spread_share=1.0, warnings=(DryRunWarning(code="fails", reward="mine", text="it fails", value=0.25),),
         isolation=Isolation(limits=True, network=True, files=True), passed=False,
     )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 from backend.rewards.contract import RewardSource
 from backend.rewards.sandbox.client import WorkerLimits
-from backend.rewards.trl_reward import PaidReward
+from backend.rewards.trl_reward import TrlReward
 from backend.runs.folder import RunFolder
 from backend.spec.run import RunSpec
 
@@ -33,7 +33,7 @@ def test_r22_rewards_that_do_not_return_cost_one_deadline_together(tmp_path):
     names = ("one", "other")
     spec = RunSpec().with_values({"kind": "grpo", "grpo.rewards": [{"name": name} for name in names]})
     rewards = [
-        PaidReward(RewardSource(name, HANGS, "own"), WorkerLimits(seconds=DEADLINE_S), RunFolder(tmp_path / "run"))
+        TrlReward(RewardSource(name, HANGS, "own"), WorkerLimits(seconds=DEADLINE_S), RunFolder(tmp_path / "run"))
         for name in names
     ]
     columns = {"prompt": [{"role": "user", "content": "How many?"}], "answer": "7"}

@@ -12,7 +12,7 @@ from backend.metrics.library import METRICS
 from backend.metrics.metric import Answered
 from backend.recipes.evaluation import evaluation_spec
 from backend.recipes.resolve import resolve
-from backend.rewards.store import RewardStore, put_sources
+from backend.rewards.store import RewardStore, copy_reward_sources
 from backend.runs.answers import read_answers
 from backend.runs.evaluation_report import read_report
 from backend.runs.events import EventWriter, read_all
@@ -55,7 +55,7 @@ def evaluated(
     spec = resolve(evaluation_spec(check, checkpoints, names, CHANGES | dotted), lab.workspace)
     folder = RunFolder(lab.workspace.output / f"evaluation-{name}")
     folder.path.mkdir()
-    put_sources(spec, folder, lab.workspace)
+    copy_reward_sources(spec, folder, lab.workspace)
     folder.spec.write_text(spec.model_dump_json())
     events = EventWriter(folder.events)
     evaluate(folder, events)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from backend.rewards.sandbox.client import describe
+from backend.rewards.sandbox.client import describe_isolation
 from backend.runs.answers import read_rollouts, rollout_steps
 from backend.runs.events import read_all
 from tests.rewards.reward_lab import returning, worker
@@ -134,7 +134,7 @@ def test_r11_the_run_says_what_its_rewards_are_kept_from(runs):
     said = [event.values["text"] for event in read_all(runs["plain"].events) if event.kind == "note"]
     (apart,) = [text for text in said if text.startswith("Rewards run apart: ")]
     with worker(returning("[1.0, 2.0]")) as started:
-        assert apart == f"Rewards run apart: {describe(started.isolation)}"
+        assert apart == f"Rewards run apart: {describe_isolation(started.isolation)}"
     assert "network" in apart
 
 

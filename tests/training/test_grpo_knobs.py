@@ -35,13 +35,13 @@ def asked(lab: Lab, spec: RunSpec) -> Any:
 
 def paid(lab: Lab, spec: RunSpec) -> Any:
     """By whom, and within which limits."""
-    from backend.rewards.trl_reward import paid_rewards
+    from backend.rewards.trl_reward import build_rewards
 
     folder = RunFolder(lab.workspace.root / "paid")
     folder.rewards.mkdir(parents=True, exist_ok=True)
     for name, text in SOURCES.items():
         (folder.rewards / f"{name}.py").write_text(text)
-    return [(each.__name__, each.worker.limits) for each in paid_rewards(spec, folder, [])]
+    return [(each.__name__, each.worker.limits) for each in build_rewards(spec, folder, [])]
 
 
 def looked_at(lab: Lab, spec: RunSpec) -> Any:

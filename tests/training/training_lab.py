@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.ids import slug
-from backend.rewards.contract import named
+from backend.rewards.contract import named_version
 from backend.rewards.store import RewardStore
 from backend.runs.events import Event, read_all
 from backend.runs.folder import RunFolder
@@ -144,7 +144,7 @@ class Lab:
         folder.rewards.mkdir()
         for share in spec.grpo.rewards:
             (folder.rewards / f"{share.name}.py").write_text(SOURCES[share.name])
-        for metric in map(named, spec.evaluation.own_metrics):
+        for metric in map(named_version, spec.evaluation.own_metrics):
             source = RewardStore(self.workspace).version(metric.name, metric.sha256)
             (folder.rewards / f"{metric.name}.py").write_text(source.text)
         return folder

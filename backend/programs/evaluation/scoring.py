@@ -13,8 +13,8 @@ from backend.metrics.library import METRICS
 from backend.metrics.metric import Answered, Metric, Table
 from backend.metrics.names import FACTS, notice
 from backend.metrics.significance import Comparison, all_compared, holm, said, verdict_of
-from backend.rewards.contract import named
-from backend.rewards.trl_reward import own_metrics, reward_batch
+from backend.rewards.contract import named_version
+from backend.rewards.trl_reward import build_own_metrics, build_reward_batch
 from backend.runs.answers import Answer
 from backend.runs.evaluation_report import (  # fmt: skip
     Agreement,
@@ -41,7 +41,7 @@ class Scorer:
         """Take the metrics of the spec; workers may read the images of `datasets`. Raises SpecError."""
         names = spec.comparison.metrics
         self._studio = [METRICS[name] for name in names if name in METRICS and METRICS[name].is_row_local]
-        self._own = own_metrics(spec, [name for name in names if name not in METRICS], folder, datasets)
+        self._own = build_own_metrics(spec, [name for name in names if name not in METRICS], folder, datasets)
         self.errors: Counter[str] = Counter()  # by own metric: answers without a value by mistake
         self.examples: dict[str, str] = {}  # by own metric, one of the mistakes
 
@@ -67,12 +67,12 @@ class Scorer:
             for scores, value in zip(found, metric.rows(answered), strict=True):
                 scores[metric.name] = value
         for own in self._own:
-            said = own.tried(reward_batch(raw, columns))
+            said = own.score_unless_lost(build_reward_batch(raw, columns))
             for scores, value in zip(found, said.values, strict=True):
                 scores[own.__name__] = value
-            if said.errors:
-                self.errors[own.__name__] += said.errors
-                self.examples.setdefault(own.__name__, said.mistake)
+            if said.error_count:
+                self.errors[own.__name__] += said.error_count
+                self.examples.setdefault(own.__name__, said.first_error)
         return found
 
     def take_errors(self) -> tuple[dict[str, int], dict[str, str]]:
@@ -90,7 +90,7 @@ def answered_of(answer: Answer) -> Answered:
 
 def metrics_of(names: Sequence[str]) -> list[Metric]:
     """The metrics of a spec, an own one as the mean of the values it gave."""
-    return [METRICS[name] if name in METRICS else own_metric(named(name).name) for name in names]
+    return [METRICS[name] if name in METRICS else own_metric(named_version(name).name) for name in names]
 
 
 def table_of(metric: Metric, answers: Sequence[Answer]) -> Table:

@@ -10,7 +10,7 @@ from backend.datasets.layouts import Split
 from backend.datasets.store import DatasetStore
 from backend.ids import DatasetName
 from backend.image_size import Scale, resized, scale_of, scaled_boxes
-from backend.rewards.trl_reward import IMAGES
+from backend.rewards.trl_reward import IMAGES_COLUMN
 from backend.row_length import Fit, RowMeter, fit
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
@@ -64,7 +64,7 @@ class Question:
             "references": self.references(spec),
             "id": self.row.id,
             "dataset": self.folder.name,
-            IMAGES: [str(path) for path in self.images],
+            IMAGES_COLUMN: [str(path) for path in self.images],
             "image_sizes": [list(size) for size in self.seen_sizes(spec)],
         }
 

@@ -25,7 +25,7 @@ from backend.programs.training.grpo import Asking, GrpoTrainer
 from backend.programs.training.rollouts import keeper_of_rollouts
 from backend.programs.training.rows import TrainingRows
 from backend.programs.training.sft import SftTrainer
-from backend.rewards.trl_reward import paid_rewards
+from backend.rewards.trl_reward import build_rewards
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
@@ -110,7 +110,7 @@ class TrainerMaker:
         spec, workspace = self._spec, Workspace(self._folder.path.parent.parent)
         arguments = grpo_arguments(spec, self._folder, self._base.precision, batches.steps)
         store = DatasetStore(workspace)
-        rewards = paid_rewards(
+        rewards = build_rewards(
             spec, self._folder, [store.folder(DatasetName(each.name)) for each in spec.data.datasets]
         )
         is_first = distributed.get_rank() == 0

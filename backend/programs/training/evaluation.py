@@ -13,7 +13,7 @@ from backend.programs.model.encoder import IGNORED, Encoder, Sample
 from backend.programs.model.generation import Given, answer_batch
 from backend.programs.model.packing import Collator, learned_logits, moved
 from backend.programs.model.prompts import Question
-from backend.rewards.trl_reward import PaidReward, reward_batch
+from backend.rewards.trl_reward import TrlReward, build_reward_batch
 from backend.runs.answers import Prediction
 from backend.spec.run import RunSpec
 
@@ -38,7 +38,7 @@ class Evaluator:
 
     def __init__(
         self, spec: RunSpec, rows: Sequence[Question], encoder: Encoder, collator: Collator,
-        own: Sequence[PaidReward] = (),
+        own: Sequence[TrlReward] = (),
     ) -> None:  # fmt: skip
         """Take the chosen rows; none means that there is nothing to evaluate.
 
@@ -143,9 +143,11 @@ class Evaluator:
             errors, example = 0, ""
             for places in self._batches(range(len(predictions))):
                 columns = [self._rows[place].columns(self._spec) for place in places]
-                scores = metric.tried(reward_batch([predictions[place].given for place in places], columns))
-                errors += scores.errors
-                example = example or scores.mistake
+                scores = metric.score_unless_lost(
+                    build_reward_batch([predictions[place].given for place in places], columns)
+                )
+                errors += scores.error_count
+                example = example or scores.first_error
                 for place, value in zip(places, scores.values, strict=True):
                     if value is not None:
                         said[place][metric.__name__] = value

@@ -27,8 +27,8 @@ from backend.programs.training.base_trainer import StepSums, StudioTrainer, Tall
 from backend.programs.training.batch_sampler import GroupBatches
 from backend.programs.training.rollouts import Drawn, drawn_answers
 from backend.programs.training.rows import TrainingRows
-from backend.rewards.sandbox.client import describe
-from backend.rewards.trl_reward import PaidReward
+from backend.rewards.sandbox.client import describe_isolation
+from backend.rewards.trl_reward import TrlReward
 from backend.spec.run import RunSpec
 
 # TRL's names of what is shown; rewards' own are added by their prefix
@@ -104,7 +104,7 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
     """A thin subclass: what is asked, how it is encoded, and what is kept of the answers."""
 
     def __init__(
-        self, spec: RunSpec, asking: Asking, rewards: list[PaidReward], keep: Callable[[int, Drawn], None],
+        self, spec: RunSpec, asking: Asking, rewards: list[TrlReward], keep: Callable[[int, Drawn], None],
         **arguments: Any,
     ) -> None:  # fmt: skip
         """Take the resolved spec and the plan.
@@ -148,11 +148,11 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
 
     def notes(self) -> list[str]:
         """What the reward workers are kept from here. Raises SpecError where that is less than was asked for."""
-        return [f"Rewards run apart: {describe(self._paid[0].worker.isolation)}"]
+        return [f"Rewards run apart: {describe_isolation(self._paid[0].worker.isolation)}"]
 
     def complaints(self) -> list[str]:
         """Each mistake of each reward, the first time it is made."""
-        said = [f"Reward `{reward.__name__}`: {reward.last_mistake}" for reward in self._paid if reward.last_mistake]
+        said = [f"Reward `{reward.__name__}`: {reward.last_error}" for reward in self._paid if reward.last_error]
         new = [text for text in said if text not in self._complained][: MOST_COMPLAINTS - len(self._complained)]
         self._complained += new
         return new
@@ -218,17 +218,17 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         self._answers = [completion[0]["content"] for completion in completions]
         self._drawn = completion_ids_list
         paid: torch.Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-        mistaken = [any(reward.is_mistaken(number) for reward in self._paid) for number in range(len(completions))]
+        mistaken = [any(reward.has_error(number) for reward in self._paid) for number in range(len(completions))]
         paid[self.accelerator.gather(torch.tensor(mistaken, device=paid.device).int()).bool()] = torch.nan
-        told: list[Any] = [[(reward.failed_in_a_row, reward.last_mistake) for reward in self._paid]]
+        told: list[Any] = [[(reward.failed_in_a_row, reward.last_error) for reward in self._paid]]
         if self.args.world_size > 1:
             mine, told = told[0], [None] * self.args.world_size
             distributed.all_gather_object(told, mine)
         for number, reward in enumerate(self._paid):
             streak = max(process[number][0] for process in told)
-            reward.last_mistake = next((process[number][1] for process in told if process[number][1]), "")
+            reward.last_error = next((process[number][1] for process in told if process[number][1]), "")
             if streak >= self._spec.grpo.failed_batches:
-                self.gave_up = f"Reward `{reward.__name__}` failed {streak} batches in a row: {reward.last_mistake}"
+                self.gave_up = f"Reward `{reward.__name__}` failed {streak} batches in a row: {reward.last_error}"
         return paid
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:

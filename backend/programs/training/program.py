@@ -21,7 +21,7 @@ from backend.programs.training.checkpoint_manager import Checkpoints
 from backend.programs.training.evaluation import Evaluator
 from backend.programs.training.rows import TrainingRows
 from backend.programs.training.run_logger import Teller, mirror_for
-from backend.rewards.trl_reward import PaidReward, ended, own_metrics
+from backend.rewards.trl_reward import TrlReward, build_own_metrics, closing
 from backend.row_length import RowMeter
 from backend.runs.events import EventWriter
 from backend.runs.folder import RunFolder
@@ -57,7 +57,7 @@ def train(folder: RunFolder, events: EventWriter | None) -> None:
     need = disk_need(spec, trained_table(spec, workspace))
     checkpoints = Checkpoints(spec, folder, encoder, need)
     reporter = Reporter(spec, folder, maker.batches, evaluator, checkpoints, teller)
-    with ended(own), maker.made(reporter) as trainer:
+    with closing(own), maker.made(reporter) as trainer:
         reporter.take(trainer)
         _say_what(teller, spec, rows, trainer.model, precision)
         for text in trainer.notes():
@@ -66,11 +66,11 @@ def train(folder: RunFolder, events: EventWriter | None) -> None:
         _finish(trainer, reporter, checkpoints, teller)
 
 
-def _own_metrics(spec: RunSpec, folder: RunFolder, workspace: Workspace) -> list[PaidReward]:
+def _own_metrics(spec: RunSpec, folder: RunFolder, workspace: Workspace) -> list[TrlReward]:
     """The person's own metrics, whose workers may read the images of the run's datasets."""
     store = DatasetStore(workspace)
     folders = [store.folder(DatasetName(share.name)) for share in spec.data.datasets]
-    return own_metrics(spec, spec.evaluation.own_metrics, folder, folders)
+    return build_own_metrics(spec, spec.evaluation.own_metrics, folder, folders)
 
 
 def _state_of(spec: RunSpec, workspace: Workspace) -> str | None:

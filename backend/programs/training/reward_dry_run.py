@@ -22,18 +22,18 @@ from backend.programs.model.prompts import Question, questions_of
 from backend.rewards.contract import RewardBatch, Scores
 from backend.rewards.dry_run import (
     AnswerKind,
-    CheckedReward,
-    CheckedRow,
-    CheckReport,
+    DryRunReport,
+    DryRunReward,
+    DryRunRow,
     ScoredAnswer,
     adversaries,
+    find_warnings,
     no_spread_share,
-    total_of,
-    warnings_of,
+    weighted_total,
     write_report,
 )
 from backend.rewards.store import RewardStore
-from backend.rewards.trl_reward import IMAGES, PaidReward, paid_rewards
+from backend.rewards.trl_reward import IMAGES_COLUMN, TrlReward, build_rewards
 from backend.row_length import RowMeter
 from backend.runs.events import EventWriter, run_to_end
 from backend.runs.folder import RunFolder
@@ -54,7 +54,7 @@ def check_rewards(folder: RunFolder, events: EventWriter) -> None:
     spec, workspace = read_spec(folder.path), Workspace(folder.path.parent.parent)
     events.write("progress", 0, phase="loading")
     store = DatasetStore(workspace)
-    rewards = paid_rewards(spec, folder, [store.folder(DatasetName(share.name)) for share in spec.data.datasets])
+    rewards = build_rewards(spec, folder, [store.folder(DatasetName(share.name)) for share in spec.data.datasets])
     try:
         report = _report(spec, workspace, rewards, events)
     finally:
@@ -67,11 +67,11 @@ def check_rewards(folder: RunFolder, events: EventWriter) -> None:
     for checked in report.rewards:
         about = [warning for warning in report.warnings if warning.reward in ("", checked.name)]
         passed = not any(warning.reward and warning.code in GRAVE for warning in about)
-        own.record_check(checked.sha256, folder.run_id, passed=passed, warnings=len(about))
+        own.record_dry_run(checked.sha256, folder.run_id, passed=passed, warnings=len(about))
     events.write("end", len(report.rows), outcome="finished", saved=True)
 
 
-def _report(spec: RunSpec, workspace: Workspace, rewards: Sequence[PaidReward], events: EventWriter) -> CheckReport:
+def _report(spec: RunSpec, workspace: Workspace, rewards: Sequence[TrlReward], events: EventWriter) -> DryRunReport:
     checkpoint = resolve_checkpoint(spec.model.base, workspace)
     questions = chosen_questions(spec, workspace, RowMeter(checkpoint.base_folder))
     with _beside() as scoring:
@@ -85,10 +85,10 @@ def _report(spec: RunSpec, workspace: Workspace, rewards: Sequence[PaidReward], 
         rows = [_checked(question, spec, first.result(), then.result())
                 for question, first, then in zip(questions, known, drawn, strict=True)]  # fmt: skip
     checked = tuple(
-        CheckedReward(name=share.name, weight=share.weight, sha256=share.sha256) for share in spec.grpo.rewards
+        DryRunReward(name=share.name, weight=share.weight, sha256=share.sha256) for share in spec.grpo.rewards
     )
-    warnings = warnings_of(checked, rows)
-    return CheckReport(
+    warnings = find_warnings(checked, rows)
+    return DryRunReport(
         rewards=checked, checkpoint=spec.model.base, rows=tuple(rows), no_spread_share=no_spread_share(rows),
         warnings=tuple(warnings), isolation=rewards[0].worker.isolation,
         passed=not any(found.code in GRAVE for found in warnings),
@@ -114,7 +114,7 @@ def chosen_questions(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> li
     return chance.sample(found, min(spec.grpo.check_rows, len(found)))
 
 
-def _scored_known(question: Question, spec: RunSpec, rewards: Sequence[PaidReward]) -> list[ScoredAnswer]:
+def _scored_known(question: Question, spec: RunSpec, rewards: Sequence[TrlReward]) -> list[ScoredAnswer]:
     """Score what is known without a model: the gold answer, and those that nobody should be paid for."""
     columns = question.columns(spec)
     gold = str(columns["answer"])
@@ -124,9 +124,9 @@ def _scored_known(question: Question, spec: RunSpec, rewards: Sequence[PaidRewar
 
 def _checked(
     question: Question, spec: RunSpec, known: Sequence[ScoredAnswer], drawn: Sequence[ScoredAnswer]
-) -> CheckedRow:
+) -> DryRunRow:
     totals = [answer.total for answer in drawn if answer.total is not None]
-    return CheckedRow(
+    return DryRunRow(
         row=question.row.id, dataset=question.folder.name, images=question.row.images,
         asked=question.turns(spec)[:-1], gold=str(question.columns(spec)["answer"]), answers=(*known, *drawn),
         spread=pstdev(totals) if totals else None,
@@ -134,17 +134,17 @@ def _checked(
 
 
 def _scored(
-    kind: AnswerKind, texts: list[str], columns: dict[str, Any], spec: RunSpec, rewards: Sequence[PaidReward]
+    kind: AnswerKind, texts: list[str], columns: dict[str, Any], spec: RunSpec, rewards: Sequence[TrlReward]
 ) -> list[ScoredAnswer]:
     """Let every reward score answers to one question, together: a reward may compare them."""
-    repeated = {("images" if name == IMAGES else name): [value] * len(texts)
+    repeated = {("images" if name == IMAGES_COLUMN else name): [value] * len(texts)
                 for name, value in columns.items() if name != "prompt"}  # fmt: skip
     batch = RewardBatch(
         prompts=(tuple(Message(**turn) for turn in columns["prompt"]),) * len(texts), completions=tuple(texts),
         columns=repeated,
     )  # fmt: skip
     with ThreadPoolExecutor(len(rewards)) as pool:  # side by side: those that hang cost one deadline together
-        tried = pool.map(partial(PaidReward.tried, batch=batch, is_dry_run=True), rewards)
+        tried = pool.map(partial(TrlReward.score_unless_lost, batch=batch, is_dry_run=True), rewards)
         said = dict(zip((reward.__name__ for reward in rewards), tried, strict=True))
     weights = [share.weight for share in spec.grpo.rewards]
     return [_answer(kind, text, number, said, weights) for number, text in enumerate(texts)]
@@ -161,7 +161,7 @@ def _answer(
                  for name, failure in failed.items()}  # fmt: skip
     share = max(1, len(next(iter(said.values())).values))
     return ScoredAnswer(
-        kind=kind, text=text[:SHOWN_CHARACTERS], total=total_of(list(values.values()), weights), values=values,
+        kind=kind, text=text[:SHOWN_CHARACTERS], total=weighted_total(list(values.values()), weights), values=values,
         parts=parts, seconds=sum(scores.seconds for scores in said.values()) / share,
         printed="".join(scores.printed for scores in said.values()) if number == 0 else "",
         problems={name: why for name, why in problems.items() if why},

@@ -6,8 +6,8 @@ from typing import Any
 from torch import distributed
 
 from backend.programs.model.prompts import Question
-from backend.rewards.dry_run import total_of
-from backend.rewards.trl_reward import PaidReward
+from backend.rewards.dry_run import weighted_total
+from backend.rewards.trl_reward import TrlReward
 from backend.runs.answers import Rollout, RolloutAnswer, write_rollouts
 from backend.runs.folder import RunFolder
 from backend.spec.run import RunSpec
@@ -16,7 +16,7 @@ Drawn = list[tuple[int, RolloutAnswer]]  # the question's place among the run's 
 
 
 def drawn_answers(
-    places: Sequence[int], advantages: Sequence[float], rewards: Sequence[PaidReward], weights: Sequence[float],
+    places: Sequence[int], advantages: Sequence[float], rewards: Sequence[TrlReward], weights: Sequence[float],
     answers: Sequence[tuple[str, int, bool]],
 ) -> Drawn:  # fmt: skip
     """This process' answers of one drawing.
@@ -30,13 +30,14 @@ def drawn_answers(
     """
     drawn: Drawn = []
     for number, (place, (text, tokens, is_cut)) in enumerate(zip(places, answers, strict=True)):
-        values = {reward.__name__: reward.last.values[number] for reward in rewards}
+        values = {reward.__name__: reward.last_scores.values[number] for reward in rewards}
         parts = {f"{reward.__name__}/{part}": found[number]
-                 for reward in rewards for part, found in reward.last.parts.items()}  # fmt: skip
-        noted = {column: found[number] for reward in rewards for column, found in reward.last.columns.items()}
-        is_judged = not any(reward.is_mistaken(number) for reward in rewards)
+                 for reward in rewards for part, found in reward.last_scores.parts.items()}  # fmt: skip
+        noted = {column: found[number] for reward in rewards for column, found in reward.last_scores.columns.items()}
+        is_judged = not any(reward.has_error(number) for reward in rewards)
+        total = weighted_total(list(values.values()), weights) if is_judged else None
         answer = RolloutAnswer(
-            text=text, reward=total_of(list(values.values()), weights) if is_judged else None, values=values | parts,
+            text=text, reward=total, values=values | parts,
             advantage=advantages[number], tokens=tokens, is_cut=is_cut, noted=noted,
         )  # fmt: skip
         drawn.append((place, answer))

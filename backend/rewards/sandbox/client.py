@@ -10,12 +10,21 @@ from typing import Annotated, Any, NamedTuple, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from backend.errors import LaunchError, SpecError
-from backend.rewards.contract import LARGEST, MAX_LOGGED, WHOLE, Failure, Isolation, RewardBatch, RewardSource, Scores
+from backend.rewards.contract import (
+    FULL_ISOLATION_LEVEL,
+    MAX_LOGGED,
+    MAX_VALUE,
+    Isolation,
+    RewardBatch,
+    RewardFailure,
+    RewardSource,
+    Scores,
+)
 from backend.rewards.lint import wants_text
-from backend.rewards.sandbox.process import WorkerLostError, WorkerProcess
+from backend.rewards.sandbox.process import RewardWorkerLostError, WorkerProcess
 from backend.settings import requires_sandbox
 
-STATEMENT = (
+SECURITY_STATEMENT = (
     "A reward function is your own Python code. It runs as your user in a separate process with time, memory, file and "
     "(where the kernel allows) network limits. The limits protect the training run from mistakes; they are not a wall "
     "against someone who wants to attack this machine. Do not let people you do not trust edit rewards."
@@ -41,26 +50,26 @@ def _plain(value: bool | float | str | None) -> bool | float | str | None:
     return value
 
 
-_Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
-_Logged = Annotated[bool | int | float | str | None, AfterValidator(_plain)]
+_Number = Annotated[float, Field(ge=-MAX_VALUE, le=MAX_VALUE)]
+_LoggedValue = Annotated[bool | int | float | str | None, AfterValidator(_plain)]
 
 
-class _FromWorker(BaseModel):
+class _WorkerReply(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class _Loaded(_FromWorker):
-    failure: Failure | None
+class _LoadReply(_WorkerReply):
+    failure: RewardFailure | None
 
 
-class _Answer(_FromWorker):
+class _ScoresReply(_WorkerReply):
     id: int
     values: tuple[_Number | None, ...]
-    failure: Failure | None
+    failure: RewardFailure | None
     parts: dict[str, tuple[_Number | None, ...]] = {}
     invalid: tuple[str, ...] = ()
     metrics: dict[str, _Number] = {}
-    columns: dict[str, list[_Logged]] = {}
+    columns: dict[str, list[_LoggedValue]] = {}
 
     def fits(self, number: int, size: int) -> bool:
         """Whether it answers batch `number` with one of everything for each of `size` answers."""
@@ -118,7 +127,7 @@ class RewardWorker:
         return self._isolation
 
     def score(self, batch: RewardBatch) -> Scores:
-        """Score one batch. Whatever the reward does becomes a `Failure`; the next batch is scored afresh.
+        """Score one batch. Whatever the reward does becomes a `RewardFailure`; the next batch is scored afresh.
 
         Raises:
             LaunchError: no process can be started.
@@ -131,8 +140,8 @@ class RewardWorker:
             failure = None if self._is_loaded else self._load(process)
             started = time.monotonic()
             answer = None if failure else self._ask(process, batch)
-        except WorkerLostError as lost:
-            answer, failure = None, Failure(kind=lost.kind, message=lost.message)
+        except RewardWorkerLostError as lost:
+            answer, failure = None, RewardFailure(kind=lost.kind, message=lost.message)
         seconds = time.monotonic() - started
         printed = process.take_printed()
         if answer is not None:
@@ -156,7 +165,7 @@ class RewardWorker:
         }  # fmt: skip
         try:
             isolation = _parsed(Isolation, process.exchange(_line(limits), START_S))
-        except WorkerLostError as lost:
+        except RewardWorkerLostError as lost:
             said = process.take_printed().text
             self.close()
             raise LaunchError(
@@ -164,32 +173,32 @@ class RewardWorker:
             ) from lost
         if isolation.network:
             process.note_network()
-        if requires_sandbox() and isolation.level < WHOLE:
+        if requires_sandbox() and isolation.level < FULL_ISOLATION_LEVEL:
             self.close()
             raise SpecError(
-                f"Rewards may not run here: {describe(isolation)}",
+                f"Rewards may not run here: {describe_isolation(isolation)}",
                 hint="Allow user namespaces, Landlock and seccomp on this host, or unset `STUDIO_REQUIRE_SANDBOX`",
             )
         self._isolation = isolation
         return process
 
-    def _load(self, process: WorkerProcess) -> Failure | None:
+    def _load(self, process: WorkerProcess) -> RewardFailure | None:
         source = {"name": self._source.name, "text": self._source.text, "wants_text": wants_text(self._source.text)}
         seconds = max(self._limits.seconds, LOAD_S)
-        failure = _parsed(_Loaded, process.exchange(_line(source), seconds)).failure
+        failure = _parsed(_LoadReply, process.exchange(_line(source), seconds)).failure
         self._is_loaded = failure is None
         return failure
 
-    def _ask(self, process: WorkerProcess, batch: RewardBatch) -> _Answer:
+    def _ask(self, process: WorkerProcess, batch: RewardBatch) -> _ScoresReply:
         self._batches += 1
         request = {"id": self._batches, "batch": batch.model_dump(mode="json")}
-        answer = _parsed(_Answer, process.exchange(_line(request), self._limits.seconds))
+        answer = _parsed(_ScoresReply, process.exchange(_line(request), self._limits.seconds))
         if not answer.fits(self._batches, len(batch.completions)):
-            raise WorkerLostError("protocol", "The worker's answer is not one to this batch")
+            raise RewardWorkerLostError("protocol", "The worker's answer is not one to this batch")
         return answer
 
 
-def describe(isolation: Isolation) -> str:
+def describe_isolation(isolation: Isolation) -> str:
     """Say what rewards are kept from, for a person."""
     said = [
         "memory, time, files limited" if isolation.limits else "memory and files: not limited on this host",
@@ -209,4 +218,6 @@ def _parsed(model: type[_Line], line: bytes) -> _Line:
     try:
         return model.model_validate_json(line, strict=True)
     except ValidationError as error:
-        raise WorkerLostError("protocol", f"The worker's answer cannot be read: {error.errors()[0]['msg']}") from error
+        raise RewardWorkerLostError(
+            "protocol", f"The worker's answer cannot be read: {error.errors()[0]['msg']}"
+        ) from error

@@ -43,7 +43,7 @@ _DUMP = re.compile(
 _LINE = re.compile(r", line (\d+)")
 
 
-class WorkerLostError(Exception):
+class RewardWorkerLostError(Exception):
     """The worker hangs, died or broke the protocol; it can only be ended."""
 
     def __init__(self, kind: FailureKind, message: str) -> None:
@@ -51,7 +51,7 @@ class WorkerLostError(Exception):
         self.kind, self.message = kind, message
 
 
-class Printed(NamedTuple):
+class PrintedOutput(NamedTuple):
     """What a worker wrote to stdout and stderr."""
 
     text: str  # cut
@@ -103,14 +103,14 @@ class WorkerProcess:
         """Send one line and wait for the one line that answers it.
 
         Raises:
-            WorkerLostError: no whole line within `seconds`, more than one, one that is too long, or the worker died.
+            RewardWorkerLostError: no whole line within `seconds`, more than one, one too long, or the worker died.
         """
         deadline, unsent, answer = time.monotonic() + seconds, memoryview(message), bytearray()
         while b"\n" not in answer:
             left = deadline - time.monotonic()
             if left <= 0:
                 self._ask_where()
-                raise WorkerLostError("timeout", f"No answer within {seconds:g} s")
+                raise RewardWorkerLostError("timeout", f"No answer within {seconds:g} s")
             self._wait(min(left, SLICE_S), is_sending=bool(unsent))
             self._drain()
             is_dead = self._process.poll() is not None  # before the last look: what it said is in the socket by then
@@ -118,11 +118,13 @@ class WorkerProcess:
             said = self._receive()
             answer += said or b""
             if said == b"" or (is_dead and said is None):
-                raise WorkerLostError("died", self._obituary())
+                raise RewardWorkerLostError("died", self._obituary())
             if len(answer) > MAX_LINE_BYTES:
-                raise WorkerLostError("protocol", f"The worker's answer is longer than {MAX_LINE_BYTES >> 20} MiB")
+                raise RewardWorkerLostError(
+                    "protocol", f"The worker's answer is longer than {MAX_LINE_BYTES >> 20} MiB"
+                )
         if not answer.endswith(b"\n") or answer.count(b"\n") > 1:
-            raise WorkerLostError("protocol", "The worker said more than its answer")
+            raise RewardWorkerLostError("protocol", "The worker said more than its answer")
         return bytes(answer)
 
     def note_network(self) -> None:
@@ -134,7 +136,7 @@ class WorkerProcess:
             else:
                 self._network = network
 
-    def take_printed(self) -> Printed:
+    def take_printed(self) -> PrintedOutput:
         """What it printed since the last call."""
         self._drain()
         more, dump = self._printed_bytes - len(self._printed), self._dump
@@ -142,7 +144,7 @@ class WorkerProcess:
         frames = [line for line in dump.decode("utf-8", "replace").splitlines() if 'File "<reward:' in line]
         seen = _LINE.search(frames[0]) if frames else None
         self._printed, self._printed_bytes, self._window, self._dump = bytearray(), 0, b"", b""
-        return Printed(
+        return PrintedOutput(
             text + (f"\n... and {more:,} bytes more" if more else ""),
             "\n".join(reversed(frames)),
             int(seen[1]) if seen else None,

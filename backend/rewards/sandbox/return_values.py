@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 MAX_TEXT = 8 * 1024  # characters of a traceback, a message or a logged text
-LARGEST = 1e30  # of a value: TRL keeps them as float32, where more is infinite once weights are applied
+MAX_VALUE = 1e30  # of a value: TRL keeps them as float32, where more is infinite once weights are applied
 MAX_LOGGED = 1e300  # beyond it, and where it is NaN, a logged number is kept as text
 
 
@@ -20,7 +20,7 @@ class WrongReturnError(Exception):
     """What `reward` returned cannot be read as B values, or one entry is no number."""
 
 
-class Logged:
+class BatchLog:
     """What one batch logs by `log_metric` and `log_extra`."""
 
     def __init__(self, size: int) -> None:
@@ -93,7 +93,7 @@ def number(value: Any) -> float:
         raise WrongReturnError("the number is too large") from error
     if not math.isfinite(plain):
         raise WrongReturnError(f"{plain} is no number")
-    if abs(plain) > LARGEST:
+    if abs(plain) > MAX_VALUE:
         raise WrongReturnError("the number is too large")
     return plain
 

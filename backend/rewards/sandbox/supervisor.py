@@ -34,7 +34,7 @@ _PAGE_BYTES = resource.getpagesize()
 _MIB = 1 << 20
 
 
-class Totals(NamedTuple):
+class TotalLimits(NamedTuple):
     """What a worker and all that it starts may use together."""
 
     folder: str
@@ -43,7 +43,7 @@ class Totals(NamedTuple):
     folder_files: int
 
 
-def fork_worker(totals: Totals, to_close: Iterable[int]) -> None:
+def fork_worker(totals: TotalLimits, to_close: Iterable[int]) -> None:
     """Return in the process for foreign code; the two others never return.
 
     Args:
@@ -87,7 +87,7 @@ def _reap(worker: int, writer: int) -> NoReturn:
     os._exit(0)
 
 
-def _watch(init: int, reader: int, totals: Totals) -> NoReturn:
+def _watch(init: int, reader: int, totals: TotalLimits) -> NoReturn:
     """Wait for an end: the worker's own, the parent's, or because it outgrew its totals. Then end as it did."""
     _pass_on(init)
     ends = select.poll()
@@ -109,7 +109,7 @@ def _watch(init: int, reader: int, totals: Totals) -> NoReturn:
     _end_like(int.from_bytes(told, "little") if told else status)
 
 
-def _excess(totals: Totals) -> str:
+def _excess(totals: TotalLimits) -> str:
     """Say which total is exceeded; empty while none is."""
     tree = list(islice(_descendants(os.getpid()), MAX_TASKS + 1))
     tasks = sum(len(_names(f"/proc/{pid}/task")) for pid in tree)
@@ -153,7 +153,7 @@ def _proportional_bytes(pid: int) -> int:
     return 0
 
 
-def _folder_use(totals: Totals, tree: list[int]) -> tuple[int, int]:
+def _folder_use(totals: TotalLimits, tree: list[int]) -> tuple[int, int]:
     """Count the files and bytes of the folder, and of files that were removed from it but are still open.
 
     Where it is covered by one in memory, which keeps its own bounds, there is nothing to be seen from here.

@@ -92,7 +92,7 @@ def _confine(limits: dict[str, Any], channel: int) -> dict[str, bool]:
     folder, memory_bytes = limits["writable"], limits["memory_bytes"]
     own = namespaces.separate()
     most = namespaces.MAX_FOLDER_BYTES, namespaces.MAX_FOLDER_FILES
-    supervisor.fork_worker(supervisor.Totals(folder, memory_bytes, *most), [channel])
+    supervisor.fork_worker(supervisor.TotalLimits(folder, memory_bytes, *most), [channel])
     is_read_only = namespaces.protect_files(folder)
     os.chdir(folder)
     is_limited = rlimits.limit(memory_bytes, has_own_user=own.user)
@@ -142,7 +142,7 @@ def _answer(reward: Any, request: dict[str, Any], file: str, wants_text: bool) -
 
 def _score(reward: Any, batch: dict[str, Any], file: str, wants_text: bool) -> dict[str, Any]:
     size = len(batch["completions"])
-    logged = return_values.Logged(size)
+    logged = return_values.BatchLog(size)
     entries, failure = _attempt(lambda: return_values.entries_of(_call(reward, batch, logged, wants_text), size), file)
     read = [return_values.read(entry) for entry in entries or [None] * size]
     names = sorted({name for _, parts, _ in read for name in parts})
@@ -194,7 +194,7 @@ async def _awaited(returned: Any) -> Any:
 
 
 def _attempt(act: Callable[[], Any], file: str) -> tuple[Any, dict[str, Any] | None]:
-    """Do what runs foreign code: its outcome, or a `Failure`."""
+    """Do what runs foreign code: its outcome, or a `RewardFailure`."""
     try:
         return act(), None
     except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are the person's as well

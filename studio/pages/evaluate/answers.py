@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from backend.metrics.boxes import boxes_of
 from backend.metrics.names import FACTS
-from backend.rewards.contract import named
+from backend.rewards.contract import named_version
 from backend.runs.answers import Answer, read_answers
 from backend.store.views import RunView
 from studio.ui.views import turns_view
@@ -48,7 +48,7 @@ def wall_page(view: RunView, wanted: Wanted) -> View:
     Returns:
         `metric` and `metrics` to choose from, `total` rows wanted, `start`, and the `rows` themselves.
     """
-    metrics = [named(text).name for text in view.spec.comparison.metrics]
+    metrics = [named_version(text).name for text in view.spec.comparison.metrics]
     answers = [read_answers(view.folder.answers, number) for number in range(len(view.spec.comparison.contestants))]
     scored = [name for name in metrics if answers and answers[0] and name in answers[0][0].scores]
     metric = wanted.metric if wanted.metric in scored else next(iter(scored), "")

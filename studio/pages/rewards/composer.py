@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.errors import SpecError
-from backend.rewards.builtin_library import about, library_names
+from backend.rewards.builtin_library import about, builtin_names
 from backend.rewards.composition import MAX_WEIGHT, RewardPart, refuse_bad_parts
 from studio.ui.i18n import Translate
 
@@ -24,7 +24,7 @@ def composer_view(parts: Sequence[RewardPart], t: Translate) -> View:
                 "weight": weights.get(name, 1.0),
                 "chosen": name in weights,
             }
-            for name in library_names()
+            for name in builtin_names()
         ]
     }
 

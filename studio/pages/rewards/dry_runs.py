@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from backend.errors import NotFoundError, SpecError
 from backend.recipes.library import load_recipe
 from backend.rewards.contract import RewardSource
-from backend.rewards.dry_run import EQUAL, CheckedRow, CheckReport, CheckWarning, ScoredAnswer, read_report
+from backend.rewards.dry_run import EQUAL, DryRunReport, DryRunRow, DryRunWarning, ScoredAnswer, read_report
 from backend.rewards.store import RewardStore
 from backend.spec.run import RunSpec
 from backend.store.runs import RunStore
@@ -56,7 +56,7 @@ def last_dry_run(runs: RunStore, rewards: RewardStore, source: RewardSource) -> 
     for view in runs.views(kinds=("reward_check",)):
         if [share.sha256 for share in view.spec.grpo.rewards] == [source.sha256]:
             return str(view.id)
-    vouched = rewards.check_of(source.sha256)
+    vouched = rewards.dry_run_of(source.sha256)
     try:
         return str(runs.get(vouched.run_id).id) if vouched else ""
     except NotFoundError:
@@ -76,7 +76,7 @@ def check_view(view: RunView) -> View:
     }  # fmt: skip
 
 
-def _report_view(report: CheckReport) -> View:
+def _report_view(report: DryRunReport) -> View:
     answers = [answer for row in report.rows for answer in row.answers]
     spreads = [row.spread for row in report.rows if row.spread is not None]
     return {
@@ -91,7 +91,7 @@ def _report_view(report: CheckReport) -> View:
     }
 
 
-def _warning_view(found: CheckWarning, answers: Sequence[ScoredAnswer]) -> View:
+def _warning_view(found: DryRunWarning, answers: Sequence[ScoredAnswer]) -> View:
     gold = [answer.total for answer in answers if answer.kind == "gold" and answer.total is not None]
     problem = next((answer.problems[found.reward] for answer in answers if found.reward in answer.problems), "")
     return found.model_dump() | {
@@ -100,7 +100,7 @@ def _warning_view(found: CheckWarning, answers: Sequence[ScoredAnswer]) -> View:
     }
 
 
-def _row_view(row: CheckedRow) -> View:
+def _row_view(row: DryRunRow) -> View:
     images = [{"of": f"dataset/{row.dataset}", "name": path.removeprefix("images/")} for path in row.images]
     ranked = sorted(row.answers, key=lambda answer: (answer.total is None, -(answer.total or 0.0)))
     return {

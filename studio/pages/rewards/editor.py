@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from backend.errors import NotFoundError, SpecError, StudioError
 from backend.ids import is_safe_name, slug
-from backend.rewards.builtin_library import library_names
+from backend.rewards.builtin_library import builtin_names
 from backend.rewards.composition import RewardPart, compose
 from backend.rewards.contract import Isolation, RewardSource
 from backend.rewards.lint import lint
-from backend.rewards.refusals import ChangedElsewhere
+from backend.rewards.refusals import RewardEditConflict
 from backend.rewards.sandbox.client import RewardWorker
 from backend.rewards.store import RewardStore
 from studio.pages.rewards.composer import parts_of
@@ -54,14 +54,14 @@ def template(t: Translate) -> str:
 def list_view(store: RewardStore, chosen: str, t: Translate) -> View:
     """Everything to choose from. A key that names nothing any more gives way to the first; no key leaves it open."""
     own = store.names()
-    known = [NEW, COMPOSE, *map(key_of, (*library_names(), *own))]
+    known = [NEW, COMPOSE, *map(key_of, (*builtin_names(), *own))]
     return {
         "chosen": chosen if chosen in known or not chosen else FIRST,
         "first": FIRST,
         "own": [_own_card(store, name, t) for name in own],
         "ready": [
             {"key": key_of(name), "name": name, "said": t(f"reward.{name}.about"), "badge": "", "tone": ""}
-            for name in library_names()
+            for name in builtin_names()
         ],
     }
 
@@ -82,7 +82,7 @@ def version_choices(store: RewardStore, name: str, t: Translate) -> list[tuple[s
     """Every version of an own reward to go back to, newest first: when, its hash, what is known of it."""
     choices = []
     for version in store.versions(name):
-        checked = store.check_of(version.sha256)
+        checked = store.dry_run_of(version.sha256)
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(version.saved_at))
         said = [moment, version.sha256[:8]]
         said += [t("rewards.passed")] if checked and checked.passed else []
@@ -185,7 +185,7 @@ def save_over(
     expected = held.seen if name_of(held.key) == name else ""
     try:
         return store.save(name, text, parts, expected=expected)
-    except ChangedElsewhere as error:
+    except RewardEditConflict as error:
         version = store.get(name).sha256[:8]
         raise SpecError(t("rewards.changed", name=name, version=version), hint=t("rewards.changed.hint")) from error
 
@@ -197,7 +197,7 @@ def new_drafts(store: RewardStore, held: Held, text: str, t: Translate) -> dict[
         SpecError: a new reward that was typed, and is written nowhere else, would be lost.
     """
     rests = held.drafts.get(NEW, Draft("", "")).text
-    written = (text, template(t), *(store.get(name).text for name in (*library_names(), *store.names())))
+    written = (text, template(t), *(store.get(name).text for name in (*builtin_names(), *store.names())))
     if rests.strip() and not any(is_same(rests, each) for each in written):
         raise SpecError(t("rewards.new_unsaved"), hint=t("rewards.new_unsaved.hint"))
     return held.drafts | {NEW: Draft(text, "")}
@@ -225,7 +225,7 @@ def _own_card(store: RewardStore, name: str, t: Translate) -> View:
 
 def _vouched(store: RewardStore, source: RewardSource, t: Translate) -> tuple[str, str]:
     """What a dry run says of a version, and how that is coloured."""
-    checked = store.check_of(source.sha256)
+    checked = store.dry_run_of(source.sha256)
     if checked is None:
         return t("rewards.unchecked"), "ended"
     return (t("rewards.passed"), "good") if checked.passed else (t("rewards.not_passed"), "bad")

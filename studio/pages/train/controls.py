@@ -9,7 +9,7 @@ import gradio as gr
 
 from backend.errors import SpecError
 from backend.recipes.library import EFFORTS, load_recipe, recipe_for, with_effort
-from backend.rewards.builtin_library import library_names
+from backend.rewards.builtin_library import builtin_names
 from backend.rewards.store import RewardStore
 from backend.spec.files import KNOBS
 from backend.spec.run import RunSpec
@@ -116,7 +116,7 @@ def reward_rows(services: Services, picked: object, t: Translate) -> PickerRows:
     ]
     ready = [
         {"name": name, "about": t(f"reward.{name}.about"), "is_own": False, "is_checked": True}
-        for name in library_names()
+        for name in builtin_names()
     ]
     return _with_picks([*own, *ready], picked)
 
