@@ -12,15 +12,15 @@
   const remember = (key) => {
     try { if (key.startsWith("of:")) sessionStorage.setItem(CHOSEN, key); } catch { /* then it begins with the first */ }
   };
-  const badge = (said, tone) => (said ? el("span", { class: `bdg ${tone}` }, said) : null);
+  const badge = (text, tone) => (text ? el("span", { class: `bdg ${tone}` }, text) : null);
 
   /** Two ways to begin, then the rewards there are. Value: {chosen, own, ready}; tells `input` and `shown`. */
   studio.rewardList = (host, props, watch, tell) => {
     const words = props.words;
-    const card = (chosen, { key, name, said, badge: told, tone }) =>
+    const card = (chosen, { key, name, about, badge: status, tone }) =>
       el("li", {}, el("button", { type: "button", "data-key": key, "aria-pressed": String(key === chosen) },
-        el("span", { class: "named" }, el("b", {}, name), badge(told, tone)), el("small", {}, said)));
-    const begin = (chosen, key) => card(chosen, { key, name: words[key], said: words[`${key}.help`] });
+        el("span", { class: "named" }, el("b", {}, name), badge(status, tone)), el("small", {}, about)));
+    const begin = (chosen, key) => card(chosen, { key, name: words[key], about: words[`${key}.help`] });
     const draw = () => {
       const { chosen = "", own = null, ready = [] } = props.value || {};
       const ways = el("ul", { class: "begin" }, begin(chosen, "new"), begin(chosen, "compose"));
@@ -39,12 +39,12 @@
       tell.input();
     });
     let isOpened = false;
-    const open = () => { // the first list says whether what was shown before is still there
+    const open = () => { // the first list says whether the one of last time is still there
       const { own = null, ready = [], chosen = "", first = "" } = props.value || {};
       if (isOpened || !own) return;
       isOpened = true;
-      const wanted = chosen || remembered();
-      props.value = { ...props.value, chosen: [...own, ...ready].some(({ key }) => key === wanted) ? wanted : first };
+      const key = chosen || remembered();
+      props.value = { ...props.value, chosen: [...own, ...ready].some((each) => each.key === key) ? key : first };
       tell.input();
     };
     watch("value", () => {
@@ -58,51 +58,38 @@
   /** Name, badge and a sentence. */
   studio.rewardHead = (host, props, watch) => {
     const draw = () => {
-      const { title = "", said = "", badge: told = "", tone = "" } = props.value || {};
-      studio.redraw(host, title ? el("div", { class: "named" }, el("h2", {}, title), badge(told, tone)) : null, said ? el("p", {}, said) : null);
+      const { title = "", about = "", badge: status = "", tone = "" } = props.value || {};
+      studio.redraw(host, title ? el("div", { class: "named" }, el("h2", {}, title), badge(status, tone)) : null, about ? el("p", {}, about) : null);
     };
     watch("value", draw);
     draw();
   };
 
-  /** Parts with a box and a weight. Value: {parts: [{name, said, weight, chosen}]}; tells `input`. */
+  /** Parts with a box and a weight. Value: {parts: [{name, about, weight, chosen}]}; tells `input`. */
   studio.rewardComposer = (host, props, watch, tell) => {
     const words = props.words;
     const draw = () => {
       const { parts = [] } = props.value || {};
-      studio.redraw(host, parts.length ? el("div", { role: "group", "aria-label": words.label }, ...parts.map((part) =>
-        el("div", { class: `part${part.chosen ? " chosen" : ""}` },
-          el("label", {}, el("input", { type: "checkbox", "data-name": part.name, checked: part.chosen }),
-            el("span", {}, el("b", {}, part.name), el("small", {}, part.said))),
-          part.chosen ? el("span", { class: "weight" }, "×", el("input", { type: "number", min: "-1000", max: "1000", step: "any", value: part.weight ?? "", "data-weight": part.name, "aria-label": fill(words.weight, { name: part.name }) })) : null))) : null);
+      studio.redraw(host, parts.length ? studio.weightedRows(parts, { words, about: (part) => part.about }) : null);
     };
-    const change = (name, changes) => {
-      props.value = { ...props.value, parts: props.value.parts.map((part) => (part.name === name ? { ...part, ...changes } : part)) };
+    const changed = (parts) => {
+      props.value = { ...props.value, parts };
       tell.input();
     };
-    host.addEventListener("change", ({ target }) => {
-      const name = target.dataset.name;
-      if (!name) return;
-      change(name, { chosen: target.checked });
-      draw();
-      host.querySelector(`[data-name="${CSS.escape(name)}"]`)?.focus();
-    });
-    host.addEventListener("input", ({ target }) => {
-      if (target.dataset.weight) change(target.dataset.weight, { weight: target.value === "" ? null : Number(target.value) });
-    });
+    studio.watchWeights(host, { rows: () => props.value.parts, changed, draw, whileTyping: true });
     watch("value", () => {
       if (!host.contains(document.activeElement) || document.activeElement.type !== "number") draw(); // typing goes on
     });
     draw();
   };
 
-  /** What the parts pay. Value: {said} or {problem, hint}. */
+  /** What the parts pay. Value: {sentence} or {problem, hint}. */
   studio.paySentence = (host, props, watch) => {
     const words = props.words;
     const draw = () => {
-      const { said = "", problem = "", hint = "" } = props.value || {};
+      const { sentence = "", problem = "", hint = "" } = props.value || {};
       studio.redraw(host,
-        said ? el("div", { class: "pays", role: "status" }, el("small", {}, words.title), el("p", {}, said)) : null,
+        sentence ? el("div", { class: "pays", role: "status" }, el("small", {}, words.title), el("p", {}, sentence)) : null,
         problem ? el("div", { class: "pays bad", role: "status" }, el("p", {}, ...studio.prose(problem)), el("p", {}, ...studio.prose(hint))) : null);
     };
     watch("value", draw);
@@ -129,20 +116,20 @@
   /** Long texts stand folded: their beginning, and all of it on demand. */
   const folded = (text, words) => {
     if (!text) return el("span", { class: "blank" }, words.blank);
-    if (text.length <= SHOWN_CHARACTERS) return el("span", { class: "said" }, text);
-    return el("details", { class: "long" }, el("summary", {}, el("span", { class: "said" }, `${text.slice(0, SHOWN_CHARACTERS)} …`), el("em", {}, words.whole)), el("span", { class: "said" }, text));
+    if (text.length <= SHOWN_CHARACTERS) return el("span", { class: "text" }, text);
+    return el("details", { class: "long" }, el("summary", {}, el("span", { class: "text" }, `${text.slice(0, SHOWN_CHARACTERS)} …`), el("em", {}, words.whole)), el("span", { class: "text" }, text));
   };
 
-  const warningText = (found, words) => {
-    const template = words[`warn.${found.code}`];
-    if (!template) return found.text;
+  const warningText = (warning, words) => {
+    const template = words[`warn.${warning.code}`];
+    if (!template) return warning.text;
     return fill(template, {
-      value: measure(found.value), seconds: measure(found.value), share: studio.percent(found.value), reward: found.reward, problem: found.problem,
-      paid: words[`paid.${found.kind}`] || "", beside: found.gold === null ? "" : fill(words.gold_side, { gold: measure(found.gold) }),
+      value: measure(warning.value), seconds: measure(warning.value), share: studio.percent(warning.value), reward: warning.reward, problem: warning.problem,
+      paid: words[`paid.${warning.kind}`] || "", beside: warning.gold === null ? "" : fill(words.gold_side, { gold: measure(warning.gold) }),
     });
   };
 
-  /** One row: what was asked, and a table of answers from the best paid to the worst. */
+  /** One row: the prompt, and a table of answers from the best paid to the worst. */
   const rowCard = (row, report, words) => {
     const rewards = report.rewards.length > 1 ? report.rewards : [];
     const columns = [words.kind, words.total, words.answer, ...rewards, ...report.parts.map((part) => (rewards.length ? part : part.split("/").slice(1).join("/"))), words.ms];
@@ -151,7 +138,7 @@
     const lines = (answer) => [
       el("tr", { class: answer.kind },
         el("td", {}, el("span", { class: `bdg ${answer.kind}` }, words[`kind.${answer.kind}`])), el("td", { class: "number earns" }, measure(answer.total)),
-        el("td", { class: "given" }, folded(answer.text, words)), ...rewards.map((name) => number(answer.values[name])),
+        el("td", { class: "completion" }, folded(answer.text, words)), ...rewards.map((name) => number(answer.values[name])),
         ...report.parts.map((part) => number(answer.parts[part])), number(Number(answer.ms.toFixed(answer.ms < 10 ? 1 : 0)))),
       answer.problem || answer.printed || answer.traceback
         ? el("tr", { class: "beneath" }, el("td", { colspan: columns.length }, answer.problem ? el("p", { class: "problem" }, answer.problem) : null,
@@ -160,7 +147,7 @@
     ].filter(Boolean);
     return el("article", {},
       el("header", {}, el("small", {}, `${row.dataset} · ${row.row}`), row.is_flat ? badge(words.flat_row, "ended") : null),
-      el("div", { class: "asked" }, ...row.turns.map((turn) => studio.bubble(turn, words)),
+      el("div", { class: "prompt" }, ...row.turns.map((turn) => studio.bubble(turn, words)),
         el("p", { class: "gold" }, el("small", {}, words.gold_answer), folded(row.gold, words))),
       el("div", { class: "cells", tabindex: "0", role: "region", "aria-label": words.table }, el("table", {},
         el("thead", {}, el("tr", {}, ...columns.map((name, place) => el("th", { scope: "col", class: place === 1 || place > 2 ? "number" : false }, name)))),
@@ -173,14 +160,14 @@
     let run = null, timer = 0, turn = 0, wasUnderWay = false, areAllShown = false;
     const none = () => studio.redraw(host, el("div", { class: "none" }, el("b", {}, words.none), el("p", {}, words.none_help)));
     const verdict = (report) => {
-      const [said, tone] = !report.passed ? [words.not_passed, "bad"] : report.warnings.length ? [words.passed_warned, "warned"] : [words.passed, "good"];
+      const [summary, tone] = !report.passed ? [words.not_passed, "bad"] : report.warnings.length ? [words.passed_warned, "warned"] : [words.passed, "good"];
       const { groups, flat } = report;
       const spread = !groups ? null : !flat ? words.flat_none : groups === 1 ? words.flat_one : fill(words.flat, { flat: count(flat), groups: count(groups) });
-      const isWarnedOf = report.warnings.some((found) => found.code === "no_spread");
-      const saidOf = (found) => (found.code === "no_spread" && spread ? spread : warningText(found, words));
+      const isWarnedOf = report.warnings.some((warning) => warning.code === "no_spread");
+      const textOf = (warning) => (warning.code === "no_spread" && spread ? spread : warningText(warning, words));
       return [
-        el("div", { class: `verdict ${tone}`, role: "status" }, el("b", {}, said)),
-        report.warnings.length ? el("div", { class: "problems" }, el("h3", {}, words.warnings), el("ul", {}, ...report.warnings.map((found) => el("li", { "data-code": found.code }, ...studio.prose(saidOf(found)))))) : null,
+        el("div", { class: `verdict ${tone}`, role: "status" }, el("b", {}, summary)),
+        report.warnings.length ? el("div", { class: "problems" }, el("h3", {}, words.warnings), el("ul", {}, ...report.warnings.map((warning) => el("li", { "data-code": warning.code }, ...studio.prose(textOf(warning)))))) : null,
         spread && !isWarnedOf ? el("p", { class: "spread" }, spread) : null,
         report.checkpoint ? el("p", { class: "by" }, fill(words.by, { model: report.checkpoint })) : null,
       ];
@@ -193,10 +180,10 @@
     };
     const drawProgress = (view) => {
       const { phase, step, state, total_steps: total } = view;
-      const said = state === "queued" ? words.queued : phase === "checking" && total ? fill(words.checking, { step: count(Math.min(step + 1, total)), total: count(total) }) : phase === "loading" ? words.loading : words.waiting;
+      const progress = state === "queued" ? words.queued : phase === "checking" && total ? fill(words.checking, { step: count(Math.min(step + 1, total)), total: count(total) }) : phase === "loading" ? words.loading : words.waiting;
       const percent = phase === "checking" && total ? Math.round((100 * step) / total) : 0;
-      studio.redraw(host, el("div", { class: "importing", role: "progressbar", "aria-valuenow": percent, "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": said },
-        el("span", {}, `${said} …`), el("div", { class: "meter" }, el("i", { style: `width:${percent}%` }))),
+      studio.redraw(host, el("div", { class: "importing", role: "progressbar", "aria-valuenow": percent, "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": progress },
+        el("span", {}, `${progress} …`), el("div", { class: "meter" }, el("i", { style: `width:${percent}%` }))),
         el("p", { class: "by" }, words.under_runs));
     };
     const draw = (view) => {
@@ -230,9 +217,9 @@
       timer = setTimeout(ask, wait);
     };
     const changed = () => {
-      const { run_id: wanted = "" } = props.value || {};
-      if (wanted === run) return;
-      [run, wasUnderWay, areAllShown] = [wanted, false, false];
+      const { run_id: next = "" } = props.value || {};
+      if (next === run) return;
+      [run, wasUnderWay, areAllShown] = [next, false, false];
       turn += 1;
       if (run) studio.redraw(host);
       else none();

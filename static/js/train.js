@@ -15,25 +15,12 @@
       }
       const all = rows.reduce((sum, row) => sum + samples(row), 0);
       const percent = (row) => (all ? Math.round((100 * samples(row)) / all) : 0);
-      studio.redraw(host, el("div", { role: "group", "aria-label": words.label }, ...rows.map((row) =>
-        el("div", { class: `dataset${row.chosen ? " chosen" : ""}` },
-          el("label", {}, el("input", { type: "checkbox", "data-name": row.name, checked: row.chosen }),
-            el("span", {}, el("b", {}, row.name), el("small", {}, fill(words.rows, { rows: count(row.rows) })))),
-          row.chosen ? el("span", { class: "part" }, el("i", { style: `width:${percent(row)}%` })) : null,
-          row.chosen ? el("small", { class: "share" }, fill(words.share, { share: `${percent(row)}%` })) : null,
-          row.chosen ? el("span", { class: "weight" }, "×", el("input", { type: "number", min: "0.01", max: "1000", step: "any", value: row.weight ?? "", "data-weight": row.name, "aria-label": fill(words.weight, { name: row.name }) })) : null))));
+      studio.redraw(host, studio.weightedRows(rows, {
+        words, min: "0.01", about: (row) => fill(words.rows, { rows: count(row.rows) }),
+        beside: (row) => (row.chosen ? [el("span", { class: "part" }, el("i", { style: `width:${percent(row)}%` })), el("small", { class: "share" }, fill(words.share, { share: `${percent(row)}%` }))] : []),
+      }));
     };
-    const change = (name, changes) => {
-      props.value = props.value.map((row) => (row.name === name ? { ...row, ...changes } : row));
-      const { name: box, weight } = document.activeElement?.dataset || {};
-      draw();
-      if (box || weight) host.querySelector(box ? `[data-name="${CSS.escape(box)}"]` : `[data-weight="${CSS.escape(weight)}"]`)?.focus();
-      tell.input();
-    };
-    host.addEventListener("change", ({ target }) => {
-      if (target.dataset.name) change(target.dataset.name, { chosen: target.checked });
-      else change(target.dataset.weight, { weight: target.value === "" ? null : Number(target.value) });
-    });
+    studio.watchWeights(host, { rows: () => props.value, changed: (rows) => { props.value = rows; tell.input(); }, draw });
     host.addEventListener("click", ({ target }) => {
       if (target.dataset.go) document.querySelector(`[data-tab-id="${target.dataset.go}"]`)?.click();
     });
@@ -45,28 +32,13 @@
   /** Rewards with a box and a weight, and a way to the Rewards tab for those that nothing vouches for. Value: [{name, about, is_own, is_checked, weight, chosen}]; tells `input` about each change, `shown` when it comes into view. */
   studio.rewardPicker = (host, props, watch, tell) => {
     const words = props.words;
-    const weight = (row) => el("span", { class: "weight" }, "×", el("input", { type: "number", min: "-1000", max: "1000", step: "any", value: row.weight ?? "", "data-weight": row.name, "aria-label": fill(words.weight, { name: row.name }) }));
     const unchecked = (row) => el("span", { class: "unchecked" }, el("span", { class: "bdg ended" }, words.unchecked), el("button", { type: "button", class: "way", "data-go": true }, words.check));
-    const item = (row) => el("div", { class: `dataset reward${row.chosen ? " chosen" : ""}` },
-      el("label", {}, el("input", { type: "checkbox", "data-name": row.name, checked: row.chosen }),
-        el("span", {}, el("b", {}, row.name), el("small", {}, row.about))),
-      row.chosen ? weight(row) : null, row.is_checked ? null : unchecked(row));
     const draw = () => {
       const rows = Array.isArray(props.value) ? props.value : [];
-      studio.redraw(host, el("div", { role: "group", "aria-label": words.label }, ...rows.map(item)),
+      studio.redraw(host, studio.weightedRows(rows, { words, about: (row) => row.about, beside: (row) => (row.is_checked ? [] : [unchecked(row)]) }),
         el("button", { type: "button", class: "way", "data-go": true }, words.more));
     };
-    const change = (name, changes) => {
-      props.value = props.value.map((row) => (row.name === name ? { ...row, ...changes } : row));
-      const { name: box, weight: field } = document.activeElement?.dataset || {};
-      draw();
-      if (box || field) host.querySelector(box ? `[data-name="${CSS.escape(box)}"]` : `[data-weight="${CSS.escape(field)}"]`)?.focus();
-      tell.input();
-    };
-    host.addEventListener("change", ({ target }) => {
-      if (target.dataset.name) change(target.dataset.name, { chosen: target.checked });
-      else change(target.dataset.weight, { weight: target.value === "" ? null : Number(target.value) });
-    });
+    studio.watchWeights(host, { rows: () => props.value, changed: (rows) => { props.value = rows; tell.input(); }, draw });
     host.addEventListener("click", ({ target }) => {
       if ("go" in target.dataset) document.querySelector("[data-tab-id='rewards']")?.click();
     });

@@ -154,7 +154,7 @@ def test_a_reward_is_composed_without_code_and_opens_in_the_composer_again(page:
 
     expect(page.locator("#reward-head h2")).to_have_text("short-and-right")
     page.locator("#reward-list [data-key='of:box_iou']").click()
-    expect(page.locator("#reward-composer .part")).to_have_count(0)
+    expect(page.locator("#reward-composer .weighted")).to_have_count(0)
     page.locator("#reward-list [data-key='of:short-and-right']").click()
     expect(page.locator("#reward-composer [data-weight=length]")).to_have_value("0.5")
     assert RewardStore(served.workspace).parts_of("short-and-right") == (("exact_match", 1.0), ("length", 0.5))
@@ -162,7 +162,7 @@ def test_a_reward_is_composed_without_code_and_opens_in_the_composer_again(page:
     page.locator("#reward-as-code").click()
 
     expect(page.locator("#reward-code .cm-content")).to_have_attribute("contenteditable", "true")
-    expect(page.locator("#reward-composer .part")).to_have_count(0)
+    expect(page.locator("#reward-composer .weighted")).to_have_count(0)
 
 
 def test_a_ready_reward_is_read_only_and_a_copy_is_not_and_goes_back_to_an_older_version(page: Page, served: Served):

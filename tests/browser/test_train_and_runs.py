@@ -178,7 +178,9 @@ def test_weights_show_each_datasets_share_of_the_samples(page: Page):
     page.get_by_label("Weight of shapes").press("Tab")
 
     expect(page.locator("#plan")).to_contain_text("--dataset shapes:0.5")
-    expect(page.locator(".dataset", has=page.get_by_label("Weight of shapes"))).to_contain_text("82% of the samples")
+    expect(page.locator("#datasets .weighted", has=page.get_by_label("Weight of shapes"))).to_contain_text(
+        "82% of the samples"
+    )
 
 
 def test_a_setting_out_of_range_is_said_beside_its_field_and_nothing_starts(browser: Browser, served: Studio):

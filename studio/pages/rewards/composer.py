@@ -20,7 +20,7 @@ def composer_view(parts: Sequence[RewardPart], t: Translate) -> View:
         "parts": [
             {
                 "name": name,
-                "said": t(f"reward.{name}.about"),
+                "about": t(f"reward.{name}.about"),
                 "weight": weights.get(name, 1.0),
                 "chosen": name in weights,
             }

@@ -60,7 +60,7 @@ def list_view(store: RewardStore, chosen: str, t: Translate) -> View:
         "first": FIRST,
         "own": [_own_card(store, name, t) for name in own],
         "ready": [
-            {"key": key_of(name), "name": name, "said": t(f"reward.{name}.about"), "badge": "", "tone": ""}
+            {"key": key_of(name), "name": name, "about": t(f"reward.{name}.about"), "badge": "", "tone": ""}
             for name in builtin_names()
         ],
     }
@@ -70,12 +70,12 @@ def head_view(store: RewardStore, key: str, t: Translate) -> View:
     """The chosen reward in words: its name, what a dry run says of it, where it comes from."""
     name = name_of(key)
     if not name:
-        return {"title": t(f"rewards.{key}"), "said": t(f"rewards.{key}.help"), "badge": "", "tone": ""}
+        return {"title": t(f"rewards.{key}"), "about": t(f"rewards.{key}.help"), "badge": "", "tone": ""}
     source = store.get(name)
     if source.origin == "library":
-        return {"title": name, "said": t(f"reward.{name}.about"), "badge": t("rewards.ready"), "tone": "good"}
+        return {"title": name, "about": t(f"reward.{name}.about"), "badge": t("rewards.ready"), "tone": "good"}
     badge, tone = _vouched(store, source, t)
-    return {"title": name, "said": t("rewards.version", version=source.sha256[:8]), "badge": badge, "tone": tone}
+    return {"title": name, "about": t("rewards.version", version=source.sha256[:8]), "badge": badge, "tone": tone}
 
 
 def version_choices(store: RewardStore, name: str, t: Translate) -> list[tuple[str, str]]:
@@ -220,7 +220,7 @@ def _own_card(store: RewardStore, name: str, t: Translate) -> View:
     badge, tone = _vouched(store, source, t)
     count = len(store.versions(name))
     versions = t("rewards.version_of", version=source.sha256[:8], count=count)
-    return {"key": key_of(name), "name": name, "said": versions, "badge": badge, "tone": tone}
+    return {"key": key_of(name), "name": name, "about": versions, "badge": badge, "tone": tone}
 
 
 def _vouched(store: RewardStore, source: RewardSource, t: Translate) -> tuple[str, str]:

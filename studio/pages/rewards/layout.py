@@ -186,7 +186,7 @@ def recompose(page: Page, composer: Value) -> tuple[Value, str]:
         parts = parts_of(composer, page.t)
         if not parts:
             raise SpecError(page.t("compose.none"), hint=page.t("compose.none.hint"))
-        return {"said": sentence(parts, page.t)}, compose(parts)
+        return {"sentence": sentence(parts, page.t)}, compose(parts)
     except SpecError as error:
         return {"problem": error.message, "hint": error.hint}, ""
 
@@ -278,7 +278,7 @@ def _shown(
         Held(key, parts is not None, drafts, seen),
         head_view(store, key, t),
         composer_view(parts, t) if parts else {},
-        {"said": sentence(parts, t)} if parts else {},
+        {"sentence": sentence(parts, t)} if parts else {},
         gr.Code(value=text, interactive=not is_ready and not parts),
         findings_view(text, saved) | {"is_quiet": is_ready or parts is not None},
         gr.Textbox(value=name, visible=saved is None),

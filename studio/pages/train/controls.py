@@ -22,6 +22,7 @@ from studio.ui.i18n import Translate
 
 KINDS = ("sft", "grpo")  # what a person may start from the form
 PickerRows = list[dict[str, Any]]  # rows of a picker: {name, weight, chosen, ...}
+_SCRIPTS = ("weights.js", "train.js")
 _UNPICKED = {"weight": 1, "chosen": False}
 
 
@@ -148,14 +149,14 @@ def dataset_picker(t: Translate) -> gr.HTML:
         "empty_action": t("train.empty.action"),
     }
     tells = ("input", "shown")  # a choice was made; it came into view, where what is there may have changed
-    return island("datasetPicker", "train.js", words, tells, value=[], elem_id="datasets")
+    return island("datasetPicker", _SCRIPTS, words, tells, value=[], elem_id="datasets")
 
 
 def reward_picker(t: Translate) -> gr.HTML:
     """Choose rewards and weights. Value: a list of {name, about, is_own, is_checked, weight, chosen}."""
     words = {key: t(f"train.reward.{key}") for key in ("weight", "unchecked", "check", "more")}
     words["label"] = t("train.rewards")
-    return island("rewardPicker", "train.js", words, ("input", "shown"), value=[], elem_id="rewards")
+    return island("rewardPicker", _SCRIPTS, words, ("input", "shown"), value=[], elem_id="rewards")
 
 
 def _kind_card(choice: RecipeChoice, t: Translate) -> tuple[gr.Radio, gr.HTML, gr.Column]:
