@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent / "builtin"
 _PAYS = re.compile(r"Pays (?P<graded>up to )?1 for (?P<what>.+?)(?:: .+)?\.")
 
 
-class About(NamedTuple):
+class BuiltinSummary(NamedTuple):
     """What a ready reward says of itself; in English, a page translates by the name."""
 
     name: str
@@ -42,14 +42,14 @@ def builtin_source(name: str) -> RewardSource:
 
 
 @cache
-def about(name: str) -> About:
+def about(name: str) -> BuiltinSummary:
     """What a ready reward pays for. Raises NotFoundError."""
     docstring = ast.get_docstring(ast.parse(builtin_source(name).text)) or ""
     first, _, details = docstring.partition("\n")
     match = _PAYS.fullmatch(first)
     if match is None:
         raise ValueError(f"the first line of {name}.py is not `Pays 1 for THIS: more.`")
-    return About(name, first, match["what"], bool(match["graded"]), details.strip())
+    return BuiltinSummary(name, first, match["what"], bool(match["graded"]), details.strip())
 
 
 def nearest(name: str, names: list[str]) -> str:

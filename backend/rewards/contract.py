@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from backend.conversation import Message
 
-SIGN = "@"
+VERSION_SEPARATOR = "@"
 Origin = Literal["library", "own"]
 FailureKind = Literal["error", "exit", "timeout", "died", "protocol"]
 MAX_VALUE = 1e30  # of a value, a part, a metric: the worker's own bound, which the parent does not take its word for
@@ -24,12 +24,12 @@ class NamedVersion(NamedTuple):
     @property
     def text(self) -> str:
         """As a spec holds it."""
-        return f"{self.name}{SIGN}{self.sha256}" if self.sha256 else self.name
+        return f"{self.name}{VERSION_SEPARATOR}{self.sha256}" if self.sha256 else self.name
 
 
 def named_version(text: str) -> NamedVersion:
     """Read one entry of a spec."""
-    name, _, sha256 = text.partition(SIGN)
+    name, _, sha256 = text.partition(VERSION_SEPARATOR)
     return NamedVersion(name, sha256)
 
 
@@ -46,11 +46,11 @@ class RewardSource(NamedTuple):
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-class _Plain(BaseModel):
+class _ContractModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class RewardBatch(_Plain):
+class RewardBatch(_ContractModel):
     """B answers to score. Every list has B entries; answers to the same question stand beside each other."""
 
     prompts: tuple[tuple[Message, ...], ...]  # the conversation before each answer
@@ -61,7 +61,7 @@ class RewardBatch(_Plain):
     total_steps: int = 0  # as `trainer_state.max_steps`
 
 
-class RewardFailure(_Plain):
+class RewardFailure(_ContractModel):
     """Why a whole batch has no scores."""
 
     kind: FailureKind
@@ -70,7 +70,7 @@ class RewardFailure(_Plain):
     line: int | None = None  # of the source, from 1
 
 
-class Scores(_Plain):
+class Scores(_ContractModel):
     """What a reward said of B answers. A failure leaves every value None: it never turns into 0."""
 
     values: tuple[float | None, ...]  # None: the reward does not apply, or `invalid` says why it was not taken
@@ -95,7 +95,7 @@ class Scores(_Plain):
         return len(self.values) if self.failure else sum(bool(why) for why in self.invalid)
 
 
-class Isolation(_Plain):
+class Isolation(_ContractModel):
     """What the worker on this machine is kept from; probed when it starts, and shown."""
 
     limits: bool  # L0: memory, processor time, files, totals of all it starts, secrets, own session

@@ -5,9 +5,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from backend.conversation import Message
+from backend.earlier_names import renamed
 from backend.jsonl import write_atomically
 from backend.rewards.contract import Isolation
 
@@ -19,10 +20,10 @@ REPEATS = 50
 LONG_CHARACTERS = 10_000
 _FILLER = "The image shows what was asked for. "
 FLAT_SHARE = 0.6  # of groups without spread, above which a run learns little (TRL #3857, verl #1109)
-PAID_LIKE_GOLD = 0.5  # of what gold answers earn, from which an adversary counts as paid
+MIN_SHARE_OF_GOLD = 0.5  # of what gold answers earn, from which an adversary counts as paid
 SLOW_SECONDS = 1.0  # an answer
 EQUAL = 1e-6
-_SAID: dict[AnswerKind, str] = {
+_ADVERSARY_TEXT: dict[AnswerKind, str] = {
     "empty": "an empty answer",
     "repeated": "the gold answer written 50 times over",
     "tags": "empty tags without an answer",
@@ -30,11 +31,11 @@ _SAID: dict[AnswerKind, str] = {
 }
 
 
-class _Plain(BaseModel):
+class _ReportModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class DryRunReward(_Plain):
+class DryRunReward(_ReportModel):
     """One reward that was looked at."""
 
     name: str
@@ -42,7 +43,7 @@ class DryRunReward(_Plain):
     sha256: str
 
 
-class ScoredAnswer(_Plain):
+class ScoredAnswer(_ReportModel):
     """One answer and what it earns."""
 
     kind: AnswerKind
@@ -61,19 +62,21 @@ class ScoredAnswer(_Plain):
         return "; ".join(f"{name}: {why}" for name, why in self.problems.items())
 
 
-class DryRunRow(_Plain):
+class DryRunRow(_ReportModel):
     """One row with every answer that was scored for it."""
 
     row: str
     dataset: str
     images: tuple[str, ...]  # relative to the dataset's folder
-    asked: tuple[Message, ...]
+    prompt: tuple[Message, ...]  # without the gold answer
     gold: str
     answers: tuple[ScoredAnswer, ...]
     spread: float | None  # standard deviation of the samples' totals; None without samples
 
+    _earlier = model_validator(mode="before")(renamed({"asked": "prompt"}))
 
-class DryRunWarning(_Plain):
+
+class DryRunWarning(_ReportModel):
     """Something a person should know before a run. `text` is plain English; pages may say `code` in their language."""
 
     code: WarningCode
@@ -83,7 +86,7 @@ class DryRunWarning(_Plain):
     value: float = 0.0  # what it pays, the share without spread, the seconds, ...
 
 
-class DryRunReport(_Plain):
+class DryRunReport(_ReportModel):
     """All of it."""
 
     rewards: tuple[DryRunReward, ...]
@@ -117,8 +120,8 @@ def adversaries(gold: str) -> dict[AnswerKind, str]:
 
 def weighted_total(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
     """The weighted sum of what rewards paid; None where none of them applies."""
-    known = [value * weight for value, weight in zip(values, weights, strict=True) if value is not None]
-    return sum(known) if known else None
+    weighted = [value * weight for value, weight in zip(values, weights, strict=True) if value is not None]
+    return sum(weighted) if weighted else None
 
 
 def no_spread_share(rows: Sequence[DryRunRow]) -> float | None:
@@ -132,9 +135,9 @@ def find_warnings(rewards: Sequence[DryRunReward], rows: Sequence[DryRunRow]) ->
     answers = [answer for row in rows for answer in row.answers]
     return [
         *_failures(rewards, answers),
-        *_paid_adversaries(rewards, answers),
+        *_rewarded_adversaries(rewards, answers),
         *_underpaid_gold(rewards, answers),
-        *_flat(rows),
+        *_flat_groups(rows),
         *_slow(answers),
     ]
 
@@ -153,32 +156,32 @@ def _failures(rewards: Sequence[DryRunReward], answers: Sequence[ScoredAnswer]) 
             )
 
 
-def _paid_adversaries(rewards: Sequence[DryRunReward], answers: Sequence[ScoredAnswer]) -> Iterator[DryRunWarning]:
+def _rewarded_adversaries(rewards: Sequence[DryRunReward], answers: Sequence[ScoredAnswer]) -> Iterator[DryRunWarning]:
     """What all together pay: a part that pays for brevity alone is no mistake beside one that asks for truth."""
     gold, name = _mean(answers, "gold"), rewards[0].name if len(rewards) == 1 else ""
     for kind in ADVERSARIES:
-        paid = _mean(answers, kind)
-        if paid is not None and paid > EQUAL and (gold is None or paid >= PAID_LIKE_GOLD * gold):
+        mean_total = _mean(answers, kind)
+        if mean_total is not None and mean_total > EQUAL and (gold is None or mean_total >= MIN_SHARE_OF_GOLD * gold):
             who = f"`{name}` pays" if name else "Together the rewards pay"
             beside = "" if gold is None else f"; gold answers earn {gold:.2f}"
-            text = f"{who} {paid:.2f} for {_SAID[kind]}{beside}"
-            yield DryRunWarning(code="pays_adversary", reward=name, text=text, kind=kind, value=paid)
+            text = f"{who} {mean_total:.2f} for {_ADVERSARY_TEXT[kind]}{beside}"
+            yield DryRunWarning(code="pays_adversary", reward=name, text=text, kind=kind, value=mean_total)
 
 
 def _underpaid_gold(rewards: Sequence[DryRunReward], answers: Sequence[ScoredAnswer]) -> Iterator[DryRunWarning]:
     name = rewards[0].name if len(rewards) == 1 else ""
-    gold, drawn = _mean(answers, "gold"), _mean(answers, "sample")
+    gold, sampled = _mean(answers, "gold"), _mean(answers, "sample")
     if gold is None:
         return
-    if drawn is not None and gold + EQUAL < drawn:
-        text = f"Gold answers earn {gold:.2f}, less than the model's own, which earn {drawn:.2f}"
+    if sampled is not None and gold + EQUAL < sampled:
+        text = f"Gold answers earn {gold:.2f}, less than the model's own, which earn {sampled:.2f}"
         yield DryRunWarning(code="gold_underpaid", reward=name, text=text, kind="gold", value=gold)
     elif gold <= EQUAL:
         text = f"Gold answers earn {gold:.2f}: the rows' own answers should be worth something"
         yield DryRunWarning(code="gold_underpaid", reward=name, text=text, kind="gold", value=gold)
 
 
-def _flat(rows: Sequence[DryRunRow]) -> Iterator[DryRunWarning]:
+def _flat_groups(rows: Sequence[DryRunRow]) -> Iterator[DryRunWarning]:
     share = no_spread_share(rows)
     if share is not None and share >= FLAT_SHARE:
         text = f"{share:.0%} of groups have no spread: nothing is learned from them"

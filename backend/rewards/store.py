@@ -21,7 +21,7 @@ from backend.jsonl import write_atomically
 from backend.rewards.builtin_library import builtin_names, builtin_source, nearest
 from backend.rewards.composition import RewardPart, refuse_bad_parts
 from backend.rewards.contract import NamedVersion, RewardSource, named_version
-from backend.rewards.refusals import RewardEditConflict, refuse_bad_name, refuse_bad_source, refuse_builtin_name
+from backend.rewards.validation import RewardEditConflict, refuse_bad_name, refuse_bad_source, refuse_builtin_name
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
@@ -29,7 +29,7 @@ from backend.spec.run import RunSpec
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 RECORD = "reward.json"
 _VERSION = re.compile(r"[0-9a-f]{64}\.py")
-_LEAVING = ".deleted-"  # folders on their way out
+_DELETED_PREFIX = ".deleted-"  # folders on their way out
 
 
 class DryRunRecord(BaseModel):
@@ -55,10 +55,10 @@ def read_dry_run_record(folder: Path, sha256: str) -> DryRunRecord | None:
     if not _SHA256.fullmatch(sha256):
         return None
     try:
-        found = DryRunRecord.model_validate_json((folder / f"{sha256}.json").read_bytes())
+        record = DryRunRecord.model_validate_json((folder / f"{sha256}.json").read_bytes())
     except (OSError, ValidationError):
         return None
-    return found if found.source_sha256 == sha256 else None
+    return record if record.source_sha256 == sha256 else None
 
 
 class RewardVersion(NamedTuple):
@@ -69,7 +69,7 @@ class RewardVersion(NamedTuple):
     is_current: bool
 
 
-class _Record(BaseModel):
+class _RewardRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     current: str  # sha256 of the text
@@ -83,7 +83,7 @@ class RewardStore:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace, self._root = workspace, workspace.rewards
-        self._vouchers = workspace.rewards / ".checks"
+        self._dry_runs = workspace.rewards / ".checks"
 
     def names(self) -> list[str]:
         """The workspace's own rewards that are whole, sorted; the library's are `builtin_names()`."""
@@ -113,12 +113,12 @@ class RewardStore:
             NotFoundError: there is no such reward, or no such version of it.
         """
         versions = self.versions(name)
-        found = [each.sha256 for each in versions if len(sha256) >= 8 and each.sha256.startswith(sha256)]
+        matches = [each.sha256 for each in versions if len(sha256) >= 8 and each.sha256.startswith(sha256)]
         source = self.get(name)
-        text = source.text if source.origin == "library" else self._text(name, found[0] if len(found) == 1 else "")
-        if len(found) != 1 or text is None:
-            known = ", ".join(f"`{each.sha256[:12]}`" for each in versions[:5])
-            raise NotFoundError(f"`{name}` has no version `{sha256[:64]}`", hint=f"The newest are {known}")
+        text = source.text if source.origin == "library" else self._text(name, matches[0] if len(matches) == 1 else "")
+        if len(matches) != 1 or text is None:
+            newest = ", ".join(f"`{each.sha256[:12]}`" for each in versions[:5])
+            raise NotFoundError(f"`{name}` has no version `{sha256[:64]}`", hint=f"The newest are {newest}")
         return source._replace(text=text)
 
     def versions(self, name: str) -> list[RewardVersion]:
@@ -127,12 +127,12 @@ class RewardStore:
         if current.origin == "library":
             return [RewardVersion(current.sha256, 0.0, is_current=True)]
         paths = [path for path in (self._root / name).iterdir() if _VERSION.fullmatch(path.name)]
-        found = [
+        versions = [
             RewardVersion(path.stem, path.stat().st_mtime, path.stem == current.sha256)
             for path in paths
             if self._text(name, path.stem) is not None
         ]
-        return sorted(found, key=lambda each: (each.saved_at, each.is_current), reverse=True)
+        return sorted(versions, key=lambda each: (each.saved_at, each.is_current), reverse=True)
 
     def save(
         self, name: str, text: str, parts: Sequence[RewardPart] | None = None, *, expected: str | None = None
@@ -160,11 +160,11 @@ class RewardStore:
             return self._save(RewardSource(name, text, "own"), parts, expected)
 
     def _save(self, source: RewardSource, parts: Sequence[RewardPart] | None, expected: str | None) -> RewardSource:
-        name, known = source.name, self._record(source.name)
-        kept = tuple(parts) if parts is not None else None
-        if known and self._own(name) == source and kept in (None, known.parts):
+        name, record = source.name, self._record(source.name)
+        composed_of = tuple(parts) if parts is not None else None
+        if record and self._own(name) == source and composed_of in (None, record.parts):
             return source
-        current = known.current if known else ""
+        current = record.current if record else ""
         if expected is not None and current != expected:
             raise RewardEditConflict(
                 f"`{name}` was changed elsewhere meanwhile: it is version `{current[:12]}` now",
@@ -173,7 +173,8 @@ class RewardStore:
         folder, now = self._root / name, time.time()
         if self._text(name, source.sha256) is None:
             write_atomically(folder / f"{source.sha256}.py", source.text.encode())
-        record = _Record(current=source.sha256, created=known.created if known else now, saved=now, parts=kept)
+        created = record.created if record else now
+        record = _RewardRecord(current=source.sha256, created=created, saved=now, parts=composed_of)
         write_atomically(folder / RECORD, record.model_dump_json().encode())
         audit(self._workspace, "reward.save", name, sha256=source.sha256)
         return source
@@ -190,11 +191,11 @@ class RewardStore:
         folder = self._root / name
         if not is_safe_name(name) or not folder.is_dir():
             self.get(name)  # says what there is
-        gone = self._record(name)
-        folder.rename(self._root / f"{_LEAVING}{uuid.uuid4().hex}")
-        audit(self._workspace, "reward.delete", name, sha256=gone.current if gone else "")
-        for leaving in self._root.glob(f"{_LEAVING}*"):  # also what a cut-off left
-            leaving.unlink() if leaving.is_symlink() else shutil.rmtree(leaving, ignore_errors=True)
+        record = self._record(name)
+        folder.rename(self._root / f"{_DELETED_PREFIX}{uuid.uuid4().hex}")
+        audit(self._workspace, "reward.delete", name, sha256=record.current if record else "")
+        for deleted in self._root.glob(f"{_DELETED_PREFIX}*"):  # also what a cut-off left
+            deleted.unlink() if deleted.is_symlink() else shutil.rmtree(deleted, ignore_errors=True)
 
     def parts_of(self, name: str) -> tuple[RewardPart, ...] | None:
         """The parts of a composed reward; None for one that was written by hand. Raises NotFoundError."""
@@ -207,28 +208,28 @@ class RewardStore:
         record = DryRunRecord(
             source_sha256=source_sha256, run_id=run_id, passed=passed, warnings=warnings, checked_at=time.time()
         )
-        write_dry_run_record(self._vouchers, record)
+        write_dry_run_record(self._dry_runs, record)
 
     def dry_run_of(self, sha256: str) -> DryRunRecord | None:
         """What the last dry run of that version found; None without one."""
-        return read_dry_run_record(self._vouchers, sha256)
+        return read_dry_run_record(self._dry_runs, sha256)
 
     def is_checked(self, source: RewardSource) -> bool:
         """Whether a dry run of exactly this text passed; ready rewards need none."""
         if source.origin == "library":
             return True
-        found = self.dry_run_of(source.sha256)
-        return found is not None and found.passed
+        record = self.dry_run_of(source.sha256)
+        return record is not None and record.passed
 
     def _own(self, name: str) -> RewardSource | None:
         record = self._record(name) if name not in builtin_names() else None
         text = self._text(name, record.current) if record else None
         return None if text is None else RewardSource(name, text, "own")
 
-    def _record(self, name: str) -> _Record | None:
+    def _record(self, name: str) -> _RewardRecord | None:
         content = _content(self._root / name / RECORD) if is_safe_name(name) else None
         try:
-            return None if content is None else _Record.model_validate_json(content)
+            return None if content is None else _RewardRecord.model_validate_json(content)
         except ValidationError:
             return None
 
@@ -269,13 +270,13 @@ def copy_reward_sources(spec: RunSpec, folder: RunFolder, workspace: Workspace) 
 
 def required_rewards(spec: RunSpec) -> list[NamedVersion]:
     """Whose code a run calls, each once."""
-    paying = [NamedVersion(share.name, share.sha256) for share in spec.grpo.rewards]
-    wanted = paying if spec.kind in ("grpo", "reward_check") else []
+    trained = [NamedVersion(share.name, share.sha256) for share in spec.grpo.rewards]
+    required = trained if spec.kind in ("grpo", "reward_check") else []
     if spec.kind in ("sft", "grpo"):
-        wanted = wanted + [named_version(text) for text in spec.evaluation.own_metrics]
+        required = required + [named_version(text) for text in spec.evaluation.own_metrics]
     if spec.kind == "evaluation":
-        wanted = [named_version(text) for text in spec.comparison.metrics if named_version(text).sha256]
-    return list({source.name: source for source in wanted}.values())
+        required = [named_version(text) for text in spec.comparison.metrics if named_version(text).sha256]
+    return list({source.name: source for source in required}.values())
 
 
 @contextlib.contextmanager

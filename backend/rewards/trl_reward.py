@@ -14,8 +14,8 @@ from backend.runs.folder import FOLDER_MARKER, RUN_MARKER, RunFolder
 from backend.spec.run import RunSpec
 
 GIB = 1 << 30
-MOST_LOST = 3
-TOLD = ("mean", "std", "error_rate", "seconds")  # what is reported of each reward; a person's metric goes beside it
+MAX_LOST_IN_A_ROW = 3
+REPORTED_METRICS = ("mean", "std", "error_rate", "seconds")  # of each reward; a person's metric goes beside them
 IMAGES_COLUMN = "image_paths"  # rewards know them as `images`, a name by which TRL would take and encode them itself
 
 
@@ -58,13 +58,13 @@ class TrlReward:
             step=getattr(trainer_state, "global_step", 0),
             total_steps=max(0, getattr(trainer_state, "max_steps", 0)),
         )
-        self.last_scores = scores = self._scored(batch)
+        self.last_scores = scores = self._score(batch)
         self._count(scores)
         if log_metric is not None:
             self._log(scores, log_metric)
         return list(scores.values)
 
-    def _scored(self, batch: RewardBatch) -> Scores:
+    def _score(self, batch: RewardBatch) -> Scores:
         """A worker that cannot start again is a failed batch: an error here would leave other processes waiting."""
         try:
             return self._worker.score(batch)
@@ -77,16 +77,16 @@ class TrlReward:
 
         In a dry run, for which a person waits, a whole deadline that was waited for nothing is enough.
         """
-        most_lost_s = self._worker.limits.seconds if is_dry_run else math.inf
-        if self._lost_in_a_row < MOST_LOST and self._lost_s < most_lost_s:
-            self.last_scores = self._scored(batch)
+        max_lost_s = self._worker.limits.seconds if is_dry_run else math.inf
+        if self._lost_in_a_row < MAX_LOST_IN_A_ROW and self._lost_s < max_lost_s:
+            self.last_scores = self._score(batch)
             is_lost = self.last_scores.failure is not None and self.last_scores.failure.kind in ("timeout", "died")
             self._lost_in_a_row = self._lost_in_a_row + 1 if is_lost else 0
             self._lost_s += self.last_scores.seconds if is_lost else 0.0
             return self.last_scores
         assert self.last_scores.failure is not None  # it was lost
-        said = f"Not asked again: {self.last_scores.failure.message}"
-        failure = self.last_scores.failure.model_copy(update={"message": said})
+        message = f"Not asked again: {self.last_scores.failure.message}"
+        failure = self.last_scores.failure.model_copy(update={"message": message})
         return Scores(values=(None,) * len(batch.completions), failure=failure)
 
     def has_error(self, number: int) -> bool:
@@ -112,11 +112,11 @@ class TrlReward:
         log_metric(f"rewards/{name}/error_rate", scores.error_count / max(1, len(scores.values)))
         log_metric(f"rewards/{name}/seconds", scores.seconds)
         for part, values in scores.parts.items():
-            known = [value for value in values if value is not None]
-            if known:
-                log_metric(f"rewards/{name}/{part}/mean", sum(known) / len(known))
+            applied = [value for value in values if value is not None]
+            if applied:
+                log_metric(f"rewards/{name}/{part}/mean", sum(applied) / len(applied))
         for metric, value in scores.metrics.items():
-            own = f"logged/{metric}" if metric in TOLD else metric
+            own = f"logged/{metric}" if metric in REPORTED_METRICS else metric
             log_metric(f"rewards/{name}/{own}", value)
 
 
@@ -132,7 +132,7 @@ def build_rewards(spec: RunSpec, folder: RunFolder, datasets: Sequence[Path]) ->
         SpecError: a source is missing, or is not the one that the spec names.
     """
     limits = _limits(spec, datasets)
-    return [TrlReward(_source(folder, share.name, share.sha256), limits, folder) for share in spec.grpo.rewards]
+    return [TrlReward(_read_source(folder, share.name, share.sha256), limits, folder) for share in spec.grpo.rewards]
 
 
 def build_own_metrics(
@@ -140,7 +140,7 @@ def build_own_metrics(
 ) -> list[TrlReward]:
     """Metrics of the person's own, `name@sha256` each: rewards whose values are only looked at. Raises SpecError."""
     limits = _limits(spec, datasets)
-    return [TrlReward(_source(folder, *named_version(name)), limits, folder) for name in names]
+    return [TrlReward(_read_source(folder, *named_version(name)), limits, folder) for name in names]
 
 
 @contextmanager
@@ -153,13 +153,14 @@ def closing(rewards: Sequence[TrlReward]) -> Iterator[None]:
             reward.close()
 
 
-def build_reward_batch(given: Sequence[str], columns: Sequence[dict[str, Any]]) -> RewardBatch:
+def build_reward_batch(completions: Sequence[str], columns: Sequence[dict[str, Any]]) -> RewardBatch:
     """B answers with the columns of their rows, as an own metric takes them."""
     names = [name for name in (columns[0] if columns else ()) if name != "prompt"]
     return RewardBatch(
-        prompts=tuple(tuple(Message(**turn) for turn in row["prompt"]) for row in columns), completions=tuple(given),
+        prompts=tuple(tuple(Message(**turn) for turn in row["prompt"]) for row in columns),
+        completions=tuple(completions),
         columns={("images" if name == IMAGES_COLUMN else name): [row[name] for row in columns] for name in names},
-    )  # fmt: skip
+    )
 
 
 def _limits(spec: RunSpec, datasets: Sequence[Path]) -> WorkerLimits:
@@ -169,7 +170,7 @@ def _limits(spec: RunSpec, datasets: Sequence[Path]) -> WorkerLimits:
     )
 
 
-def _source(folder: RunFolder, name: str, sha256: str) -> RewardSource:
+def _read_source(folder: RunFolder, name: str, sha256: str) -> RewardSource:
     path = folder.rewards / f"{name}.py"
     if not path.is_file():
         raise SpecError(f"The run's folder holds no reward `{name}`", hint="Start the run again")

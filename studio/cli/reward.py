@@ -14,7 +14,7 @@ from backend.rewards.builtin_library import about, builtin_names
 from backend.rewards.composition import RewardPart, compose
 from backend.rewards.contract import RewardSource
 from backend.rewards.lint import lint
-from backend.rewards.refusals import MAX_BYTES
+from backend.rewards.validation import MAX_BYTES
 from backend.spec.files import apply_settings, spec_from
 from backend.spec.grpo import GrpoKnobs
 from backend.spec.training import ModelKnobs

@@ -528,7 +528,7 @@ REWARDS = (
         "test_r21_no_number_on_the_channel_is_believed_unseen",
     ),
     Guard(
-        "client:_plain",
+        "client:_bounded",
         "if isinstance(value, int | float) and not abs(value) <= MAX_LOGGED:",
         "if False:",
         "test_r21_no_number_on_the_channel_is_believed_unseen",
@@ -548,7 +548,7 @@ REWARDS = (
     Guard("LOAD_S", "LOAD_S = 30.0", "LOAD_S = 60.0", "test_r22_an_import_that_hangs_too"),
     Guard(
         "fork_worker",
-        "    _control(_DIE_WITH_PARENT, signal.SIGKILL)\n    os.close(reader)",
+        "    _prctl(_DIE_WITH_PARENT, signal.SIGKILL)\n    os.close(reader)",
         "    os.close(reader)",
         "test_r16_nothing_outlives_a_trainer_that_is_killed",
     ),
@@ -566,7 +566,7 @@ REWARDS = (
     ),
     Guard(
         "fork_worker",
-        "    _control(_ADOPT_ORPHANS, 1)\n",
+        "    _prctl(_ADOPT_ORPHANS, 1)\n",
         "",
         "test_r16_nothing_outlives_a_worker[without namespaces-in a session of its own]",
     ),
@@ -577,10 +577,13 @@ REWARDS = (
         "test_r16_nothing_outlives_a_trainer_that_is_killed",
     ),
     Guard(
-        "_excess", "    if tasks > MAX_TASKS:", "    if False:", "test_r20_processes_and_threads_are_bounded_in_number"
+        "_exceeded_limit",
+        "    if tasks > MAX_TASKS:",
+        "    if False:",
+        "test_r20_processes_and_threads_are_bounded_in_number",
     ),
     Guard(
-        "_excess",
+        "_exceeded_limit",
         "if _used_bytes(tree, totals.memory_bytes) > totals.memory_bytes:",
         "if False:",
         "test_r20_children_are_bounded_in_memory_as_one_process",
@@ -592,14 +595,14 @@ REWARDS = (
         "test_r20_memory_that_children_share_counts_once",
     ),
     Guard(
-        "_excess",
+        "_exceeded_limit",
         "    if count > totals.folder_files:",
         "    if False:",
         "test_r20_tiny_files_are_bounded_in_number[without namespaces]",
     ),
     Guard(
-        "_excess",
-        "    if held > totals.folder_bytes:",
+        "_exceeded_limit",
+        "    if folder_bytes > totals.folder_bytes:",
         "    if False:",
         "test_r20_a_file_for_each_of_a_thousand_batches_ends_with_the_reason[without namespaces]",
     ),
@@ -631,9 +634,9 @@ REWARDS = (
         "test_r16_what_a_killed_supervisor_left_is_swept_by_who_started_it",
     ),
     Guard(
-        "TrlReward.score_unless_lost.most_lost_s",
-        "most_lost_s = self._worker.limits.seconds if is_dry_run else math.inf",
-        "most_lost_s = math.inf",
+        "TrlReward.score_unless_lost.max_lost_s",
+        "max_lost_s = self._worker.limits.seconds if is_dry_run else math.inf",
+        "max_lost_s = math.inf",
         "test_r22_a_reward_that_hangs_is_asked_once_in_a_dry_run_and_the_other_answers_say_so",
     ),
     Guard(

@@ -12,7 +12,7 @@ def answer(kind: str, total: float | None, **more) -> ScoredAnswer:
 
 
 def row(*answers: ScoredAnswer, spread: float | None = 0.5) -> DryRunRow:
-    return DryRunRow(row="1", dataset="d", images=(), asked=(), gold="gold", answers=answers, spread=spread)
+    return DryRunRow(row="1", dataset="d", images=(), prompt=(), gold="gold", answers=answers, spread=spread)
 
 
 def codes(*rows: DryRunRow, rewards=(MINE,)) -> list[str]:

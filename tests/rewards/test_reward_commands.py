@@ -206,7 +206,7 @@ def report_of(*, passed: bool) -> DryRunReport:
         ScoredAnswer(kind="sample", text="It is\nblue", total=0.1, values={"my-reward": 0.0, "length": 0.5}),
     )  # fmt: skip
     row = DryRunRow(
-        row="7", dataset="codes", images=("images/7.png",), asked=(Message(role="user", content="<image>Colour?"),),
+        row="7", dataset="codes", images=("images/7.png",), prompt=(Message(role="user", content="<image>Colour?"),),
         gold="Red", answers=answers, spread=0.25,
     )  # fmt: skip
     return DryRunReport(

@@ -12,13 +12,13 @@ from backend.datasets.store import ImportOptions
 from backend.errors import SpecError
 from backend.ids import RunId
 from backend.rewards.composition import RewardPart
-from backend.rewards.refusals import RewardEditConflict
 from backend.rewards.store import RewardStore
+from backend.rewards.validation import RewardEditConflict
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from studio.pages.rewards import layout as rewards
 from studio.pages.rewards.composer import composer_view
-from studio.pages.rewards.editor import keep, template
+from studio.pages.rewards.editor import save_reward, template
 from studio.pages.runs import layout as runs
 from studio.services import Services, build_services
 from studio.ui.i18n import LANGUAGES, translator
@@ -46,14 +46,14 @@ def t(request: pytest.FixtureRequest):
 @pytest.fixture
 def editor(services, t):
     """The Rewards page of one language over a store that holds `mine`."""
-    page = rewards.Page(services, RewardStore(services.workspace), t)
+    page = rewards.RewardsPage(services, RewardStore(services.workspace), t)
     page.store.save("mine", ONE)
     return page
 
 
 def opened(page, composer=None):
     """What a tab holds once `mine` is open in it."""
-    return rewards.open_reward(page, {"chosen": "of:mine"}, rewards.Held(), "", composer or {})[1]
+    return rewards.open_reward(page, {"chosen": "of:mine"}, rewards.EditorState(), "", composer or {})[1]
 
 
 def test_m3_the_second_of_two_tabs_is_told_and_both_texts_stay(editor, t):
@@ -102,7 +102,7 @@ def beside_a_new_one(editor):
     """What a tab holds that has `mine` open after something was typed for a new reward."""
 
     def held(typed: str):
-        begun = rewards.open_reward(editor, {"chosen": "new"}, rewards.Held(), "", {})[1]
+        begun = rewards.open_reward(editor, {"chosen": "new"}, rewards.EditorState(), "", {})[1]
         return rewards.open_reward(editor, {"chosen": "of:mine"}, begun, typed, {})[1]
 
     return held
@@ -141,7 +141,7 @@ def test_m3_one_tab_saves_as_often_as_it_likes(editor):
 def test_m3_a_tab_that_goes_back_or_composes_is_told_too(editor, t):
     editor.store.save("sum", "x = 1\n" + ONE, [RewardPart("exact_match", 1.0)])
     stale = opened(editor)
-    composing = rewards.open_reward(editor, {"chosen": "of:sum"}, rewards.Held(), "", {})[1]
+    composing = rewards.open_reward(editor, {"chosen": "of:sum"}, rewards.EditorState(), "", {})[1]
     first = editor.store.get("mine").sha256
     rewards.save(editor, opened(editor), "", TWO, {})
     editor.store.save("sum", TWO)
@@ -149,7 +149,7 @@ def test_m3_a_tab_that_goes_back_or_composes_is_told_too(editor, t):
     with pytest.raises(SpecError, match=re.escape(t("rewards.changed", name="mine", version="")[:6])):
         rewards.restore(editor, stale, first)
     with pytest.raises(SpecError, match="sum"):
-        keep(editor.store, composing, "", "", composer_view([RewardPart("length", 1.0)], t), t)
+        save_reward(editor.store, composing, "", "", composer_view([RewardPart("length", 1.0)], t), t)
 
     assert (editor.store.get("mine").text, editor.store.get("sum").text) == (TWO, TWO)
 

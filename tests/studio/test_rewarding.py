@@ -16,17 +16,17 @@ from backend.settings import ROOT, Workspace
 from backend.store.runs import RunStore
 from studio.pages.rewards import layout
 from studio.pages.rewards.composer import composer_view, parts_of, sentence
-from studio.pages.rewards.dry_runs import Asked, check_view, dry_run_spec, last_dry_run
+from studio.pages.rewards.dry_runs import DryRunRequest, check_view, dry_run_spec, last_dry_run
 from studio.pages.rewards.editor import (
     COMPOSE,
     FIRST,
     NEW,
-    Held,
+    EditorState,
     copy_name,
     findings_view,
-    keep,
     key_of,
     list_view,
+    save_reward,
     template,
 )
 from studio.services import build_services
@@ -122,28 +122,30 @@ def test_one_mistake_of_a_line_is_told_once():
 def test_blank_ends_that_the_editor_takes_away_make_no_new_version(store: RewardStore):
     source = store.save("mine", f"\n\n{template(EN)}\n\n")
 
-    kept = keep(store, Held(key_of("mine")), "", source.text.strip(), {}, EN)
+    kept = save_reward(store, EditorState(key_of("mine")), "", source.text.strip(), {}, EN)
 
     assert kept == source
     assert len(store.versions("mine")) == 1
 
 
 def test_a_new_reward_takes_a_tidy_name_and_no_other_s(store: RewardStore):
-    kept = keep(store, Held(NEW), "My Größe 2!", template(EN), {}, EN)
+    kept = save_reward(store, EditorState(NEW), "My Größe 2!", template(EN), {}, EN)
 
     assert kept.name == "my-groe-2"
-    assert keep(store, Held(NEW), kept.name, template(EN), {}, EN) == kept  # a second click changes nothing
+    assert (
+        save_reward(store, EditorState(NEW), kept.name, template(EN), {}, EN) == kept
+    )  # a second click changes nothing
     with pytest.raises(SpecError, match="already"):
-        keep(store, Held(NEW), kept.name, template(EN) + "# other\n", {}, EN)
+        save_reward(store, EditorState(NEW), kept.name, template(EN) + "# other\n", {}, EN)
     with pytest.raises(SpecError, match="no name"):
-        keep(store, Held(NEW), " 奖励 ", template(EN), {}, EN)
+        save_reward(store, EditorState(NEW), " 奖励 ", template(EN), {}, EN)
     with pytest.raises(SpecError, match="ready"):
-        keep(store, Held(NEW), "length", template(EN), {}, EN)
+        save_reward(store, EditorState(NEW), "length", template(EN), {}, EN)
     assert copy_name(store, "my-groe-2") == "my-groe-2-copy"
 
 
 def test_a_ready_reward_stays_as_it_is(store: RewardStore):
-    kept = keep(store, Held(FIRST), "", "def reward(completions): return []", {}, EN)
+    kept = save_reward(store, EditorState(FIRST), "", "def reward(completions): return []", {}, EN)
 
     assert kept == store.get("exact_match")
     assert store.names() == []
@@ -152,7 +154,7 @@ def test_a_ready_reward_stays_as_it_is(store: RewardStore):
 def test_a_composition_is_saved_with_its_parts(store: RewardStore):
     parts = [RewardPart("exact_match", 1.0), RewardPart("length", 0.2)]
 
-    kept = keep(store, Held(COMPOSE, is_composed=True), "both", "ignored", composer_view(parts, EN), EN)
+    kept = save_reward(store, EditorState(COMPOSE, is_composed=True), "both", "ignored", composer_view(parts, EN), EN)
 
     assert store.parts_of("both") == tuple(parts)
     assert kept.text == compose(parts)
@@ -165,14 +167,14 @@ def test_a_composition_of_an_earlier_version_opens_as_one_and_keeps_its_python(
     earlier = store.save("both", COMPOSED_BY_AN_EARLIER_VERSION.read_text(encoding="utf-8"), parts)
     store.record_dry_run(earlier.sha256, "run", passed=True, warnings=0)
     services = build_services(workspace)
-    page = layout.Page(services, store, EN)
+    page = layout.RewardsPage(services, store, EN)
 
-    opened = layout.open_reward(page, {"chosen": key_of("both")}, Held(), "", {})
+    opened = layout.open_reward(page, {"chosen": key_of("both")}, EditorState(), "", {})
     held, composer, code = opened[1], opened[3], opened[5].value
 
     assert held.is_composed
     assert parts_of(composer, EN) == parts
-    assert keep(store, held, "", code, composer, EN) == earlier
+    assert save_reward(store, held, "", code, composer, EN) == earlier
     assert layout.train_with(page, held, code, "shapes")[0] == "both"
     services.runs.close()
 
@@ -187,12 +189,12 @@ def test_the_list_gives_way_to_the_first_for_a_name_that_is_gone(store: RewardSt
 )
 def test_numbers_out_of_range_start_no_dry_run(store: RewardStore, rows, answers):
     with pytest.raises(SpecError, match="cannot be"):
-        dry_run_spec(store.get("exact_match"), Asked("shapes", rows, answers, "demo"), EN)
+        dry_run_spec(store.get("exact_match"), DryRunRequest("shapes", rows, answers, "demo"), EN)
 
 
 def test_a_dry_run_is_found_by_its_version_and_its_report_is_ranked(workspace: Workspace, store: RewardStore):
     runs, source = RunStore(workspace), store.save("mine", template(EN))
-    spec = dry_run_spec(source, Asked("shapes", 2, 2, "demo"), EN)
+    spec = dry_run_spec(source, DryRunRequest("shapes", 2, 2, "demo"), EN)
     folder = workspace.output / "20260101-000000-dry"
     folder.mkdir()
     assert last_dry_run(runs, store, source) == ""
@@ -220,7 +222,7 @@ def report() -> DryRunReport:
         ScoredAnswer(kind="sample", text="red", total=1.0, values={"mine": 1.0}, parts={"mine/same": 1.0}),
     )
     row = DryRunRow(
-        row="1", dataset="shapes", images=("images/a.png",), asked=({"role": "user", "content": "<image>What?"},),
+        row="1", dataset="shapes", images=("images/a.png",), prompt=({"role": "user", "content": "<image>What?"},),
         gold="red", answers=answers, spread=0.0,
     )  # fmt: skip
     return DryRunReport(

@@ -128,7 +128,7 @@ def _checked(
     totals = [answer.total for answer in drawn if answer.total is not None]
     return DryRunRow(
         row=question.row.id, dataset=question.folder.name, images=question.row.images,
-        asked=question.turns(spec)[:-1], gold=str(question.columns(spec)["answer"]), answers=(*known, *drawn),
+        prompt=question.turns(spec)[:-1], gold=str(question.columns(spec)["answer"]), answers=(*known, *drawn),
         spread=pstdev(totals) if totals else None,
     )  # fmt: skip
 

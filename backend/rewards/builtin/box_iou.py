@@ -17,7 +17,7 @@ def reward(
 ) -> list[float | None]:
     """Score each completion against its row's gold answer, or another one that is as good."""
     rows = zip(completions, _golds(answer, references), strict=True)
-    return [_best([_pay(_boxes(given), _boxes(gold)) for gold in golds]) for given, golds in rows]
+    return [_best([_score(_boxes(completion), _boxes(gold)) for gold in golds]) for completion, golds in rows]
 
 
 def _golds(answer: list[str], references: list[list[str]] | None) -> list[list[str]]:
@@ -25,22 +25,22 @@ def _golds(answer: list[str], references: list[list[str]] | None) -> list[list[s
     return [[gold, *others] for gold, others in zip(answer, references or [[]] * len(answer), strict=True)]
 
 
-def _best(paid: list[float | None]) -> float | None:
+def _best(scores: list[float | None]) -> float | None:
     """The most that is paid; None where nothing applies."""
-    return max((value for value in paid if value is not None), default=None)
+    return max((score for score in scores if score is not None), default=None)
 
 
-def _pay(given: list[tuple[float, ...]], gold: list[tuple[float, ...]]) -> float | None:
+def _score(predicted: list[tuple[float, ...]], gold: list[tuple[float, ...]]) -> float | None:
     if not gold:
         return None
-    pairs = ((_overlap(a, b), i, j) for i, a in enumerate(gold) for j, b in enumerate(given))
-    paid, taken_gold, taken_given = 0.0, set(), set()
+    pairs = ((_overlap(a, b), i, j) for i, a in enumerate(gold) for j, b in enumerate(predicted))
+    total, matched_gold, matched_predicted = 0.0, set(), set()
     for overlap, i, j in sorted((pair for pair in pairs if pair[0] > 0), reverse=True):
-        if overlap >= LEAST_OVERLAP and i not in taken_gold and j not in taken_given:
-            paid += overlap
-            taken_gold.add(i)
-            taken_given.add(j)
-    return paid / max(len(gold), len(given))
+        if overlap >= LEAST_OVERLAP and i not in matched_gold and j not in matched_predicted:
+            total += overlap
+            matched_gold.add(i)
+            matched_predicted.add(j)
+    return total / max(len(gold), len(predicted))
 
 
 def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:

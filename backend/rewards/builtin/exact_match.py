@@ -9,7 +9,7 @@ def reward(
 ) -> list[float | None]:
     """Score each completion against its row's gold answer, or another one that is as good."""
     rows = zip(completions, _golds(answer, references), strict=True)
-    return [float(_plain(given) in map(_plain, golds)) for given, golds in rows]
+    return [float(_normalized(completion) in map(_normalized, golds)) for completion, golds in rows]
 
 
 def _golds(answer: list[str], references: list[list[str]] | None) -> list[list[str]]:
@@ -17,7 +17,7 @@ def _golds(answer: list[str], references: list[list[str]] | None) -> list[list[s
     return [[gold, *others] for gold, others in zip(answer, references or [[]] * len(answer), strict=True)]
 
 
-def _plain(text: str) -> str:
+def _normalized(text: str) -> str:
     words = " ".join(_final(text).casefold().split())
     return words.rstrip(".。") or words
 

@@ -11,7 +11,7 @@ FORM = re.compile(r"\s*<think>(.*)</think>\s*<answer>(.*)</answer>\s*", re.DOTAL
 
 def reward(completions: list[str], **columns: object) -> list[float | None]:
     """Score the form of each completion."""
-    return [float(_has_form(given)) for given in completions]
+    return [float(_has_form(completion)) for completion in completions]
 
 
 def _has_form(text: str) -> bool:

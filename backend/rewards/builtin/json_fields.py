@@ -14,7 +14,7 @@ def reward(
 ) -> list[float | None]:
     """Score each completion against its row's gold answer, or another one that is as good."""
     rows = zip(completions, _golds(answer, references), strict=True)
-    return [_best([_pay(_object(given), _object(gold)) for gold in golds]) for given, golds in rows]
+    return [_best([_score(_object(completion), _object(gold)) for gold in golds]) for completion, golds in rows]
 
 
 def _golds(answer: list[str], references: list[list[str]] | None) -> list[list[str]]:
@@ -22,43 +22,43 @@ def _golds(answer: list[str], references: list[list[str]] | None) -> list[list[s
     return [[gold, *others] for gold, others in zip(answer, references or [[]] * len(answer), strict=True)]
 
 
-def _best(paid: list[float | None]) -> float | None:
+def _best(scores: list[float | None]) -> float | None:
     """The most that is paid; None where nothing applies."""
-    return max((value for value in paid if value is not None), default=None)
+    return max((score for score in scores if score is not None), default=None)
 
 
-def _pay(given: dict[str, Any] | None, gold: dict[str, Any] | None) -> float | None:
+def _score(predicted: dict[str, Any] | None, gold: dict[str, Any] | None) -> float | None:
     if not gold:
         return None
-    right = _fields(gold, given or {})
+    right = _fields(gold, predicted or {})
     return sum(right) / len(right)
 
 
-def _fields(gold: dict[str, Any], given: Any) -> list[bool]:
+def _fields(gold: dict[str, Any], predicted: Any) -> list[bool]:
     """Whether each field of the gold object, inner ones included, is right."""
-    known = given if isinstance(given, dict) else {}
-    found: list[bool] = []
-    for key, wanted in gold.items():
-        if isinstance(wanted, dict) and wanted:
-            found += _fields(wanted, known.get(key))
+    fields = predicted if isinstance(predicted, dict) else {}
+    are_right: list[bool] = []
+    for key, gold_value in gold.items():
+        if isinstance(gold_value, dict) and gold_value:
+            are_right += _fields(gold_value, fields.get(key))
         else:
-            found.append(key in known and _is_same(wanted, known[key]))
-    return found
+            are_right.append(key in fields and _is_same(gold_value, fields[key]))
+    return are_right
 
 
-def _is_same(gold: Any, given: Any) -> bool:
-    if isinstance(gold, list) and isinstance(given, list):
-        return len(gold) == len(given) and all(map(_is_same, gold, given))
-    if isinstance(gold, dict) and isinstance(given, dict):
-        return gold.keys() == given.keys() and all(_is_same(gold[key], given[key]) for key in gold)
-    if isinstance(gold, bool) or isinstance(given, bool) or gold is None or given is None:
-        return gold is given  # in Python, true would equal 1
-    if isinstance(gold, int | float) and isinstance(given, int | float):
-        return gold == given
-    return isinstance(gold, str) and isinstance(given, str) and _plain(gold) == _plain(given)
+def _is_same(gold: Any, predicted: Any) -> bool:
+    if isinstance(gold, list) and isinstance(predicted, list):
+        return len(gold) == len(predicted) and all(map(_is_same, gold, predicted))
+    if isinstance(gold, dict) and isinstance(predicted, dict):
+        return gold.keys() == predicted.keys() and all(_is_same(gold[key], predicted[key]) for key in gold)
+    if isinstance(gold, bool) or isinstance(predicted, bool) or gold is None or predicted is None:
+        return gold is predicted  # in Python, true would equal 1
+    if isinstance(gold, int | float) and isinstance(predicted, int | float):
+        return gold == predicted
+    return isinstance(gold, str) and isinstance(predicted, str) and _normalized(gold) == _normalized(predicted)
 
 
-def _plain(text: str) -> str:
+def _normalized(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
@@ -66,10 +66,10 @@ def _object(text: str) -> dict[str, Any] | None:
     """Read the one JSON object of a text; None where there is none, or more than one."""
     final = _final(text)
     try:
-        found = json.loads(final[final.find("{") : final.rfind("}") + 1])
+        parsed = json.loads(final[final.find("{") : final.rfind("}") + 1])
     except (ValueError, RecursionError):  # no JSON, or nested to choke the reader
         return None
-    return found if isinstance(found, dict) else None
+    return parsed if isinstance(parsed, dict) else None
 
 
 def _final(text: str) -> str:

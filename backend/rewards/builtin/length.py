@@ -14,10 +14,10 @@ FIRST_WIDE = "\u2e80"  # where the characters begin that are words of their own
 
 def reward(completions: list[str], **columns: object) -> list[float | None]:
     """Score the length of each completion."""
-    return [_pay(given) for given in completions]
+    return [_score(completion) for completion in completions]
 
 
-def _pay(text: str) -> float:
+def _score(text: str) -> float:
     if not any(map(str.isalnum, _final(text))) or _repeats(text) >= MOST_REPEATS:
         return 0.0
     over = _words(text) - SOFT_LIMIT

@@ -20,7 +20,7 @@ def reward(
 ) -> list[float | None]:
     """Score each completion against its row's gold answer, or another one that is as good."""
     rows = zip(completions, _golds(answer, references), strict=True)
-    return [_best([_pay(_letter(given), _letter(gold)) for gold in golds]) for given, golds in rows]
+    return [_best([_score(_letter(completion), _letter(gold)) for gold in golds]) for completion, golds in rows]
 
 
 def _golds(answer: list[str], references: list[list[str]] | None) -> list[list[str]]:
@@ -28,13 +28,13 @@ def _golds(answer: list[str], references: list[list[str]] | None) -> list[list[s
     return [[gold, *others] for gold, others in zip(answer, references or [[]] * len(answer), strict=True)]
 
 
-def _best(paid: list[float | None]) -> float | None:
+def _best(scores: list[float | None]) -> float | None:
     """The most that is paid; None where nothing applies."""
-    return max((value for value in paid if value is not None), default=None)
+    return max((score for score in scores if score is not None), default=None)
 
 
-def _pay(given: str, gold: str) -> float | None:
-    return float(given == gold) if gold else None
+def _score(predicted: str, gold: str) -> float | None:
+    return float(predicted == gold) if gold else None
 
 
 def _letter(text: str) -> str:
@@ -43,10 +43,10 @@ def _letter(text: str) -> str:
     alone = final.strip(" \n\t().:*\"'").upper()
     if LONE.fullmatch(alone):
         return alone
-    named = NAMED.findall(final)
-    found = named or LONE.findall(final)
-    is_settled = len(set(found)) == 1 and len(found) <= MOST_MENTIONS
-    return found[0] if is_settled and _repeats(final) < MOST_REPEATS else ""
+    named_letters = NAMED.findall(final)
+    letters = named_letters or LONE.findall(final)
+    is_settled = len(set(letters)) == 1 and len(letters) <= MOST_MENTIONS
+    return letters[0] if is_settled and _repeats(final) < MOST_REPEATS else ""
 
 
 def _repeats(text: str) -> int:

@@ -21,7 +21,7 @@ def reward(
 ) -> list[float | None]:
     """Score each completion against its row's gold answer, or another one that is as good."""
     rows = zip(completions, _golds(answer, references), strict=True)
-    return [_best([_pay(_numbers(given), _numbers(gold)) for gold in golds]) for given, golds in rows]
+    return [_best([_score(_numbers(completion), _numbers(gold)) for gold in golds]) for completion, golds in rows]
 
 
 def _golds(answer: list[str], references: list[list[str]] | None) -> list[list[str]]:
@@ -29,36 +29,36 @@ def _golds(answer: list[str], references: list[list[str]] | None) -> list[list[s
     return [[gold, *others] for gold, others in zip(answer, references or [[]] * len(answer), strict=True)]
 
 
-def _best(paid: list[float | None]) -> float | None:
+def _best(scores: list[float | None]) -> float | None:
     """The most that is paid; None where nothing applies."""
-    return max((value for value in paid if value is not None), default=None)
+    return max((score for score in scores if score is not None), default=None)
 
 
-def _pay(given: list[tuple[float, bool]], gold: list[tuple[float, bool]]) -> float | None:
+def _score(predicted: list[tuple[float, bool]], gold: list[tuple[float, bool]]) -> float | None:
     if not gold or not math.isfinite(gold[-1][0]):
         return None
-    if not given or len(given) > max(MOST_NUMBERS, len(gold)):
+    if not predicted or len(predicted) > max(MOST_NUMBERS, len(gold)):
         return 0.0
-    (found, found_percent), (wanted, wanted_percent) = given[-1], gold[-1]
-    if found_percent == wanted_percent:
-        return float(_is_near(found, wanted))
-    shares = found / 100 if found_percent else found, wanted / 100 if wanted_percent else wanted
-    return float(_is_near(found, wanted) or _is_near(*shares))
+    (number, is_percent), (gold_number, is_gold_percent) = predicted[-1], gold[-1]
+    if is_percent == is_gold_percent:
+        return float(_is_near(number, gold_number))
+    shares = number / 100 if is_percent else number, gold_number / 100 if is_gold_percent else gold_number
+    return float(_is_near(number, gold_number) or _is_near(*shares))
 
 
-def _is_near(found: float, wanted: float) -> bool:
-    return math.isfinite(found) and abs(found - wanted) <= TOLERANCE * abs(wanted) * (1 + 1e-9)
+def _is_near(number: float, gold_number: float) -> bool:
+    return math.isfinite(number) and abs(number - gold_number) <= TOLERANCE * abs(gold_number) * (1 + 1e-9)
 
 
 def _numbers(text: str) -> list[tuple[float, bool]]:
     """Every number of a text, and whether a percent sign stands behind it."""
-    found = []
+    numbers = []
     for match in NUMBER.finditer(_final(text)):
         grouped, plain = match["grouped"], match["plain"]
         digits = re.sub(r"[^\d.]", "", grouped) if grouped else plain.replace(",", ".")
         sign = "-" if match["sign"] in ("-", "−") else ""
-        found.append((float(sign + digits + "e" + (match["power"] or "0")), bool(match["percent"])))
-    return found
+        numbers.append((float(sign + digits + "e" + (match["power"] or "0")), bool(match["percent"])))
+    return numbers
 
 
 def _final(text: str) -> str:

@@ -14,7 +14,7 @@ def reward(
 ) -> list[float | None]:
     """Score each completion against its row's gold answer, or another one that is as good."""
     rows = zip(completions, _golds(answer, references), strict=True)
-    return [max(_pay(_plain(given), _plain(gold)) for gold in golds) for given, golds in rows]
+    return [max(_score(_normalized(completion), _normalized(gold)) for gold in golds) for completion, golds in rows]
 
 
 def _golds(answer: list[str], references: list[list[str]] | None) -> list[list[str]]:
@@ -22,12 +22,12 @@ def _golds(answer: list[str], references: list[list[str]] | None) -> list[list[s
     return [[gold, *others] for gold, others in zip(answer, references or [[]] * len(answer), strict=True)]
 
 
-def _pay(given: str, gold: str) -> float:
-    similarity = Levenshtein.normalized_similarity(gold, given)
+def _score(predicted: str, gold: str) -> float:
+    similarity = Levenshtein.normalized_similarity(gold, predicted)
     return float(similarity) if similarity >= LEAST_SIMILARITY else 0.0
 
 
-def _plain(text: str) -> str:
+def _normalized(text: str) -> str:
     return " ".join(_final(text).split())
 
 

@@ -44,14 +44,14 @@ class WorkerLimits(NamedTuple):
     readable: tuple[Path, ...] = ()  # folders it may read, such as the images
 
 
-def _plain(value: bool | float | str | None) -> bool | float | str | None:
+def _bounded(value: bool | float | str | None) -> bool | float | str | None:
     if isinstance(value, int | float) and not abs(value) <= MAX_LOGGED:
         raise ValueError("a logged number is too large")
     return value
 
 
 _Number = Annotated[float, Field(ge=-MAX_VALUE, le=MAX_VALUE)]
-_LoggedValue = Annotated[bool | int | float | str | None, AfterValidator(_plain)]
+_LoggedValue = Annotated[bool | int | float | str | None, AfterValidator(_bounded)]
 
 
 class _WorkerReply(BaseModel):
@@ -79,8 +79,8 @@ class _ScoresReply(_WorkerReply):
 
     def as_scores(self, printed: str, seconds: float) -> Scores:
         """Put what the worker cannot say of itself to it."""
-        said = self.model_dump(exclude={"id", "failure"})
-        return Scores(**said, failure=self.failure, printed=printed, seconds=seconds)
+        fields = self.model_dump(exclude={"id", "failure"})
+        return Scores(**fields, failure=self.failure, printed=printed, seconds=seconds)
 
 
 class RewardWorker:
@@ -139,7 +139,7 @@ class RewardWorker:
         try:
             failure = None if self._is_loaded else self._load(process)
             started = time.monotonic()
-            answer = None if failure else self._ask(process, batch)
+            answer = None if failure else self._request_scores(process, batch)
         except RewardWorkerLostError as lost:
             answer, failure = None, RewardFailure(kind=lost.kind, message=lost.message)
         seconds = time.monotonic() - started
@@ -166,10 +166,11 @@ class RewardWorker:
         try:
             isolation = _parsed(Isolation, process.exchange(_line(limits), START_S))
         except RewardWorkerLostError as lost:
-            said = process.take_printed().text
+            printed = process.take_printed().text
             self.close()
             raise LaunchError(
-                f"The reward worker does not start: {lost.message}", hint=said.strip()[-500:] or "Run `studio doctor`"
+                f"The reward worker does not start: {lost.message}",
+                hint=printed.strip()[-500:] or "Run `studio doctor`",
             ) from lost
         if isolation.network:
             process.note_network()
@@ -189,7 +190,7 @@ class RewardWorker:
         self._is_loaded = failure is None
         return failure
 
-    def _ask(self, process: WorkerProcess, batch: RewardBatch) -> _ScoresReply:
+    def _request_scores(self, process: WorkerProcess, batch: RewardBatch) -> _ScoresReply:
         self._batches += 1
         request = {"id": self._batches, "batch": batch.model_dump(mode="json")}
         answer = _parsed(_ScoresReply, process.exchange(_line(request), self._limits.seconds))
@@ -200,14 +201,14 @@ class RewardWorker:
 
 def describe_isolation(isolation: Isolation) -> str:
     """Say what rewards are kept from, for a person."""
-    said = [
+    layers = [
         "memory, time, files limited" if isolation.limits else "memory and files: not limited on this host",
         "no network" if isolation.network else "network: not blocked on this host",
         "reads only Python and the images" if isolation.files else "files: not protected on this host",
         "no other processes" if isolation.processes else "other processes: not protected on this host",
         "needless system calls refused" if isolation.calls else "system calls: not filtered on this host",
     ]
-    return " · ".join(said)
+    return " · ".join(layers)
 
 
 def _line(message: dict[str, Any]) -> bytes:

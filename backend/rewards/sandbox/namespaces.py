@@ -66,10 +66,10 @@ def drop_privileges() -> None:
         if not _KEPT >> number & 1 and libc.prctl(_DROP_FROM_BOUNDING_SET, number, 0, 0, 0) != 0:
             break  # the kernel knows no more, or this was never root
     header = struct.pack("=Ii", _CAPABILITIES_VERSION, 0)
-    held = ctypes.create_string_buffer(24)  # twice: effective, permitted, inheritable
-    libc.capget(header, held)
-    kept = struct.unpack("=6I", held.raw)[1] & _KEPT
-    libc.capset(header, struct.pack("=6I", kept, kept, 0, 0, 0, 0))
+    capabilities = ctypes.create_string_buffer(24)  # twice: effective, permitted, inheritable
+    libc.capget(header, capabilities)
+    allowed = struct.unpack("=6I", capabilities.raw)[1] & _KEPT
+    libc.capset(header, struct.pack("=6I", allowed, allowed, 0, 0, 0, 0))
 
 
 def _keep_identity(user: int, group: int) -> None:

@@ -25,13 +25,13 @@ from backend.settings import child_environment
 
 MAX_LINE_BYTES = 17 * 1024**2  # more than the worker's own bound, with room for what is around the answer
 MAX_PRINTED_BYTES = 8 * 1024  # kept of what one batch prints
-MARKER = "STUDIO_REWARD_WORKER"
-SLICE_S = 0.1  # how often the worker is looked at while it says nothing
-LAST_WORDS_S = 0.2  # for a hanging worker to say where it hangs, for a dead one to be reaped
+MARKER_VARIABLE = "STUDIO_REWARD_WORKER"
+POLL_S = 0.1  # how often the worker is looked at while it says nothing
+DUMP_WAIT_S = 0.2  # for a hanging worker to say where it hangs, for a dead one to be reaped
 EXIT_S = 3.0  # how long a worker that closed its connection may take to end: a busy machine is slow
 MAX_REASON_BYTES = 1024
-LAST_LOOKS = 20
-SWEEPS = 50
+DUMP_POLLS = 20
+MAX_SWEEPS = 50
 MAX_DUMP_BYTES = 16 * 1024
 _CHUNK = 1 << 16
 _PROC = Path("/proc")
@@ -76,8 +76,8 @@ class WorkerProcess:
             self._channel, channel = socket.socketpair()
             self._life, life = socket.socketpair()  # its supervisor ends everything once ours is closed
         except OSError as error:
-            raise _no_worker(error) from error
-        self._mark = f"{MARKER}={uuid.uuid4().hex}"
+            raise _start_error(error) from error
+        self._mark = f"{MARKER_VARIABLE}={uuid.uuid4().hex}"
         self._network: int | None = None  # its own, held open so that no other gets its number
         self._reason = b""  # why its supervisor ended it
         self._printed, self._printed_bytes = bytearray(), 0
@@ -89,8 +89,8 @@ class WorkerProcess:
                 pass_fds=(channel.fileno(),), start_new_session=True,
             )  # fmt: skip
         except OSError as error:
-            self._forget()
-            raise _no_worker(error) from error
+            self._release()
+            raise _start_error(error) from error
         finally:
             channel.close()
             life.close()
@@ -107,18 +107,18 @@ class WorkerProcess:
         """
         deadline, unsent, answer = time.monotonic() + seconds, memoryview(message), bytearray()
         while b"\n" not in answer:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                self._ask_where()
+            remaining_s = deadline - time.monotonic()
+            if remaining_s <= 0:
+                self._request_dump()
                 raise RewardWorkerLostError("timeout", f"No answer within {seconds:g} s")
-            self._wait(min(left, SLICE_S), is_sending=bool(unsent))
+            self._wait(min(remaining_s, POLL_S), is_sending=bool(unsent))
             self._drain()
             is_dead = self._process.poll() is not None  # before the last look: what it said is in the socket by then
             unsent = unsent[self._send(unsent) :]
-            said = self._receive()
-            answer += said or b""
-            if said == b"" or (is_dead and said is None):
-                raise RewardWorkerLostError("died", self._obituary())
+            chunk = self._receive()
+            answer += chunk or b""
+            if chunk == b"" or (is_dead and chunk is None):
+                raise RewardWorkerLostError("died", self._exit_reason())
             if len(answer) > MAX_LINE_BYTES:
                 raise RewardWorkerLostError(
                     "protocol", f"The worker's answer is longer than {MAX_LINE_BYTES >> 20} MiB"
@@ -142,12 +142,12 @@ class WorkerProcess:
         more, dump = self._printed_bytes - len(self._printed), self._dump
         text = self._printed.replace(dump, b"").decode("utf-8", "replace")
         frames = [line for line in dump.decode("utf-8", "replace").splitlines() if 'File "<reward:' in line]
-        seen = _LINE.search(frames[0]) if frames else None
+        line_match = _LINE.search(frames[0]) if frames else None
         self._printed, self._printed_bytes, self._window, self._dump = bytearray(), 0, b"", b""
         return PrintedOutput(
             text + (f"\n... and {more:,} bytes more" if more else ""),
             "\n".join(reversed(frames)),
-            int(seen[1]) if seen else None,
+            int(line_match[1]) if line_match else None,
         )
 
     def end(self) -> None:
@@ -155,8 +155,8 @@ class WorkerProcess:
         with suppress(OSError):  # it may be gone
             self._life.shutdown(socket.SHUT_WR)
         self._channel.close()
-        self._ends_soon()
-        for _ in range(SWEEPS):
+        self._wait_for_exit()
+        for _ in range(MAX_SWEEPS):
             descendants = [
                 int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit() and self._is_ours(entry)
             ]
@@ -168,14 +168,14 @@ class WorkerProcess:
             time.sleep(0.01)
         self._process.kill()
         self._process.wait()
-        self._forget()
+        self._release()
 
     def _environment(self, marks: Mapping[str, str]) -> dict[str, str]:
-        kept = {name: value for name, value in child_environment().items() if name in ("PATH", "LANG", "LC_ALL")}
+        inherited = {name: value for name, value in child_environment().items() if name in ("PATH", "LANG", "LC_ALL")}
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         own_folder = dict.fromkeys(("HOME", "TMPDIR"), str(self.folder))
         name, _, value = self._mark.partition("=")
-        return {**kept, **one_thread, **own_folder, **marks, name: value}
+        return {**inherited, **one_thread, **own_folder, **marks, name: value}
 
     def _wait(self, seconds: float, *, is_sending: bool) -> None:
         ready = select.poll()
@@ -214,18 +214,18 @@ class WorkerProcess:
             self._dump = dumped[-1] if dumped else self._dump
             self._window = self._window[-MAX_DUMP_BYTES:]
 
-    def _ask_where(self) -> None:
+    def _request_dump(self) -> None:
         """Let a worker that hangs print where it is."""
         with suppress(ProcessLookupError):
             os.kill(self._process.pid, signal.SIGUSR1)
-        for _ in range(LAST_LOOKS):
-            time.sleep(LAST_WORDS_S / LAST_LOOKS)
+        for _ in range(DUMP_POLLS):
+            time.sleep(DUMP_WAIT_S / DUMP_POLLS)
             self._drain()
             if self._dump:
                 break
 
-    def _obituary(self) -> str:
-        if not self._ends_soon():
+    def _exit_reason(self) -> str:
+        if not self._wait_for_exit():
             return "The worker closed its connection"
         if self._reason:
             return self._reason.decode("utf-8", "replace")
@@ -233,16 +233,16 @@ class WorkerProcess:
         if code >= 0:
             return f"The worker ended with exit code {code}"
         why = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
-        return f"The worker was killed by {_named(-code)}{why}"
+        return f"The worker was killed by {_signal_name(-code)}{why}"
 
-    def _ends_soon(self) -> bool:
+    def _wait_for_exit(self) -> bool:
         """Wait for the process' end: its standard input closes with it. Keeps the reason it gives."""
         deadline, ready = time.monotonic() + EXIT_S, select.poll()
         ready.register(self._life, select.POLLIN)
         while ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
             with suppress(ConnectionError):
-                if said := self._life.recv(MAX_REASON_BYTES):
-                    self._reason += said
+                if chunk := self._life.recv(MAX_REASON_BYTES):
+                    self._reason += chunk
                     continue
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(EXIT_S)
@@ -260,7 +260,7 @@ class WorkerProcess:
             return False
         return self._network is not None and os.path.samestat(os.fstat(self._network), network)
 
-    def _forget(self) -> None:
+    def _release(self) -> None:
         self._channel.close()
         self._life.close()
         os.close(self._log)
@@ -269,7 +269,7 @@ class WorkerProcess:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _named(number: int) -> str:
+def _signal_name(number: int) -> str:
     """What a signal is called; those of real-time programs have no names."""
     try:
         return signal.Signals(number).name
@@ -277,6 +277,6 @@ def _named(number: int) -> str:
         return f"signal {number}"
 
 
-def _no_worker(error: OSError) -> LaunchError:
+def _start_error(error: OSError) -> LaunchError:
     hint = "Free memory, processes or disk space, then try again"
     return LaunchError(f"The reward worker cannot be started: {error.strerror}", hint=hint)

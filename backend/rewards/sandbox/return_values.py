@@ -36,11 +36,11 @@ class BatchLog:
     def log_metric(self, name: str, value: Any) -> None:
         """Note a number. What is none is said among the prints and left out."""
         try:
-            read = number(value)
+            parsed = number(value)
         except WrongReturnError as error:
             print(f"log_metric({name!r}): {error}; left out", file=sys.stderr)  # noqa: T201 - a print of the person's
         else:
-            self._metrics.setdefault(exact(name), []).append(read)
+            self._metrics.setdefault(exact(name), []).append(parsed)
 
     def log_extra(self, column: str, values: Iterable[Any]) -> None:
         """Note a value for each answer."""
@@ -48,8 +48,8 @@ class BatchLog:
         if len(listed) == self._size:
             self.columns[exact(column)] = listed
         else:
-            said = f"log_extra({column!r}): {len(listed)} values for {self._size} answers; left out"
-            print(said, file=sys.stderr)  # noqa: T201 - a print of the person's
+            message = f"log_extra({column!r}): {len(listed)} values for {self._size} answers; left out"
+            print(message, file=sys.stderr)  # noqa: T201 - a print of the person's
 
 
 def entries_of(returned: Any, size: int) -> list[Any]:
@@ -73,10 +73,10 @@ def read(entry: Any) -> tuple[float | None, dict[str, float | None], str]:
         parts = {exact(name): None if part is None else number(part) for name, part in entry.items()}
         return parts.pop("overall"), parts, ""
     except BaseException as error:  # noqa: BLE001 - a foreign object may raise anything when it is asked for its number
-        said = text_of(error)
+        reason = text_of(error)
         if not isinstance(error, WrongReturnError):
-            said = f"{kind(entry)} is no number: {said or kind(error)}"
-        return None, {}, said[:MAX_TEXT]
+            reason = f"{kind(entry)} is no number: {reason or kind(error)}"
+        return None, {}, reason[:MAX_TEXT]
 
 
 def number(value: Any) -> float:
@@ -88,14 +88,14 @@ def number(value: Any) -> float:
     if not isinstance(value, numbers.Real):
         raise WrongReturnError(f"{kind(value)} is no number")
     try:
-        plain = float(value)
+        parsed = float(value)
     except OverflowError as error:
         raise WrongReturnError("the number is too large") from error
-    if not math.isfinite(plain):
-        raise WrongReturnError(f"{plain} is no number")
-    if abs(plain) > MAX_VALUE:
+    if not math.isfinite(parsed):
+        raise WrongReturnError(f"{parsed} is no number")
+    if abs(parsed) > MAX_VALUE:
         raise WrongReturnError("the number is too large")
-    return plain
+    return parsed
 
 
 def kind(value: Any) -> str:

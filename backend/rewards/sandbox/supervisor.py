@@ -25,9 +25,9 @@ from stat import S_ISREG
 from typing import NamedTuple, NoReturn
 
 MAX_TASKS = 256  # processes and their threads
-LOOK_S = 0.1  # how often the totals are looked at
-LOOK_SHARE = 20  # a look that takes long is followed by a pause that is this many times longer
-LAST_KILLS = 500
+CHECK_S = 0.1  # how often the totals are looked at
+CHECK_PAUSE_FACTOR = 20  # a look that takes long is followed by a pause that is this many times longer
+MAX_KILL_ROUNDS = 500
 _LIFE = 0  # standard input
 _DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36
 _PAGE_BYTES = resource.getpagesize()
@@ -50,13 +50,13 @@ def fork_worker(totals: TotalLimits, to_close: Iterable[int]) -> None:
         totals: to keep.
         to_close: file numbers that are the worker's alone.
     """
-    _control(_ADOPT_ORPHANS, 1)
+    _prctl(_ADOPT_ORPHANS, 1)
     reader, writer = os.pipe()
     init = os.fork()
     if init:
         _close(writer, *to_close)
         _watch(init, reader, totals)
-    _control(_DIE_WITH_PARENT, signal.SIGKILL)
+    _prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     os.close(reader)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, _LIFE)
@@ -66,7 +66,7 @@ def fork_worker(totals: TotalLimits, to_close: Iterable[int]) -> None:
         _close(*to_close)
         _reap(worker, writer)
     os.close(writer)
-    _control(_DIE_WITH_PARENT, signal.SIGKILL)
+    _prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     os.setsid()
     with suppress(OSError):  # whoever takes the machine's last memory, this ends first, not the training
         Path("/proc/self/oom_score_adj").write_text("1000")
@@ -79,7 +79,7 @@ def can_count() -> bool:
 
 def _reap(worker: int, writer: int) -> NoReturn:
     """Be the first process: wait for every child, and tell how the worker ended."""
-    _pass_on(worker)
+    _forward_dump_requests(worker)
     pid, status = os.wait()
     while pid != worker:
         pid, status = os.wait()
@@ -89,16 +89,16 @@ def _reap(worker: int, writer: int) -> NoReturn:
 
 def _watch(init: int, reader: int, totals: TotalLimits) -> NoReturn:
     """Wait for an end: the worker's own, the parent's, or because it outgrew its totals. Then end as it did."""
-    _pass_on(init)
+    _forward_dump_requests(init)
     ends = select.poll()
     ends.register(_LIFE, select.POLLIN)  # nothing ever comes but its end
     ends.register(reader, select.POLLIN)
-    pause, reason = LOOK_S, ""
-    while not reason and not (ended := dict(ends.poll(pause * 1000))):
+    pause, reason = CHECK_S, ""
+    while not reason and not (ready := dict(ends.poll(pause * 1000))):
         began = time.monotonic()
-        reason = _excess(totals)
-        pause = max(LOOK_S, LOOK_SHARE * (time.monotonic() - began))
-    told = b"" if reason or reader not in ended else os.read(reader, 4)
+        reason = _exceeded_limit(totals)
+        pause = max(CHECK_S, CHECK_PAUSE_FACTOR * (time.monotonic() - began))
+    status_bytes = b"" if reason or reader not in ready else os.read(reader, 4)
     if reason:
         with suppress(OSError):
             os.write(_LIFE, reason.encode())
@@ -106,21 +106,21 @@ def _watch(init: int, reader: int, totals: TotalLimits) -> NoReturn:
     _, status = os.waitpid(init, 0)  # returns when all processes of its namespace are gone
     _end_descendants()
     shutil.rmtree(totals.folder, ignore_errors=True)
-    _end_like(int.from_bytes(told, "little") if told else status)
+    _end_like(int.from_bytes(status_bytes, "little") if status_bytes else status)
 
 
-def _excess(totals: TotalLimits) -> str:
+def _exceeded_limit(totals: TotalLimits) -> str:
     """Say which total is exceeded; empty while none is."""
     tree = list(islice(_descendants(os.getpid()), MAX_TASKS + 1))
-    tasks = sum(len(_names(f"/proc/{pid}/task")) for pid in tree)
+    tasks = sum(len(_entries(f"/proc/{pid}/task")) for pid in tree)
     if tasks > MAX_TASKS:
         return f"The worker and what it started are more than {MAX_TASKS} processes and threads"
     if _used_bytes(tree, totals.memory_bytes) > totals.memory_bytes:
         return f"The worker and what it started use more than {totals.memory_bytes // _MIB:,} MiB of memory"
-    count, held = _folder_use(totals, tree)
+    count, folder_bytes = _folder_use(totals, tree)
     if count > totals.folder_files:
         return f"The worker's folder holds more than {totals.folder_files:,} files"
-    if held > totals.folder_bytes:
+    if folder_bytes > totals.folder_bytes:
         return f"The worker's folder holds more than {totals.folder_bytes // _MIB:,} MiB"
     return ""
 
@@ -130,7 +130,7 @@ def _descendants(pid: int) -> Iterator[int]:
     waiting = [pid]
     while waiting:
         of = waiting.pop(0)
-        for task in _names(f"/proc/{of}/task"):
+        for task in _entries(f"/proc/{of}/task"):
             with suppress(OSError):
                 children = [int(child) for child in Path(f"/proc/{of}/task/{task}/children").read_text().split()]
                 yield from children
@@ -158,12 +158,12 @@ def _folder_use(totals: TotalLimits, tree: list[int]) -> tuple[int, int]:
 
     Where it is covered by one in memory, which keeps its own bounds, there is nothing to be seen from here.
     """
-    found: dict[int, int] = {}  # bytes by the file's number
-    for seen in chain(_below(totals.folder), _removed(tree, totals.folder)):
-        found[seen.st_ino] = seen.st_blocks * 512
-        if len(found) > totals.folder_files:
+    sizes: dict[int, int] = {}  # bytes by the file's number
+    for stat in chain(_below(totals.folder), _removed(tree, totals.folder)):
+        sizes[stat.st_ino] = stat.st_blocks * 512
+        if len(sizes) > totals.folder_files:
             break
-    return len(found), sum(found.values())
+    return len(sizes), sum(sizes.values())
 
 
 def _below(folder: str) -> Iterator[os.stat_result]:
@@ -176,23 +176,23 @@ def _below(folder: str) -> Iterator[os.stat_result]:
 def _removed(tree: list[int], folder: str) -> Iterator[os.stat_result]:
     with suppress(OSError):
         device = Path(folder).stat().st_dev
-        for path in (f"/proc/{pid}/fd/{number}" for pid in tree for number in _names(f"/proc/{pid}/fd")):
+        for path in (f"/proc/{pid}/fd/{number}" for pid in tree for number in _entries(f"/proc/{pid}/fd")):
             with suppress(OSError):
-                seen = Path(path).stat()
-                if seen.st_dev == device and S_ISREG(seen.st_mode) and not seen.st_nlink:
-                    yield seen
+                stat = Path(path).stat()
+                if stat.st_dev == device and S_ISREG(stat.st_mode) and not stat.st_nlink:
+                    yield stat
 
 
 def _end_descendants() -> None:
-    for _ in range(LAST_KILLS):
-        left = list(_descendants(os.getpid()))
-        for pid in left:
+    for _ in range(MAX_KILL_ROUNDS):
+        remaining = list(_descendants(os.getpid()))
+        for pid in remaining:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        if not left:
+        if not remaining:
             return
         time.sleep(0.01)
 
@@ -208,7 +208,7 @@ def _end_like(status: int) -> NoReturn:
     os._exit(128 + os.WTERMSIG(status))
 
 
-def _pass_on(child: int) -> None:
+def _forward_dump_requests(child: int) -> None:
     """Hand on the question where it hangs."""
 
     def ask(number: int, _: object) -> None:
@@ -218,7 +218,7 @@ def _pass_on(child: int) -> None:
     signal.signal(signal.SIGUSR1, ask)
 
 
-def _control(option: int, value: int) -> None:
+def _prctl(option: int, value: int) -> None:
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
@@ -227,7 +227,7 @@ def _close(*numbers: int) -> None:
         os.close(number)
 
 
-def _names(folder: str) -> list[str]:
+def _entries(folder: str) -> list[str]:
     with suppress(OSError):
         return [path.name for path in Path(folder).iterdir()]
     return []

@@ -42,7 +42,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_ANSWER_BYTES = 16 * 1024**2
-HIGH = 100  # private files get numbers from here on, out of the way of foreign code that counts from 0
+FIRST_PRIVATE_FD = 100  # private files get numbers from here on, out of the way of foreign code that counts from 0
 MODULE = "own_reward"  # the name under which the source sees itself
 
 
@@ -62,24 +62,24 @@ rlimits = _beside("rlimits")
 
 def main(channel_number: int) -> None:
     """Answer until the parent closes the socket."""
-    channel = socket.socket(fileno=fcntl.fcntl(channel_number, fcntl.F_DUPFD_CLOEXEC, HIGH))
+    channel = socket.socket(fileno=fcntl.fcntl(channel_number, fcntl.F_DUPFD_CLOEXEC, FIRST_PRIVATE_FD))
     os.close(channel_number)
     requests = channel.makefile("r", encoding="utf-8", newline="\n")
     limits = json.loads(requests.readline())
     isolation = _confine(limits, channel.fileno())
     send = partial(_send, channel, os.getpid())
     send(_json(isolation))
-    log = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, HIGH)
+    log = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, FIRST_PRIVATE_FD)
     source = json.loads(requests.readline())
     file = f"<reward:{source['name']}>"
     rlimits.allow_processor_time(limits["seconds"])
-    _open_streams(log)
+    _reopen_streams(log)
     reward, failure = _attempt(lambda: _load(source["text"], file), file)
     send(_json({"failure": failure}))
     for line in requests:
         request = json.loads(line)
         rlimits.allow_processor_time(limits["seconds"])
-        _open_streams(log)
+        _reopen_streams(log)
         send(_answer(reward, request, file, source["wants_text"]))
 
 
@@ -108,7 +108,7 @@ def _confine(limits: dict[str, Any], channel: int) -> dict[str, bool]:
     }
 
 
-def _open_streams(log: int) -> None:
+def _reopen_streams(log: int) -> None:
     """Give prints their way out anew, whatever was done to it before."""
     for number_, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(log, number_)
@@ -126,8 +126,8 @@ def _load(text: str, file: str) -> Callable[..., Any]:
     exec(compile(text, file, "exec", dont_inherit=True), module.__dict__)  # what this process is for
     reward = getattr(module, "reward", None)
     if not callable(reward):
-        said = "The source does not define `reward`" if reward is None else "`reward` is no function"
-        raise return_values.WrongReturnError(said)
+        message = "The source does not define `reward`" if reward is None else "`reward` is no function"
+        raise return_values.WrongReturnError(message)
     return reward  # type: ignore[no-any-return]  # foreign code: whatever it is, it can be called
 
 
@@ -162,8 +162,8 @@ def _line(number: int, answer: dict[str, Any]) -> str:
     length = len(line.encode("utf-8", "replace"))
     if length <= MAX_ANSWER_BYTES:
         return line
-    said = f"The answer has {length >> 20} MiB of parts and logged columns; {MAX_ANSWER_BYTES >> 20} are allowed"
-    failure = {"kind": "error", "message": said, "traceback": "", "line": None}
+    message = f"The answer has {length >> 20} MiB of parts and logged columns; {MAX_ANSWER_BYTES >> 20} are allowed"
+    failure = {"kind": "error", "message": message, "traceback": "", "line": None}
     return _json({"id": number, **_failed(failure, len(answer["values"]))})
 
 
@@ -204,14 +204,14 @@ def _attempt(act: Callable[[], Any], file: str) -> tuple[Any, dict[str, Any] | N
 def _failure(error: BaseException, file: str) -> dict[str, Any]:
     kind = "exit" if isinstance(error, SystemExit) else "error"
     try:
-        message, told, line = _told(error, file)
+        message, stack, line = _explain(error, file)
     except BaseException:  # noqa: BLE001 - an exception of which nothing can be told
-        message, told, line = return_values.kind(error), "", None
+        message, stack, line = return_values.kind(error), "", None
     longest = return_values.MAX_TEXT
-    return {"kind": kind, "message": message[:longest], "traceback": told[-longest:], "line": line}
+    return {"kind": kind, "message": message[:longest], "traceback": stack[-longest:], "line": line}
 
 
-def _told(error: BaseException, file: str) -> tuple[str, str, int | None]:
+def _explain(error: BaseException, file: str) -> tuple[str, str, int | None]:
     """Tell of an error: its headline, the person's own frames, the line of the last of them."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     line = frames[-1].lineno if frames else None
@@ -220,11 +220,11 @@ def _told(error: BaseException, file: str) -> tuple[str, str, int | None]:
     line = line if type(line) is int else None
     if isinstance(error, return_values.WrongReturnError):
         return return_values.text_of(error), "", line
-    told = [return_values.exact(text) for text in traceback.format_exception_only(error)]
-    headline = next(text for text in told if not text.startswith(" ")).splitlines()[0]
+    headlines = [return_values.exact(text) for text in traceback.format_exception_only(error)]
+    headline = next(text for text in headlines if not text.startswith(" ")).splitlines()[0]
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         headline += " (the folder of a reward holds no more)"
-    return headline, "".join([*traceback.StackSummary.from_list(frames).format(), *told]), line
+    return headline, "".join([*traceback.StackSummary.from_list(frames).format(), *headlines]), line
 
 
 def _send(channel: socket.socket, worker: int, line: str) -> None:

@@ -22,7 +22,7 @@ MOST_ROWS, MOST_ANSWERS = 200, 128  # as the knobs say
 View = dict[str, Any]
 
 
-class Asked(NamedTuple):
+class DryRunRequest(NamedTuple):
     """What a person asks of a dry run."""
 
     dataset: str
@@ -31,10 +31,10 @@ class Asked(NamedTuple):
     model: str
 
 
-def dry_run_spec(source: RewardSource, asked: Asked, t: Translate) -> RunSpec:
+def dry_run_spec(source: RewardSource, request: DryRunRequest, t: Translate) -> RunSpec:
     """The run that looks at one version of a reward. Raises SpecError for numbers out of range."""
     for label, value, least, most in (
-        ("check.rows", asked.rows, 1, MOST_ROWS), ("check.answers", asked.answers, 2, MOST_ANSWERS),
+        ("check.rows", request.rows, 1, MOST_ROWS), ("check.answers", request.answers, 2, MOST_ANSWERS),
     ):  # fmt: skip
         if not isinstance(value, int | float) or not least <= value <= most or value != int(value):
             raise SpecError(
@@ -44,9 +44,9 @@ def dry_run_spec(source: RewardSource, asked: Asked, t: Translate) -> RunSpec:
     return load_recipe(RECIPE).spec.with_values(
         {
             "kind": "reward_check", "name": t("check.run_name", name=source.name)[:120], "recipe": "",
-            "data.datasets": [{"name": asked.dataset}], "model.base": asked.model,
+            "data.datasets": [{"name": request.dataset}], "model.base": request.model,
             "grpo.rewards": [{"name": source.name, "sha256": source.sha256}],
-            "grpo.generations": int(asked.answers), "grpo.check_rows": int(asked.rows),
+            "grpo.generations": int(request.answers), "grpo.check_rows": int(request.rows),
         }
     )  # fmt: skip
 
@@ -56,9 +56,9 @@ def last_dry_run(runs: RunStore, rewards: RewardStore, source: RewardSource) -> 
     for view in runs.views(kinds=("reward_check",)):
         if [share.sha256 for share in view.spec.grpo.rewards] == [source.sha256]:
             return str(view.id)
-    vouched = rewards.dry_run_of(source.sha256)
+    record = rewards.dry_run_of(source.sha256)
     try:
-        return str(runs.get(vouched.run_id).id) if vouched else ""
+        return str(runs.get(record.run_id).id) if record else ""
     except NotFoundError:
         return ""
 
@@ -85,16 +85,16 @@ def _report_view(report: DryRunReport) -> View:
         "passed": report.passed,
         "groups": len(spreads),
         "flat": sum(spread < EQUAL for spread in spreads),
-        "warnings": [_warning_view(found, answers) for found in report.warnings],
+        "warnings": [_warning_view(warning, answers) for warning in report.warnings],
         "parts": list(dict.fromkeys(part for answer in answers for part in answer.parts)),
         "rows": [_row_view(row) for row in report.rows],
     }
 
 
-def _warning_view(found: DryRunWarning, answers: Sequence[ScoredAnswer]) -> View:
+def _warning_view(warning: DryRunWarning, answers: Sequence[ScoredAnswer]) -> View:
     gold = [answer.total for answer in answers if answer.kind == "gold" and answer.total is not None]
-    problem = next((answer.problems[found.reward] for answer in answers if found.reward in answer.problems), "")
-    return found.model_dump() | {
+    problem = next((answer.problems[warning.reward] for answer in answers if warning.reward in answer.problems), "")
+    return warning.model_dump() | {
         "gold": fmean(gold) if gold else None,
         "problem": problem,
     }
@@ -104,7 +104,7 @@ def _row_view(row: DryRunRow) -> View:
     images = [{"of": f"dataset/{row.dataset}", "name": path.removeprefix("images/")} for path in row.images]
     ranked = sorted(row.answers, key=lambda answer: (answer.total is None, -(answer.total or 0.0)))
     return {
-        "row": row.row, "dataset": row.dataset, "turns": turns_view(row.asked, images), "gold": row.gold,
+        "row": row.row, "dataset": row.dataset, "turns": turns_view(row.prompt, images), "gold": row.gold,
         "is_flat": row.spread is not None and row.spread < EQUAL,
         "answers": [_answer_view(answer) for answer in ranked],
     }  # fmt: skip

@@ -12,9 +12,9 @@ from backend.rewards.builtin_library import builtin_names
 from backend.rewards.composition import RewardPart, compose
 from backend.rewards.contract import Isolation, RewardSource
 from backend.rewards.lint import lint
-from backend.rewards.refusals import RewardEditConflict
 from backend.rewards.sandbox.client import RewardWorker
 from backend.rewards.store import RewardStore
+from backend.rewards.validation import RewardEditConflict
 from studio.pages.rewards.composer import parts_of
 from studio.ui.i18n import Translate
 
@@ -54,9 +54,9 @@ def template(t: Translate) -> str:
 def list_view(store: RewardStore, chosen: str, t: Translate) -> View:
     """Everything to choose from. A key that names nothing any more gives way to the first; no key leaves it open."""
     own = store.names()
-    known = [NEW, COMPOSE, *map(key_of, (*builtin_names(), *own))]
+    keys = [NEW, COMPOSE, *map(key_of, (*builtin_names(), *own))]
     return {
-        "chosen": chosen if chosen in known or not chosen else FIRST,
+        "chosen": chosen if chosen in keys or not chosen else FIRST,
         "first": FIRST,
         "own": [_own_card(store, name, t) for name in own],
         "ready": [
@@ -74,7 +74,7 @@ def head_view(store: RewardStore, key: str, t: Translate) -> View:
     source = store.get(name)
     if source.origin == "library":
         return {"title": name, "about": t(f"reward.{name}.about"), "badge": t("rewards.ready"), "tone": "good"}
-    badge, tone = _vouched(store, source, t)
+    badge, tone = _dry_run_badge(store, source, t)
     return {"title": name, "about": t("rewards.version", version=source.sha256[:8]), "badge": badge, "tone": tone}
 
 
@@ -82,21 +82,21 @@ def version_choices(store: RewardStore, name: str, t: Translate) -> list[tuple[s
     """Every version of an own reward to go back to, newest first: when, its hash, what is known of it."""
     choices = []
     for version in store.versions(name):
-        checked = store.dry_run_of(version.sha256)
+        dry_run = store.dry_run_of(version.sha256)
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(version.saved_at))
-        said = [moment, version.sha256[:8]]
-        said += [t("rewards.passed")] if checked and checked.passed else []
-        said += [t("rewards.current")] if version.is_current else []
-        choices.append((" · ".join(said), version.sha256))
+        label = [moment, version.sha256[:8]]
+        label += [t("rewards.passed")] if dry_run and dry_run.passed else []
+        label += [t("rewards.current")] if version.is_current else []
+        choices.append((" · ".join(label), version.sha256))
     return choices
 
 
 def findings_view(text: str, saved: str | None) -> View:
     """What stands out in a text, each line's mistakes once; nothing of it runs. `saved` is the text as it is kept."""
-    found = {(each.line, each.message): each for each in reversed(lint(text))}
+    findings = {(each.line, each.message): each for each in reversed(lint(text))}
     return {
         "is_saved": is_same(text, saved),
-        "findings": [each._asdict() for each in reversed(found.values())][:MOST_FINDINGS],
+        "findings": [each._asdict() for each in reversed(findings.values())][:MOST_FINDINGS],
     }
 
 
@@ -115,13 +115,13 @@ def isolation() -> Isolation | None:
         return None
 
 
-def walls_said(t: Translate) -> str:
+def isolation_text(t: Translate) -> str:
     """The same in words."""
-    found = isolation()
-    if found is None:
+    achieved = isolation()
+    if achieved is None:
         return t("rewards.walls.unknown")
-    said = found.model_dump().items()
-    return " · ".join(t(f"rewards.walls.{wall}.{'yes' if stands else 'no'}") for wall, stands in said)
+    layers = achieved.model_dump().items()
+    return " · ".join(t(f"rewards.walls.{layer}.{'yes' if is_there else 'no'}") for layer, is_there in layers)
 
 
 def saved_text(store: RewardStore, key: str) -> str | None:
@@ -132,57 +132,64 @@ def saved_text(store: RewardStore, key: str) -> str | None:
         return None
 
 
-class Draft(NamedTuple):
+class RewardDraft(NamedTuple):
     """A text that was typed but not saved."""
 
     text: str
-    seen: str  # SHA-256 of the saved text that it began from; empty for what is not saved yet
+    base_sha256: str  # of the saved text that it began from; empty for what is not saved yet
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class EditorState:
     """What the editor holds, and the texts that were typed but not saved, by key."""
 
     key: str = ""
     is_composed: bool = False
-    drafts: dict[str, Draft] = field(default_factory=dict)
-    seen: str = (
-        ""  # SHA-256 of the saved text when the reward, or its draft, was begun; empty for what is not saved yet
-    )
+    drafts: dict[str, RewardDraft] = field(default_factory=dict)
+    base_sha256: str = ""  # of the saved text when the reward, or its draft, was begun; empty for what is not saved yet
 
-    def with_draft(self, store: RewardStore, text: str) -> dict[str, Draft]:
+    def with_draft(self, store: RewardStore, text: str) -> dict[str, RewardDraft]:
         """The drafts, with what is in the editor now where it is not saved."""
         if self.is_composed or not self.key or is_same(text, saved_text(store, self.key)):
             return self.drafts
-        return self.drafts | {self.key: Draft(text, self.seen)}
+        return self.drafts | {self.key: RewardDraft(text, self.base_sha256)}
 
-    def without_draft(self) -> dict[str, Draft]:
+    def without_draft(self) -> dict[str, RewardDraft]:
         """The drafts, but for what is in the editor now."""
         return {key: draft for key, draft in self.drafts.items() if key != self.key}
 
 
-def keep(store: RewardStore, held: Held, name: str, code: str, composer: dict[str, Any], t: Translate) -> RewardSource:
+def save_reward(
+    store: RewardStore, state: EditorState, name: str, code: str, composer: dict[str, Any], t: Translate
+) -> RewardSource:
     """Save what the editor holds; a ready reward stays as it is. Raises SpecError where it cannot be a reward."""
-    known = name_of(held.key)
-    if known and known not in store.names():
-        return store.get(known)
-    wanted = known or tidy(name)
-    if not wanted:
+    saved_name = name_of(state.key)
+    if saved_name and saved_name not in store.names():
+        return store.get(saved_name)
+    new_name = saved_name or tidy_name(name)
+    if not new_name:
         raise SpecError(t("rewards.no_name"), hint=t("rewards.name.help"))
-    parts = tuple(parts_of(composer, t)) if held.is_composed else None
+    parts = tuple(parts_of(composer, t)) if state.is_composed else None
     text = code.strip() + "\n" if parts is None else compose(parts)
-    if known and (is_same(text, saved_text(store, held.key)) if parts is None else parts == store.parts_of(known)):
-        return store.get(known)  # a composed one keeps the Python that it has, whichever version of the studio wrote it
-    if not known and wanted in store.names() and not is_same(text, store.get(wanted).text):
-        raise SpecError(t("rewards.taken", name=wanted), hint=t("rewards.taken.hint"))
-    return save_over(store, held, wanted, text, t, parts)
+    if saved_name and parts and parts == store.parts_of(saved_name):
+        return store.get(saved_name)  # it keeps its Python, whichever version of the studio wrote that
+    if saved_name and parts is None and is_same(text, saved_text(store, state.key)):
+        return store.get(saved_name)
+    if not saved_name and new_name in store.names() and not is_same(text, store.get(new_name).text):
+        raise SpecError(t("rewards.taken", name=new_name), hint=t("rewards.taken.hint"))
+    return save_version(store, state, new_name, text, t, parts)
 
 
-def save_over(
-    store: RewardStore, held: Held, name: str, text: str, t: Translate, parts: Sequence[RewardPart] | None = None
+def save_version(
+    store: RewardStore,
+    state: EditorState,
+    name: str,
+    text: str,
+    t: Translate,
+    parts: Sequence[RewardPart] | None = None,
 ) -> RewardSource:
     """Save a text over the version that the visitor opened. Raises SpecError where somebody saved another meanwhile."""
-    expected = held.seen if name_of(held.key) == name else ""
+    expected = state.base_sha256 if name_of(state.key) == name else ""
     try:
         return store.save(name, text, parts, expected=expected)
     except RewardEditConflict as error:
@@ -190,26 +197,26 @@ def save_over(
         raise SpecError(t("rewards.changed", name=name, version=version), hint=t("rewards.changed.hint")) from error
 
 
-def new_drafts(store: RewardStore, held: Held, text: str, t: Translate) -> dict[str, Draft]:
+def new_drafts(store: RewardStore, state: EditorState, text: str, t: Translate) -> dict[str, RewardDraft]:
     """The drafts, with a new reward that begins with this text.
 
     Raises:
         SpecError: a new reward that was typed, and is written nowhere else, would be lost.
     """
-    rests = held.drafts.get(NEW, Draft("", "")).text
-    written = (text, template(t), *(store.get(name).text for name in (*builtin_names(), *store.names())))
-    if rests.strip() and not any(is_same(rests, each) for each in written):
+    unsaved = state.drafts.get(NEW, RewardDraft("", "")).text
+    saved_texts = (text, template(t), *(store.get(name).text for name in (*builtin_names(), *store.names())))
+    if unsaved.strip() and not any(is_same(unsaved, each) for each in saved_texts):
         raise SpecError(t("rewards.new_unsaved"), hint=t("rewards.new_unsaved.hint"))
-    return held.drafts | {NEW: Draft(text, "")}
+    return state.drafts | {NEW: RewardDraft(text, "")}
 
 
 def copy_name(store: RewardStore, name: str) -> str:
     """A name for a copy that no reward has."""
-    base, known = f"{name}-copy", store.names()
-    return next(each for each in (base, *(f"{base}-{n}" for n in range(2, len(known) + 3))) if each not in known)
+    base, names = f"{name}-copy", store.names()
+    return next(each for each in (base, *(f"{base}-{n}" for n in range(2, len(names) + 3))) if each not in names)
 
 
-def tidy(name: str) -> str:
+def tidy_name(name: str) -> str:
     """What a person typed, as a name may be written; empty where nothing is left of it."""
     name = (name or "").strip()
     return name if is_safe_name(name) else slug(name, fallback="")
@@ -217,15 +224,15 @@ def tidy(name: str) -> str:
 
 def _own_card(store: RewardStore, name: str, t: Translate) -> View:
     source = store.get(name)
-    badge, tone = _vouched(store, source, t)
+    badge, tone = _dry_run_badge(store, source, t)
     count = len(store.versions(name))
     versions = t("rewards.version_of", version=source.sha256[:8], count=count)
     return {"key": key_of(name), "name": name, "about": versions, "badge": badge, "tone": tone}
 
 
-def _vouched(store: RewardStore, source: RewardSource, t: Translate) -> tuple[str, str]:
+def _dry_run_badge(store: RewardStore, source: RewardSource, t: Translate) -> tuple[str, str]:
     """What a dry run says of a version, and how that is coloured."""
-    checked = store.dry_run_of(source.sha256)
-    if checked is None:
+    dry_run = store.dry_run_of(source.sha256)
+    if dry_run is None:
         return t("rewards.unchecked"), "ended"
-    return (t("rewards.passed"), "good") if checked.passed else (t("rewards.not_passed"), "bad")
+    return (t("rewards.passed"), "good") if dry_run.passed else (t("rewards.not_passed"), "bad")

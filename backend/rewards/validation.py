@@ -47,7 +47,7 @@ def refuse_bad_source(name: str, text: str) -> None:
         )
     wrong = [finding for finding in lint(text) if finding.level == "error"]
     if wrong:
-        said = "; ".join(f"line {finding.line}: {finding.message}" for finding in wrong)
+        errors = "; ".join(f"line {finding.line}: {finding.message}" for finding in wrong)
         raise SpecError(
-            f"`{name}` cannot be a reward: {said}", hint=" / ".join({f.hint: None for f in wrong if f.hint})
+            f"`{name}` cannot be a reward: {errors}", hint=" / ".join({f.hint: None for f in wrong if f.hint})
         )
