@@ -20,7 +20,7 @@ from backend.spec.grpo import GrpoKnobs
 from backend.spec.training import ModelKnobs
 from studio.cli import context
 from studio.cli.output import JSON_OPTION, RUN_FAILED, explained, print_json, print_table, say, warn
-from studio.cli.reward_dry_run import print_report, tried
+from studio.cli.reward_dry_run import print_report, run_dry_run
 from studio.cli.train import draw_demo_datasets
 from studio.pages.rewards.composer import sentence
 from studio.ui.i18n import translator
@@ -47,12 +47,12 @@ def read_text(file: Path) -> str:
         raise SpecError(f"`{file}` is no text in UTF-8", hint="Save it as UTF-8") from error
 
 
-def looked_at(place: str, text: str) -> int:
+def print_findings(place: str, text: str) -> int:
     """Print on stderr what is wrong or odd about a source; how many errors there are."""
     findings = lint(text)
-    for found in findings:
-        warn(f"{place}:{found.line}:{found.column}: {found.level}: {found.message}\n  hint: {found.hint}")
-    return sum(found.level == "error" for found in findings)
+    for finding in findings:
+        warn(f"{place}:{finding.line}:{finding.column}: {finding.level}: {finding.message}\n  hint: {finding.hint}")
+    return sum(finding.level == "error" for finding in findings)
 
 
 @app.command()
@@ -67,7 +67,7 @@ def check(
     as_json: JSON_OPTION = False,
 ) -> None:
     """See what rewards pay before a run learns from it. Exit code 1 where one fails or never applies."""
-    names = _saved(rewards)
+    names = _save_files(rewards)
     content = {
         "kind": "reward_check",
         "data": {"datasets": [{"name": dataset}]},
@@ -76,7 +76,7 @@ def check(
     }
     spec = apply_settings(spec_from(content, source="reward check"), settings or [])
     draw_demo_datasets(spec)
-    report = tried(resolve(spec, context.workspace()), as_json=as_json)
+    report = run_dry_run(resolve(spec, context.workspace()), as_json=as_json)
     print_json(report.model_dump(mode="json")) if as_json else print_report(report)
     if not report.passed:
         raise typer.Exit(RUN_FAILED)
@@ -91,9 +91,9 @@ def list_(as_json: JSON_OPTION = False) -> None:
         with contextlib.suppress(NotFoundError):  # deleted meanwhile
             sources.append(store.get(name))
     if as_json:
-        print_json([_described(source) for source in sources])
+        print_json([_as_json(source) for source in sources])
         return
-    rows = [(source.name, _origin(source), _pays(source), _checked(source)) for source in sources]
+    rows = [(source.name, _origin(source), _pays(source), _dry_run_status(source)) for source in sources]
     print_table(("reward", "from", "what it pays", "dry run"), rows, empty="")
 
 
@@ -109,7 +109,7 @@ def show(
     source = store.version(name, version) if version else store.get(name)
     if as_json:
         versions = [each._asdict() for each in store.versions(name)]
-        print_json(_described(source) | {"text": source.text, "versions": versions})
+        print_json(_as_json(source) | {"text": source.text, "versions": versions})
         return
     typer.echo(source.text, nl=not source.text.endswith("\n"))  # as it is, so that it can go to a file and back
 
@@ -123,8 +123,8 @@ def save(
 ) -> None:
     """Save a file as a reward, or as the next version of one."""
     saved = context.reward_store().save(name, read_text(file))
-    looked_at(str(file), saved.text)  # no errors are left; what is only odd is said
-    _tell_saved(saved, as_json)
+    print_findings(str(file), saved.text)  # no errors are left; what is only odd is said
+    _print_saved(saved, as_json)
 
 
 @app.command()
@@ -143,18 +143,18 @@ def compose_(name: NAME, part: PART = None, as_json: JSON_OPTION = False) -> Non
     saved = context.reward_store().save(name, compose(parts), parts)
     if not as_json:
         say(sentence(parts, translator("en")))
-    _tell_saved(saved, as_json)
+    _print_saved(saved, as_json)
 
 
-def _saved(rewards: list[str]) -> list[str]:
+def _save_files(rewards: list[str]) -> list[str]:
     """Look at all of them, then save the files among them; their names. Raises SpecError, NotFoundError."""
     store = context.reward_store()
-    known = {*builtin_names(), *store.names()}
-    files = {text: Path(text) for text in rewards if text not in known and _is_file(text)}
+    names_in_store = {*builtin_names(), *store.names()}
+    files = {text: Path(text) for text in rewards if text not in names_in_store and _is_file(text)}
     names = {text: slug(files[text].stem, fallback="reward") if text in files else text for text in rewards}
     texts = {text: read_text(files[text]) if text in files else store.get(text).text for text in names}
-    wrong = [f"`{text}` cannot be a reward as it stands" for text in names if looked_at(text, texts[text])]
-    wrong += [f"`{name}` would be the name of two of them" for name in _twice(list(names.values()))]
+    wrong = [f"`{text}` cannot be a reward as it stands" for text in names if print_findings(text, texts[text])]
+    wrong += [f"`{name}` would be the name of two of them" for name in _duplicates(list(names.values()))]
     if wrong:
         raise SpecError("; ".join(wrong), hint="Mend the lines named above, and give each file a name of its own")
     for text in files:
@@ -166,7 +166,7 @@ def _is_file(text: str) -> bool:
     return text.endswith(".py") or Path(text).is_file()
 
 
-def _twice(names: list[str]) -> list[str]:
+def _duplicates(names: list[str]) -> list[str]:
     return [name for name in dict.fromkeys(names) if names.count(name) > 1]
 
 
@@ -183,16 +183,16 @@ def _parts(texts: list[str]) -> list[RewardPart]:
     return parts
 
 
-def _tell_saved(source: RewardSource, as_json: bool) -> None:
+def _print_saved(source: RewardSource, as_json: bool) -> None:
     if as_json:
-        print_json(_described(source))
+        print_json(_as_json(source))
         return
     say(f"Saved {source.name}, version {source.sha256[:12]}.")
     if not context.reward_store().is_checked(source):
         say(f"try it before a run does: studio reward check {source.name} --dataset DATASET")
 
 
-def _described(source: RewardSource) -> dict[str, Any]:
+def _as_json(source: RewardSource) -> dict[str, Any]:
     """A reward as `--json` prints it."""
     store = context.reward_store()
     check, parts = store.dry_run_of(source.sha256), _parts_of(source)
@@ -230,11 +230,11 @@ def _pays(source: RewardSource) -> str:
     return " ".join(docstring.partition("\n\n")[0].split())
 
 
-def _checked(source: RewardSource) -> str:
+def _dry_run_status(source: RewardSource) -> str:
     if source.origin == "library":
         return "needs none"
-    found = context.reward_store().dry_run_of(source.sha256)
-    if found is None:
+    record = context.reward_store().dry_run_of(source.sha256)
+    if record is None:
         return "not yet"
-    warned = f", {found.warnings} warning{'s' * (found.warnings != 1)}" if found.warnings else ""
-    return ("passed" if found.passed else "failed") + warned
+    warnings = f", {record.warnings} warning{'s' * (record.warnings != 1)}" if record.warnings else ""
+    return ("passed" if record.passed else "failed") + warnings

@@ -7,13 +7,14 @@ from backend.recipes.resolve import resolve
 from backend.recipes.versions import unchecked
 from backend.rewards.contract import Isolation
 from backend.rewards.dry_run import DryRunReport, DryRunRow, ScoredAnswer, read_report
+from backend.rewards.sandbox.client import describe_isolation
 from backend.spec.run import RunSpec
 from studio.cli import context
 from studio.cli.follow import POLL_S, described
 from studio.cli.output import RUN_FAILED, print_json, print_table, say, warn
 
-SHOWN_CHARACTERS = 40  # of an answer
-SAID = {
+MAX_ANSWER_CHARACTERS = 40  # of an answer
+KIND_LABELS = {
     "gold": "gold",
     "sample": "drawn",
     "empty": "empty",
@@ -23,7 +24,7 @@ SAID = {
 }
 
 
-def tried(spec: RunSpec, *, as_json: bool) -> DryRunReport:
+def run_dry_run(spec: RunSpec, *, as_json: bool) -> DryRunReport:
     """Run a resolved spec of kind `reward_check` to its end. One that has nothing to report is exit code 1."""
     run_id = context.launcher().submit(spec)
     if not as_json:
@@ -52,13 +53,13 @@ def dry_run(spec: RunSpec, *, as_json: bool) -> None:
     warn(f"Dry run first: {', '.join(f'`{name}`' for name in names)}")
     shares = [share.model_dump() for share in spec.grpo.rewards if share.name in names]
     trial = spec.with_values({"kind": "reward_check", "name": "", "grpo.rewards": shares})
-    report = tried(resolve(trial, context.workspace()), as_json=as_json)
-    for found in report.warnings:
-        warn(f"warning: {found.text}")
+    report = run_dry_run(resolve(trial, context.workspace()), as_json=as_json)
+    for warning in report.warnings:
+        warn(f"warning: {warning.text}")
     if not report.passed:
         hint = f"Mend it, then `studio reward check {' '.join(names)} --dataset {spec.data.datasets[0].name}`"
         raise RewardError(
-            "The dry run was not passed: " + "; ".join(found.text for found in report.warnings), hint=hint
+            "The dry run was not passed: " + "; ".join(warning.text for warning in report.warnings), hint=hint
         )
 
 
@@ -69,27 +70,17 @@ def print_report(report: DryRunReport) -> None:
         _print_row(row, names)
     if report.no_spread_share is not None:
         say(f"Groups without spread, which teach nothing: {report.no_spread_share:.0%}")
-    for found in report.warnings:
-        say(f"warning {found.code}: {found.text}")
+    for warning in report.warnings:
+        say(f"warning {warning.code}: {warning.text}")
     say(isolation_line(report.isolation))
     count = len(report.warnings)
-    heard = f" with {count} warning{'s' * (count > 1)}" if count else ""
-    say(f"passed{heard}" if report.passed else f"not passed{heard}: mend the reward and check it again")
+    warned = f" with {count} warning{'s' * (count > 1)}" if count else ""
+    say(f"passed{warned}" if report.passed else f"not passed{warned}: mend the reward and check it again")
 
 
 def isolation_line(isolation: Isolation) -> str:
     """What the worker is kept from on this machine, in a sentence."""
-    kept = {
-        "memory, time and file limits": isolation.limits,
-        "no network": isolation.network,
-        "no other files": isolation.files,
-        "no other processes": isolation.processes,
-        "no needless system calls": isolation.calls,
-    }
-    there = ", ".join(name for name, is_there in kept.items() if is_there)
-    missing = ", ".join(name for name, is_there in kept.items() if not is_there)
-    without = f"; not on this machine: {missing}" if missing else ""
-    return f"The rewards ran with isolation level {isolation.level}: {there or 'none'}{without}"
+    return f"The rewards ran with isolation level {isolation.level}: {describe_isolation(isolation)}"
 
 
 def _print_row(row: DryRunRow, names: list[str]) -> None:
@@ -102,10 +93,10 @@ def _print_row(row: DryRunRow, names: list[str]) -> None:
 
 def _cells(answer: ScoredAnswer, names: list[str]) -> tuple[str, ...]:
     values = [answer.values.get(name) for name in names] + ([answer.total] if len(names) > 1 else [])
-    paid = ("-" if value is None else f"{value:.3g}" for value in values)
-    return (SAID[answer.kind], _short(answer.text), *paid, f"{answer.seconds * 1000:.3g}", answer.problem)
+    scores = ("-" if value is None else f"{value:.3g}" for value in values)
+    return (KIND_LABELS[answer.kind], _short(answer.text), *scores, f"{answer.seconds * 1000:.3g}", answer.problem)
 
 
 def _short(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 1]}…"
+    return line if len(line) <= MAX_ANSWER_CHARACTERS else f"{line[: MAX_ANSWER_CHARACTERS - 1]}…"

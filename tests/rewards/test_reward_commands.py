@@ -278,10 +278,11 @@ def test_a_dry_run_that_fails_is_exit_code_1_with_its_reason(studio, with_report
 
 def test_the_isolation_line_names_what_is_there_and_what_is_not():
     assert isolation_line(Isolation(limits=True, network=True, files=True, processes=True, calls=True)) == (
-        "The rewards ran with isolation level 3: memory, time and file limits, no network, no other files, "
-        "no other processes, no needless system calls"
+        "The rewards ran with isolation level 3: memory, time, files limited · no network · "
+        "reads only Python and the images · no other processes · needless system calls refused"
     )
-    assert isolation_line(Isolation(limits=True, network=False, files=True)).endswith(
-        "isolation level 0: memory, time and file limits, no other files; not on this machine: no network, "
-        "no other processes, no needless system calls"
+    assert isolation_line(Isolation(limits=True, network=False, files=True)) == (
+        "The rewards ran with isolation level 0: memory, time, files limited · network: not blocked on this host · "
+        "reads only Python and the images · other processes: not protected on this host · "
+        "system calls: not filtered on this host"
     )
