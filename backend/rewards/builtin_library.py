@@ -15,7 +15,7 @@ _PAYS = re.compile(r"Pays (?P<graded>up to )?1 for (?P<what>.+?)(?:: .+)?\.")
 
 
 class BuiltinSummary(NamedTuple):
-    """What a ready reward says of itself; in English, a page translates by the name."""
+    """What a built-in reward says of itself; in English, a page translates by the name."""
 
     name: str
     text: str  # one sentence: what it pays
@@ -25,7 +25,7 @@ class BuiltinSummary(NamedTuple):
 
 
 def builtin_names() -> list[str]:
-    """The ready rewards, sorted."""
+    """The built-in rewards, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
 
 
@@ -34,7 +34,7 @@ def builtin_source(name: str) -> RewardSource:
     """Read one.
 
     Raises:
-        NotFoundError: no ready reward has that name; the hint names the nearest.
+        NotFoundError: no built-in reward has that name; the hint names the nearest.
     """
     if name not in builtin_names():
         raise NotFoundError(f"No ready reward is called `{name}`", hint=nearest(name, builtin_names()))
@@ -43,7 +43,7 @@ def builtin_source(name: str) -> RewardSource:
 
 @cache
 def about(name: str) -> BuiltinSummary:
-    """What a ready reward pays for. Raises NotFoundError."""
+    """What a built-in reward pays for. Raises NotFoundError."""
     docstring = ast.get_docstring(ast.parse(builtin_source(name).text)) or ""
     first, _, details = docstring.partition("\n")
     match = _PAYS.fullmatch(first)

@@ -92,7 +92,7 @@ class RewardStore:
         return sorted(path.name for path in self._root.iterdir() if is_safe_name(path.name) and self._own(path.name))
 
     def get(self, name: str) -> RewardSource:
-        """Read a reward as it is now, ready or own.
+        """Read a reward as it is now, built-in or own.
 
         Raises:
             NotFoundError: none has that name, or its files were changed by hand; the hint names the nearest.
@@ -147,8 +147,8 @@ class RewardStore:
 
         Raises:
             RewardEditConflict: the reward has another text by now; it is as it was.
-            SpecError: an unsafe or a ready reward's name, a text that is too large or has errors (each with its line),
-                parts that cannot be composed.
+            SpecError: an unsafe name or a built-in reward's, a text that is too large or has errors (each with its
+                line), parts that cannot be composed.
             OSError: the disk refuses; the reward is as it was.
         """
         refuse_bad_name(name)
@@ -183,7 +183,7 @@ class RewardStore:
         """Make an own reward disappear at once, with all versions; runs keep their copies.
 
         Raises:
-            SpecError: it is a ready one.
+            SpecError: it is a built-in one.
             NotFoundError: there is none of that name.
             OSError: the disk refuses; the reward is still there.
         """
@@ -215,7 +215,7 @@ class RewardStore:
         return read_dry_run_record(self._dry_runs, sha256)
 
     def is_checked(self, source: RewardSource) -> bool:
-        """Whether a dry run of exactly this text passed; ready rewards need none."""
+        """Whether a dry run of exactly this text passed; built-in rewards need none."""
         if source.origin == "library":
             return True
         record = self.dry_run_of(source.sha256)

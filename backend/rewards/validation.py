@@ -13,7 +13,7 @@ class RewardEditConflict(SpecError):
 
 
 def refuse_bad_name(name: str) -> None:
-    """Raise SpecError for a name that cannot be a folder's, or that is a ready reward's."""
+    """Raise SpecError for a name that cannot be a folder's, or that is a built-in reward's."""
     if not is_safe_name(name):
         example = slug(name, fallback="my-reward")
         raise SpecError(
@@ -24,7 +24,7 @@ def refuse_bad_name(name: str) -> None:
 
 
 def refuse_builtin_name(name: str) -> None:
-    """Raise SpecError for a ready reward's name: those neither change nor go."""
+    """Raise SpecError for a built-in reward's name: those neither change nor go."""
     if name in builtin_names():
         raise SpecError(
             f"`{name}` is one of the ready rewards, which stay as they are",

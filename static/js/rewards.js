@@ -14,7 +14,7 @@
   };
   const badge = (text, tone) => (text ? el("span", { class: `bdg ${tone}` }, text) : null);
 
-  /** Two ways to begin, then the rewards there are. Value: {chosen, own, ready}; tells `input` and `shown`. */
+  /** Two ways to begin, then the rewards there are. Value: {chosen, own, builtin}; tells `input` and `shown`. */
   studio.rewardList = (host, props, watch, tell) => {
     const words = props.words;
     const card = (chosen, { key, name, about, badge: status, tone }) =>
@@ -22,13 +22,13 @@
         el("span", { class: "named" }, el("b", {}, name), badge(status, tone)), el("small", {}, about)));
     const begin = (chosen, key) => card(chosen, { key, name: words[key], about: words[`${key}.help`] });
     const draw = () => {
-      const { chosen = "", own = null, ready = [] } = props.value || {};
+      const { chosen = "", own = null, builtin = [] } = props.value || {};
       const ways = el("ul", { class: "begin" }, begin(chosen, "new"), begin(chosen, "compose"));
       if (!own) return studio.redraw(host, ways);
       if (chosen) remember(chosen);
       studio.redraw(host, ways,
         el("h3", {}, words.own), own.length ? el("ul", { class: "own" }, ...own.map((each) => card(chosen, each))) : el("p", { class: "blank" }, words["own.none"]),
-        el("h3", {}, words.ready_ones), el("ul", { class: "ready" }, ...ready.map((each) => card(chosen, each))));
+        el("h3", {}, words.ready_ones), el("ul", { class: "builtin" }, ...builtin.map((each) => card(chosen, each))));
     };
     host.addEventListener("click", ({ target }) => {
       const key = target.closest("[data-key]")?.dataset.key;
@@ -40,11 +40,11 @@
     });
     let isOpened = false;
     const open = () => { // the first list says whether the one of last time is still there
-      const { own = null, ready = [], chosen = "", first = "" } = props.value || {};
+      const { own = null, builtin = [], chosen = "", first = "" } = props.value || {};
       if (isOpened || !own) return;
       isOpened = true;
       const key = chosen || remembered();
-      props.value = { ...props.value, chosen: [...own, ...ready].some((each) => each.key === key) ? key : first };
+      props.value = { ...props.value, chosen: [...own, ...builtin].some((each) => each.key === key) ? key : first };
       tell.input();
     };
     watch("value", () => {
@@ -104,7 +104,7 @@
       el("p", { lang: "en" }, ...studio.prose(message)), el("p", { class: "way-out", lang: "en" }, ...studio.prose(hint)));
     const draw = () => {
       const { findings = null, is_saved: isSaved = true, is_quiet: isQuiet = false } = props.value || {};
-      if (!findings || isQuiet) return studio.redraw(host); // a ready reward is not being written
+      if (!findings || isQuiet) return studio.redraw(host); // a built-in reward is not being written
       studio.redraw(host,
         el("div", { class: "named" }, el("h3", {}, words.title), badge(isSaved ? words.saved : words.unsaved, isSaved ? "good" : "ended")),
         findings.length ? el("ul", { role: "status" }, ...findings.map(item)) : el("p", { class: "blank", role: "status" }, words.none));

@@ -298,7 +298,7 @@ REWARDS = (
     Guard("limit", "limits[resource.RLIMIT_NPROC] = MAX_PROCESSES", "pass", "test_r6_processes_are_limited_in_number"),
     Guard(
         "limit.limits",
-        "resource.RLIMIT_AS: memory_bytes, ",
+        "resource.RLIMIT_AS: memory_bytes,",
         "",
         "test_r6_too_much_memory_is_an_error_and_leaves_the_machine_alone",
     ),

@@ -93,9 +93,13 @@ class RewardWorker:
     """
 
     def __init__(
-        self, source: RewardSource, limits: WorkerLimits = WorkerLimits(),  # noqa: B008 - immutable
-        *, marker: Mapping[str, str] = _NO_MARKER, program: Path = WORKER,
-    ) -> None:  # fmt: skip
+        self,
+        source: RewardSource,
+        limits: WorkerLimits = WorkerLimits(),  # noqa: B008 - immutable
+        *,
+        marker: Mapping[str, str] = _NO_MARKER,
+        program: Path = WORKER,
+    ) -> None:
         self._source, self._limits, self._marker, self._program = source, limits, marker, program
         self._process: WorkerProcess | None = None
         self._isolation: Isolation | None = None
@@ -160,9 +164,11 @@ class RewardWorker:
     def _start(self) -> WorkerProcess:
         self._process = process = WorkerProcess(self._program, self._marker)
         limits = {
-            "seconds": self._limits.seconds, "memory_bytes": self._limits.memory_bytes,
-            "readable": [str(folder) for folder in self._limits.readable], "writable": str(process.folder),
-        }  # fmt: skip
+            "seconds": self._limits.seconds,
+            "memory_bytes": self._limits.memory_bytes,
+            "readable": [str(folder) for folder in self._limits.readable],
+            "writable": str(process.folder),
+        }
         try:
             isolation = _parsed(Isolation, process.exchange(_line(limits), START_S))
         except RewardWorkerLostError as lost:

@@ -85,9 +85,14 @@ class WorkerProcess:
         try:
             self._process = subprocess.Popen(
                 (sys.executable, "-I", "-X", "utf8", str(program), str(channel.fileno())),
-                cwd=self.folder, env=self._environment(marks), stdin=life.fileno(), stdout=log, stderr=log,
-                pass_fds=(channel.fileno(),), start_new_session=True,
-            )  # fmt: skip
+                cwd=self.folder,
+                env=self._environment(marks),
+                stdin=life.fileno(),
+                stdout=log,
+                stderr=log,
+                pass_fds=(channel.fileno(),),
+                start_new_session=True,
+            )
         except OSError as error:
             self._release()
             raise _start_error(error) from error

@@ -23,9 +23,11 @@ def limit(memory_bytes: int, *, has_own_user: bool) -> bool:
     """
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that grows too large is an OSError, not the end
     limits = {
-        resource.RLIMIT_AS: memory_bytes, resource.RLIMIT_FSIZE: MAX_FILE_BYTES,
-        resource.RLIMIT_NOFILE: MAX_OPEN_FILES, resource.RLIMIT_CORE: 0,
-    }  # fmt: skip
+        resource.RLIMIT_AS: memory_bytes,
+        resource.RLIMIT_FSIZE: MAX_FILE_BYTES,
+        resource.RLIMIT_NOFILE: MAX_OPEN_FILES,
+        resource.RLIMIT_CORE: 0,
+    }
     if has_own_user:
         limits[resource.RLIMIT_NPROC] = MAX_PROCESSES
     return all([_lower(kind, most) for kind, most in limits.items()])

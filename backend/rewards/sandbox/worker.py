@@ -147,10 +147,13 @@ def _score(reward: Any, batch: dict[str, Any], file: str, wants_text: bool) -> d
     read = [return_values.read(entry) for entry in entries or [None] * size]
     names = sorted({name for _, parts, _ in read for name in parts})
     return {
-        "values": [value for value, _, _ in read], "invalid": [why for _, _, why in read] if not failure else [],
+        "values": [value for value, _, _ in read],
+        "invalid": [why for _, _, why in read] if not failure else [],
         "parts": {name: [parts.get(name) for _, parts, _ in read] for name in names},
-        "metrics": logged.metrics, "columns": logged.columns, "failure": failure,
-    }  # fmt: skip
+        "metrics": logged.metrics,
+        "columns": logged.columns,
+        "failure": failure,
+    }
 
 
 def _failed(failure: dict[str, Any], size: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ _SCRIPTS = ("weights.js", "rewards.js")
 
 
 def reward_list(t: Translate) -> gr.HTML:
-    """Choose among the rewards, or begin one. Value: {chosen, own, ready}, made by `list_view`."""
+    """Choose among the rewards, or begin one. Value: {chosen, own, builtin}, made by `list_view`."""
     keys = ("new", "new.help", "compose", "compose.help", "own", "own.none", "ready_ones")
     words = {key: t(f"rewards.{key}") for key in keys}
     return island("rewardList", _SCRIPTS, words, ("input", "shown"), value={}, elem_id="reward-list")

@@ -34,8 +34,9 @@ class DryRunRequest(NamedTuple):
 def dry_run_spec(source: RewardSource, request: DryRunRequest, t: Translate) -> RunSpec:
     """The run that looks at one version of a reward. Raises SpecError for numbers out of range."""
     for label, value, least, most in (
-        ("check.rows", request.rows, 1, MOST_ROWS), ("check.answers", request.answers, 2, MOST_ANSWERS),
-    ):  # fmt: skip
+        ("check.rows", request.rows, 1, MOST_ROWS),
+        ("check.answers", request.answers, 2, MOST_ANSWERS),
+    ):
         if not isinstance(value, int | float) or not least <= value <= most or value != int(value):
             raise SpecError(
                 t("check.bad_number", label=t(label), value=str(value)),
@@ -43,12 +44,16 @@ def dry_run_spec(source: RewardSource, request: DryRunRequest, t: Translate) -> 
             )
     return load_recipe(RECIPE).spec.with_values(
         {
-            "kind": "reward_check", "name": t("check.run_name", name=source.name)[:120], "recipe": "",
-            "data.datasets": [{"name": request.dataset}], "model.base": request.model,
+            "kind": "reward_check",
+            "name": t("check.run_name", name=source.name)[:120],
+            "recipe": "",
+            "data.datasets": [{"name": request.dataset}],
+            "model.base": request.model,
             "grpo.rewards": [{"name": source.name, "sha256": source.sha256}],
-            "grpo.generations": int(request.answers), "grpo.check_rows": int(request.rows),
+            "grpo.generations": int(request.answers),
+            "grpo.check_rows": int(request.rows),
         }
-    )  # fmt: skip
+    )
 
 
 def last_dry_run(runs: RunStore, rewards: RewardStore, source: RewardSource) -> str:
@@ -70,10 +75,15 @@ def check_view(view: RunView) -> View:
     except (ValidationError, OSError):
         report = None
     return {
-        "state": view.state, "is_over": view.is_over, "phase": view.phase, "step": view.step,
-        "total_steps": view.total_steps, "reason": view.reason, "hint": view.hint,
+        "state": view.state,
+        "is_over": view.is_over,
+        "phase": view.phase,
+        "step": view.step,
+        "total_steps": view.total_steps,
+        "reason": view.reason,
+        "hint": view.hint,
         "report": report and _report_view(report),
-    }  # fmt: skip
+    }
 
 
 def _report_view(report: DryRunReport) -> View:
@@ -104,10 +114,13 @@ def _row_view(row: DryRunRow) -> View:
     images = [{"of": f"dataset/{row.dataset}", "name": path.removeprefix("images/")} for path in row.images]
     ranked = sorted(row.answers, key=lambda answer: (answer.total is None, -(answer.total or 0.0)))
     return {
-        "row": row.row, "dataset": row.dataset, "turns": turns_view(row.prompt, images), "gold": row.gold,
+        "row": row.row,
+        "dataset": row.dataset,
+        "turns": turns_view(row.prompt, images),
+        "gold": row.gold,
         "is_flat": row.spread is not None and row.spread < EQUAL,
         "answers": [_answer_view(answer) for answer in ranked],
-    }  # fmt: skip
+    }
 
 
 def _answer_view(answer: ScoredAnswer) -> View:

@@ -59,7 +59,7 @@ def list_view(store: RewardStore, chosen: str, t: Translate) -> View:
         "chosen": chosen if chosen in keys or not chosen else FIRST,
         "first": FIRST,
         "own": [_own_card(store, name, t) for name in own],
-        "ready": [
+        "builtin": [
             {"key": key_of(name), "name": name, "about": t(f"reward.{name}.about"), "badge": "", "tone": ""}
             for name in builtin_names()
         ],
@@ -162,7 +162,7 @@ class EditorState:
 def save_reward(
     store: RewardStore, state: EditorState, name: str, code: str, composer: dict[str, Any], t: Translate
 ) -> RewardSource:
-    """Save what the editor holds; a ready reward stays as it is. Raises SpecError where it cannot be a reward."""
+    """Save what the editor holds; a built-in reward stays as it is. Raises SpecError where it cannot be a reward."""
     saved_name = name_of(state.key)
     if saved_name and saved_name not in store.names():
         return store.get(saved_name)

@@ -115,12 +115,25 @@ def _editor(t: Translate) -> tuple[list[Any], gr.Button, gr.Markdown]:
         composer, pay_sentence = components.reward_composer(t), components.pay_sentence(t)
         with gr.Row(equal_height=False, elem_classes="writing"):
             with gr.Column(scale=7, min_width=280):
-                code = gr.Code(language="python", label=t("rewards.code"), lines=14, max_lines=26, interactive=True,
-                               wrap_lines=True, elem_id="reward-code")  # fmt: skip
+                code = gr.Code(
+                    language="python",
+                    label=t("rewards.code"),
+                    lines=14,
+                    max_lines=26,
+                    interactive=True,
+                    wrap_lines=True,
+                    elem_id="reward-code",
+                )
             with gr.Column(scale=3, min_width=220):
                 findings = components.reward_findings(t)
-        name = gr.Textbox(label=t("rewards.name"), info=t("rewards.name.help"), max_lines=1, max_length=80,
-                          visible=False, elem_id="reward-name")  # fmt: skip
+        name = gr.Textbox(
+            label=t("rewards.name"),
+            info=t("rewards.name.help"),
+            max_lines=1,
+            max_length=80,
+            visible=False,
+            elem_id="reward-name",
+        )
         with gr.Row(elem_classes="actions"):
             save = gr.Button(t("rewards.save"), size="sm", variant="primary", visible=False, elem_id="reward-save")
             copy = gr.Button(t("rewards.copy"), size="sm", visible=False, elem_id="reward-copy")
@@ -145,10 +158,24 @@ def _dry_run(t: Translate) -> tuple[list[Any], gr.Button, gr.Button, gr.HTML]:
         gr.Markdown(t("check.about"), elem_classes="hint")
         with gr.Row(elem_classes="knobs"):
             dataset = gr.Dropdown([], label=t("check.dataset"), min_width=180, elem_id="check-dataset")
-            rows = gr.Number(usual.check_rows, label=t("check.rows"), precision=0, minimum=1, maximum=MOST_ROWS,
-                             min_width=120, elem_id="check-rows")  # fmt: skip
-            answers = gr.Number(usual.generations, label=t("check.answers"), precision=0, minimum=2,
-                                maximum=MOST_ANSWERS, min_width=120, elem_id="check-answers")  # fmt: skip
+            rows = gr.Number(
+                usual.check_rows,
+                label=t("check.rows"),
+                precision=0,
+                minimum=1,
+                maximum=MOST_ROWS,
+                min_width=120,
+                elem_id="check-rows",
+            )
+            answers = gr.Number(
+                usual.generations,
+                label=t("check.answers"),
+                precision=0,
+                minimum=2,
+                maximum=MOST_ANSWERS,
+                min_width=120,
+                elem_id="check-answers",
+            )
             model = gr.Dropdown([], label=t("check.model"), min_width=180, elem_id="check-model")
         with gr.Row(elem_classes="actions"):
             run = gr.Button(t("check.start"), size="sm", variant="primary", elem_id="dry-run")
@@ -166,8 +193,9 @@ def load(page: RewardsPage, rewards: Value, dataset: str | None, model: str | No
     return [
         list_view(page.store, str((rewards or {}).get("chosen", "")), page.t),
         gr.Dropdown(choices=names, value=dataset if dataset in names else usual),
-        gr.Dropdown(choices=models, value=chosen_model), isolation_text(page.t),
-    ]  # fmt: skip
+        gr.Dropdown(choices=models, value=chosen_model),
+        isolation_text(page.t),
+    ]
 
 
 def open_reward(page: RewardsPage, rewards: Value, state: EditorState, code: str | None, composer: Value) -> list[Any]:
@@ -264,7 +292,7 @@ def _editor_values(
     name: str = "",
     composer: Value | None = None,
     by_hand: bool = False,
-) -> list[Any]:  # fmt: skip
+) -> list[Any]:
     """Everything that the editor shows of one reward, in the order of `RewardEditor`."""
     t, store = page.t, page.store
     saved, own = saved_text(store, key), name_of(key) in store.names()
