@@ -409,7 +409,7 @@ REWARDS = (
     ),
     Guard(
         "_OF_ITSELF",
-        "    Rule((157, 167), (Check(0, _SET_DUMPABLE, is_wanted=False),)),",
+        "    Rule((157, 167), (Check(0, _SET_DUMPABLE, is_equal=False),)),",
         "",
         "test_r18_neither_sockets_nor_rings_nor_other_doors_of_the_kernel_open[this host-hiding from who counts]",
     ),

@@ -56,7 +56,7 @@ _RULES = {
     "processes of its own": "Rule((272, 97), (Check(0, 0, mask=0x20000000),))",
     "mounts": "Rule((442, 442))",
     "Landlock": "Rule((444, 444))",
-    "seccomp": "Rule((157, 167), (Check(0, 22, is_wanted=False),))",
+    "seccomp": "Rule((157, 167), (Check(0, 22, is_equal=False),))",
 }
 
 

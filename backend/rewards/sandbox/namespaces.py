@@ -18,7 +18,7 @@ _NEW_IPC, _NEW_MOUNTS = 0x08000000, 0x00020000
 _NO_SUID, _NO_DEVICES, _RECURSIVE, _PRIVATE = 2, 4, 0x4000, 1 << 18
 _MOUNT_SETATTR, _HERE, _WHOLE_TREE, _READ_ONLY = 442, -100, 0x8000, 1
 _DROP_FROM_BOUNDING_SET, _CAPABILITIES_VERSION = 24, 0x20080522
-_KEPT = 1 << 2  # CAP_DAC_READ_SEARCH: root in a container reads images that are another user's
+_KEPT_CAPABILITY = 1 << 2  # CAP_DAC_READ_SEARCH: root in a container reads images that are another user's
 
 
 class Separation(NamedTuple):
@@ -63,12 +63,12 @@ def drop_privileges() -> None:
     """Give up what root may do, here and in whatever is executed: root of a namespace could undo its walls."""
     libc = ctypes.CDLL(None)
     for number in range(64):
-        if not _KEPT >> number & 1 and libc.prctl(_DROP_FROM_BOUNDING_SET, number, 0, 0, 0) != 0:
+        if not _KEPT_CAPABILITY >> number & 1 and libc.prctl(_DROP_FROM_BOUNDING_SET, number, 0, 0, 0) != 0:
             break  # the kernel knows no more, or this was never root
     header = struct.pack("=Ii", _CAPABILITIES_VERSION, 0)
     capabilities = ctypes.create_string_buffer(24)  # twice: effective, permitted, inheritable
     libc.capget(header, capabilities)
-    allowed = struct.unpack("=6I", capabilities.raw)[1] & _KEPT
+    allowed = struct.unpack("=6I", capabilities.raw)[1] & _KEPT_CAPABILITY
     libc.capset(header, struct.pack("=6I", allowed, allowed, 0, 0, 0, 0))
 
 

@@ -59,12 +59,12 @@ _Instruction = tuple[int, int, int, int]  # opcode, instructions to skip if so, 
 
 
 class Check(NamedTuple):
-    """What an argument must be: its lower 32 bits under `mask` equal `value`, or anything but."""
+    """What an argument must be: its lower 32 bits under `mask` equal `value`, or, without `is_equal`, anything but it."""
 
     argument: int  # from 0
     value: int
     mask: int = 0xFFFFFFFF
-    is_wanted: bool = True
+    is_equal: bool = True
 
 
 class Rule(NamedTuple):
@@ -89,10 +89,10 @@ _OF_ITSELF = (
     Rule((56, 220), (Check(0, 0, mask=_NEW_NAMESPACES),)),  # clone
     Rule(_CLONE3, error=errno.ENOSYS),
     Rule((53, 199), (Check(1, _STREAM, mask=0xF),)),  # socketpair: one of datagrams could still be sent anywhere
-    Rule((157, 167), (Check(0, _SET_DUMPABLE, is_wanted=False),)),  # prctl: hide from the supervisor
+    Rule((157, 167), (Check(0, _SET_DUMPABLE, is_equal=False),)),  # prctl: hide from the supervisor
 )
 _FLAGS_OF_FILES = (
-    Rule((16, 29), (Check(1, _SET_FLAGS, is_wanted=False), Check(1, _SET_ATTRIBUTES, is_wanted=False))),  # ioctl
+    Rule((16, 29), (Check(1, _SET_FLAGS, is_equal=False), Check(1, _SET_ATTRIBUTES, is_equal=False))),  # ioctl
 )
 
 
@@ -132,14 +132,14 @@ def _program(rules: Iterable[Rule], machine: int, place: int) -> list[_Instructi
     for rule in rules:
         number = rule.numbers[place]
         if number is not None:
-            body = _judged(rule)
+            body = _rule_body(rule)
             program += [(_IS, 0, len(body), number), *body]
     return [*program, (_RETURN, 0, 0, _ALLOW)]
 
 
-def _judged(rule: Rule) -> list[_Instruction]:
+def _rule_body(rule: Rule) -> list[_Instruction]:
     refuse, body = (_RETURN, 0, 0, _FAIL | rule.error), []
-    for argument, value, mask, is_wanted in rule.checks:
+    for argument, value, mask, is_equal in rule.checks:
         body += [(_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument), (_AND, 0, 0, mask),
-                 (_IS, int(is_wanted), int(not is_wanted), value), refuse]  # fmt: skip
+                 (_IS, int(is_equal), int(not is_equal), value), refuse]  # fmt: skip
     return [*body, (_RETURN, 0, 0, _ALLOW)] if body else [refuse]
