@@ -59,7 +59,7 @@ _Instruction = tuple[int, int, int, int]  # opcode, instructions to skip if so, 
 
 
 class Check(NamedTuple):
-    """What an argument must be: its lower 32 bits under `mask` equal `value`, or, without `is_equal`, anything but it."""
+    """What an argument must be: its lower 32 bits under `mask` equal `value`; anything but that without `is_equal`."""
 
     argument: int  # from 0
     value: int

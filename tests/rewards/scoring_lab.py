@@ -6,21 +6,21 @@ from typing import Any
 from backend.rewards.builtin_library import builtin_source
 
 
-def loaded(text: str) -> Callable[..., list[Any]]:
+def load_reward(text: str) -> Callable[..., list[Any]]:
     """The `reward` that a source binds."""
     names: dict[str, Any] = {"__name__": "tried"}
     exec(compile(text, "reward.py", "exec"), names)
     return names["reward"]
 
 
-def paid(name: str, gold: str, *answers: str) -> list[Any]:
+def scores_of(name: str, gold: str, *answers: str) -> list[Any]:
     """What a ready reward pays for answers to one question."""
-    return paid_by(builtin_source(name).text, gold, *answers)
+    return scores_by(builtin_source(name).text, gold, *answers)
 
 
-def paid_by(text: str, gold: str, *answers: str) -> list[Any]:
+def scores_by(text: str, gold: str, *answers: str) -> list[Any]:
     """What any source pays for answers to one question."""
     golds = [gold] * len(answers)
-    return loaded(text)(
+    return load_reward(text)(
         prompts=[[]] * len(answers), completions=list(answers), answer=golds, solution=golds, id=["1"] * len(answers)
     )

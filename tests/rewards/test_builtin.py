@@ -7,7 +7,7 @@ import pytest
 from backend.errors import NotFoundError
 from backend.metrics.exact_match import exact_match
 from backend.rewards.builtin_library import FOLDER, about, builtin_names, builtin_source
-from tests.rewards.paid_lab import loaded, paid
+from tests.rewards.scoring_lab import load_reward, scores_of
 
 NAMES = [
     "box_iou", "exact_match", "format_tags", "json_fields", "length", "multiple_choice", "number_within_tolerance",
@@ -72,7 +72,7 @@ def test_an_unknown_name_is_told_the_nearest():
 def test_nothing_is_paid_for_what_is_no_answer(name):
     gold = GOLDS[name]
 
-    paid_for = dict(zip(WORTHLESS, paid(name, gold, *WORTHLESS.values()), strict=True))
+    paid_for = dict(zip(WORTHLESS, scores_of(name, gold, *WORTHLESS.values()), strict=True))
 
     most = 0.2 if name == "ocr_distance" else 0.0
     honest = {"letters", "open braces", "open lists", "numbers"} if name == "length" else set()
@@ -83,13 +83,13 @@ def test_nothing_is_paid_for_what_is_no_answer(name):
 @pytest.mark.parametrize("between", [" ", "", "\n", ", "])
 def test_the_gold_answer_fifty_times_over_pays_next_to_nothing(name, between):
     gold = GOLDS[name]
-    (value,) = paid(name, gold, between.join([gold] * 50))
+    (value,) = scores_of(name, gold, between.join([gold] * 50))
     assert value <= 0.03
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"format_tags", "length"}))
 def test_an_answer_that_is_as_good_as_the_gold_one_is_paid_as_well(name):
-    pay, gold, other = loaded(builtin_source(name).text), GOLDS[name], OTHERS[name]
+    pay, gold, other = load_reward(builtin_source(name).text), GOLDS[name], OTHERS[name]
 
     assert pay([other, other, gold], answer=[gold] * 3, references=[[], ["", other], [other]])[1:] == [1.0, 1.0]
     assert pay([other], answer=[gold], references=[[]])[0] < 1
@@ -98,14 +98,17 @@ def test_an_answer_that_is_as_good_as_the_gold_one_is_paid_as_well(name):
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"format_tags"}))
 def test_the_gold_answer_is_paid_in_full_bare_or_in_tags(name):
     gold = GOLDS[name]
-    assert paid(name, gold, gold, f"<think>Is it A, 7 or [1, 2, 3, 4]?</think>\n<answer>{gold}</answer>") == [1.0, 1.0]
+    assert scores_of(name, gold, gold, f"<think>Is it A, 7 or [1, 2, 3, 4]?</think>\n<answer>{gold}</answer>") == [
+        1.0,
+        1.0,
+    ]
 
 
 def test_an_exact_match_is_that_of_the_metric():
     answers = ["red", " RED. ", "dark  red", "red!", "", "the red", "红。"]
-    assert paid("exact_match", "Red", *answers) == [exact_match("Red", answer) for answer in answers]
-    assert paid("exact_match", "红", "红。", "红色") == [1.0, 0.0]
-    assert paid("exact_match", ".", "", ".") == [0.0, 1.0]
+    assert scores_of("exact_match", "Red", *answers) == [exact_match("Red", answer) for answer in answers]
+    assert scores_of("exact_match", "红", "红。", "红色") == [1.0, 0.0]
+    assert scores_of("exact_match", ".", "", ".") == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +146,7 @@ def test_an_exact_match_is_that_of_the_metric():
     ],
 )
 def test_a_number_is_paid_within_five_percent(gold, given, value):
-    assert paid("number_within_tolerance", gold, given) == [value]
+    assert scores_of("number_within_tolerance", gold, given) == [value]
 
 
 @pytest.mark.parametrize(
@@ -161,13 +164,17 @@ def test_a_number_is_paid_within_five_percent(gold, given, value):
     ],
 )
 def test_the_form_is_paid_once_and_in_order(given, value):
-    assert paid("format_tags", "red", given) == [value]
+    assert scores_of("format_tags", "red", given) == [value]
 
 
 def test_length_is_paid_in_full_to_40_words_and_falls_to_nothing_at_50():
     answers = [" ".join(f"word{i}" for i in range(count)) for count in (1, 40, 41, 45, 49, 50, 90)]
-    assert paid("length", "red", *answers) == pytest.approx([1, 1, 0.9, 0.5, 0.1, 0, 0])
-    assert paid("length", "红", "这是一个红色的圆", "1111", "".join(chr(0x4E00 + i) for i in range(45))) == [1, 1, 0.5]
+    assert scores_of("length", "red", *answers) == pytest.approx([1, 1, 0.9, 0.5, 0.1, 0, 0])
+    assert scores_of("length", "红", "这是一个红色的圆", "1111", "".join(chr(0x4E00 + i) for i in range(45))) == [
+        1,
+        1,
+        0.5,
+    ]
 
 
 JSON_GOLD = '{"shop": "Café  Royal", "total": 12.5, "paid": true, "lines": [1, "a"], "tax": {"rate": 7, "sum": null}}'
@@ -193,12 +200,12 @@ JSON_GOLD = '{"shop": "Café  Royal", "total": 12.5, "paid": true, "lines": [1, 
     ],
 )
 def test_json_pays_the_share_of_right_fields(given, value):
-    assert paid("json_fields", JSON_GOLD, given) == [pytest.approx(value)]
+    assert scores_of("json_fields", JSON_GOLD, given) == [pytest.approx(value)]
 
 
 @pytest.mark.parametrize("gold", ["red", "[1, 2]", "{}", "7", ""])
 def test_json_does_not_apply_without_a_gold_object(gold):
-    assert paid("json_fields", gold, '{"a": 1}') == [None]
+    assert scores_of("json_fields", gold, '{"a": 1}') == [None]
 
 
 @pytest.mark.parametrize(
@@ -220,20 +227,20 @@ def test_json_does_not_apply_without_a_gold_object(gold):
     ],
 )
 def test_boxes_are_paid_by_overlap_and_superfluous_ones_cost(gold, given, value):
-    assert paid("box_iou", gold, given) == [value if value is None else pytest.approx(value)]
+    assert scores_of("box_iou", gold, given) == [value if value is None else pytest.approx(value)]
 
 
 def test_a_spam_of_boxes_pays_next_to_nothing():
     grid = " ".join(f"[{x}, {y}, {x + 20}, {y + 20}]" for x in range(0, 200, 10) for y in range(0, 200, 10))
-    (value,) = paid("box_iou", "[10, 10, 30, 30]", grid)
+    (value,) = scores_of("box_iou", "[10, 10, 30, 30]", grid)
     assert value == pytest.approx(1 / 400)
 
 
 def test_text_is_paid_by_edit_distance():
-    assert paid("ocr_distance", "Total 12", "Total 12", "Total  12\n", "Total 13", "total 12", "", "xyz") == (
+    assert scores_of("ocr_distance", "Total 12", "Total 12", "Total  12\n", "Total 13", "total 12", "", "xyz") == (
         pytest.approx([1, 1, 7 / 8, 7 / 8, 0, 0])
     )
-    assert paid("ocr_distance", "", "", "something") == [1.0, 0.0]
+    assert scores_of("ocr_distance", "", "", "something") == [1.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -260,12 +267,12 @@ def test_text_is_paid_by_edit_distance():
     ],
 )
 def test_one_letter_is_chosen(given, value):
-    assert paid("multiple_choice", "B", given) == [value]
+    assert scores_of("multiple_choice", "B", given) == [value]
 
 
 def test_the_gold_letter_is_read_from_its_option_too():
-    assert paid("multiple_choice", "B. a cat", "B", "A") == [1.0, 0.0]
-    assert paid("multiple_choice", "red", "B") == [None]
+    assert scores_of("multiple_choice", "B. a cat", "B", "A") == [1.0, 0.0]
+    assert scores_of("multiple_choice", "red", "B") == [None]
 
 
 def test_every_file_of_the_folder_is_tested_here():

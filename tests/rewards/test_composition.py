@@ -12,7 +12,7 @@ from backend.errors import SpecError
 from backend.rewards.builtin_library import builtin_names, builtin_source
 from backend.rewards.composition import RewardPart, compose
 from backend.rewards.lint import lint, wants_text
-from tests.rewards.paid_lab import loaded, paid, paid_by
+from tests.rewards.scoring_lab import load_reward, scores_by, scores_of
 
 EARLIER = Path(__file__).with_name("composed_by_an_earlier_version.txt")  # exact_match x 1, length x 0.2
 ANSWERS = [
@@ -32,8 +32,8 @@ def test_the_whole_pays_the_weighted_sum_of_its_parts_and_lints_clean(parts):
     assert lint(text) == []
     assert wants_text(text)
     for gold in GOLDS:
-        separately = {part.name: paid(part.name, gold, *ANSWERS) for part in parts}
-        for i, entry in enumerate(paid_by(text, gold, *ANSWERS)):
+        separately = {part.name: scores_of(part.name, gold, *ANSWERS) for part in parts}
+        for i, entry in enumerate(scores_by(text, gold, *ANSWERS)):
             values = {name: values[i] for name, values in separately.items()}
             known = {part.name: part.weight * values[part.name] for part in parts if values[part.name] is not None}
             if known:
@@ -45,8 +45,8 @@ def test_the_whole_pays_the_weighted_sum_of_its_parts_and_lints_clean(parts):
 def test_a_part_that_does_not_apply_is_absent_from_the_sum():
     text = compose([RewardPart("box_iou", 1), RewardPart("multiple_choice", 0.5)])
 
-    assert paid_by(text, "B", "B") == [{"overall": 0.5, "box_iou": None, "multiple_choice": 1.0}]
-    assert paid_by(text, "red", "red") == [None]
+    assert scores_by(text, "B", "B") == [{"overall": 0.5, "box_iou": None, "multiple_choice": 1.0}]
+    assert scores_by(text, "red", "red") == [None]
 
 
 @pytest.mark.parametrize("name", builtin_names())
@@ -83,7 +83,7 @@ WEIGHTS = {
 
 @pytest.mark.parametrize(("gold", "answer", "value"), PAID_BY_AN_EARLIER_VERSION)
 def test_a_composition_pays_what_an_earlier_version_paid_for_it(gold, answer, value):
-    (entry,) = paid_by(compose([RewardPart(*part) for part in WEIGHTS.items()]), gold, answer)
+    (entry,) = scores_by(compose([RewardPart(*part) for part in WEIGHTS.items()]), gold, answer)
 
     assert entry["overall"] == value
     assert list(entry) == ["overall", *WEIGHTS]
@@ -95,7 +95,7 @@ def test_what_an_earlier_version_composed_still_runs_and_pays_the_same():
 
     assert lint(text) == []
     for gold in GOLDS:
-        assert paid_by(text, gold, *ANSWERS) == paid_by(composed, gold, *ANSWERS)
+        assert scores_by(text, gold, *ANSWERS) == scores_by(composed, gold, *ANSWERS)
 
 
 def test_the_weights_can_be_edited_in_the_text():
@@ -103,7 +103,7 @@ def test_the_weights_can_be_edited_in_the_text():
 
     assert '    "length": 0.2,\n' in text
     edited = text.replace('"length": 0.2', '"length": 3.0').replace("SOFT_LIMIT = 40", "SOFT_LIMIT = 0")
-    assert paid_by(edited, "red", "red")[0] == {"overall": pytest.approx(1 + 3 * 0.98), "exact_match": 1.0,
+    assert scores_by(edited, "red", "red")[0] == {"overall": pytest.approx(1 + 3 * 0.98), "exact_match": 1.0,
                                                 "length": 0.98}  # fmt: skip
 
 
@@ -132,4 +132,4 @@ def test_nothing_is_composed_of_nothing():
 
 def test_the_text_runs_without_the_studio():
     assert "backend" not in compose(EVERYTHING)
-    assert loaded(compose(EVERYTHING))(completions=[], answer=[]) == []
+    assert load_reward(compose(EVERYTHING))(completions=[], answer=[]) == []

@@ -2,7 +2,17 @@
 
 import pytest
 
-from backend.rewards.dry_run import DryRunReward, DryRunRow, ScoredAnswer, find_warnings, no_spread_share
+from backend.conversation import Message
+from backend.rewards.contract import Isolation
+from backend.rewards.dry_run import (
+    DryRunReport,
+    DryRunReward,
+    DryRunRow,
+    ScoredAnswer,
+    find_warnings,
+    no_spread_share,
+    read_report,
+)
 
 MINE, OTHER = (DryRunReward(name=name, weight=1.0, sha256="0" * 64) for name in ("mine", "other"))
 
@@ -64,3 +74,16 @@ def test_each_reward_that_fails_is_told_also_the_second():
 def test_a_reward_that_never_applies_is_told_and_one_that_is_slow():
     assert codes(row(answer("gold", None))) == ["never_applies"]
     assert codes(row(answer("gold", 1.0, seconds=3.0))) == ["slow"]
+
+
+def test_a_report_that_an_earlier_version_wrote_is_read(tmp_path):
+    rows = (row(answer("gold", 1.0)).model_copy(update={"prompt": (Message(role="user", content="Colour?"),)}),)
+    report = DryRunReport(
+        rewards=(MINE,), checkpoint="", rows=rows, no_spread_share=None, warnings=(), passed=True,
+        isolation=Isolation(limits=True, network=True, files=True),
+    )  # fmt: skip
+    content = report.model_dump_json()
+    (tmp_path / "check.json").write_text(content.replace('"prompt":', '"asked":'))
+
+    assert '"prompt":' in content
+    assert read_report(tmp_path / "check.json") == report
