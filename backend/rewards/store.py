@@ -44,23 +44,6 @@ class DryRunRecord(BaseModel):
     checked_at: float
 
 
-def write_dry_run_record(folder: Path, record: DryRunRecord) -> None:
-    """Keep a record, in the place of an earlier one of the same text. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / f"{record.source_sha256}.json", record.model_dump_json().encode())
-
-
-def read_dry_run_record(folder: Path, sha256: str) -> DryRunRecord | None:
-    """The record of a text; None where there is none, or it is damaged or of another text."""
-    if not _SHA256.fullmatch(sha256):
-        return None
-    try:
-        record = DryRunRecord.model_validate_json((folder / f"{sha256}.json").read_bytes())
-    except (OSError, ValidationError):
-        return None
-    return record if record.source_sha256 == sha256 else None
-
-
 class RewardVersion(NamedTuple):
     """One text that a reward had or has."""
 
@@ -208,11 +191,17 @@ class RewardStore:
         record = DryRunRecord(
             source_sha256=source_sha256, run_id=run_id, passed=passed, warnings=warnings, checked_at=time.time()
         )
-        write_dry_run_record(self._dry_runs, record)
+        self._dry_runs.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._dry_runs / f"{source_sha256}.json", record.model_dump_json().encode())
 
     def dry_run_of(self, sha256: str) -> DryRunRecord | None:
-        """What the last dry run of that version found; None without one."""
-        return read_dry_run_record(self._dry_runs, sha256)
+        """What the last dry run of that version found; None without one, or where its record is damaged."""
+        content = _content(self._dry_runs / f"{sha256}.json") if _SHA256.fullmatch(sha256) else None
+        try:
+            record = DryRunRecord.model_validate_json(content or b"")
+        except ValidationError:
+            return None
+        return record if record.source_sha256 == sha256 else None
 
     def is_checked(self, source: RewardSource) -> bool:
         """Whether a dry run of exactly this text passed; built-in rewards need none."""

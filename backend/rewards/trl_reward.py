@@ -59,7 +59,8 @@ class TrlReward:
             total_steps=max(0, getattr(trainer_state, "max_steps", 0)),
         )
         self.last_scores = scores = self._score(batch)
-        self._count(scores)
+        self.failed_in_a_row = self.failed_in_a_row + 1 if scores.error_count == len(scores.values) else 0
+        self.last_error = scores.first_error or self.last_error
         if log_metric is not None:
             self._log(scores, log_metric)
         return list(scores.values)
@@ -98,14 +99,6 @@ class TrlReward:
     def close(self) -> None:
         """End its worker."""
         self._worker.close()
-
-    def _count(self, scores: Scores) -> None:
-        self.failed_in_a_row = self.failed_in_a_row + 1 if scores.error_count == len(scores.values) else 0
-        if scores.failure is not None:
-            place = f" (line {scores.failure.line})" if scores.failure.line else ""
-            self.last_error = f"{scores.failure.message}{place}"
-        elif scores.error_count:
-            self.last_error = next(why for why in scores.invalid if why)
 
     def _log(self, scores: Scores, log_metric: Callable[[str, float], None]) -> None:
         name = self.__name__
