@@ -12,6 +12,7 @@ from backend.errors import SpecError
 from backend.rewards.builtin_library import builtin_names, builtin_source
 from backend.rewards.composition import RewardPart, compose
 from backend.rewards.lint import lint, wants_text
+from tests.rewards.reward_lab import batch, scored
 from tests.rewards.scoring_lab import load_reward, scores_by, scores_of
 
 EARLIER = Path(__file__).with_name("composed_by_an_earlier_version.txt")  # exact_match x 1, length x 0.2
@@ -133,3 +134,13 @@ def test_nothing_is_composed_of_nothing():
 def test_the_text_runs_without_the_studio():
     assert "backend" not in compose(EVERYTHING)
     assert load_reward(compose(EVERYTHING))(completions=[], answer=[]) == []
+
+
+def test_the_worker_scores_a_composition_part_by_part():
+    text = compose([RewardPart("number_within_tolerance", 2), RewardPart("length", 0.25)])
+
+    scores = scored(text, batch("42", "It is 41", "B", answer=["42", "7", "red"]))
+
+    assert scores.failure is None
+    assert scores.values == (2.25, 0.25, 0.25)
+    assert scores.parts == {"length": (1.0, 1.0, 1.0), "number_within_tolerance": (1.0, 0.0, None)}
