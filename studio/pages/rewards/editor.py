@@ -171,7 +171,7 @@ def save_reward(
         raise SpecError(t("rewards.no_name"), hint=t("rewards.name.help"))
     parts = tuple(parts_of(composer, t)) if state.is_composed else None
     text = code.strip() + "\n" if parts is None else compose(parts)
-    if saved_name and parts and parts == store.parts_of(saved_name):
+    if saved_name and parts and dict(parts) == dict(store.parts_of(saved_name) or ()):
         return store.get(saved_name)  # it keeps its Python, whichever version of the studio wrote that
     if saved_name and parts is None and is_same(text, saved_text(store, state.key)):
         return store.get(saved_name)

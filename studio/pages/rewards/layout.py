@@ -298,7 +298,7 @@ def _editor_values(
     saved, own = saved_text(store, key), name_of(key) in store.names()
     saved_parts = FIRST_PARTS if key == COMPOSE else store.parts_of(name_of(key)) if own and not by_hand else None
     parts = None if key in drafts and key != COMPOSE else _current(page, composer, saved_parts)
-    if parts and (parts != saved_parts or saved is None):
+    if parts and (saved is None or dict(parts) != dict(saved_parts or ())):
         text = compose(parts)
     elif parts is None and key in drafts:
         text = drafts[key].text
