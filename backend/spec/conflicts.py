@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from backend.spec.run import RunSpec
 
 # Keys of deepspeed.json that a knob owns: two truths would train something else than the page says.
-OWNED = {
+DEEPSPEED_KEYS = {
     "train_batch_size": "batching.batch_size",
     "train_micro_batch_size_per_gpu": "batching.batch_size",
     "gradient_accumulation_steps": "batching.accumulation_steps",
@@ -22,7 +22,7 @@ OWNED = {
 }
 
 
-def clashes(spec: "RunSpec") -> list[str]:
+def conflicts_in(spec: "RunSpec") -> list[str]:
     """Every reason why the settings of `spec` contradict each other, in words; empty where they do not."""
     return [
         *_twice(spec),
@@ -86,11 +86,11 @@ def _batches(spec: "RunSpec") -> Iterator[str]:
 
 def _groups(spec: "RunSpec") -> Iterator[str]:
     """Groups of answers must come out even, and GRPO's passes go by answers."""
-    knobs, drawn = spec.grpo, spec.samples_per_step * spec.grpo.reuse
-    if drawn % knobs.generations:
+    knobs, answers = spec.grpo, spec.samples_per_step * spec.grpo.reuse
+    if answers % knobs.generations:
         yield (
-            f"{drawn} answers are drawn at a time (batch size x accumulation x processes x `grpo.reuse`), which is no "
-            f"multiple of `grpo.generations`, {knobs.generations}"
+            f"{answers} answers are drawn at a time (batch size x accumulation x processes x `grpo.reuse`), which is "
+            f"no multiple of `grpo.generations`, {knobs.generations}"
         )
     if spec.batching.max_tokens:
         yield "`batching.max_tokens` cannot be set: learning from rewards goes by `batching.batch_size` answers a pass"
@@ -109,7 +109,7 @@ def _evaluation(spec: "RunSpec") -> Iterator[str]:
 
 
 def _overrides(spec: "RunSpec") -> Iterator[str]:
-    for path, knob in OWNED.items():
+    for path, knob in DEEPSPEED_KEYS.items():
         value: object = spec.devices.deepspeed
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None

@@ -21,8 +21,8 @@ MAX_YAML_CHARACTERS = 100_000  # twenty times what all knobs take
 MAX_YAML_DEPTH = 40  # brackets within brackets: PyYAML's time grows with the square of them
 # What PyYAML raises beside its own error: for `2001-99-99`, `!!int x`, `!!timestamp x`, `!!bool x`, deep nesting.
 _NOT_YAML = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
-_shown = reprlib.Repr()
-_shown.maxlevel, _shown.maxstring, _shown.maxother = 3, SHOWN_CHARACTERS, SHOWN_CHARACTERS
+_repr = reprlib.Repr()
+_repr.maxlevel, _repr.maxstring, _repr.maxother = 3, SHOWN_CHARACTERS, SHOWN_CHARACTERS
 
 
 def spec_from(content: Any, *, source: str) -> RunSpec:
@@ -76,17 +76,17 @@ def apply_settings(spec: RunSpec, settings: Iterable[str], others: Mapping[str, 
         SpecError: all unknown knobs (with the nearest known ones) and all refused values at once.
     """
     changes: dict[str, Any] = dict(others or {})
-    wrong: list[str] = []
+    problems: list[str] = []
     for setting in settings:
         path, sign, text = setting.partition("=")
         if not sign:
-            wrong.append(f"`{setting[:SHOWN_CHARACTERS]}` is not knob=value")
+            problems.append(f"`{setting[:SHOWN_CHARACTERS]}` is not knob=value")
         elif path not in KNOBS:
-            wrong.append(f"`{path[:SHOWN_CHARACTERS]}` is not a knob{_nearest(path)}")
+            problems.append(f"`{path[:SHOWN_CHARACTERS]}` is not a knob{_nearest(path)}")
         else:
             changes[path] = _value(text)
-    if wrong:
-        raise SpecError("; ".join(wrong), hint="`studio recipes show lora` lists the knobs with their values")
+    if problems:
+        raise SpecError("; ".join(problems), hint="`studio recipes show lora` lists the knobs with their values")
     try:
         return spec.with_values(changes)
     except ValidationError as error:
@@ -95,30 +95,30 @@ def apply_settings(spec: RunSpec, settings: Iterable[str], others: Mapping[str, 
 
 def problems_of(error: ValidationError) -> list[str]:
     """Say each problem of a refused spec in words, with the knob's path and the refused value."""
-    said, problems = [], error.errors(include_url=False)
+    sentences, problems = [], error.errors(include_url=False)
     for problem in problems[:MOST_PROBLEMS]:
         path = ".".join(str(step)[:SHOWN_CHARACTERS] for step in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            said.append(f"`{path}` is not a knob{_nearest(path)}")
+            sentences.append(f"`{path}` is not a knob{_nearest(path)}")
         elif not path or problem["type"] == "value_error":
-            said.append(problem["msg"].removeprefix("Value error, "))
+            sentences.append(problem["msg"].removeprefix("Value error, "))
         else:
             message = problem["msg"][:1].lower() + problem["msg"][1:]
-            said.append(f"`{path}` is `{_in_words(problem['input'])}`: {message}")
-    return [*said, f"and {len(problems) - MOST_PROBLEMS} more"] if len(problems) > MOST_PROBLEMS else said
+            sentences.append(f"`{path}` is `{_in_words(problem['input'])}`: {message}")
+    return [*sentences, f"and {len(problems) - MOST_PROBLEMS} more"] if len(problems) > MOST_PROBLEMS else sentences
 
 
 def _in_words(value: Any) -> str:
     """A refused value, cut where it is long: YAML's anchors make one that fills the memory once it is written out."""
     if isinstance(value, str):
         return value[:SHOWN_CHARACTERS]
-    return str(value) if value is None or isinstance(value, bool | float) else _shown.repr(value)
+    return str(value) if value is None or isinstance(value, bool | float) else _repr.repr(value)
 
 
 def _nearest(path: str) -> str:
     path = path[:SHOWN_CHARACTERS]
     close = difflib.get_close_matches(path, KNOBS, n=1, cutoff=0.5) or [
-        known for known in KNOBS if known.split(".")[-1] == path.split(".")[-1]
+        knob for knob in KNOBS if knob.split(".")[-1] == path.split(".")[-1]
     ]
     return f"; did you mean `{close[0]}`?" if close else ""
 
@@ -147,5 +147,5 @@ def _loaded(text: str) -> Any:
 
 
 def _hint(error: ValidationError) -> str:
-    unknown = any(problem["type"] == "extra_forbidden" for problem in error.errors())
-    return "`studio recipes show lora` lists the knobs" if unknown else "Change the settings named above"
+    has_unknown = any(problem["type"] == "extra_forbidden" for problem in error.errors())
+    return "`studio recipes show lora` lists the knobs" if has_unknown else "Change the settings named above"

@@ -78,5 +78,5 @@ def knobs_of(model: type[SpecModel], prefix: str = "") -> Iterator[Knob]:
         if isinstance(nested, type) and issubclass(nested, SpecModel):
             yield from knobs_of(nested, f"{prefix}{name}.")
         elif isinstance(facts, dict):
-            known: dict[str, Any] = {**facts, "read_by": facts["read_by"] or model.read_by}
-            yield Knob(f"{prefix}{name}", field.title or name, field.description or "", field=field, **known)
+            declared: dict[str, Any] = {**facts, "read_by": facts["read_by"] or model.read_by}
+            yield Knob(f"{prefix}{name}", field.title or name, field.description or "", field=field, **declared)

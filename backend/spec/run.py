@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
-from backend.spec.conflicts import clashes
+from backend.spec.conflicts import conflicts_in
 from backend.spec.evaluation import ComparisonKnobs
 from backend.spec.grpo import GrpoKnobs
 from backend.spec.knobs import EVERY_KIND, RunKind, SpecModel, knob
@@ -49,10 +49,10 @@ class RunSpec(SpecModel):
     devices: DeviceKnobs = DeviceKnobs()
 
     @model_validator(mode="after")
-    def _nothing_clashes(self) -> Self:
-        found = clashes(self)
-        if found:
-            raise ValueError("; ".join(found))
+    def _refuse_conflicts(self) -> Self:
+        conflicts = conflicts_in(self)
+        if conflicts:
+            raise ValueError("; ".join(conflicts))
         return self
 
     @property

@@ -13,15 +13,15 @@ from launcher.run_manager import Launcher
 @cache
 def workspace() -> Workspace:
     """The default workspace, its folders made. Raises StudioError where the disk refuses."""
-    found = default_workspace()
+    opened = default_workspace()
     try:
-        found.prepare()
+        opened.prepare()
     except OSError as error:
         raise StudioError(
-            f"The workspace `{found.root}` cannot be written: {error.strerror}",
+            f"The workspace `{opened.root}` cannot be written: {error.strerror}",
             hint="Set STUDIO_WORKSPACE to a folder of your own",
         ) from error
-    return found
+    return opened
 
 
 @cache

@@ -62,9 +62,9 @@ def ui(
     from studio.web.address import GIB, Reach  # noqa: PLC0415 - as below
     from studio.web.server import serve  # noqa: PLC0415 - gradio takes two seconds that no other command should pay
 
-    chosen = default_workspace() if workspace is None else type(default_workspace())(workspace.expanduser().resolve())
+    served = default_workspace() if workspace is None else type(default_workspace())(workspace.expanduser().resolve())
     reach = Reach(host, tuple(allow_host or ()), trust_proxy, int(max_upload_gb * GIB))
-    serve(chosen, host=host, port=port, root_path=root_path, reach=reach)
+    serve(served, host=host, port=port, root_path=root_path, reach=reach)
 
 
 def _with_options_of(command: Callable[..., None]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -88,9 +88,9 @@ def without_command(context: typer.Context, **options: Any) -> None:
     if context.invoked_subcommand is None:
         ui(**options)
         return
-    typed = [name for name in options if _is_typed(context, name)]
-    if typed:
-        option = f"--{typed[0].replace('_', '-')}"
+    misplaced = [name for name in options if _is_typed(context, name)]
+    if misplaced:
+        option = f"--{misplaced[0].replace('_', '-')}"
         raise SpecError(
             f"`{option}` belongs to `studio ui`, and stands before `{context.invoked_subcommand}`",
             hint=f"Write `studio ui {option} ...`; other commands find their workspace by STUDIO_WORKSPACE",

@@ -10,7 +10,7 @@ from backend.catalog.trainable_parameters import trained_table
 from backend.demo.datasets import DEMO_DATASETS, prepare_demo_datasets
 from backend.errors import SpecError
 from backend.recipes.library import EFFORTS, load_recipe, recipe_names, recipe_text, with_effort
-from backend.recipes.preview import Fitting, fittings, planned_steps
+from backend.recipes.preview import fittings, planned_steps
 from backend.recipes.resolve import resolve
 from backend.spec.deepspeed import deepspeed_config
 from backend.spec.files import apply_settings, spec_from_yaml
@@ -51,23 +51,19 @@ def show_plan(spec: RunSpec, *, as_json: bool) -> None:
 
 def plan_of(spec: RunSpec) -> dict[str, Any]:
     """The plan as `--json` prints it."""
-    found = {each.name: each for each in fittings(spec, context.workspace())}
-    rows = {name: each.rows - each.left_out for name, each in found.items()}
+    fitted = {each.name: each for each in fittings(spec, context.workspace())}
+    rows = {name: each.rows - each.left_out for name, each in fitted.items()}
+    mean_tokens = {name: each.mean_tokens for name, each in fitted.items()}
     return {
         "parts": [row._asdict() for row in trained_table(spec, context.workspace())],
         "datasets": [
-            found[share.name]._asdict() | {"samples_in_pass": samples_in_pass(rows[share.name], share.weight)}
+            fitted[share.name]._asdict() | {"samples_in_pass": samples_in_pass(rows[share.name], share.weight)}
             for share in spec.data.datasets
         ],
-        "steps": planned_steps(spec, rows, mean_tokens(list(found.values()))).steps,
+        "steps": planned_steps(spec, rows, mean_tokens).steps,
         "deepspeed": deepspeed_config(spec),
         "spec": spec.model_dump(mode="json"),
     }
-
-
-def mean_tokens(found: list[Fitting]) -> dict[str, float]:
-    """Tokens of an average sample of each dataset."""
-    return {each.name: each.mean_tokens for each in found}
 
 
 @explained
@@ -80,16 +76,14 @@ def recipes(
     if action not in ("list", "show"):
         raise SpecError(f"`{action}` is neither `list` nor `show`", hint="`studio recipes show lora`")
     if action == "show":
-        found = load_recipe(name)
-        print_json(found.spec.model_dump(mode="json")) if as_json else say(recipe_text(name).rstrip())
+        recipe = load_recipe(name)
+        print_json(recipe.spec.model_dump(mode="json")) if as_json else say(recipe_text(name).rstrip())
         return
-    found_all = [load_recipe(each) for each in recipe_names()]
+    shipped = [load_recipe(each) for each in recipe_names()]
     if as_json:
-        print_json(
-            [{"name": each.name, "about": each.about, "demo_datasets": each.demo_datasets} for each in found_all]
-        )
+        print_json([{"name": each.name, "about": each.about, "demo_datasets": each.demo_datasets} for each in shipped])
         return
-    rows = [(each.name, each.about, ", ".join(each.demo_datasets)) for each in found_all]
+    rows = [(each.name, each.about, ", ".join(each.demo_datasets)) for each in shipped]
     print_table(("recipe", "what it does", "demo dataset"), rows, empty="No recipes are installed.")
 
 
@@ -139,23 +133,23 @@ def _too_long(dataset: dict[str, Any]) -> list[str]:
     ]
 
 
-def _spec(recipe: str, effort: str, asked: dict[str, Any], settings: list[str]) -> RunSpec:
+def _spec(recipe: str, effort: str, options: dict[str, Any], settings: list[str]) -> RunSpec:
     if recipe.endswith((".yaml", ".yml")) and Path(recipe).is_file():
         spec = spec_from_yaml(Path(recipe).read_text(encoding="utf-8"), source=recipe)
     else:
         spec = load_recipe(recipe).spec
-    chosen = [each for each in EFFORTS if each == effort]
-    if not chosen:
+    efforts = [each for each in EFFORTS if each == effort]
+    if not efforts:
         raise SpecError(f"`{effort}` is no effort", hint=f"Choose one of {', '.join(EFFORTS)}")
-    if asked["reward"] and spec.kind == "sft":
+    if options["reward"] and spec.kind == "sft":
         raise SpecError(f"`{recipe}` learns from answers, not from rewards", hint="Take the recipe `grpo`")
     changes: dict[str, Any] = {
-        knob: [_share(kind, text, option) for text in asked[option] or ()]
+        knob: [_share(kind, text, option) for text in options[option] or ()]
         for knob, kind, option in (("data.datasets", DatasetShare, "dataset"), ("grpo.rewards", RewardShare, "reward"))
     }
-    changes |= {"model.base": asked["model"], "name": asked["name"]}
-    given = {path: value for path, value in changes.items() if value}
-    return apply_settings(with_effort(spec, chosen[0]), settings, others=given)
+    changes |= {"model.base": options["model"], "name": options["name"]}
+    others = {path: value for path, value in changes.items() if value}
+    return apply_settings(with_effort(spec, efforts[0]), settings, others=others)
 
 
 def _share(kind: type[DatasetShare | RewardShare], text: str, option: str) -> dict[str, Any]:

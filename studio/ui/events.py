@@ -1,6 +1,6 @@
 """Three ways an event may behave, so that tabs say which and repeat nothing.
 
-All three let what the handler does be its account's. What a browser sent fits its components: `serving.event_door`.
+All three let what the handler does be its account's. What a browser sent fits its components: `studio.web.event_gate`.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 def refresh(trigger: Handler, fn: Handler, inputs: Any = None, outputs: Any = None) -> Any:
-    """Redraw from disk: no spinner, no queue. `fn` must be quick and change nothing; the newest wish wins."""
+    """Redraw from disk: no spinner, no queue. `fn` must be quick and change nothing; the newest call wins."""
     return trigger(
         explained(fn, inputs),
         inputs,
@@ -73,7 +73,7 @@ def explained(fn: Handler, inputs: Any = None, t: Translate | None = None) -> Ha
     if inspect.isgeneratorfunction(inspect.unwrap(fn.func if isinstance(fn, functools.partial) else fn)):
 
         def generate(request: gr.Request, *args: Any) -> Iterator[Any]:
-            said = t or _translator_of(request)
+            translate = t or _translator_of(request)
             try:
                 with contextlib.closing(fn(*_filled(args, kinds))) as values:
                     while True:
@@ -83,17 +83,17 @@ def explained(fn: Handler, inputs: Any = None, t: Translate | None = None) -> Ha
                             return
                         yield value
             except (StudioError, OSError) as error:
-                raise _toast(error, said) from error
+                raise _toast(error, translate) from error
 
         return generate
 
     def handle(request: gr.Request, *args: Any) -> Any:
-        said = t or _translator_of(request)
+        translate = t or _translator_of(request)
         try:
             with acting(who(request)):
                 return fn(*_filled(args, kinds))
         except (StudioError, OSError) as error:
-            raise _toast(error, said) from error
+            raise _toast(error, translate) from error
 
     return handle
 
@@ -134,5 +134,5 @@ def _toast(error: StudioError | OSError, t: Translate) -> gr.Error:
     if isinstance(error, OSError):  # a full disk above all; its path is nobody's business
         _log.exception("an event met a disk that refuses")
         error = StudioError(t("error.disk", why=error.strerror or type(error).__name__), hint=t("error.disk.hint"))
-    shown = "<br>".join(html.escape(text) for text in (error.message, error.hint))  # both may quote file names
-    return gr.Error(shown, title=t("error.title"), print_exception=False, duration=12)
+    text = "<br>".join(html.escape(line) for line in (error.message, error.hint))  # both may quote file names
+    return gr.Error(text, title=t("error.title"), print_exception=False, duration=12)

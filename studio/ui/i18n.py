@@ -26,14 +26,14 @@ def catalogue(language: Language) -> dict[str, str]:
     Raises:
         ValueError: two files spell the same key.
     """
-    found: dict[str, str] = _written_elsewhere() if language == "en" else {}
+    texts: dict[str, str] = _texts_in_code() if language == "en" else {}
     for path in sorted((STATIC / "locales" / language).glob("*.json")):
         strings = json.loads(path.read_text(encoding="utf-8"))
-        twice = found.keys() & strings.keys()
+        twice = texts.keys() & strings.keys()
         if twice:
             raise ValueError(f"{path.name} spells {sorted(twice)} again")
-        found |= strings
-    return found
+        texts |= strings
+    return texts
 
 
 def translator(language: Language) -> Translate:
@@ -47,7 +47,7 @@ def translator(language: Language) -> Translate:
     return t
 
 
-def _written_elsewhere() -> dict[str, str]:
+def _texts_in_code() -> dict[str, str]:
     return _knob_strings() | _hint_strings() | _reward_strings() | _measure_strings()
 
 
@@ -59,7 +59,7 @@ def _measure_strings() -> dict[str, str]:
 
 
 def _hint_strings() -> dict[str, str]:
-    return {f"problem.{code}.hint": written.hint for code, written in CODES.items()}
+    return {f"problem.{code}.hint": facts.hint for code, facts in CODES.items()}
 
 
 def _knob_strings() -> dict[str, str]:
@@ -74,6 +74,6 @@ def _knob_strings() -> dict[str, str]:
 
 def _reward_strings() -> dict[str, str]:
     strings = {"rewards.statement": SECURITY_STATEMENT}
-    for said in map(about, builtin_names()):
-        strings |= {f"reward.{said.name}.about": said.text, f"reward.{said.name}.what": said.what}
+    for reward in map(about, builtin_names()):
+        strings |= {f"reward.{reward.name}.about": reward.text, f"reward.{reward.name}.what": reward.what}
     return strings

@@ -274,7 +274,7 @@ WEB = (
         "text",
         "test_w13_the_log_is_cleaned_line_by_line",
     ),
-    Guard("events:_toast", "html.escape(text)", "text", "test_w10_a_refusal_shows_names_as_text"),
+    Guard("events:_toast", "html.escape(line)", "line", "test_w10_a_refusal_shows_names_as_text"),
 )
 REWARDS = (
     Guard(

@@ -203,15 +203,17 @@ def _cards(what: str, names: tuple[str, ...], chosen: str, label: str, t: Transl
 
 def _advanced(spec: RunSpec, t: Translate) -> tuple[dict[str, Any], gr.Column]:
     """The knobs in the fold by path, and the column of those that only learning from rewards reads."""
-    drawn: dict[str, Any] = {}
+    components: dict[str, Any] = {}
     columns: dict[str, gr.Column] = {}
     for group, paths in groupby(ADVANCED, key=lambda path: path.partition(".")[0]):
         with gr.Column(visible=group != "grpo" or spec.kind == "grpo") as columns[group]:
             gr.Markdown(f"#### {t(f'group.{group}')}", elem_classes="group")
             with gr.Row(elem_classes="knobs"):
                 for path in paths:
-                    drawn[path] = draw(path, spec, t, visible=KNOBS[path].is_read(spec.table, spec.kind), min_width=200)
-    return drawn, columns["grpo"]
+                    components[path] = draw(
+                        path, spec, t, visible=KNOBS[path].is_read(spec.table, spec.kind), min_width=200
+                    )
+    return components, columns["grpo"]
 
 
 def _with_picks(rows: PickerRows, picked: object) -> PickerRows:

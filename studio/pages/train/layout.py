@@ -82,11 +82,12 @@ def _wire_form(page: TrainPage, controls: TrainControls, shared: SharedState) ->
     edits = [controls.choice, datasets, rewards, *advanced]
     outputs = [*edits, *controls.reward_columns]
     edited = [each.input for each in (datasets, rewards, model, controls.basic["name"], *advanced)]
-    chosen = [each.input for each in choice]
     lora_vision, vision = (controls.advanced[path] for path in ("strategy.lora_vision", "optimiser.vision_rate"))
     refresh(lora_vision.change, show_vision_rate, [strategy, lora_vision], vision)
     updates = [
-        refresh(partial(gr.on, chosen), partial(change_recipe, page), [*choice, *edits], outputs),
+        refresh(
+            partial(gr.on, [each.input for each in choice]), partial(change_recipe, page), [*choice, *edits], outputs
+        ),
         refresh(controls.reset.click, reset_advanced, choice, advanced),
         refresh(datasets.shown, partial(list_choices, page), [datasets, model, *choice], [datasets, model]),
         refresh(rewards.shown, partial(list_rewards, page), rewards, rewards),
@@ -208,14 +209,14 @@ def show_settings_of(page: TrainPage, request: TabRequest | None) -> list[Any]:
     """Show a run's settings, so that it can be trained again, changed or not. Raises NotFoundError without one."""
     spec = page.services.runs.get(request[0] if request else "").spec
     choice = RecipeChoice("sft" if spec.kind == "sft" else "grpo", spec.strategy.name, effort_of(spec))
-    shown = {
+    values = {
         "strategy.name": spec.strategy.name,
         "model.base": spec.model.base,
         "name": "",
         "data.datasets": dataset_rows(page.services, picked_rows(spec, "data.datasets")),
         "grpo.rewards": list_rewards(page, picked_rows(spec, "grpo.rewards")),
     }
-    basic = [shown[path] for path in page.form.components if path in shown]
+    basic = [values[path] for path in page.form.components if path in values]
     advanced = _advanced_updates(spec, advanced_values(spec))
     return [choice.kind, choice.effort, choice, *_reward_columns(choice.kind), *basic, *advanced]
 
