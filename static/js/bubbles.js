@@ -7,10 +7,10 @@
   studio.imageAt = ({ of, name }, thumb) =>
     `${studio.root()}/media/${of}/${encodeURIComponent(name)}${thumb ? "?thumb=true" : ""}`;
 
-  const image = (shown, words) => {
-    if (!shown?.of) return el("span", { class: "image-name" }, shown?.name || words.image);
-    const image = el("img", { src: studio.imageAt(shown, true), alt: words.image, loading: "lazy", decoding: "async" });
-    return el("a", { class: "image", href: studio.imageAt(shown), target: "_blank", rel: "noopener", "aria-label": words.enlarge }, image);
+  const image = (view, words) => {
+    if (!view?.of) return el("span", { class: "image-name" }, view?.name || words.image);
+    const image = el("img", { src: studio.imageAt(view, true), alt: words.image, loading: "lazy", decoding: "async" });
+    return el("a", { class: "image", href: studio.imageAt(view), target: "_blank", rel: "noopener", "aria-label": words.enlarge }, image);
   };
 
   /** One turn. `words` needs user, assistant, system, image, enlarge and blank. */

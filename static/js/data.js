@@ -1,7 +1,7 @@
 // The Data page's own components: the list of datasets, one in numbers, its rows, an upload before and after its import.
 (() => {
   "use strict";
-  const studio = window.studio, { el, fill, count } = studio;
+  const studio = window.studio, { el, count } = studio;
   const PAGE = 8;
 
   /**
@@ -10,7 +10,7 @@
    * Choices are numbered, and the server repeats the number it was asked with: an answer that comes late may not undo
    * what was chosen meanwhile. One without a number is a choice of the server's own.
    */
-  studio.datasetList = (host, props, watch, tell) => {
+  studio.datasetList = (host, props, watch, emit) => {
     const words = props.words;
     let waiting = 0, choice = 0, chosen = "";
     const choose = (name) => { props.value = { ...props.value, chosen: name, choice: ++choice }; chosen = name; };
@@ -18,7 +18,7 @@
       const value = props.value || {}, isLate = value.choice && value.choice < choice;
       if (isLate && (value.datasets || []).some((each) => each.name === chosen)) {
         props.value = { ...value, chosen, choice };
-        tell.input();
+        emit.input();
       } else if (!value.choice || isLate) choose(value.chosen || "");
       else chosen = value.chosen;
     };
@@ -33,7 +33,7 @@
       const none = datasets.length || preparing ? null : el("div", { class: "none" }, el("b", {}, words.none), el("p", {}, words.none_help));
       studio.redraw(host, none, datasets.length ? el("ul", {}, ...datasets.map(card)) : null, busy, demo);
       clearTimeout(waiting);
-      if (preparing) waiting = setTimeout(() => studio.isSeen(host) && tell.shown(), 2000);
+      if (preparing) waiting = setTimeout(() => studio.isSeen(host) && emit.shown(), 2000);
     };
     host.addEventListener("click", ({ target }) => {
       const card = target.closest("[data-name]");
@@ -41,12 +41,12 @@
         choose(card.dataset.name);
         draw();
         host.querySelector(`[data-name="${CSS.escape(card.dataset.name)}"]`)?.focus();
-        tell.input();
-      } else if (target.closest(".demo")) tell.demo();
+        emit.input();
+      } else if (target.closest(".demo")) emit.demo();
     });
     watch("value", () => { settle(); draw(); });
     draw();
-    new IntersectionObserver(([seen]) => seen.isIntersecting && tell.shown()).observe(host);
+    new IntersectionObserver(([seen]) => seen.isIntersecting && emit.shown()).observe(host);
   };
 
   /** One dataset in numbers. Value: as `tiles_view` makes it. */
@@ -72,59 +72,44 @@
   /** The rows of a dataset, a page at a time, searched and filtered on the server. Value: {name, sha256}. */
   studio.datasetRows = (host, props, watch) => {
     const words = props.words;
-    let start = 0, split = "", asked = 0, shown = {}, typing = 0, total = 0;
+    const ask = studio.newestOnly();
+    let start = 0, split = "", current = {}, typing = 0;
     const search = el("input", { type: "search", placeholder: words.search, "aria-label": words.search, maxlength: "200" });
-    const sides = ["", "train", "heldout"].map((side) =>
-      el("button", { type: "button", "aria-pressed": String(side === ""), "data-side": side }, words[`side.${side || "all"}`]));
-    const back = el("button", { type: "button", class: "quiet" }, words.back);
-    const next = el("button", { type: "button", class: "quiet" }, words.next);
-    const where = el("span", { role: "status" });
+    const sides = studio.choiceButtons("side", ["", "train", "heldout"], (side) => words[`side.${side || "all"}`], words.sides, (side) => { split = side; from(0); });
     const rows = el("div", { class: "rows" });
-    host.append(el("div", { class: "rows-bar" }, el("h2", { class: "ct" }, words.title), search, el("div", { class: "sides", role: "group", "aria-label": words.sides }, ...sides)),
-      rows, el("div", { class: "pager" }, back, where, next));
+    const from = (place) => { start = Math.max(0, place); load(); };
+    const pager = studio.pager(words, PAGE, from);
+    host.append(el("div", { class: "rows-bar" }, el("h2", { class: "ct" }, words.title), search, sides), rows, pager.element);
     const draw = (page) => {
-      total = page.total;
+      const { total } = page;
       if (start >= total && start) return from(PAGE * Math.floor((total - 1) / PAGE)); // rows were left out meanwhile
       const row = (each) => el("article", {},
         el("header", {}, el("span", { class: `bdg ${each.split}` }, words[`side.${each.split}`]), el("small", {}, each.source || each.id)),
         ...each.turns.map((turn) => studio.bubble(turn, words)));
       rows.replaceChildren(...(page.rows.length ? page.rows.map(row) : [el("p", { class: "none" }, words.none)]));
-      where.textContent = fill(words.where, { from: count(Math.min(start + 1, total)), to: count(Math.min(start + PAGE, total)), total: count(total) });
-      back.disabled = start === 0;
-      next.disabled = start + PAGE >= total;
+      pager.show({ start, total });
     };
     const load = async () => {
-      const { name = "" } = props.value || {}, number = ++asked;
+      const { name = "" } = props.value || {};
       host.hidden = !name;
+      ask.forget();
       if (!name) return;
-      const query = new URLSearchParams({ start, count: PAGE, search: search.value.trim(), split });
       try {
-        const answer = await fetch(`${studio.root()}/api/datasets/${encodeURIComponent(name)}/rows?${query}`);
-        const page = await answer.json();
-        if (number !== asked) return; // a newer wish is under way
-        if (answer.ok) draw(page);
-        else rows.replaceChildren(el("p", { class: "none" }, page.message || words.unreached));
-      } catch {
-        if (number === asked) rows.replaceChildren(el("p", { class: "none" }, words.unreached));
+        const page = await ask(`datasets/${encodeURIComponent(name)}/rows`, { start, count: PAGE, search: search.value.trim(), split });
+        if (page) draw(page);
+      } catch ({ status, message }) {
+        rows.replaceChildren(el("p", { class: "none" }, (status && message) || words.unreached));
       }
     };
-    const from = (place) => { start = Math.max(0, place); load(); };
     search.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(() => from(0), 250); });
-    sides.forEach((button) => button.addEventListener("click", () => {
-      split = button.dataset.side;
-      sides.forEach((each) => each.setAttribute("aria-pressed", String(each === button)));
-      from(0);
-    }));
-    back.addEventListener("click", () => from(start - PAGE));
-    next.addEventListener("click", () => from(start + PAGE));
     const changed = () => {
       const { name = "", sha256 = "" } = props.value || {};
-      if (name === shown.name && sha256 === shown.sha256) return;
-      const isOther = name !== shown.name;
-      shown = { name, sha256 };
+      if (name === current.name && sha256 === current.sha256) return;
+      const isOther = name !== current.name;
+      current = { name, sha256 };
       if (!isOther) return void load(); // its rows have changed: what is looked for stays
       search.value = "";
-      sides[0].click();
+      sides.firstElementChild.click();
     };
     host.hidden = true;
     watch("value", changed);
@@ -137,7 +122,7 @@
     const draw = () => {
       const view = props.value || {};
       if (!view.said) return studio.redraw(host);
-      const said = el("p", { class: `verdict ${view.is_known ? "good" : "ask"}`, role: "status" }, el("b", {}, view.said), " ", view.counts);
+      const verdict = el("p", { class: `verdict ${view.is_known ? "good" : "ask"}`, role: "status" }, el("b", {}, view.said), " ", view.counts);
       const table = view.cells.length && (!view.is_known || !view.rows.length)
         ? el("div", { class: "cells", tabindex: "0", role: "region", "aria-label": words.first_rows }, el("table", {},
             el("thead", {}, el("tr", {}, ...view.columns.map((name) => el("th", { scope: "col" }, name)))),
@@ -147,7 +132,7 @@
         ? el("div", { class: "rows" }, ...view.rows.map((row) => el("article", {}, el("header", {}, el("small", {}, row.source)), ...row.turns.map((turn) => studio.bubble(turn, words)))))
         : null;
       const heading = rows ? el("h3", {}, words.as_imported) : table ? el("h3", {}, words.first_rows) : null;
-      studio.redraw(host, said, view.groups.length ? studio.problemGroups(view.groups, words) : null, heading, rows || table);
+      studio.redraw(host, verdict, view.groups.length ? studio.problemGroups(view.groups, words) : null, heading, rows || table);
     };
     watch("value", draw);
     draw();
@@ -156,18 +141,17 @@
   /** An import as it goes, then what it did. Value: as `progress_view`, `report_view` or `refusal_view` make it. */
   studio.importReport = (host, props, watch) => {
     const words = props.words;
-    let shown = "";
+    let lastKind = "";
     const bringIntoView = (kind) => {
-      if (kind !== shown && kind) requestAnimationFrame(() => host.scrollIntoView({ block: "nearest" }));
-      shown = kind;
+      if (kind !== lastKind && kind) requestAnimationFrame(() => host.scrollIntoView({ block: "nearest" }));
+      lastKind = kind;
     };
     const draw = () => {
       const view = props.value || {};
       bringIntoView("progress" in view ? "progress" : view.title || "");
       if ("progress" in view) {
         const percent = Math.round(100 * view.progress);
-        return studio.redraw(host, el("div", { class: "importing", role: "progressbar", "aria-valuenow": percent, "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": view.said },
-          el("span", {}, `${view.said} · ${percent}%`), el("div", { class: "meter" }, el("i", { style: `width:${percent}%` }))));
+        return studio.redraw(host, studio.progressBar(view.said, percent, `${view.said} · ${percent}%`));
       }
       if (!view.title) return studio.redraw(host);
       const [first, ...rest] = view.lines;

@@ -65,23 +65,76 @@
 
   /** Call `act` each time a component's tab is opened, the first time included; scrolling is no opening. */
   studio.onOpened = (element, act) => {
-    let wasShown = false;
+    let wasVisible = false;
     new ResizeObserver(() => {
-      const isShown = element.offsetParent !== null;
-      if (isShown && !wasShown) act();
-      wasShown = isShown;
+      const isVisible = element.offsetParent !== null;
+      if (isVisible && !wasVisible) act();
+      wasVisible = isVisible;
     }).observe(element);
   };
 
   /** Replace what is in `host` only where it differs, so that focus and selection stay while nothing changes. */
-  const drawn = new WeakMap();
+  const lastHtml = new WeakMap();
   studio.redraw = (host, ...children) => {
     const fresh = document.createElement("div");
     fresh.append(...children.filter(Boolean));
-    if (fresh.innerHTML === drawn.get(host)) return;
-    drawn.set(host, fresh.innerHTML);
+    if (fresh.innerHTML === lastHtml.get(host)) return;
+    lastHtml.set(host, fresh.innerHTML);
     host.replaceChildren(...fresh.childNodes);
   };
+
+  /** A choice among a few values as a row of buttons. `key` names their data attribute; `choose` gets the value. */
+  studio.choiceButtons = (key, values, labelOf, label, choose) => {
+    const buttons = values.map((value, place) =>
+      studio.el("button", { type: "button", [`data-${key}`]: value, "aria-pressed": String(place === 0) }, labelOf(value)));
+    buttons.forEach((button, place) => button.addEventListener("click", () => {
+      buttons.forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
+      choose(values[place]);
+    }));
+    return studio.el("div", { class: "sides", role: "group", "aria-label": label }, ...buttons);
+  };
+
+  /** Buttons to page through a list. `go` gets the place of a page's first row; `show` tells where the list stands. */
+  studio.pager = (words, size, go) => {
+    let start = 0;
+    const back = studio.el("button", { type: "button", class: "quiet", onclick: () => go(Math.max(0, start - size)) }, words.back);
+    const next = studio.el("button", { type: "button", class: "quiet", onclick: () => go(start + size) }, words.next);
+    const where = studio.el("span", { role: "status" });
+    const element = studio.el("div", { class: "pager" }, back, where, next);
+    const show = (page) => {
+      start = page.start;
+      const first = studio.count(Math.min(start + 1, page.total)), last = studio.count(Math.min(start + size, page.total));
+      where.textContent = studio.fill(words.where, { first, last, from: first, to: last, total: studio.count(page.total) });
+      back.disabled = start === 0;
+      next.disabled = start + size >= page.total;
+    };
+    return { element, show };
+  };
+
+  /** How far something is, in per cent, with a text over the bar. */
+  studio.progressBar = (label, percent, text) =>
+    studio.el("div", { class: "importing", role: "progressbar", "aria-valuenow": percent, "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": label },
+      studio.el("span", {}, text), studio.el("div", { class: "meter" }, studio.el("i", { style: `width:${percent}%` })));
+
+  /** What this browser tab remembers over a reload; nothing where it keeps nothing. */
+  studio.remembered = (key) => { try { return sessionStorage.getItem(key) || ""; } catch { return ""; } };
+  studio.remember = (key, value) => { try { sessionStorage.setItem(key, value); } catch { /* then it begins anew */ } };
+
+  /** A button that copies text, and says so for a moment. */
+  studio.copyButton = (words, text) => {
+    const button = studio.el("button", { type: "button", class: "quiet", "data-copy": true }, words.copy);
+    button.addEventListener("click", async () => {
+      await studio.copy(text);
+      button.textContent = words.copied;
+      setTimeout(() => (button.textContent = words.copy), 1500);
+    });
+    return button;
+  };
+
+  /** A command for a terminal, to read and to copy. */
+  studio.commandBlock = (words, command) =>
+    studio.el("div", { class: "command" }, studio.el("div", { class: "command-bar" }, studio.el("h3", {}, words.command), studio.copyButton(words, command)),
+      studio.el("pre", { tabindex: "0", "aria-label": words.command }, command));
 
   /** Copy text, also where the page is served without https and has no clipboard. */
   studio.copy = async (text) => {

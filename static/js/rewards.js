@@ -3,19 +3,12 @@
   "use strict";
   const studio = window.studio, { el, fill, count, measure } = studio;
   const CHOSEN = "studio.reward"; // in sessionStorage: a page that is loaded again shows the same reward
-  const ASK_MS = 1000, FAILED_MS = 4000;
   const SHOWN_ROWS = 8, SHOWN_CHARACTERS = 220;
 
-  const remembered = () => {
-    try { return sessionStorage.getItem(CHOSEN) || ""; } catch { return ""; }
-  };
-  const remember = (key) => {
-    try { if (key.startsWith("of:")) sessionStorage.setItem(CHOSEN, key); } catch { /* then it begins with the first */ }
-  };
   const badge = (text, tone) => (text ? el("span", { class: `bdg ${tone}` }, text) : null);
 
   /** Two ways to begin, then the rewards there are. Value: {chosen, own, builtin}; tells `input` and `shown`. */
-  studio.rewardList = (host, props, watch, tell) => {
+  studio.rewardList = (host, props, watch, emit) => {
     const words = props.words;
     const card = (chosen, { key, name, about, badge: status, tone }) =>
       el("li", {}, el("button", { type: "button", "data-key": key, "aria-pressed": String(key === chosen) },
@@ -25,7 +18,7 @@
       const { chosen = "", own = null, builtin = [] } = props.value || {};
       const ways = el("ul", { class: "begin" }, begin(chosen, "new"), begin(chosen, "compose"));
       if (!own) return studio.redraw(host, ways);
-      if (chosen) remember(chosen);
+      if (chosen.startsWith("of:")) studio.remember(CHOSEN, chosen);
       studio.redraw(host, ways,
         el("h3", {}, words.own), own.length ? el("ul", { class: "own" }, ...own.map((each) => card(chosen, each))) : el("p", { class: "blank" }, words["own.none"]),
         el("h3", {}, words.ready_ones), el("ul", { class: "builtin" }, ...builtin.map((each) => card(chosen, each))));
@@ -36,23 +29,23 @@
       props.value = { ...props.value, chosen: key };
       draw();
       host.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
-      tell.input();
+      emit.input();
     });
     let isOpened = false;
     const open = () => { // the first list says whether the one of last time is still there
       const { own = null, builtin = [], chosen = "", first = "" } = props.value || {};
       if (isOpened || !own) return;
       isOpened = true;
-      const key = chosen || remembered();
+      const key = chosen || studio.remembered(CHOSEN);
       props.value = { ...props.value, chosen: [...own, ...builtin].some((each) => each.key === key) ? key : first };
-      tell.input();
+      emit.input();
     };
     watch("value", () => {
       open();
       draw();
     });
     draw();
-    studio.onOpened(host, tell.shown);
+    studio.onOpened(host, emit.shown);
   };
 
   /** Name, badge and a sentence. */
@@ -66,7 +59,7 @@
   };
 
   /** Parts with a box and a weight. Value: {parts: [{name, about, weight, chosen}]}; tells `input`. */
-  studio.rewardComposer = (host, props, watch, tell) => {
+  studio.rewardComposer = (host, props, watch, emit) => {
     const words = props.words;
     const draw = () => {
       const { parts = [] } = props.value || {};
@@ -74,7 +67,7 @@
     };
     const changed = (parts) => {
       props.value = { ...props.value, parts };
-      tell.input();
+      emit.input();
     };
     studio.watchWeights(host, { rows: () => props.value.parts, changed, draw, whileTyping: true });
     watch("value", () => {
@@ -155,9 +148,9 @@
   };
 
   /** A dry run as it goes, then what it found. Value: {run_id}; tells `done` when it has just ended. */
-  studio.dryRunReport = (host, props, watch, tell) => {
+  studio.dryRunReport = (host, props, watch, emit) => {
     const words = props.words;
-    let run = null, timer = 0, turn = 0, wasUnderWay = false, areAllShown = false;
+    let run = null, areAllShown = false;
     const none = () => studio.redraw(host, el("div", { class: "none" }, el("b", {}, words.none), el("p", {}, words.none_help)));
     const verdict = (report) => {
       const [summary, tone] = !report.passed ? [words.not_passed, "bad"] : report.warnings.length ? [words.passed_warned, "warned"] : [words.passed, "good"];
@@ -180,11 +173,9 @@
     };
     const drawProgress = (view) => {
       const { phase, step, state, total_steps: total } = view;
-      const progress = state === "queued" ? words.queued : phase === "checking" && total ? fill(words.checking, { step: count(Math.min(step + 1, total)), total: count(total) }) : phase === "loading" ? words.loading : words.waiting;
+      const stage = state === "queued" ? words.queued : phase === "checking" && total ? fill(words.checking, { step: count(Math.min(step + 1, total)), total: count(total) }) : phase === "loading" ? words.loading : words.waiting;
       const percent = phase === "checking" && total ? Math.round((100 * step) / total) : 0;
-      studio.redraw(host, el("div", { class: "importing", role: "progressbar", "aria-valuenow": percent, "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": progress },
-        el("span", {}, `${progress} …`), el("div", { class: "meter" }, el("i", { style: `width:${percent}%` }))),
-        el("p", { class: "by" }, words.under_runs));
+      studio.redraw(host, studio.progressBar(stage, percent, `${stage} …`), el("p", { class: "by" }, words.under_runs));
     };
     const draw = (view) => {
       if (view.report) return drawReport(view.report);
@@ -192,38 +183,15 @@
       studio.redraw(host, el("div", { class: "report bad", role: "alert" }, el("b", {}, view.state === "finished" ? words.no_report : `${words.failed} (${words[`state.${view.state}`]})`),
         view.reason ? el("p", { lang: "en" }, view.reason) : null, view.hint ? el("p", { lang: "en" }, view.hint) : null));
     };
-    const ask = async () => {
-      clearTimeout(timer);
-      const mine = turn;
-      if (!run) return;
-      if (!studio.isSeen(host)) return void (timer = setTimeout(ask, ASK_MS));
-      let wait = ASK_MS;
-      try {
-        const answer = await fetch(`${studio.root()}/api/runs/${encodeURIComponent(run)}/check`, { credentials: "same-origin" });
-        const view = await answer.json();
-        if (mine !== turn) return;
-        if (!answer.ok) return none();
-        draw(view);
-        if (view.is_over) {
-          if (wasUnderWay) tell.done();
-          return;
-        }
-        wasUnderWay = true;
-      } catch {
-        if (mine !== turn) return;
-        studio.redraw(host, el("p", { class: "none" }, words.unreached));
-        wait = FAILED_MS;
-      }
-      timer = setTimeout(ask, wait);
-    };
+    const unreached = () => studio.redraw(host, el("p", { class: "none" }, words.unreached));
+    const follow = studio.followReport(host, "check", { draw, none, unreached, done: emit.done });
     const changed = () => {
-      const { run_id: next = "" } = props.value || {};
-      if (next === run) return;
-      [run, wasUnderWay, areAllShown] = [next, false, false];
-      turn += 1;
+      const { run_id: chosen = "" } = props.value || {};
+      if (chosen === run) return;
+      [run, areAllShown] = [chosen, false];
+      follow(run);
       if (run) studio.redraw(host);
       else none();
-      ask();
     };
     watch("value", changed);
     changed();

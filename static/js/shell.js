@@ -4,15 +4,15 @@
   const studio = window.studio, THEME = "studio.ui.theme";
 
   // A session that is over shows as an answer 401: loading the page anew leads to the login.
-  const ask = window.fetch;
+  const plainFetch = window.fetch;
   let isLeaving = false;
-  window.fetch = async (...asked) => {
-    const answer = await ask(...asked);
-    if (answer.status === 401 && !isLeaving) {
+  window.fetch = async (...request) => {
+    const response = await plainFetch(...request);
+    if (response.status === 401 && !isLeaving) {
       isLeaving = true;
       window.location.reload();
     }
-    return answer;
+    return response;
   };
 
   /** The header: a switch for dark and light that is remembered, and the machine in a few words. */
@@ -22,9 +22,9 @@
     const isDark = () => document.body.classList.contains("dark");
     const press = () => button.setAttribute("aria-pressed", isDark());
     button.addEventListener("click", () => {
-      const wanted = isDark() ? "light" : "dark";
-      try { localStorage.setItem(THEME, wanted); } catch { /* a browser that keeps nothing switches all the same */ }
-      document.body.classList.toggle("dark", wanted === "dark");
+      const theme = isDark() ? "light" : "dark";
+      try { localStorage.setItem(THEME, theme); } catch { /* a browser that keeps nothing switches all the same */ }
+      document.body.classList.toggle("dark", theme === "dark");
     });
     new MutationObserver(() => {
       press();

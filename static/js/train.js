@@ -1,10 +1,21 @@
-// The Train page's own components: the pickers of datasets and rewards, the plan beside the form, and a run's table of settings.
+// The Train page's own components: the pickers of datasets and rewards, and the plan beside the form.
 (() => {
   "use strict";
   const studio = window.studio, { el, fill, count } = studio;
 
+  /** Choose rows and weights; tells the server about each change, and when the rows come into view. */
+  const watchPicker = (host, props, watch, emit, draw) => {
+    studio.watchWeights(host, { rows: () => props.value, changed: (rows) => { props.value = rows; emit.input(); }, draw });
+    host.addEventListener("click", ({ target }) => {
+      if (target.dataset.go) document.querySelector(`[data-tab-id="${target.dataset.go}"]`)?.click();
+    });
+    watch("value", draw);
+    draw();
+    studio.onOpened(host, emit.shown);
+  };
+
   /** Rows with a box and a weight; tells the server about each change, and when it comes into view. */
-  studio.datasetPicker = (host, props, watch, tell) => {
+  studio.datasetPicker = (host, props, watch, emit) => {
     const words = props.words;
     const samples = (row) => (row.chosen && row.rows && row.weight > 0 ? Math.max(1, Math.round(row.rows * row.weight)) : 0);
     const draw = () => {
@@ -20,46 +31,20 @@
         beside: (row) => (row.chosen ? [el("span", { class: "part" }, el("i", { style: `width:${percent(row)}%` })), el("small", { class: "share" }, fill(words.share, { share: `${percent(row)}%` }))] : []),
       }));
     };
-    studio.watchWeights(host, { rows: () => props.value, changed: (rows) => { props.value = rows; tell.input(); }, draw });
-    host.addEventListener("click", ({ target }) => {
-      if (target.dataset.go) document.querySelector(`[data-tab-id="${target.dataset.go}"]`)?.click();
-    });
-    watch("value", draw);
-    draw();
-    studio.onOpened(host, tell.shown);
+    watchPicker(host, props, watch, emit, draw);
   };
 
   /** Rewards with a box and a weight, and a way to the Rewards tab for those that nothing vouches for. Value: [{name, about, is_own, is_checked, weight, chosen}]; tells `input` about each change, `shown` when it comes into view. */
-  studio.rewardPicker = (host, props, watch, tell) => {
+  studio.rewardPicker = (host, props, watch, emit) => {
     const words = props.words;
-    const unchecked = (row) => el("span", { class: "unchecked" }, el("span", { class: "bdg ended" }, words.unchecked), el("button", { type: "button", class: "way", "data-go": true }, words.check));
+    const unchecked = (row) => el("span", { class: "unchecked" }, el("span", { class: "bdg ended" }, words.unchecked), el("button", { type: "button", class: "way", "data-go": "rewards" }, words.check));
     const draw = () => {
       const rows = Array.isArray(props.value) ? props.value : [];
       studio.redraw(host, studio.weightedRows(rows, { words, about: (row) => row.about, beside: (row) => (row.is_checked ? [] : [unchecked(row)]) }),
-        el("button", { type: "button", class: "way", "data-go": true }, words.more));
+        el("button", { type: "button", class: "way", "data-go": "rewards" }, words.more));
     };
-    studio.watchWeights(host, { rows: () => props.value, changed: (rows) => { props.value = rows; tell.input(); }, draw });
-    host.addEventListener("click", ({ target }) => {
-      if ("go" in target.dataset) document.querySelector("[data-tab-id='rewards']")?.click();
-    });
-    watch("value", draw);
-    draw();
-    studio.onOpened(host, tell.shown);
+    watchPicker(host, props, watch, emit, draw);
   };
-
-  const copyButton = (words, text) => {
-    const button = el("button", { type: "button", class: "quiet", "data-copy": true }, words.copy);
-    button.addEventListener("click", async () => {
-      await studio.copy(text);
-      button.textContent = words.copied;
-      setTimeout(() => (button.textContent = words.copy), 1500);
-    });
-    return button;
-  };
-
-  const commandBlock = (words, command) =>
-    el("div", { class: "command" }, el("div", { class: "command-bar" }, el("h3", {}, words.command), copyButton(words, command)),
-      el("pre", { tabindex: "0", "aria-label": words.command }, command));
 
   /** What pressing Start would do: table, bar, steps, problems, command. */
   studio.planPanel = (host, props, watch) => {
@@ -81,21 +66,7 @@
       const problems = plan.problems.length ? el("div", { class: "problems", role: "status" }, el("h3", {}, words.problems), el("ul", {}, ...plan.problems.map((text) => el("li", {}, ...studio.prose(text))))) : null;
       studio.redraw(host, el("h2", { class: "ct" }, words.title), table, bar, facts.length ? el("ul", { class: "facts" }, ...facts) : null,
         plan.notes.length ? el("ul", { class: "notes" }, ...plan.notes.map((text) => el("li", { class: "warning" }, ...studio.prose(text)))) : null,
-        plan.command ? commandBlock(words, plan.command) : null, deepspeed(plan.deepspeed) || null, problems);
-    };
-    watch("value", draw);
-    draw();
-  };
-
-  /** The settings a run was started with, and its command. */
-  studio.settingsTable = (host, props, watch) => {
-    const words = props.words;
-    const draw = () => {
-      const { rows = [], command = "" } = props.value || {};
-      if (!rows.length) return studio.redraw(host);
-      const row = ({ label, value, is_changed }) => el("tr", { class: is_changed ? "changed" : false },
-        el("th", { scope: "row" }, label), el("td", {}, value, is_changed ? el("small", {}, words.changed) : null));
-      studio.redraw(host, commandBlock(words, command), el("table", {}, el("tbody", {}, ...rows.map(row))));
+        plan.command ? studio.commandBlock(words, plan.command) : null, deepspeed(plan.deepspeed) || null, problems);
     };
     watch("value", draw);
     draw();

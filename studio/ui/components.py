@@ -7,26 +7,26 @@ import gradio as gr
 
 from studio.ui.i18n import Translate
 
-SHARED_SCRIPTS = ("dom.js", "bubbles.js")
+SHARED_SCRIPTS = ("dom.js", "requests.js", "bubbles.js")
 BUBBLE_WORDS = ("user", "assistant", "system", "image", "enlarge", "blank", "examples")
 
 
 def island(
-    script: str, source: str | tuple[str, ...], words: dict[str, str], tells: tuple[str, ...] = (), **shown: Any
+    script: str, source: str | tuple[str, ...], words: dict[str, str], events: tuple[str, ...] = (), **properties: Any
 ) -> gr.HTML:
     """Frame the component `script` of `window.studio`, which the last `static/js/<source>` defines.
 
-    The script gets an object `tell` with one function for each event that it `tells` the server.
+    The script gets an object `emit` with one function for each of the `events` that it tells the server.
     """
-    tell = ", ".join(f"{event}: () => trigger('{event}')" for event in tells)
+    emit = ", ".join(f"{event}: () => trigger('{event}')" for event in events)
     sources = (source,) if isinstance(source, str) else source
     return gr.HTML(
         html_template=f"<div class='island {script}'></div>",
-        js_on_load=f"window.studio.{script}(element.querySelector('.island'), props, watch, {{{tell}}})",
+        js_on_load=f"window.studio.{script}(element.querySelector('.island'), props, watch, {{{emit}}})",
         head="".join(f"<script src='ui/js/{name}'></script>" for name in (*SHARED_SCRIPTS, *sources)),
         words=words,
         apply_default_css=False,
-        **shown,
+        **properties,
     )
 
 

@@ -19,7 +19,7 @@ TABS = ("data", "train", "rewards", "runs", "evaluate", "playground")  # the gui
 PAGE = 8  # rows that the Data page shows
 AT_ONCE = 6  # connections of a browser to one server
 FOLLOWS = 40  # events in one opening, at the most: a loop would be a mistake here
-BUSY_S = 1.5  # between two looks, while a run is at work: BUSY_MS of static/js/runs.js
+BUSY_S = 1.5  # between two looks, while a run is at work: BUSY_MS of static/js/requests.js
 
 
 @dataclass

@@ -198,7 +198,7 @@ def test_an_answer_does_not_wait_for_the_one_before_it_to_be_acknowledged(ask: h
     assert min(waits[15:]) < 0.03  # the kernel acknowledges at once what comes first on a connection
 
 
-@pytest.mark.parametrize("path", ["/ui/js/dom.js", "/zh/ui/js/wall.js", "/ui/css/login.css"])
+@pytest.mark.parametrize("path", ["/ui/js/dom.js", "/zh/ui/js/evaluate.js", "/ui/css/login.css"])
 def test_scripts_and_styles_are_asked_about_each_time(ask: httpx.Client, path: str):
     first = ask.get(path)
     again = ask.get(path, headers={"If-None-Match": first.headers["etag"]})

@@ -35,4 +35,4 @@ def answer_wall(t: Translate) -> gr.HTML:
     words = {key: t(f"wall.{key}") for key in keys} | bubble_words(t)
     words |= {f"which.{which}": t(f"wall.which.{which}") for which in WHICH}
     words |= {f"measure.{name}": t(f"measure.{name}") for name in FACTS}
-    return island("answerWall", "wall.js", words, ("apply",), value={}, elem_id="answer-wall")
+    return island("answerWall", "evaluate.js", words, ("apply",), value={}, elem_id="answer-wall")

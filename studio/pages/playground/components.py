@@ -39,4 +39,4 @@ def blind_vote(t: Translate) -> gr.HTML:
     words = {key: t(f"blind.{key}") for key in keys} | bubble_words(t)
     words |= {f"vote.{side}": t(f"blind.vote.{side}") for side in ("left", "right", "tie", "skip")}
     words |= {key: t(f"play.link.{key}") for key in ("copy", "copied")}
-    return island("blindVote", "blind.js", words, ("voted", "reveal"), value={}, elem_id="blind-vote")
+    return island("blindVote", "playground.js", words, ("voted", "reveal"), value={}, elem_id="blind-vote")

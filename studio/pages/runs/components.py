@@ -16,13 +16,13 @@ METRICS = (  # what the programs report; another one is shown by its own name
     "policy_loss", "entropy_coef",
 )  # fmt: skip
 OF_A_REWARD = ("mean", "std", "error_rate", "seconds")  # ends of metrics that each reward, or part of one, brings
-_WATCHER = "watcher.js"  # before each script that draws what it knows
+_WATCHER = "run_watcher.js"  # before each script that draws what it knows
 
 
 def run_devices(t: Translate) -> gr.HTML:
     """Say who holds which device."""
     words = {key: t(f"devices.{key}") for key in ("title", "free", "held", "chat", "open")}
-    return island("runDevices", (_WATCHER, "devices.js"), words, elem_id="run-devices")
+    return island("runDevices", (_WATCHER, "runs.js"), words, elem_id="run-devices")
 
 
 def run_list(t: Translate) -> gr.HTML:
@@ -51,7 +51,7 @@ def run_tiles(t: Translate) -> gr.HTML:
             "took",
         )
     }
-    return island("runTiles", (_WATCHER, "runs.js", "tiles.js"), words | _run_words(t), elem_id="run-tiles")
+    return island("runTiles", (_WATCHER, "runs.js"), words | _run_words(t), elem_id="run-tiles")
 
 
 def run_chart(t: Translate) -> gr.HTML:
@@ -78,7 +78,7 @@ def run_answers(t: Translate) -> gr.HTML:
     keys = ("title", "step", "at", "untrained", "which", "all", "wrong", "changed", "right", "not_right", "gold",
             "given", "given_cut", "before", "none", "back", "next", "where")  # fmt: skip
     words = {key: t(f"answers.{key}") for key in keys} | bubble_words(t)
-    return island("runAnswers", (_WATCHER, "answers.js"), words, elem_id="run-answers")
+    return island("runAnswers", (_WATCHER, "run_answers.js"), words, elem_id="run-answers")
 
 
 def run_rollouts(t: Translate) -> gr.HTML:
@@ -87,7 +87,7 @@ def run_rollouts(t: Translate) -> gr.HTML:
             "found_none", "in.question", "in.gold", "in.answer", "gold", "reward", "advantage", "advantage_help",
             "answer", "tokens", "cut", "no_reward", "flat", "values", "table", "back", "next", "where")  # fmt: skip
     words = {key: t(f"rollouts.{key}") for key in keys} | bubble_words(t)
-    return island("runRollouts", (_WATCHER, "rollouts.js"), words, elem_id="run-rollouts")
+    return island("runRollouts", (_WATCHER, "run_answers.js"), words, elem_id="run-rollouts")
 
 
 def run_log(t: Translate) -> gr.HTML:
@@ -100,7 +100,7 @@ def settings_table(t: Translate) -> gr.HTML:
     """The settings a run was started with. Value: {rows: [{label, value, is_changed}], command}."""
     words = {key: t(f"run.{key}") for key in ("changed", "command")}
     words |= {"copy": t("plan.copy"), "copied": t("plan.copied")}
-    return island("settingsTable", "train.js", words, value={}, elem_id="run-settings")
+    return island("settingsTable", (_WATCHER, "runs.js"), words, value={}, elem_id="run-settings")
 
 
 def _run_words(t: Translate) -> dict[str, str]:

@@ -148,8 +148,8 @@ def dataset_picker(t: Translate) -> gr.HTML:
         "empty_help": t("train.empty.help"),
         "empty_action": t("train.empty.action"),
     }
-    tells = ("input", "shown")  # a choice was made; it came into view, where what is there may have changed
-    return island("datasetPicker", _SCRIPTS, words, tells, value=[], elem_id="datasets")
+    events = ("input", "shown")  # a choice was made; it came into view, where what is there may have changed
+    return island("datasetPicker", _SCRIPTS, words, events, value=[], elem_id="datasets")
 
 
 def reward_picker(t: Translate) -> gr.HTML:

@@ -3,7 +3,7 @@
 (() => {
   "use strict";
   const studio = window.studio;
-  const BUSY_MS = 1500, IDLE_MS = 6000, FAILED_MS = 4000;
+  const IDLE_MS = 6000;
   const ACTIVE = new Set(["queued", "starting", "running", "stopping"]);
   const COLOURS = 8; // --st-run-0 to --st-run-7 in runs.css
   const LOG_CHARACTERS = 400_000;
@@ -24,7 +24,7 @@
     views: [], // {element, draw}
     colours: new Map(), // run id -> CSS variable
   };
-  let cursor = "", seen = "", offset = -1, timer = 0, turn = 0;
+  let cursor = "", version = "", offset = -1; // what came so far, so that only the rest travels
   const keyOf = { sft: "loss", grpo: "reward" }; // the metric that was last looked at, by what the chosen run learns from
 
   watcher.learns = (row) => row?.kind in keyOf; // dry runs and evaluations draw no curves
@@ -54,7 +54,7 @@
     return curve;
   };
   watcher.isActive = (row) => ACTIVE.has(row.state);
-  watcher.shown = () => watcher.rows.map((row) => row.id).filter((id) => id === watcher.chosen || watcher.compared.has(id));
+  watcher.drawnRuns = () => watcher.rows.map((row) => row.id).filter((id) => id === watcher.chosen || watcher.compared.has(id));
 
   /** Let a component be drawn after each tick, as long as it is on the page. */
   watcher.attach = (element, draw) => {
@@ -105,52 +105,37 @@
     for (const { draw } of watcher.views) draw();
   };
 
-  /** Ask now, and forget an answer that is still on its way. */
-  watcher.soon = () => {
-    turn += 1;
-    clearTimeout(timer);
-    timer = setTimeout(tick, 0);
-  };
-
-  async function tick() {
-    const mine = turn;
-    const isSeen = watcher.views.some(({ element }) => studio.isSeen(element));
-    if (isSeen) {
-      try {
-        const answer = await ask();
-        if (mine !== turn) return; // another choice was made meanwhile; its own tick is under way
-        watcher.isReached = true;
-        take(answer);
-      } catch {
-        if (mine !== turn) return;
-        watcher.isReached = false;
-      }
+  const poll = studio.poll({
+    isSeen: () => watcher.views.some(({ element }) => studio.isSeen(element)),
+    ask: () => {
+      const runs = new Set(watcher.drawnRuns().flatMap((id) => watcher.chain(id).map((link) => link.id)));
+      return studio.getJson("watch", { runs: [...runs].join(","), key: watcher.key, cursor, seen: version, chosen: watcher.chosen, offset });
+    },
+    take: (answer) => {
+      watcher.isReached = true;
+      take(answer);
       watcher.redraw();
-      if (mine !== turn) return; // what was told made another choice; its own tick is under way
-    }
-    const isBusy = watcher.rows.some(watcher.isActive);
-    timer = setTimeout(tick, !watcher.isReached ? FAILED_MS : isBusy || !isSeen ? BUSY_MS : IDLE_MS);
-  }
+    },
+    fail: () => {
+      watcher.isReached = false;
+      watcher.redraw();
+    },
+    wait: () => (!watcher.isReached ? studio.FAILED_MS : watcher.rows.some(watcher.isActive) ? studio.BUSY_MS : IDLE_MS),
+  });
 
-  async function ask() {
-    const wanted = [...new Set(watcher.shown().flatMap((id) => watcher.chain(id).map((link) => link.id)))];
-    const query = new URLSearchParams({ runs: wanted.join(","), key: watcher.key, cursor, seen, chosen: watcher.chosen, offset });
-    const response = await fetch(`${studio.root()}/api/watch?${query}`, { credentials: "same-origin" });
-    if (response.status === 401) window.location.reload(); // the login page takes over
-    if (!response.ok) throw new Error(`the server answered ${response.status}`);
-    return response.json();
-  }
+  /** Ask now, and forget an answer that is still on its way. */
+  watcher.soon = poll.now;
 
   function take({ list, curves, chosen, devices }) {
     watcher.devices = devices;
-    const asked = watcher.key;
+    const key = watcher.key;
     if (list) {
-      seen = list.version;
+      version = list.version;
       takeRows(list);
       if (!watcher.row(watcher.chosen)) chooseFirst();
       followKind(); // a run that another tab chose was not in the list yet
     }
-    if (watcher.key === asked) takeCurves(curves);
+    if (watcher.key === key) takeCurves(curves);
     else watcher.soon();
     if (!chosen) return;
     watcher.notes = chosen.notes;
@@ -181,9 +166,9 @@
     const answered = new Set(series.map((one) => one.id));
     for (const id of watcher.curves.keys()) if (!answered.has(id)) watcher.curves.delete(id);
     for (const { id, steps, values, is_whole } of series) {
-      const known = watcher.curves.get(id);
-      if (is_whole || !known) watcher.curves.set(id, { steps, values });
-      else watcher.curves.set(id, { steps: known.steps.concat(steps), values: known.values.concat(values) });
+      const curve = watcher.curves.get(id);
+      if (is_whole || !curve) watcher.curves.set(id, { steps, values });
+      else watcher.curves.set(id, { steps: curve.steps.concat(steps), values: curve.values.concat(values) });
     }
   }
 
