@@ -32,7 +32,7 @@ from studio.web.visitor_files import VisitorFiles
 from studio.web.visitor_files import router as visitor_files
 from studio.web.visitors import Visitors
 
-STYLES = ("base", "weights", "data", "train", "rewards", "runs", "evaluate", "playground", "guide")
+STYLES = ("base", "components", "data", "train", "rewards", "runs", "evaluate", "playground", "guide")
 
 
 def create_app(services: Services, reach: Reach | None = None) -> FastAPI:
