@@ -58,6 +58,21 @@ def test_every_code_of_an_import_has_a_title_and_a_hint():
         assert missing == set()
 
 
+def test_every_text_is_read_by_somebody():
+    """A key stands in the code as it is, or an f-string makes it that begins with its first word."""
+    literals, patterns = set(), []
+    for path in [path for package in ("studio", "launcher", "backend") for path in (ROOT / package).rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                literals.add(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                parts = [re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".+" for part in node.values]
+                patterns.append("".join(parts))
+    made = re.compile("|".join(pattern for pattern in patterns if re.match(r"\w+\\\.", pattern)))
+
+    assert {key for key in catalogue("en") if key not in literals and not made.fullmatch(key)} == set()
+
+
 def test_an_unknown_key_is_an_error_and_values_are_filled_in():
     t = translator("en")
 

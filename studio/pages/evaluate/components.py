@@ -19,8 +19,8 @@ def evaluation_list(t: Translate) -> gr.HTML:
 def evaluation_report(t: Translate) -> gr.HTML:
     """The chosen evaluation as it runs, then what it found. Value: {run_id}; tells `done` when it has just ended."""
     keys = ("choose", "choose_help", "queued", "loading", "answering", "judging", "waiting", "so_far", "failed",
-            "stopped", "rows", "metric", "interval", "n", "cut", "unread", "per_second", "groups", "too_long", "same",
-            "trouble", "details", "p_value", "left", "close_safe")  # fmt: skip
+            "stopped", "rows", "interval", "cut", "unread", "per_second", "groups", "too_long", "same",
+            "trouble", "details", "left", "close_safe")  # fmt: skip
     words = {key: t(f"evaluate.{key}") for key in keys}
     words |= {name: t(f"time.{name}") for name in ("seconds", "minutes", "hours", "days")}
     words |= {f"state.{state}": t(f"state.{state}") for state in STATES}
@@ -29,9 +29,9 @@ def evaluation_report(t: Translate) -> gr.HTML:
 
 def answer_wall(t: Translate) -> gr.HTML:
     """The chosen evaluation's rows. Value: {run_id, labels}; tells `apply` with {marks, sent} in it."""
-    keys = ("title", "which", "metric", "gold", "also", "cut", "right", "wrong", "score", "fix", "fix_label", "keep",
+    keys = ("title", "which", "metric", "gold", "also", "cut", "score", "fix", "fix_label", "keep",
             "undo", "exclude", "hard", "fixed", "excluded", "hardened", "pending", "apply", "discard", "none", "back",
-            "next", "where", "set", "draw", "gold_box", "given_box", "empty")  # fmt: skip
+            "next", "where", "gold_box", "given_box", "empty")  # fmt: skip
     words = {key: t(f"wall.{key}") for key in keys} | bubble_words(t)
     words |= {f"which.{which}": t(f"wall.which.{which}") for which in WHICH}
     words |= {f"measure.{name}": t(f"measure.{name}") for name in FACTS}

@@ -83,7 +83,7 @@ def run_answers(t: Translate) -> gr.HTML:
 
 def run_rollouts(t: Translate) -> gr.HTML:
     """Answers that the chosen run drew while it learned from rewards; they are fetched by the browser."""
-    keys = ("title", "step", "at", "untrained", "older", "newer", "newest", "search", "clear", "found", "found_more",
+    keys = ("title", "step", "at", "untrained", "older", "newer", "newest", "search", "found", "found_more",
             "found_none", "in.question", "in.gold", "in.answer", "gold", "reward", "advantage", "advantage_help",
             "answer", "tokens", "cut", "no_reward", "flat", "values", "table", "back", "next", "where")  # fmt: skip
     words = {key: t(f"rollouts.{key}") for key in keys} | bubble_words(t)
