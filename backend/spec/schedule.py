@@ -20,13 +20,13 @@ def samples_per_step(spec: RunSpec, mean_tokens: float) -> float:
     return in_pass * spec.batching.accumulation_steps * spec.processes
 
 
-def questions_per_drawing(spec: RunSpec) -> int:
-    """Questions that all processes ask together before they learn from the answers."""
+def prompts_per_generation(spec: RunSpec) -> int:
+    """Prompts that all processes sample completions for before they learn from them."""
     return spec.samples_per_step * spec.grpo.reuse // spec.grpo.generations
 
 
-def steps_per_drawing(spec: RunSpec) -> int:
-    """Optimizer steps that learn from the answers of one drawing."""
+def steps_per_generation(spec: RunSpec) -> int:
+    """Optimizer steps that learn from the completions of one generation, as many as TRL takes over all iterations."""
     return spec.grpo.reuse * spec.grpo.iterations
 
 
@@ -36,18 +36,18 @@ def optimizer_steps(spec: RunSpec, samples: int, mean_tokens: float = 0.0) -> in
     The trainer counts for itself; the two agree but for a token budget, where this is an estimate.
     """
     by_epochs = (
-        _steps_of_drawings(spec, samples) if spec.kind == "grpo" else _steps_of_passes(spec, samples, mean_tokens)
+        _steps_of_generations(spec, samples) if spec.kind == "grpo" else _steps_of_epochs(spec, samples, mean_tokens)
     )
     return min(by_epochs, spec.optimiser.max_steps or by_epochs)
 
 
-def _steps_of_drawings(spec: RunSpec, samples: int) -> int:
-    """Whole drawings until every epoch's questions were asked; each serves its steps."""
-    drawings = math.ceil(round(spec.optimiser.epochs * samples / questions_per_drawing(spec), 6))
-    return max(1, drawings) * steps_per_drawing(spec) if samples else 0
+def _steps_of_generations(spec: RunSpec, samples: int) -> int:
+    """Whole generations until every epoch's prompts were sampled; each serves its steps."""
+    generations = math.ceil(round(spec.optimiser.epochs * samples / prompts_per_generation(spec), 6))
+    return max(1, generations) * steps_per_generation(spec) if samples else 0
 
 
-def _steps_of_passes(spec: RunSpec, samples: int, mean_tokens: float) -> int:
+def _steps_of_epochs(spec: RunSpec, samples: int, mean_tokens: float) -> int:
     per_pass = math.ceil(samples / samples_per_step(spec, mean_tokens))
     whole = int(spec.optimiser.epochs)
     return whole * per_pass + math.ceil(round((spec.optimiser.epochs - whole) * per_pass, 6))

@@ -62,7 +62,7 @@
       const table = plan.parts.length ? el("table", {}, el("thead", {}, head), el("tbody", {}, ...plan.parts.map(row))) : null;
       const width = plan.share > 0 ? Math.max(plan.share * 100, 0.8) : 0;
       const bar = plan.bar ? el("div", { class: "learns" }, el("div", { class: "meter", role: "img", "aria-label": plan.bar }, el("i", { style: `width:${width}%` })), el("small", {}, plan.bar)) : null;
-      const facts = [plan.drawing, plan.steps, plan.memory].filter(Boolean).map((text) => el("li", {}, text));
+      const facts = [plan.generation, plan.steps, plan.memory].filter(Boolean).map((text) => el("li", {}, text));
       const problems = plan.problems.length ? el("div", { class: "problems", role: "status" }, el("h3", {}, words.problems), el("ul", {}, ...plan.problems.map((text) => el("li", {}, ...studio.prose(text))))) : null;
       studio.redraw(host, el("h2", { class: "ct" }, words.title), table, bar, facts.length ? el("ul", { class: "facts" }, ...facts) : null,
         plan.notes.length ? el("ul", { class: "notes" }, ...plan.notes.map((text) => el("li", { class: "warning" }, ...studio.prose(text)))) : null,

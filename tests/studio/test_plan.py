@@ -58,7 +58,7 @@ def paid(**changes: object) -> RunSpec:
 def test_learning_from_rewards_says_answers_questions_and_steps(services):
     plan = plan_of(paid(), "balanced", ROWS, services.workspace, T)
 
-    assert plan["drawing"] == "128 answers a step: 16 questions, 8 answers to each"
+    assert plan["generation"] == "128 answers a step: 16 questions, 8 answers to each"
     assert plan["steps"] == "480 questions × 1.5 passes ÷ 16 a drawing ≈ 45 steps"
     assert plan["command"].startswith("studio train grpo \\\n  --reward exact_match \\\n  --dataset shapes")
 
@@ -66,7 +66,7 @@ def test_learning_from_rewards_says_answers_questions_and_steps(services):
 def test_a_drawing_that_serves_several_steps_says_so(services):
     plan = plan_of(paid(**{"grpo.reuse": 2, "grpo.iterations": 2}), "balanced", ROWS, services.workspace, T)
 
-    assert plan["drawing"] == (
+    assert plan["generation"] == (
         "256 answers a drawing: 32 questions, 8 answers to each; 4 steps learn from them, 128 answers a step"
     )
     assert plan["steps"] == "480 questions × 1.5 passes ÷ 32 a drawing × 4 steps ≈ 92 steps"

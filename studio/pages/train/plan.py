@@ -23,7 +23,7 @@ from backend.recipes.resolve import resolve
 from backend.settings import Workspace
 from backend.spec.deepspeed import deepspeed_config
 from backend.spec.run import RunSpec
-from backend.spec.schedule import questions_per_drawing, steps_per_drawing
+from backend.spec.schedule import prompts_per_generation, steps_per_generation
 from backend.spec.strategies import PARTS
 from studio.ui.components import island
 from studio.ui.form import KnobProblem
@@ -39,7 +39,7 @@ class TrainPlan(NamedTuple):
     parts: list[dict[str, str]]  # part, way (frozen, full, lora), how in words, count, rate
     bar: str
     share: float  # of all parameters, 0 to 1
-    drawing: str  # questions and answers of one drawing, where it learns from rewards
+    generation: str  # prompts and completions of one generation, where it learns from rewards
     steps: str
     memory: str
     notes: list[str]  # what is worth knowing before it starts, e.g. rows that are too long
@@ -51,7 +51,7 @@ class TrainPlan(NamedTuple):
 def plan_of(
     spec: RunSpec, effort: Effort, train_rows: Mapping[str, int], workspace: Workspace, t: Translate
 ) -> dict[str, Any]:
-    """Tell what `spec` would do; what stands in the way is said, not raised."""
+    """Tell what `spec` would do; what stands in the way is among the problems, not raised."""
     try:
         rows = trained_table(spec, workspace)
     except StudioError:
@@ -59,14 +59,14 @@ def plan_of(
     try:
         fitted = fittings(spec, workspace)
     except StudioError:
-        fitted = []  # what is missing is said among the problems
+        fitted = []  # what is missing is among the problems
     total, trained = sum(row.total for row in rows), sum(row.trained for row in rows)
     words = command_words(spec, recipe_for(spec.kind, spec.strategy.name), effort)
     return TrainPlan(
         parts=_parts(spec, rows, t),
         bar=t("plan.bar", trained=short(trained), total=short(total), share=percent(trained, total)) if total else "",
         share=min(1.0, trained / total) if total else 0.0,
-        drawing=_drawing(spec, t) if spec.kind == "grpo" else "",
+        generation=_generation(spec, t) if spec.kind == "grpo" else "",
         steps=_steps(spec, train_rows, fitted, t),
         memory=_memory(spec, rows, t),
         notes=_notes(spec, fitted, t),
@@ -134,22 +134,22 @@ def _steps(spec: RunSpec, train_rows: Mapping[str, int], fitted: Sequence[Fittin
     if not steps.samples:
         return ""
     passes = t("plan.pass") if steps.passes == 1 else t("plan.passes", passes=f"{steps.passes:g}")
-    in_step = questions_per_drawing(spec) if spec.kind == "grpo" else steps.samples_per_step
+    in_step = prompts_per_generation(spec) if spec.kind == "grpo" else steps.samples_per_step
     numbers = {"samples": f"{steps.samples:,}", "passes": passes, "batch": f"{in_step:,}", "steps": f"{steps.steps:,}"}
     if spec.kind == "grpo":
-        often = steps_per_drawing(spec)
-        numbers["often"] = t("plan.grpo.often", often=often) if often > 1 else ""
+        reuse = steps_per_generation(spec)
+        numbers["often"] = t("plan.grpo.often", often=reuse) if reuse > 1 else ""
     return t(f"plan{'.grpo' if spec.kind == 'grpo' else ''}.steps{'.fixed' if steps.is_fixed else ''}", **numbers)
 
 
-def _drawing(spec: RunSpec, t: Translate) -> str:
+def _generation(spec: RunSpec, t: Translate) -> str:
     """How many answers a step learns from, and to how many questions."""
-    knobs, often = spec.grpo, steps_per_drawing(spec)
-    numbers = {"questions": f"{questions_per_drawing(spec):,}", "each": knobs.generations}
-    if often == 1:
+    knobs, reuse = spec.grpo, steps_per_generation(spec)
+    numbers = {"questions": f"{prompts_per_generation(spec):,}", "each": knobs.generations}
+    if reuse == 1:
         return t("plan.grpo.step", answers=f"{spec.samples_per_step:,}", **numbers)
     answers = spec.samples_per_step * knobs.reuse
-    return t("plan.grpo.drawing", answers=f"{answers:,}", often=often, step=f"{spec.samples_per_step:,}", **numbers)
+    return t("plan.grpo.drawing", answers=f"{answers:,}", often=reuse, step=f"{spec.samples_per_step:,}", **numbers)
 
 
 def _memory(spec: RunSpec, rows: list[TrainedPart], t: Translate) -> str:
