@@ -1,6 +1,5 @@
 """A real studio on a free loopback port, for tests that ask it from outside."""
 
-import os
 import random
 import re
 import socket
@@ -54,9 +53,8 @@ def start_serving(workspace: Workspace) -> Served:
     log = (workspace.root / "studio.log").open("ab")
     with log:
         process = subprocess.Popen(
-            [sys.executable, "-c", code, str(workspace.root)], cwd=ROOT, stdout=subprocess.PIPE, stderr=log,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+            [sys.executable, "-c", code, str(workspace.root)], cwd=ROOT, stdout=subprocess.PIPE, stderr=log
+        )
     assert process.stdout is not None
     found = re.search(rb"http://127\.0\.0\.1:\d+", process.stdout.readline())
     assert found, (workspace.root / "studio.log").read_text()

@@ -55,7 +55,7 @@ def start_process(workspace: Workspace, port: int, behaviour: tuple[str, ...]) -
     log = workspace.root / "studio.log"
     with log.open("ab") as sink:
         argv = (sys.executable, str(STUDIO), str(workspace.root), str(port), *behaviour)
-        process = subprocess.Popen(argv, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=sink, stderr=sink)
+        process = subprocess.Popen(argv, cwd=ROOT, stdout=sink, stderr=sink)
 
     def is_up() -> bool:
         assert process.poll() is None, log.read_text()

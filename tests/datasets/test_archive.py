@@ -1,7 +1,6 @@
 import random
 import struct
 import tarfile
-import time
 import zipfile
 
 import pytest
@@ -16,13 +15,11 @@ GOOD = {"data.json": [asked("a.png")], "a.png": image_bytes()}
 
 def refused(store, workspace, archive, code):
     before = tree(workspace.root)
-    started = time.monotonic()
 
     with pytest.raises(UploadRefused) as caught:
         store.import_dataset(archive, ImportOptions())
 
     assert caught.value.code == code
-    assert time.monotonic() - started < 15
     assert tree(workspace.root) == before
     assert not list(workspace.staging.iterdir())
     return caught.value

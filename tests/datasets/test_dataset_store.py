@@ -1,7 +1,6 @@
 import csv
 import io
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -137,6 +136,11 @@ def peak_bytes() -> int:
     return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
 
+def bytes_read() -> int:
+    """By this process until now, from the disk or the kernel's cache of it."""
+    return int(Path("/proc/self/io").read_text().partition("rchar:")[2].split()[0])
+
+
 def test_u17_a_page_of_a_gigabyte_takes_the_time_of_a_page(tmp_path):
     message = Message(role="assistant", content="<script>alert(1)</script>" + "x" * 1_000_000)
     row = Row(id="1", split="train", images=(), messages=(Message(role="user", content="Q"), message))
@@ -148,9 +152,9 @@ def test_u17_a_page_of_a_gigabyte_takes_the_time_of_a_page(tmp_path):
     before = peak_bytes()
 
     for start in (0, 500, 997):
-        started = time.monotonic()
+        already = bytes_read()
         page = read_page(tmp_path, start, 3)
-        assert time.monotonic() - started < 2  # reading all takes many seconds
+        assert bytes_read() - already < 20_000_000
         assert page.total == 1_000
         assert page.rows[0] == row
 

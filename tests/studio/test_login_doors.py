@@ -125,6 +125,9 @@ def test_w12_a_flood_of_guesses_leaves_the_rest_alone(stranger: httpx.Client, me
     def guess(number: int) -> int:
         return stranger.post("/login", data={"name": f"flood-{number}", "password": "no such words"}).status_code
 
+    begun = time.monotonic()
+    assert guess(30) == 401
+    guess_s = time.monotonic() - begun
     with concurrent.futures.ThreadPoolExecutor(30) as many:
         guesses = [many.submit(guess, number) for number in range(30)]
         waits = []
@@ -133,7 +136,7 @@ def test_w12_a_flood_of_guesses_leaves_the_rest_alone(stranger: httpx.Client, me
             assert member.get("/api/runs").status_code == 200
             waits.append(time.monotonic() - begun)
 
-    assert max(waits) < 2
+    assert max(waits) < 12 * guess_s  # of 30 guesses
     assert {each.result() for each in guesses} == {401, 429}  # some at work, the rest told to come back
 
 

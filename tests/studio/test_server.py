@@ -73,18 +73,29 @@ def test_w1_w2_gradio_settings_of_the_environment_change_nothing(tmp_path: Path)
         stop_serving(served)
 
 
+SERVE_IN_VAIN = f"""
+{SERVE}
+from backend.errors import LaunchError
+try:
+    serve(Workspace(Path(sys.argv[1])), port=int(sys.argv[2]))
+except LaunchError as error:
+    print(error, error.hint, "gradio" in sys.modules, sep="\\n")
+"""
+
+
 def test_a_taken_port_is_told_before_anything_heavy_is_loaded(tmp_path: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
 
-        begun = time.monotonic()
-        with pytest.raises(LaunchError, match=f"Port {port} on `127.0.0.1` cannot be used") as caught:
-            serve(Workspace(tmp_path), port=port)
+        refused = subprocess.run([sys.executable, "-c", SERVE_IN_VAIN, tmp_path, str(port)], cwd=ROOT,
+                                 capture_output=True, text=True, check=True)  # fmt: skip
 
-    assert time.monotonic() - begun < 2
-    assert f"--port {port + 1}" in caught.value.hint
+    message, hint, is_heavy = refused.stdout.splitlines()
+    assert f"Port {port} on `127.0.0.1` cannot be used" in message
+    assert f"--port {port + 1}" in hint
+    assert is_heavy == "False"
 
 
 def test_d7_a_workspace_that_cannot_be_written_is_told_in_words(tmp_path: Path):
@@ -175,7 +186,7 @@ def test_s10_a_locked_index_delays_no_answer_and_loses_nothing_that_is_written_m
         lock.close()
         stop_serving(served)
 
-    assert sorted(waits)[len(waits) * 9 // 10] < 0.2
+    assert sorted(waits)[len(waits) * 9 // 10] < LOCKED_S / 4  # who waited for the index would wait for all of it
 
 
 def wait_for_runs(ask: httpx.Client, many: int) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from backend.settings import ROOT
 from backend.spec.deepspeed import deepspeed_config
 from backend.spec.run import RunSpec
 from launcher.commands import free_port
@@ -90,7 +89,7 @@ def off() -> dict[int, dict[str, float]]:
         sizes = {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 1}
         configs.append(json.dumps(deepspeed_config(spec) | sizes))
     environment = os.environ | {
-        "PYTHONPATH": str(ROOT), "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1",
+        "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(free_port(set())), "DS_ACCELERATOR": "cpu",
     }  # fmt: skip
 

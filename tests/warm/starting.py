@@ -22,8 +22,10 @@ class WarmServer:
         self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         shutil.copy(Path(__file__).with_name("sitecustomize.py"), self._folder)
         self._log = self._folder / "server.log"
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1",
-                                    "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}  # fmt: skip
+        environment = os.environ | {
+            "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+        }  # fmt: skip
         with self._log.open("wb") as log, socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(self._folder / "socket"))
             listener.listen(128)
@@ -32,8 +34,7 @@ class WarmServer:
                 cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
                 pass_fds=(listener.fileno(),),
             )  # fmt: skip
-        os.environ["PYTHONPATH"] = os.pathsep.join(
-            filter(None, (str(self._folder), os.environ.get("PYTHONPATH"))))  # fmt: skip
+        os.environ["PYTHONPATH"] = os.pathsep.join((str(self._folder), str(ROOT), *_others()))
 
     def end(self) -> None:
         """End it with every fork that still runs."""
@@ -41,7 +42,7 @@ class WarmServer:
         if self._process.returncode:
             print(self._log.read_text())
         shutil.rmtree(self._folder, ignore_errors=True)
-        os.environ["PYTHONPATH"] = _others()
+        os.environ["PYTHONPATH"] = os.pathsep.join(_others())
 
 
 def warm_up() -> None:
@@ -53,12 +54,12 @@ def warm_up() -> None:
 
 def without_warmth(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the server from programs that are started from here."""
-    monkeypatch.setenv("PYTHONPATH", _others())
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(_others()))
 
 
 def _folders() -> list[Path]:
     return [Path(each) for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if PREFIX in each]
 
 
-def _others() -> str:
-    return os.pathsep.join(each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if PREFIX not in each)
+def _others() -> list[str]:
+    return [each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each and PREFIX not in each]

@@ -7,7 +7,7 @@ import pytest
 from tests.studio.attack.attacks import attack
 from tests.studio.attack.target import MOST_GROWTH, Target
 
-pytestmark = [pytest.mark.attack, pytest.mark.alone]
+pytestmark = pytest.mark.attack
 EVERY = 53  # one in so many of what is possible
 
 
@@ -33,7 +33,7 @@ def test_w16_no_event_takes_a_file_that_its_visitor_did_not_send(attacked: Targe
 
 def test_w17_nobody_waits_for_what_an_attack_makes_the_server_do(attacked: Target):
     # without a bound it is many seconds; how little it is on a quiet machine, `measure_attack` states
-    assert attacked.longest_s < 1.0 + 3 * attacked.control_s
+    assert attacked.longest_s < 2.0 + 5 * attacked.control_s
     assert attacked.grown < MOST_GROWTH
 
 
