@@ -1,5 +1,6 @@
 """A real studio on a free loopback port, for tests that ask it from outside."""
 
+import json
 import random
 import re
 import socket
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backend.datasets.store import DatasetStore, ImportOptions
-from backend.demo.datasets import DEMO_DATASETS, DemoDataset, write_rows
+from backend.demo.datasets import DEMO_DATASETS, write_rows
 from backend.settings import ROOT, Workspace
 
 SERVE = (
@@ -17,6 +18,7 @@ SERVE = (
     "from backend.settings import Workspace; from studio.web.server import serve; "
 )
 ROWS = 24  # of each dataset
+EASY_CODES = ("RX-15", "BK-40", "OZ-28")
 
 
 def free_port() -> int:
@@ -81,7 +83,12 @@ def add_demo(workspace: Workspace, room: Path, names: tuple[str, ...]) -> None:
             DatasetStore(workspace).import_dataset(room / demo.name, ImportOptions(name=demo.name), None)
 
 
-def easy_codes(rows: int) -> DemoDataset:
-    """Paint codes with one shape an image: what the shipped model was never told, learned within a hundred steps."""
+def write_easy_codes(rows: int, folder: Path) -> None:
+    """Paint codes of single shapes in three colours: what the shipped model was never told, learned in 50 steps."""
     codes = next(demo for demo in DEMO_DATASETS if demo.name == "paint-codes")
-    return replace(codes, rows=rows, most_shapes=1)
+    path = write_rows(replace(codes, rows=3 * rows, most_shapes=1), folder)
+    easy = [row for row in json.loads(path.read_text()) if row["conversations"][1]["value"] in EASY_CODES][:rows]
+    path.write_text(json.dumps(easy, ensure_ascii=False))
+    for image in (folder / "images").iterdir():
+        if f"images/{image.name}" not in {row["image"] for row in easy}:
+            image.unlink()

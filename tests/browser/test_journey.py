@@ -11,10 +11,9 @@ import pytest
 from browser_lab import WIDE, Served, open_tab, start_serving, stop_serving
 from playwright.sync_api import Browser, Page, expect
 
-from backend.demo.datasets import write_rows
 from backend.settings import ROOT, Workspace
 from studio.services import PREPARED
-from tests.serving import easy_codes
+from tests.serving import write_easy_codes
 
 pytestmark = [pytest.mark.browser, pytest.mark.torch]
 
@@ -37,7 +36,7 @@ def fresh(tmp_path: Path) -> Iterator[Served]:
 def upload(tmp_path: Path) -> Path:
     """A zip as somebody might make it: a json in the official layout beside a folder of images."""
     folder = tmp_path / "drawn"
-    write_rows(easy_codes(400), folder)
+    write_easy_codes(180, folder)
     packed = tmp_path / "paint shop.zip"
     with zipfile.ZipFile(packed, "w") as archive:
         for path in sorted(folder.rglob("*")):
@@ -58,7 +57,6 @@ def image_both_ways(page: Page, name: str) -> None:
     SCREENSHOTS.mkdir(exist_ok=True)
     for scheme in ("light", "dark"):
         page.evaluate(f"document.body.classList.toggle('dark', {str(scheme == 'dark').lower()})")
-        page.wait_for_timeout(250)
         page.screenshot(path=SCREENSHOTS / f"journey-{name}-{scheme}.png", full_page=True)
     page.evaluate("document.body.classList.remove('dark')")
 
@@ -69,7 +67,7 @@ def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: 
     page.locator("#upload-files input[type=file]").set_input_files(upload)
     page.locator("#import").wait_for(timeout=60_000)
     page.locator("#import").click()
-    expect(page.locator("#import-report")).to_contain_text("400 rows kept", timeout=60_000)
+    expect(page.locator("#import-report")).to_contain_text("180 rows kept", timeout=60_000)
     expect(page.locator("#dataset-rows article").first).to_be_visible(timeout=20_000)
     page.wait_for_function("document.querySelector('#dataset-rows img')?.naturalWidth > 0", timeout=60_000)
     image_both_ways(page, "data")
@@ -95,7 +93,7 @@ def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: 
         assert json.loads(process.read_text()) == before, "the run was started anew"
         image_both_ways(page, "runs")
         expect(page.locator(".run")).to_contain_text("finished", timeout=300_000)
-        _wait_for_points(page, 129)
+        _wait_for_points(page, 57)
         page.locator("#run-playground").click()
         _talk(page, *image_and_question(tmp_path / "drawn"))
         image_both_ways(page, "playground")

@@ -23,6 +23,8 @@ READY = {
     "guide": "#guide-text h2",
 }
 SCREENSHOTS = ROOT / "screenshots"
+ALL_LOADED = """() => document.fonts.status === "loaded"
+    && [...document.images].every((image) => image.complete || image.loading === "lazy")"""
 
 
 LOOKS: list[tuple[Language, str, dict[str, int]]] = [  # each language, scheme and width
@@ -54,7 +56,7 @@ def test_every_tab_fits_and_reads_well(
     for tab, ready in READY.items():
         open_tab(page, tab)
         page.locator(ready).first.wait_for()
-        page.wait_for_timeout(400)  # images and fonts
+        page.wait_for_function(ALL_LOADED)
 
         image_of(page, f"{tab}-{language}-{scheme}-{size['width']}")
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], tab

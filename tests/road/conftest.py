@@ -14,10 +14,9 @@ from unittest import mock
 import pytest
 from typer.testing import CliRunner, Result
 
-from backend.demo.datasets import write_rows
 from studio.cli import context
 from studio.cli.main import app
-from tests.serving import easy_codes
+from tests.serving import write_easy_codes
 
 DOORS = (context.workspace, context.dataset_store, context.reward_store, context.run_store, context.launcher)
 
@@ -95,7 +94,7 @@ def opened_anew() -> Iterator[None]:
 def drawn(tmp_path_factory) -> Path:
     """A folder with data.json and images, as somebody might have it: paint codes of single shapes, soon learned."""
     folder = tmp_path_factory.mktemp("upload") / "codes"
-    write_rows(easy_codes(320), folder)
+    write_easy_codes(180, folder)
     return folder
 
 
@@ -104,5 +103,5 @@ def road(tmp_path_factory, drawn) -> Road:
     """A workspace with one imported dataset."""
     road = Road(tmp_path_factory.mktemp("workspace"))
     imported = road.told("dataset", "import", str(drawn), "--name", "codes", "--heldout-share", "0.2")
-    assert imported["statistics"]["rows"] == 320
+    assert imported["statistics"]["rows"] == 180
     return road

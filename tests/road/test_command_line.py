@@ -24,7 +24,7 @@ def trained(road) -> dict:
 @pytest.fixture(scope="module")
 def adapted(road) -> dict:
     """A run of adapters with a vision tower that learns, long enough for three checkpoints, of which it keeps two."""
-    sets = ("optimiser.max_steps=30", "evaluation.rows=0", "saving.every_steps=8", "saving.keep=2")
+    sets = ("optimiser.max_steps=15", "evaluation.rows=0", "saving.every_steps=4", "saving.keep=2")
     return road.told("train", "lora_llm_full_vit", "--dataset", "codes", *_set(sets))
 
 
@@ -81,7 +81,7 @@ def test_training_ends_well_and_the_loss_falls(trained):
     assert trained["state"] == "finished"
     assert events[-1].kind == "end"
     assert events[-1].values["outcome"] == "finished"
-    assert len(losses) == trained["total_steps"] == 96
+    assert len(losses) == trained["total_steps"] == 54
     assert sum(losses[-10:]) / 10 < 0.3 * sum(losses[:5]) / 5
     assert all(values["grad_norm"] > 0 for values in steps)
 
@@ -90,10 +90,10 @@ def test_a_run_says_what_it_gained_on_held_out_rows(trained):
     events = read_all(Path(trained["folder"]) / "events.jsonl")
     measured = {event.step: event.values for event in events if "exact_match" in event.values}
 
-    assert list(measured) == [0, 96]
+    assert list(measured) == [0, 54]
     assert measured[0]["exact_match"] < 0.1
-    assert measured[96]["exact_match"] > 0.6
-    assert measured[96]["eval_loss"] < measured[0]["eval_loss"]
+    assert measured[54]["exact_match"] > 0.6
+    assert measured[54]["eval_loss"] < measured[0]["eval_loss"]
 
 
 def test_nothing_is_compiled_at_run_time(trained, road):
@@ -129,8 +129,8 @@ def test_a_run_is_stopped_with_its_model_saved(road):
 
 
 def test_checkpoints_are_kept_to_the_number_asked_for(adapted):
-    assert adapted["checkpoints"] == ["checkpoint-16", "checkpoint-24"]
-    assert (Path(adapted["folder"]) / "checkpoint-16" / "vision.safetensors").is_file()
+    assert adapted["checkpoints"] == ["checkpoint-8", "checkpoint-12"]
+    assert (Path(adapted["folder"]) / "checkpoint-8" / "vision.safetensors").is_file()
 
 
 def test_a_run_goes_to_yaml_and_is_trained_again_from_it(trained, again, road):
@@ -154,7 +154,7 @@ def test_the_plan_says_what_would_be_trained_before_anything_starts(road):
     learning = {part["part"]: (part["how"], part["trained"] > 0) for part in plan["parts"]}
     assert learning == {"vision": ("full", True), "merger": ("full", True), "language": ("lora", True)}
     (dataset,) = plan["datasets"]
-    assert 0 < dataset["left_out"] < dataset["rows"] == 256
+    assert 0 < dataset["left_out"] < dataset["rows"] == 144
     assert dataset["samples_in_pass"] == round((dataset["rows"] - dataset["left_out"]) / 2)
     assert plan["deepspeed"]["zero_optimization"] == {"stage": 0}
     assert len(road.told("runs")) == runs_before

@@ -79,7 +79,7 @@ from backend.errors import LaunchError
 try:
     serve(Workspace(Path(sys.argv[1])), port=int(sys.argv[2]))
 except LaunchError as error:
-    print(error, error.hint, "gradio" in sys.modules, sep="\\n")
+    print(error.message, error.hint, "gradio" in sys.modules, sep="\\n")
 """
 
 
