@@ -1,17 +1,12 @@
 """Quick tests first: then those that load the model, then those that drive a browser.
 
-Two workers share them out in that order, those that need the same slow thing together. A test marked `alone` measures
-time: none of the other worker's tests runs beside it, at the price of that worker's waiting.
+Two workers share them out in that order, those that need the same slow thing together.
 
 A test whose name begins with the id of a property carries it as a marker too: `pytest -m "U1 or P4"`. A run of the
 whole suite fails where a property of `tests/properties.py` was shown by no test that passed.
 """
 
-import fcntl
 import os
-from collections.abc import Callable, Generator
-from pathlib import Path
-from typing import TextIO
 
 import pytest
 from xdist.remote import Producer
@@ -41,8 +36,6 @@ TOGETHER = (  # the longest first, so that no worker is left alone with it at th
     "tests/browser/test_data.py",
     "tests/browser/test_playground.py",
 )
-GATE, FLOOR = Path(__file__), Path(__file__).with_name("serving.py")  # files that are there, only to be locked
-HELD = pytest.StashKey[TextIO]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -124,38 +117,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InOrder
     return InOrder(config, log)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Hold the floor around the whole of a test, with others or alone; its time-out begins after the wait."""
-    with FLOOR.open() as floor:
-        item.stash[HELD] = floor
-        take(floor, alone=item.get_closest_marker("alone") is not None)
-        try:
-            return (yield)
-        finally:
-            fcntl.flock(floor, fcntl.LOCK_UN)  # by name: a child that was forked meanwhile may hold a copy
-
-
 @pytest.fixture
 def cold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs that the test starts import everything themselves, as a person's do."""
     without_warmth(monkeypatch)
-
-
-@pytest.fixture
-def take_the_floor(request: pytest.FixtureRequest) -> Callable[[], None]:
-    """For a test of speed that may find out late that it must be alone, and mostly does not."""
-
-    def taken() -> None:
-        fcntl.flock(request.node.stash[HELD], fcntl.LOCK_UN)  # whoever waits for it at the gate goes first
-        take(request.node.stash[HELD], alone=True)
-
-    return taken
-
-
-def take(floor: TextIO, *, alone: bool) -> None:
-    """Wait at the gate, so that who wants the floor alone is not overtaken for ever."""
-    with GATE.open() as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)
-        fcntl.flock(floor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        fcntl.flock(gate, fcntl.LOCK_UN)
