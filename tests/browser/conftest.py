@@ -16,7 +16,7 @@ from browser_lab import (
     stop_serving,
     watch_over,
 )
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from backend.settings import Workspace
 from studio.services import PREPARED
@@ -52,24 +52,36 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def usual(browser: Browser) -> BrowserContext:
+    """What most pages are opened in: it has their scripts compiled, and forgets all else after each test."""
+    return browser.new_context(viewport=WIDE)
+
+
 @pytest.fixture
-def open_page(browser: Browser, served: Served) -> Iterator[Callable[..., Watched]]:
+def open_page(browser: Browser, usual: BrowserContext, served: Served) -> Iterator[Callable[..., Watched]]:
     """Open the studio's page; at the end of the test no page may have complained."""
     opened = []
 
     def open_watched(path: str = "/", **look: object) -> Watched:
-        context = browser.new_context(**{"viewport": WIDE, **look})
+        context = browser.new_context(**{"viewport": WIDE, **look}) if look else usual
         watched = Watched(context.new_page())
         watch_over(watched)
-        opened.append((context, watched))
+        opened.append(watched)
         watched.page.goto(served.address + path)
         watched.page.locator("#nav").wait_for()
         return watched
 
     yield open_watched
-    for context, watched in opened:
+    usual.clear_cookies()
+    for watched in opened:
+        if watched.page.context is usual:
+            watched.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+    for page in usual.pages:
+        page.close()
+    for context in {watched.page.context for watched in opened} - {usual}:
         context.close()
-        assert watched.complaints == []
+    assert [watched.complaints for watched in opened if watched.complaints] == []
 
 
 @pytest.fixture
