@@ -73,12 +73,12 @@ def open_page(browser: Browser, usual: BrowserContext, served: Served) -> Iterat
         return watched
 
     yield open_watched
-    usual.clear_cookies()
     for watched in opened:
         if watched.page.context is usual:
             watched.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
     for page in usual.pages:
         page.close()
+    usual.clear_cookies()
     for context in {watched.page.context for watched in opened} - {usual}:
         context.close()
     assert [watched.complaints for watched in opened if watched.complaints] == []

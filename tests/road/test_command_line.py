@@ -186,6 +186,13 @@ def test_the_tuned_model_answers_rightly_beside_an_exported_one(trained, exporte
     assert said[str(target)]
 
 
+def test_an_evaluation_reports_on_the_rows_it_was_given(road):
+    told = road.told_cold("eval", "demo", "--dataset", "codes", "--limit", "4")
+
+    (side,) = told["report"]["sides"]
+    assert (told["state"], side["rows"]) == ("finished", 4)
+
+
 def test_weights_and_biases_gets_numbers_offline_and_no_key_is_written_anywhere(again):
     folder = Path(again["folder"])
 
