@@ -7,6 +7,7 @@ whole suite fails where a property of `tests/properties.py` was shown by no test
 """
 
 import os
+import sys
 
 import pytest
 from xdist.remote import Producer
@@ -16,6 +17,9 @@ from tests.probes import has, summary
 from tests.properties import PROPERTIES, shown_by
 from tests.warm.starting import WarmServer, warm_up, without_warmth
 
+# What a test starts finds the code compiled, as a person's second start does.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # Two busy programs with two threads each on two cores wait for one another at every parallel loop.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
