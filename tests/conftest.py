@@ -27,7 +27,7 @@ TOGETHER = (  # the longest first, so that no worker is left alone with it at th
     "tests/studio/",
     "tests/rewards/test_worker.py",
     "tests/launcher/test_chat.py",
-    "tests/training/",
+    "tests/programs/training/",
     "tests/road/test_command_line.py",
     "tests/road/test_rewards.py",
     "tests/road/test_wrong_doors.py",

@@ -19,7 +19,7 @@ from backend.settings import DEMO_MODEL
 from backend.store.runs import RunStore
 from backend.store.views import RunView
 from tests.datasets.dataset_lab import folder_of
-from tests.training.training_lab import mixed_rows
+from tests.programs.training.training_lab import mixed_rows
 
 pytestmark = [pytest.mark.browser, pytest.mark.torch]
 

@@ -14,7 +14,7 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
-from tests.scripts.full_disk import Disk
+from tests.faults.full_disk import Disk
 from tests.serving import free_port
 
 PAGE_BYTES = 4096

@@ -1,14 +1,14 @@
 """P2, P9, S4, S12, U18, D1: whatever is killed and wherever the disk is full, what is told afterwards is true.
 
-The long form is `python -m tests.scripts.measure_faults`.
+The long form is `python -m tests.benchmarks.measure_faults`.
 """
 
 import random
 
 import pytest
 
-from tests.scripts.fault_campaign import Campaign
-from tests.scripts.full_disk import on_a_small_disk
+from tests.faults.fault_campaign import Campaign
+from tests.faults.full_disk import on_a_small_disk
 
 KILLS = {"web process": 1, "keeper": 2, "trainer": 2, "importer": 1}
 SAYS_NOTHING = {"audit"}  # what was done is not undone because its line does not fit

@@ -77,7 +77,7 @@ def test_r14_an_edit_takes_the_voucher_away(road, late, tmp_path):
 def test_a_ready_reward_trains_at_once_and_the_script_that_measures_it_tells_its_curve(road):
     before = {run["run_id"] for run in road.told("runs")}
 
-    from tests.scripts import measure_grpo  # which loads torch
+    from tests.benchmarks import measure_grpo  # which loads torch
 
     line = measure_grpo.measure(42, Workspace(road.root), short=True)
 

@@ -1,1 +1,1 @@
-"""Scripts that make what ships and measure what the README states; each has a `--short` form that the suite runs."""
+"""What makes what ships: the README's generated parts, the demo model, reference tables, the record of guards."""

@@ -3,7 +3,7 @@
 import os
 import sys
 
-PROGRAMS = ("backend.programs.", "deepspeed.launcher.launch", "tests.training.train_many")
+PROGRAMS = ("backend.programs.", "deepspeed.launcher.launch", "tests.programs.training.train_many")
 
 
 def _program() -> list[str] | None:

@@ -1,4 +1,4 @@
-"""The studio under attack, as a child process: the short form of `python -m tests.scripts.measure_attack`."""
+"""The studio under attack, as a child process: the short form of `python -m tests.benchmarks.measure_attack`."""
 
 from typing import Any
 
