@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 
-class Line(NamedTuple):
+class RawLine(NamedTuple):
     """One whole line of a file, and the byte offset just behind it."""
 
     raw: bytes
@@ -95,7 +95,7 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def lines_from(path: Path, offset: int = 0, limit_bytes: int = 8 << 20) -> Iterator[Line]:
+def lines_from(path: Path, offset: int = 0, limit_bytes: int = 8 << 20) -> Iterator[RawLine]:
     r"""Yield the complete lines of `path` after `offset`, about `limit_bytes` of them at most; a torn last line waits.
 
     Lines end at b"\n" only: `str.splitlines` would also split at U+2028 inside a JSON string.
@@ -112,4 +112,4 @@ def lines_from(path: Path, offset: int = 0, limit_bytes: int = 8 << 20) -> Itera
     position = offset
     for raw in chunk[:end].split(b"\n")[:-1]:
         position += len(raw) + 1
-        yield Line(raw, position)
+        yield RawLine(raw, position)

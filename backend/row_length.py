@@ -26,7 +26,7 @@ class RowSize(NamedTuple):
         return self.text - len(self.images) + cells
 
 
-class Fit(NamedTuple):
+class RowFit(NamedTuple):
     """How a row is learned from."""
 
     tokens: int
@@ -56,14 +56,14 @@ class RowMeter:
         return RowSize(tokens, tuple(_image_size(folder / name, row.id) for name in row.images))
 
 
-def fit(size: RowSize, data: DataKnobs, model: ModelKnobs) -> Fit | None:
+def fit(size: RowSize, data: DataKnobs, model: ModelKnobs) -> RowFit | None:
     """Say how a row fits into `data.max_tokens`; None where it is left out.
 
     With `too_long` shrink, the images of a longer row share what its text leaves, down to the smallest size allowed.
     """
     tokens = size.tokens(model.min_pixels, model.max_pixels)
     if tokens <= data.max_tokens:
-        return Fit(tokens, model.max_pixels, is_shrunk=False, images=size.images)
+        return RowFit(tokens, model.max_pixels, is_shrunk=False, images=size.images)
     if data.too_long == "skip" or not size.images:
         return None
     words = size.text - len(size.images)
@@ -71,7 +71,7 @@ def fit(size: RowSize, data: DataKnobs, model: ModelKnobs) -> Fit | None:
     if bound < model.min_pixels:
         return None
     shrunk = size.tokens(model.min_pixels, bound)
-    return Fit(shrunk, bound, is_shrunk=True, images=size.images) if shrunk <= data.max_tokens else None
+    return RowFit(shrunk, bound, is_shrunk=True, images=size.images) if shrunk <= data.max_tokens else None
 
 
 def _image_size(path: Path, row_id: str) -> tuple[int, int]:

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from backend.datasets.decoding_limits import MAX_UNPACKED_BYTES, Allowance, most_bytes
-from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, shown
+from backend.datasets.decoding_limits import MAX_UNPACKED_BYTES, UnpackBudget, most_bytes
+from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, quoted
 
 MAX_MEMBERS = 500_000
 MAX_EMPTY_MEMBERS = 1_000  # files of 0 bytes: no dataset needs them
@@ -30,7 +30,7 @@ _ENCRYPTED, _UTF8 = 0x1, 0x800  # bits of a member's flags
 _IGNORED_NAMES = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
-class Member(NamedTuple):
+class ArchiveMember(NamedTuple):
     """One regular file of an archive, under the name that rows use."""
 
     name: str  # NFC, forward slashes, inside the folder
@@ -38,7 +38,7 @@ class Member(NamedTuple):
     entry: zipfile.ZipInfo
 
 
-class Unpacked(NamedTuple):
+class UnpackedArchive(NamedTuple):
     """What an archive held: name -> file on disk, sorted by name."""
 
     files: dict[str, Path]
@@ -51,8 +51,8 @@ def unpack(
     into: Path,
     problems: ProblemList,
     wanted: Callable[[str], bool] = lambda _: True,
-    allowance: Allowance | None = None,
-) -> Unpacked:
+    allowance: UnpackBudget | None = None,
+) -> UnpackedArchive:
     """Write the files of `archive` whose names are `wanted` into `into`, under generated names.
 
     The list of members is checked as a whole before a byte is written.
@@ -67,7 +67,7 @@ def unpack(
     Raises:
         UploadRefused: the archive breaks a rule; its code begins with ARCHIVE_, or is DISK_FULL.
     """
-    found, allowance = Unpacked({}, {}, {}), allowance or Allowance()
+    found, allowance = UnpackedArchive({}, {}, {}), allowance or UnpackBudget()
     most_unpacked = allowance.most_bytes(archive.stat().st_size)
     try:
         with _ArchiveFile(io.FileIO(archive)) as source, zipfile.ZipFile(source) as zipped:
@@ -86,7 +86,7 @@ def unpack(
         raise _unopenable(archive) from error
     except (NotImplementedError, RuntimeError) as error:
         raise UploadRefused(
-            "ARCHIVE_METHOD", f"`{shown(archive.name)}` is packed in an unusual way: {error}"
+            "ARCHIVE_METHOD", f"`{quoted(archive.name)}` is packed in an unusual way: {error}"
         ) from error
     return found
 
@@ -105,18 +105,18 @@ class _ArchiveFile(io.BufferedReader):
         if size is not None and size > MAX_DIRECTORY_BYTES:
             raise UploadRefused(
                 "ARCHIVE_TOO_LARGE",
-                f"The list of files in `{shown(Path(self.name).name)}` takes {size / 1024**2:,.0f} MiB; "
+                f"The list of files in `{quoted(Path(self.name).name)}` takes {size / 1024**2:,.0f} MiB; "
                 f"the limit is {MAX_DIRECTORY_BYTES // 1024**2} MiB",
             )
         return super().read(size)
 
 
-def _checked(zipped: zipfile.ZipFile, archive: str, most_unpacked: int) -> list[Member]:
+def _checked(zipped: zipfile.ZipFile, archive: str, most_unpacked: int) -> list[ArchiveMember]:
     """Apply every rule that the list of members can tell, and name them."""
     # not `is_dir`, which looks for the last character of a name that may have none
     entries = [entry for entry in zipped.infolist() if not entry.filename.endswith("/")]
     if any(not _plain(entry.filename) for entry in entries):
-        raise UploadRefused("ARCHIVE_DAMAGED", f"`{shown(archive)}` holds a file without a name")
+        raise UploadRefused("ARCHIVE_DAMAGED", f"`{quoted(archive)}` holds a file without a name")
     for entry in zipped.infolist():
         _refuse_special(entry)
     members = sorted((_named(entry) for entry in entries), key=lambda member: member.name)
@@ -126,17 +126,17 @@ def _checked(zipped: zipfile.ZipFile, archive: str, most_unpacked: int) -> list[
     _refuse_unreadable(members)
     twice = [name for name, count in Counter(member.name for member in members).items() if count > 1]
     if twice:
-        raise UploadRefused("ARCHIVE_DUPLICATE", f"`{shown(archive)}` holds `{shown(twice[0])}` more than once")
+        raise UploadRefused("ARCHIVE_DUPLICATE", f"`{quoted(archive)}` holds `{quoted(twice[0])}` more than once")
     return members
 
 
 def _refuse_special(entry: zipfile.ZipInfo) -> None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise UploadRefused("ARCHIVE_SPECIAL", f"The archive holds `{shown(entry.filename)}`, which is no plain file")
+        raise UploadRefused("ARCHIVE_SPECIAL", f"The archive holds `{quoted(entry.filename)}`, which is no plain file")
 
 
-def _named(entry: zipfile.ZipInfo) -> Member:
+def _named(entry: zipfile.ZipInfo) -> ArchiveMember:
     is_marked = bool(entry.flag_bits & _UTF8) or entry.filename.isascii()
     name, *others = [entry.filename] if is_marked else _readings(entry.filename)
     for candidate in (name, *others, entry.orig_filename):
@@ -144,9 +144,9 @@ def _named(entry: zipfile.ZipInfo) -> Member:
         if path.startswith("/") or ".." in path.split("/") or re.match(r"[A-Za-z]:", path) or "\0" in path:
             raise UploadRefused(
                 "ARCHIVE_PATH",
-                f"The archive holds `{shown(candidate)}`, which would be written outside the dataset folder",
+                f"The archive holds `{quoted(candidate)}`, which would be written outside the dataset folder",
             )
-    return Member(_plain(name), tuple(_plain(other) for other in others), entry)
+    return ArchiveMember(_plain(name), tuple(_plain(other) for other in others), entry)
 
 
 def _readings(name: str) -> list[str]:
@@ -174,61 +174,61 @@ def _refuse_bombs(entries: list[zipfile.ZipInfo], archive: str, most_unpacked: i
     if len(entries) > MAX_MEMBERS or unpacked_bytes > MAX_UNPACKED_BYTES:
         raise UploadRefused(
             "ARCHIVE_TOO_LARGE",
-            f"`{shown(archive)}` unpacks to {len(entries):,} files and {unpacked_bytes / 1024**3:.1f} GiB; "
+            f"`{quoted(archive)}` unpacks to {len(entries):,} files and {unpacked_bytes / 1024**3:.1f} GiB; "
             f"the limits are {MAX_MEMBERS:,} files and {MAX_UNPACKED_BYTES // 1024**3} GiB",
         )
     empty = sum(entry.file_size == 0 for entry in entries)
     if empty > MAX_EMPTY_MEMBERS:
-        raise UploadRefused("ARCHIVE_BOMB", f"`{shown(archive)}` holds {empty:,} empty files")
+        raise UploadRefused("ARCHIVE_BOMB", f"`{quoted(archive)}` holds {empty:,} empty files")
     for entry in entries:
         if entry.file_size > most_bytes(entry.compress_size):
             raise UploadRefused(
                 "ARCHIVE_BOMB",
-                f"`{shown(entry.filename)}` takes {entry.compress_size:,} bytes and unpacks to {entry.file_size:,}",
+                f"`{quoted(entry.filename)}` takes {entry.compress_size:,} bytes and unpacks to {entry.file_size:,}",
             )
     if unpacked_bytes > most_unpacked:
         raise UploadRefused(
             "ARCHIVE_BOMB",
-            f"`{shown(archive)}` unpacks to {unpacked_bytes:,} bytes, and {most_unpacked:,} are the most for its size",
+            f"`{quoted(archive)}` unpacks to {unpacked_bytes:,} bytes, and {most_unpacked:,} are the most for its size",
         )
 
 
 def _refuse_overlaps(entries: list[zipfile.ZipInfo], directory_start: int, archive: str) -> None:
     """Refuse bytes that would be unpacked more than once."""
     if any(not 0 <= entry.header_offset < directory_start for entry in entries):
-        raise UploadRefused("ARCHIVE_DAMAGED", f"`{shown(archive)}` is a damaged zip archive")
+        raise UploadRefused("ARCHIVE_DAMAGED", f"`{quoted(archive)}` is a damaged zip archive")
     ordered = sorted(entries, key=lambda entry: entry.header_offset)
     ends = [entry.header_offset + LOCAL_HEADER_BYTES + entry.compress_size for entry in ordered]
     starts = [entry.header_offset for entry in ordered[1:]] + [directory_start]
     for entry, end, start in zip(ordered, ends, starts, strict=True):
         if end > start:
-            raise UploadRefused("ARCHIVE_BOMB", f"`{shown(entry.filename)}` overlaps another file of the archive")
+            raise UploadRefused("ARCHIVE_BOMB", f"`{quoted(entry.filename)}` overlaps another file of the archive")
 
 
-def _refuse_unreadable(members: list[Member]) -> None:
+def _refuse_unreadable(members: list[ArchiveMember]) -> None:
     for member in members:
         if member.entry.flag_bits & _ENCRYPTED:
-            raise UploadRefused("ARCHIVE_ENCRYPTED", f"`{shown(member.name)}` in the archive is encrypted")
+            raise UploadRefused("ARCHIVE_ENCRYPTED", f"`{quoted(member.name)}` in the archive is encrypted")
         if member.entry.compress_type not in _METHODS:
-            raise UploadRefused("ARCHIVE_METHOD", f"`{shown(member.name)}` is packed in an unusual way")
+            raise UploadRefused("ARCHIVE_METHOD", f"`{quoted(member.name)}` is packed in an unusual way")
         if member.name.lower().endswith(_PACKED):
-            raise UploadRefused("ARCHIVE_NESTED", f"The archive holds another archive, `{shown(member.name)}`")
+            raise UploadRefused("ARCHIVE_NESTED", f"The archive holds another archive, `{quoted(member.name)}`")
 
 
-def _report_names(members: list[Member], archive: str, problems: ProblemList) -> None:
+def _report_names(members: list[ArchiveMember], archive: str, problems: ProblemList) -> None:
     reread = [member.name for member in members if member.aliases]
     if reread:
-        message = f"{counted(len(reread), 'name')} without a mark of UTF-8, read as `{shown(reread[0])}` and the like"
+        message = f"{counted(len(reread), 'name')} without a mark of UTF-8, read as `{quoted(reread[0])}` and the like"
         problems.add("ARCHIVE_NAMES", Place(archive), message, count=len(reread))
     seen: dict[str, str] = {}
     for member in members:
         other = seen.setdefault(member.name.casefold(), member.name)
         if other != member.name:
-            message = f"`{shown(other)}` and `{shown(member.name)}` differ only in upper and lower case"
+            message = f"`{quoted(other)}` and `{quoted(member.name)}` differ only in upper and lower case"
             problems.add("ARCHIVE_NAME_CASE", Place(archive), message)
 
 
-def _refuse_without_space(members: list[Member], into: Path) -> None:
+def _refuse_without_space(members: list[ArchiveMember], into: Path) -> None:
     needed = sum(member.entry.file_size for member in members)
     free = shutil.disk_usage(into).free
     if needed + SPARE_DISK_BYTES > free:
@@ -253,10 +253,10 @@ def _unopenable(archive: Path) -> UploadRefused:
     with archive.open("rb") as source:
         head = source.read(512)
     if head.startswith(b"PK"):
-        return UploadRefused("ARCHIVE_DAMAGED", f"`{shown(archive.name)}` is a damaged zip archive")
+        return UploadRefused("ARCHIVE_DAMAGED", f"`{quoted(archive.name)}` is a damaged zip archive")
     kinds = {b"\x1f\x8b": "gzip", b"7z\xbc\xaf": "7z", b"Rar!": "rar", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
     kind = next((name for magic, name in kinds.items() if head.startswith(magic)), "")
     kind = "tar" if head[257:262] == b"ustar" else kind
     return UploadRefused(
-        "ARCHIVE_KIND", f"`{shown(archive.name)}` is " + (f"a {kind} archive" if kind else "not a zip archive")
+        "ARCHIVE_KIND", f"`{quoted(archive.name)}` is " + (f"a {kind} archive" if kind else "not a zip archive")
     )

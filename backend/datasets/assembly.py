@@ -12,12 +12,12 @@ from typing import NamedTuple
 from PIL import Image
 
 from backend.conversation import Message, Row
-from backend.datasets.images import ImageOutcome
-from backend.datasets.problems import Place, UploadRefused, counted, shown
+from backend.datasets.image_pool import ImageOutcome
+from backend.datasets.problems import Place, UploadRefused, counted, quoted
 from backend.datasets.records import SplitRule, Statistics
-from backend.datasets.row_reader import FoundRow, Gathered
+from backend.datasets.row_reader import ResolvedRow, UploadedRows
 from backend.datasets.rows_file import RowWriter
-from backend.datasets.staging import Job
+from backend.datasets.staging import ImportJob
 from backend.errors import DatasetError
 from backend.image_size import tokens_for_image
 from backend.spec.training import ModelKnobs
@@ -32,18 +32,18 @@ _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U0002
 _DIGIT = re.compile(r"\d")
 ID_DIGITS = 12  # of the sha256 of a row's turns and images
 MAX_FILES_SHOWN = 8
-Outcomes = Mapping[str, ImageOutcome]  # by the path of the uploaded image
+ImageOutcomes = Mapping[str, ImageOutcome]  # by the path of the uploaded image
 FORMATS = ("JPEG", "PNG", "WEBP")  # what an import stores
 
 
-class Held(NamedTuple):
+class HeldoutSplit(NamedTuple):
     """The rows held out, by index, and what the person is told."""
 
     rows: frozenset[int]
     notice: str
 
 
-def hold_out(keys: Sequence[Iterable[str]], share: float, seed: int) -> Held:
+def hold_out(keys: Sequence[Iterable[str]], share: float, seed: int) -> HeldoutSplit:
     """Choose about `share` of the rows.
 
     Rows with a key in common, directly or through other rows, form a group; groups are held out whole. They are taken
@@ -57,26 +57,28 @@ def hold_out(keys: Sequence[Iterable[str]], share: float, seed: int) -> Held:
     """
     target = int(len(keys) * share + 0.5)
     if share <= 0:
-        return Held(frozenset(), "")
+        return HeldoutSplit(frozenset(), "")
     if target == 0 or len(keys) < MIN_ROWS:
-        return Held(frozenset(), f"With {len(keys)} rows none is held out; give more rows, or a file of held-out rows")
+        return HeldoutSplit(
+            frozenset(), f"With {len(keys)} rows none is held out; give more rows, or a file of held-out rows"
+        )
     groups = sorted(_groups(keys).items(), key=lambda group: hashlib.sha256(f"{seed}/{group[0]}".encode()).digest())
     chosen: list[int] = []
     for _, rows in groups:
         if len(chosen) + len(rows) <= target:
             chosen += rows
     if chosen:
-        return Held(frozenset(chosen), "")
+        return HeldoutSplit(frozenset(chosen), "")
     smallest = min((rows for _, rows in groups), key=len)
     if len(smallest) > LARGEST_SHARE * len(keys):
-        return Held(
+        return HeldoutSplit(
             frozenset(), "Nearly all rows share images, so none could be held out; give a file of held-out rows"
         )
     notice = f"{len(smallest)} rows are held out instead of {target}: rows that share an image stay together"
-    return Held(frozenset(smallest), notice)
+    return HeldoutSplit(frozenset(smallest), notice)
 
 
-class Tally:
+class StatisticsBuilder:
     """Adds up rows one by one."""
 
     def __init__(self) -> None:
@@ -127,7 +129,7 @@ def estimated_tokens(text: str) -> int:
     return math.ceil(wide / 1.5 + digits + (len(text) - wide - digits) / 4)
 
 
-class Assembled(NamedTuple):
+class AssembledDataset(NamedTuple):
     """What was written."""
 
     sha256: str  # of data.json
@@ -136,7 +138,7 @@ class Assembled(NamedTuple):
     notices: tuple[str, ...]
 
 
-def assemble(job: Job, gathered: Gathered, outcomes: Outcomes, kept: Sequence[bool]) -> Assembled:
+def assemble(job: ImportJob, gathered: UploadedRows, outcomes: ImageOutcomes, kept: Sequence[bool]) -> AssembledDataset:
     """Write `data.json` and remove images that no row uses.
 
     Args:
@@ -151,9 +153,9 @@ def assemble(job: Job, gathered: Gathered, outcomes: Outcomes, kept: Sequence[bo
     heldout, rule, notices = _split(job, gathered, outcomes, kept)
     if len(heldout) == sum(kept):
         raise UploadRefused(
-            "NO_TRAINING_ROWS", f"All {len(heldout):,} good rows of `{shown(job.source.name)}` are held out"
+            "NO_TRAINING_ROWS", f"All {len(heldout):,} good rows of `{quoted(job.source.name)}` are held out"
         )
-    tally, ids = Tally(), _Ids()
+    tally, ids = StatisticsBuilder(), _IdAllocator()
     used: set[str] = set()
     without_image = 0
     with RowWriter(job.folder) as writer:
@@ -174,7 +176,7 @@ def assemble(job: Job, gathered: Gathered, outcomes: Outcomes, kept: Sequence[bo
             path.unlink()
     if without_image:
         notices.append(f"{counted(without_image, 'row')} without an image, to be learned from as text")
-    return Assembled(writer.sha256, tally.statistics(), rule, tuple(notices))
+    return AssembledDataset(writer.sha256, tally.statistics(), rule, tuple(notices))
 
 
 def content_id(messages: Sequence[Message], images: Sequence[str]) -> str:
@@ -189,7 +191,7 @@ def content_id(messages: Sequence[Message], images: Sequence[str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
 
 
-class _Ids:
+class _IdAllocator:
     """Hands out ids; rows that are wholly equal are numbered."""
 
     def __init__(self) -> None:
@@ -201,14 +203,14 @@ class _Ids:
         return content_id if count == 1 else f"{content_id}-{count}"
 
 
-class Written(NamedTuple):
+class WrittenRows(NamedTuple):
     """What was written."""
 
     sha256: str  # of data.json
     statistics: Statistics
 
 
-def write_counted(room: Path, rows: Iterable[Row], dataset: Path) -> Written:
+def write_with_statistics(room: Path, rows: Iterable[Row], dataset: Path) -> WrittenRows:
     """Write `data.json` and its index into `room`, a folder without them.
 
     Args:
@@ -220,7 +222,7 @@ def write_counted(room: Path, rows: Iterable[Row], dataset: Path) -> Written:
         DatasetError: an image cannot be read.
         OSError: the disk refuses.
     """
-    tally, known = Tally(), dict[str, ImageOutcome]()
+    tally, known = StatisticsBuilder(), dict[str, ImageOutcome]()
     with RowWriter(room) as writer:
         for row in rows:
             for image in row.images:
@@ -228,7 +230,7 @@ def write_counted(room: Path, rows: Iterable[Row], dataset: Path) -> Written:
                     known[image] = _header(dataset / image, row.id)
             writer.add(row)
             tally.add(row, [known[image] for image in row.images])
-    return Written(writer.sha256, tally.statistics())
+    return WrittenRows(writer.sha256, tally.statistics())
 
 
 def _groups(keys: Sequence[Iterable[str]]) -> dict[str, list[int]]:
@@ -259,14 +261,14 @@ def _range(values: Sequence[int]) -> tuple[int, int, int]:
 
 
 def _split(
-    job: Job, gathered: Gathered, outcomes: Outcomes, kept: Sequence[bool]
+    job: ImportJob, gathered: UploadedRows, outcomes: ImageOutcomes, kept: Sequence[bool]
 ) -> tuple[frozenset[int], SplitRule, list[str]]:
     """Choose the held-out rows, numbered among those kept."""
     notices = list(gathered.notices)
     options = job.options
     if gathered.is_split or options.heldout is not None:
         chosen = {n: row.file for n, row in enumerate(_only(gathered, kept)) if row.side == "heldout"}
-        files = ", ".join(f"`{shown(file)}`" for file in sorted(set(chosen.values()))[:MAX_FILES_SHOWN])
+        files = ", ".join(f"`{quoted(file)}`" for file in sorted(set(chosen.values()))[:MAX_FILES_SHOWN])
         notices += [f"Held-out rows as given, from {files}"] if files else []
         _report_leaks(job, gathered, outcomes, kept)
         return frozenset(chosen), SplitRule(kind="given"), notices
@@ -280,10 +282,10 @@ def _split(
     return held.rows, SplitRule(kind="seeded", share=options.heldout_share, seed=options.seed), notices
 
 
-def _report_leaks(job: Job, gathered: Gathered, outcomes: Outcomes, kept: Sequence[bool]) -> None:
+def _report_leaks(job: ImportJob, gathered: UploadedRows, outcomes: ImageOutcomes, kept: Sequence[bool]) -> None:
     """Warn of each image, by content, that given splits have on both sides."""
     sides: dict[str, set[bool]] = defaultdict(set)
-    first: dict[str, tuple[FoundRow, str]] = {}
+    first: dict[str, tuple[ResolvedRow, str]] = {}
     for row in _only(gathered, kept):
         for image, stored in zip(row.images, _stored(row, outcomes), strict=True):
             sides[stored].add(row.side == "heldout")
@@ -295,11 +297,11 @@ def _report_leaks(job: Job, gathered: Gathered, outcomes: Outcomes, kept: Sequen
             job.problems.add("SPLIT_LEAK", place, f"The image `{written}` is in training rows as well", "images")
 
 
-def _only(gathered: Gathered, kept: Sequence[bool]) -> Iterator[FoundRow]:
+def _only(gathered: UploadedRows, kept: Sequence[bool]) -> Iterator[ResolvedRow]:
     return (row for row, is_kept in zip(gathered.found(), kept, strict=True) if is_kept)
 
 
-def _stored(row: FoundRow, outcomes: Outcomes) -> list[str]:
+def _stored(row: ResolvedRow, outcomes: ImageOutcomes) -> list[str]:
     return [outcomes[image.path].stored for image in row.images]
 
 

@@ -17,7 +17,7 @@ def most_bytes(packed_bytes: int) -> int:
     return min(MAX_UNPACKED_BYTES, max(RATIO_FREE_BYTES, MAX_RATIO * packed_bytes))
 
 
-class Allowance:
+class UnpackBudget:
     """What the containers of one upload may expand to: each by its own size, and all of them by theirs together.
 
     Without the second, a thousand small ones would each take what is free of the ratio.

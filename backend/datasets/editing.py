@@ -12,13 +12,12 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from backend.conversation import PLACEHOLDER, Row
-from backend.datasets.assembly import write_counted
-from backend.datasets.json_files import repaired
-from backend.datasets.problems import counted, shown
-from backend.datasets.publishing import MANIFEST, link_or_copy, read_manifest
+from backend.datasets.assembly import write_with_statistics
+from backend.datasets.json_rows import repaired
+from backend.datasets.problems import counted, quoted
 from backend.datasets.records import DatasetVersion, Manifest
 from backend.datasets.rows_file import INDEX, ROWS, VERSIONS, digest_of, index_path, read_rows, rows_path
-from backend.datasets.staging import staging_folder
+from backend.datasets.staging import MANIFEST, link_or_copy, read_manifest, staging_folder
 from backend.datasets.turns import faults_of
 from backend.errors import DatasetError, NotFoundError, StudioError
 from backend.jsonl import strict_json, sync_folder, write_atomically
@@ -30,7 +29,7 @@ MOST_NAMED = 5  # versions, where none was meant
 SHOWN_ANSWER = 60  # characters
 
 
-class Editor:
+class DatasetEditor:
     """The one who may change a dataset just now. `manifest` is the current one."""
 
     def __init__(self, workspace: Workspace, name: str, lock: BinaryIO) -> None:
@@ -55,7 +54,7 @@ class Editor:
             OSError: the disk refuses; the dataset is as it was.
         """
         with staging_folder(self._workspace) as room:
-            written = write_counted(room, rows, self.folder)
+            written = write_with_statistics(room, rows, self.folder)
             if written.sha256 == self.manifest.sha256:
                 return self.manifest
             notices = (*(text for text in self.manifest.notices if text != self.manifest.change), change)
@@ -149,7 +148,7 @@ def record_path(folder: Path, sha256: str) -> Path:
 
 
 @contextlib.contextmanager
-def sole_editor(workspace: Workspace, name: str) -> Iterator[Editor]:
+def exclusive_editor(workspace: Workspace, name: str) -> Iterator[DatasetEditor]:
     """Hold a dataset for one change, after clearing up what one that was cut off left.
 
     Raises:
@@ -157,7 +156,7 @@ def sole_editor(workspace: Workspace, name: str) -> Iterator[Editor]:
         DatasetError: somebody else is changing it, `data.json` was changed by hand, or the disk refuses; in each case
             the dataset is as it was.
     """
-    with _held(workspace, name) as editor:
+    with _locked(workspace, name) as editor:
         try:
             if editor.is_changed_by_hand():
                 raise DatasetError(
@@ -175,7 +174,7 @@ def finish_change(workspace: Workspace, name: str) -> None:
     """Finish a change that was cut off after it counted, if there is one and nobody is at work."""
     if not (workspace.data / name / VERSIONS).is_dir():
         return
-    with contextlib.suppress(StudioError, OSError), _held(workspace, name) as editor:
+    with contextlib.suppress(StudioError, OSError), _locked(workspace, name) as editor:
         if not editor.is_changed_by_hand():
             _clear_up(editor)
 
@@ -215,7 +214,7 @@ def apply_edits(
         DatasetError: every edit that cannot be made, at once; somebody else is at work; the disk refuses. In each case
             the dataset is as it was. An EditConflict where a row is not as it was expected.
     """
-    with sole_editor(workspace, name) as editor:
+    with exclusive_editor(workspace, name) as editor:
         corrected = _count_or_refuse(editor, edits, expected or {})
         said = [f"{counted(corrected, 'answer')} corrected"] if corrected else []
         said += [f"{counted(len(edits.excluded), 'row')} left out"] if edits.excluded else []
@@ -225,7 +224,7 @@ def apply_edits(
 def versions_of(workspace: Workspace, name: str) -> list[DatasetVersion]:
     """Every version of a dataset, newest first. Raises NotFoundError, or DatasetError for a damaged manifest."""
     current = read_manifest(workspace, name)
-    former = [each for each in kept_manifests(workspace.data / name) if each.sha256 != current.sha256]
+    former = [each for each in earlier_manifests(workspace.data / name) if each.sha256 != current.sha256]
     found = [_described(manifest, is_current=manifest is current) for manifest in (current, *former)]
     return sorted(found, key=lambda version: (version.made_at, version.is_current), reverse=True)
 
@@ -242,15 +241,15 @@ def restore(workspace: Workspace, name: str, sha256: str) -> Manifest:
         NotFoundError: no such dataset or version; the hint names the newest.
         DatasetError: the version's file was damaged, somebody else is at work, or the disk refuses.
     """
-    with sole_editor(workspace, name) as editor:
+    with exclusive_editor(workspace, name) as editor:
         versions = versions_of(workspace, name)
         found = [v for v in versions if len(sha256) >= LEAST_DIGITS and v.sha256.startswith(sha256)]
         if len(found) != 1:
             named = ", ".join(f"`{version.sha256[:12]}`" for version in versions[:MOST_NAMED])
-            raise NotFoundError(f"Dataset `{name}` has no version `{shown(sha256, 64)}`", hint=f"There are: {named}")
+            raise NotFoundError(f"Dataset `{name}` has no version `{quoted(sha256, 64)}`", hint=f"There are: {named}")
         if found[0].is_current:
             return editor.manifest
-        wanted = next(each for each in kept_manifests(editor.folder) if each.sha256 == found[0].sha256)
+        wanted = next(each for each in earlier_manifests(editor.folder) if each.sha256 == found[0].sha256)
         path = rows_path(editor.folder, wanted.sha256)
         if not path.is_file() or digest_of(path) != wanted.sha256:
             raise DatasetError(
@@ -260,7 +259,7 @@ def restore(workspace: Workspace, name: str, sha256: str) -> Manifest:
         return wanted
 
 
-def kept_manifests(folder: Path) -> list[Manifest]:
+def earlier_manifests(folder: Path) -> list[Manifest]:
     """The manifests of versions that were current before; one that is damaged is left out."""
     found = []
     for path in sorted((folder / VERSIONS).glob("*.dataset.json")):
@@ -273,7 +272,7 @@ def kept_manifests(folder: Path) -> list[Manifest]:
 
 
 @contextlib.contextmanager
-def _held(workspace: Workspace, name: str) -> Iterator[Editor]:
+def _locked(workspace: Workspace, name: str) -> Iterator[DatasetEditor]:
     read_manifest(workspace, name)
     try:
         lock = (workspace.data / name / LOCK).open("ab")
@@ -286,10 +285,10 @@ def _held(workspace: Workspace, name: str) -> Iterator[Editor]:
             raise DatasetError(
                 f"Somebody else is changing dataset `{name}`", hint="Wait a moment, look at it again, then try again"
             ) from error
-        yield Editor(workspace, name, lock)
+        yield DatasetEditor(workspace, name, lock)
 
 
-def _clear_up(editor: Editor) -> None:
+def _clear_up(editor: DatasetEditor) -> None:
     editor.sweep()
     if (editor.folder / VERSIONS).is_dir():
         editor.settle()
@@ -306,10 +305,10 @@ def _refused(name: str, error: OSError) -> DatasetError:
     )
 
 
-def _count_or_refuse(editor: Editor, edits: Edits, expected: Mapping[str, str]) -> int:
+def _count_or_refuse(editor: DatasetEditor, edits: Edits, expected: Mapping[str, str]) -> int:
     """Count the answers that will be others, or raise DatasetError with everything that stands against the edits."""
     problems = [
-        f"row `{shown(each)}` is both corrected and left out" for each in edits.answers if each in edits.excluded
+        f"row `{quoted(each)}` is both corrected and left out" for each in edits.answers if each in edits.excluded
     ]
     missing = dict.fromkeys([*edits.answers, *edits.excluded, *expected])
     corrected = kept = 0
@@ -319,11 +318,11 @@ def _count_or_refuse(editor: Editor, edits: Edits, expected: Mapping[str, str]) 
         kept += row.id not in edits.excluded
         if row.id in expected and row.gold != expected[row.id]:
             changed[row.id] = row.gold or ""
-            problems.append(f"row `{row.id}` has another answer now, `{shown(row.gold or '', SHOWN_ANSWER)}`")
+            problems.append(f"row `{row.id}` has another answer now, `{quoted(row.gold or '', SHOWN_ANSWER)}`")
         if row.id in edits.answers:
             problems += _faults(row, edits.answers[row.id])
             corrected += row.gold != edits.answers[row.id]
-    problems += [f"row `{shown(each)}` is not there" for each in missing]
+    problems += [f"row `{quoted(each)}` is not there" for each in missing]
     if not kept:
         problems.append("no row would be left")
     if problems:

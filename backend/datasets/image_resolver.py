@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-from backend.datasets.problems import counted, shown
+from backend.datasets.problems import counted, quoted
 from backend.datasets.upload import ANNOTATIONS, Upload, is_image, nfc
 
 MAX_CANDIDATES_SHOWN = 4
@@ -27,7 +27,7 @@ class UnresolvedError(Exception):
         self.message = message
 
 
-class References:
+class ImageResolver:
     """Finds images by the paths that rows give, and remembers how."""
 
     def __init__(self, upload: Upload) -> None:
@@ -49,7 +49,7 @@ class References:
             UnresolvedError: PATH_REFUSED, IMG_NOT_FOUND or IMG_AMBIGUOUS.
         """
         if _ADDRESS.match(reference) and not re.match(r"[A-Za-z]:[/\\]", reference):
-            raise UnresolvedError("PATH_REFUSED", f"`{shown(reference, 80)}` is an address; images must be uploaded")
+            raise UnresolvedError("PATH_REFUSED", f"`{quoted(reference, 80)}` is an address; images must be uploaded")
         path = nfc(unquote(reference[7:]) if reference.lower().startswith("file://") else reference).strip()
         path = re.sub(r"^[A-Za-z]:(?=/)", "", path.replace("\\", "/"))
         for name in _direct_names(path, posixpath.dirname(annotation)):
@@ -61,8 +61,8 @@ class References:
             self._matched.setdefault(reference, name)
             return self._files[name]
         if path.startswith("/") or ".." in path.split("/"):
-            raise UnresolvedError("PATH_REFUSED", f"`{shown(reference)}` lies outside the upload")
-        raise UnresolvedError("IMG_NOT_FOUND", f"`{shown(reference)}` is not in the upload{self._advice(path)}")
+            raise UnresolvedError("PATH_REFUSED", f"`{quoted(reference)}` lies outside the upload")
+        raise UnresolvedError("IMG_NOT_FOUND", f"`{quoted(reference)}` is not in the upload{self._advice(path)}")
 
     def notice(self) -> str:
         """Say how many paths were matched by their ending, with one example; empty where none was."""
@@ -71,7 +71,7 @@ class References:
         reference, name = next(iter(self._matched.items()))
         count = len(self._matched)
         many = f"{count:,} image paths were" if count > 1 else "1 image path was"
-        return f"{many} matched by the ending, e.g. `{shown(reference)}` as `{shown(name)}`"
+        return f"{many} matched by the ending, e.g. `{quoted(reference)}` as `{quoted(name)}`"
 
     def _by_ending(self, path: str, annotation: str) -> str:
         if not self._files:
@@ -99,9 +99,9 @@ class References:
         best = near if len(near) == 1 else fitting
         if len({self._files[name] for name in best}) == 1:
             return best[0]
-        listed = ", ".join(f"`{shown(name)}`" for name in best[:MAX_CANDIDATES_SHOWN])
+        listed = ", ".join(f"`{quoted(name)}`" for name in best[:MAX_CANDIDATES_SHOWN])
         more = f" and {len(best) - MAX_CANDIDATES_SHOWN} more" if len(best) > MAX_CANDIDATES_SHOWN else ""
-        raise UnresolvedError("IMG_AMBIGUOUS", f"`{shown(path)}` fits {len(best)} uploaded images: {listed}{more}")
+        raise UnresolvedError("IMG_AMBIGUOUS", f"`{quoted(path)}` fits {len(best)} uploaded images: {listed}{more}")
 
     def _advice(self, path: str) -> str:
         """Name the image that may have been meant, else where images are. Rows may lack 100,000 of them."""
@@ -110,15 +110,15 @@ class References:
             self._images = [name for name in self._upload.files() if is_image(name)]
         close = self._by_likeness.get(_likeness(path), "")
         if close:
-            return f" (did you mean `{shown(close)}`?)"
+            return f" (did you mean `{quoted(close)}`?)"
         if not self._fuzzy_left or not self._images:
             return ""
         self._fuzzy_left -= 1
         by_base = {posixpath.basename(name): name for name in self._images[:MAX_FUZZY_NAMES]}
         for base in difflib.get_close_matches(posixpath.basename(path), by_base, n=1, cutoff=0.75):
-            return f" (did you mean `{shown(by_base[base])}`?)"
+            return f" (did you mean `{quoted(by_base[base])}`?)"
         folder, count = Counter(posixpath.dirname(name) for name in self._images).most_common(1)[0]
-        where = f"under `{shown(folder)}/`" if folder else "at the top"
+        where = f"under `{quoted(folder)}/`" if folder else "at the top"
         return f" (it has {counted(count, 'image')} {where})"
 
 

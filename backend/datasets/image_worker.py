@@ -2,7 +2,7 @@
 
 A small program of its own, so that a bomb or a crash in a decoder ends only this process. A request is
 `{"source": path, "keep": bool}`. With `keep` the image is stored as `INTO/<sha256>.<ext>`, upright, as RGB or grey;
-without, only its header is read. The answer is a `ImageOutcome` of `backend.datasets.images`.
+without, only its header is read. The answer is a `ImageOutcome` of `backend.datasets.image_pool`.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ _FOREIGN = (
 _BOXES = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}  # behind "ftyp"
 
 
-class Refusal(Exception):
+class ImageRefusal(Exception):
     """The image cannot be used: a code of the problem list and a message that follows its name."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -47,7 +47,7 @@ class Refusal(Exception):
         self.code, self.message = code, message
 
 
-class Upright(NamedTuple):
+class DecodedImage(NamedTuple):
     """A decoded image, and whether its file may be stored as it is."""
 
     image: Image.Image
@@ -70,7 +70,7 @@ def prepare(source: Path, into: Path | None) -> dict[str, Any]:
         upright = _decoded(image, noise)
     content, extension = (raw, upright.extension) if upright.extension else (_as_png(upright.image), "png")
     if len(content) > most_bytes(len(raw)):
-        raise Refusal("IMG_TOO_LARGE", f"takes {len(raw):,} bytes and {len(content):,} once it is converted")
+        raise ImageRefusal("IMG_TOO_LARGE", f"takes {len(raw):,} bytes and {len(content):,} once it is converted")
     name = f"{hashlib.sha256(content).hexdigest()[:NAME_DIGITS]}.{extension}"
     _store(content, into / name)
     return {
@@ -82,12 +82,12 @@ def prepare(source: Path, into: Path | None) -> dict[str, Any]:
 def _read(source: Path) -> bytes:
     try:
         if source.stat().st_size > MAX_FILE_BYTES:
-            raise Refusal("IMG_TOO_LARGE", f"is larger than {MAX_FILE_BYTES >> 20} MiB")
+            raise ImageRefusal("IMG_TOO_LARGE", f"is larger than {MAX_FILE_BYTES >> 20} MiB")
         raw = source.read_bytes()
     except OSError as error:
-        raise Refusal("IMG_UNDECODABLE", f"cannot be read: {error.strerror}") from error
+        raise ImageRefusal("IMG_UNDECODABLE", f"cannot be read: {error.strerror}") from error
     if not raw:
-        raise Refusal("IMG_UNDECODABLE", "is an empty file")
+        raise ImageRefusal("IMG_UNDECODABLE", "is an empty file")
     return raw
 
 
@@ -98,22 +98,24 @@ def _opened(raw: bytes) -> Image.Image:
         kind = next((kind for magic, kind in _FOREIGN if raw.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(magic)), "")
         kind = _BOXES.get(raw[8:12], kind) if raw[4:8] == b"ftyp" else kind
         if kind:
-            raise Refusal("IMG_FORMAT_REFUSED", f"is a {kind} file") from error
-        raise Refusal("IMG_UNDECODABLE", "is not an image that can be read") from error
+            raise ImageRefusal("IMG_FORMAT_REFUSED", f"is a {kind} file") from error
+        raise ImageRefusal("IMG_UNDECODABLE", "is not an image that can be read") from error
     except Exception as error:  # a decoder may raise anything, and says it about this image
-        raise Refusal("IMG_UNDECODABLE", f"cannot be read: {error}") from error
+        raise ImageRefusal("IMG_UNDECODABLE", f"cannot be read: {error}") from error
 
 
 def _refuse_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise Refusal("IMG_TOO_LARGE", f"has {width:,} x {height:,} px; the limit is {MAX_PIXELS // 10**6} megapixels")
+        raise ImageRefusal(
+            "IMG_TOO_LARGE", f"has {width:,} x {height:,} px; the limit is {MAX_PIXELS // 10**6} megapixels"
+        )
     if min(width, height) < 1 or max(width, height) > MAX_ASPECT_RATIO * min(width, height):
-        raise Refusal(
+        raise ImageRefusal(
             "IMG_ASPECT", f"has {width:,} x {height:,} px: one side is more than {MAX_ASPECT_RATIO} times the other"
         )
 
 
-def _decoded(image: Image.Image, noise: list[warnings.WarningMessage]) -> Upright:
+def _decoded(image: Image.Image, noise: list[warnings.WarningMessage]) -> DecodedImage:
     """Load an image, turn and convert it; what the decoder warned of on the way shows in `noise`."""
     said: list[tuple[str, str]] = []
     is_animated = image.format != "MPO" and getattr(image, "is_animated", False)
@@ -133,18 +135,18 @@ def _decoded(image: Image.Image, noise: list[warnings.WarningMessage]) -> Uprigh
         plain = plain.transpose(turn)
     if min(plain.size) < CELL_PX:
         said.append(("IMG_SMALL", f"has {plain.width} x {plain.height} px, less than {CELL_PX} px on one side"))
-    return Upright(plain, extension, said)
+    return DecodedImage(plain, extension, said)
 
 
 def _load(image: Image.Image) -> None:
     try:
         image.load()
     except MemoryError as error:
-        raise Refusal("IMG_TOO_LARGE", "needs too much memory to decode") from error
+        raise ImageRefusal("IMG_TOO_LARGE", "needs too much memory to decode") from error
     except Exception as error:  # a decoder may raise anything, and says it about this image
         if "truncated" in str(error) or "Truncated" in str(error):
-            raise Refusal("IMG_TRUNCATED", "is cut off") from error
-        raise Refusal("IMG_UNDECODABLE", f"cannot be decoded: {error}") from error
+            raise ImageRefusal("IMG_TRUNCATED", "is cut off") from error
+        raise ImageRefusal("IMG_UNDECODABLE", f"cannot be decoded: {error}") from error
 
 
 def _orientation(image: Image.Image) -> tuple[Image.Transpose | None, bool]:
@@ -192,7 +194,7 @@ def _store(content: bytes, target: Path) -> None:
 def _answer(request: dict[str, Any], into: Path) -> dict[str, Any]:
     try:
         return prepare(Path(request["source"]), into if request["keep"] else None)
-    except Refusal as refusal:
+    except ImageRefusal as refusal:
         return {"code": refusal.code, "message": refusal.message}
     except MemoryError:
         return {"code": "IMG_TOO_LARGE", "message": "needs too much memory to decode"}

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from backend.conversation import PLACEHOLDER, Message
-from backend.datasets.json_files import ID_FIELDS, JsonFault, parse
-from backend.datasets.problems import shown
+from backend.datasets.json_rows import ID_FIELDS, JsonFault, parse
+from backend.datasets.problems import quoted
 from backend.datasets.records import ColumnMapping, LayoutName
 from backend.datasets.turns import RowFault, TurnReader, image_path, plain_text
 
@@ -70,7 +70,7 @@ def accepted_answers(content: dict[str, Any]) -> list[str]:
     return [text for text in found if text.strip()]
 
 
-def completed(content: dict[str, Any]) -> dict[str, Any]:
+def with_majority_answer(content: dict[str, Any]) -> dict[str, Any]:
     """Give a row whose only answers are `answers` the most frequent one, the first of equals, as its `answer`."""
     if not content.get(ANSWERS) or suggest(content).answer:
         return content
@@ -89,7 +89,7 @@ def other_than(gold: str, answers: list[str]) -> tuple[str, ...]:
     return tuple(others)
 
 
-class Draft(NamedTuple):
+class ConvertedRow(NamedTuple):
     """A row in the studio's form whose images are still the paths that were written."""
 
     messages: list[Message]
@@ -104,10 +104,10 @@ def recognise(content: dict[str, Any]) -> LayoutName | None:
         return _turns_layout(_listed(turns))
     if content.get("prompt") is not None and content.get("completion") is not None:
         return "prompt_completion"
-    return "table" if is_enough(suggest(completed(content))) else None
+    return "table" if is_enough(suggest(with_majority_answer(content))) else None
 
 
-def convert(content: dict[str, Any], mapping: ColumnMapping | None = None) -> Draft:
+def convert(content: dict[str, Any], mapping: ColumnMapping | None = None) -> ConvertedRow:
     """Read one row.
 
     Args:
@@ -123,7 +123,7 @@ def convert(content: dict[str, Any], mapping: ColumnMapping | None = None) -> Dr
         raise RowFault("ROW_UNRECOGNISED", f"Its fields are {_fields(content)}")
     reader = TurnReader()
     if layout == "table":
-        content = content if mapping else completed(content)
+        content = content if mapping else with_majority_answer(content)
         chosen = mapping or suggest(content)
         messages = _table_turns(content, chosen, reader)
         listed = _images(content, (chosen.image,) if chosen.image else ())
@@ -134,7 +134,7 @@ def convert(content: dict[str, Any], mapping: ColumnMapping | None = None) -> Dr
         system = next((content[field] for field in SYSTEM if content.get(field)), None)
     if plain_text(system, "system").strip() and (not messages or messages[0].role != "system"):
         messages.insert(0, Message(role="system", content=plain_text(system, "system")))
-    return Draft(*_filled(messages, reader.slots, listed), _split(content))
+    return ConvertedRow(*_with_images_placed(messages, reader.slots, listed), _split(content))
 
 
 def unused_columns(content: dict[str, Any], mapping: ColumnMapping | None) -> list[str]:
@@ -208,7 +208,7 @@ def _table_turns(content: dict[str, Any], chosen: ColumnMapping, reader: TurnRea
     extra = content.get("input")
     if chosen.question == "instruction" and isinstance(extra, str) and extra.strip():  # the alpaca layout
         question = f"{question}\n{extra}"
-    answer = plain_text(_alone(content.get(chosen.answer)), chosen.answer)
+    answer = plain_text(_unwrapped(content.get(chosen.answer)), chosen.answer)
     earlier = content.get("history") or []
     if not isinstance(earlier, list) or any(not isinstance(pair, list) or len(pair) != 2 for pair in earlier):
         raise RowFault("TEXT_TYPE", "`history` is no list of question and answer pairs", "history")
@@ -219,7 +219,7 @@ def _table_turns(content: dict[str, Any], chosen: ColumnMapping, reader: TurnRea
     return messages
 
 
-def _alone(value: Any) -> Any:
+def _unwrapped(value: Any) -> Any:
     """The one text of a list that holds nothing else, as some sets write their answers; several may mean anything."""
     return value[0] if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) else value
 
@@ -234,7 +234,9 @@ def _images(content: dict[str, Any], fields: tuple[str, ...]) -> list[str]:
     return []
 
 
-def _filled(messages: list[Message], slots: list[str | None], listed: list[str]) -> tuple[list[Message], list[str]]:
+def _with_images_placed(
+    messages: list[Message], slots: list[str | None], listed: list[str]
+) -> tuple[list[Message], list[str]]:
     """Give placeholders their images in order; without any placeholder, put one for each before the first turn."""
     if not slots and listed:
         first = next((number for number, message in enumerate(messages) if message.role == "user"), None)
@@ -263,5 +265,5 @@ def _split(content: dict[str, Any]) -> Split | None:
 
 
 def _fields(content: dict[str, Any]) -> str:
-    names = [f"`{shown(str(name), 40)}`" for name in list(content)[:8]]
+    names = [f"`{quoted(str(name), 40)}`" for name in list(content)[:8]]
     return ", ".join(names) + (" and more" if len(content) > len(names) else "") if names else "missing"

@@ -3,7 +3,7 @@
 A program of its own: pyarrow is large and reads foreign bytes. Writes `INTO/rows.jsonl` and each image found inside
 the table as `INTO/0000001` and so on; in the rows such an image is named `LABEL/0000001`. LIMIT 0 means every row. All
 that is written takes at most BYTES: a table of a few kilobytes may say one text a million times.
-Prints a `TableOutcome` of `backend.datasets.tables`.
+Prints a `TableOutcome` of `backend.datasets.table_rows`.
 """
 
 import errno
@@ -26,7 +26,7 @@ BLOCK_BYTES = 4_096  # what the smallest file takes on a disk
 BATCH_ROWS = 64
 
 
-class Refusal(Exception):
+class TableRefusal(Exception):
     """The table may not be converted: a code of the problem list and a message that follows its name and size."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -34,7 +34,7 @@ class Refusal(Exception):
         self.code, self.message = code, message
 
 
-class Spool:
+class TableWriter:
     """Writes the rows and the images of a table, and no more than it may."""
 
     def __init__(self, into: Path, label: str, most_bytes: int) -> None:
@@ -69,7 +69,7 @@ class Spool:
         self._count(max(len(content), BLOCK_BYTES))
         self._images += 1
         if self._images > MAX_MEMBERS:
-            raise Refusal("TABLE_TOO_LARGE", f"holds more than {MAX_MEMBERS:,} images")
+            raise TableRefusal("TABLE_TOO_LARGE", f"holds more than {MAX_MEMBERS:,} images")
         name = f"{self._images:07d}"
         (self._into / name).write_bytes(content)
         return f"{self._label}/{name}"
@@ -77,10 +77,10 @@ class Spool:
     def _count(self, count: int) -> None:
         self.written_bytes += count
         if self.written_bytes > self._most_bytes:
-            raise Refusal("TABLE_BOMB", f"expands to more than {self._most_bytes:,}")
+            raise TableRefusal("TABLE_BOMB", f"expands to more than {self._most_bytes:,}")
 
 
-def convert(source: Path, spool: Spool, limit: int, most_bytes: int) -> int:
+def convert(source: Path, writer: TableWriter, limit: int, most_bytes: int) -> int:
     """Write the first `limit` rows, or all where that is 0, into `spool`; returns how many the file has.
 
     Raises:
@@ -91,11 +91,11 @@ def convert(source: Path, spool: Spool, limit: int, most_bytes: int) -> int:
     _refuse_bomb(table, most_bytes)
     for batch in table.iter_batches(batch_size=BATCH_ROWS):
         for row in batch.to_pylist()[:left]:
-            spool.write(row)
+            writer.write(row)
         left -= batch.num_rows
         if left <= 0:
             break
-    spool.close()
+    writer.close()
     return int(table.metadata.num_rows)
 
 
@@ -103,17 +103,17 @@ def _refuse_bomb(table: pq.ParquetFile, most_bytes: int) -> None:
     """Hold what the file says of itself against the limits, before a row is read."""
     said = table.metadata
     if said.num_columns > MAX_COLUMNS:
-        raise Refusal("TABLE_TOO_LARGE", f"has {said.num_columns:,} columns; the limit is {MAX_COLUMNS:,}")
+        raise TableRefusal("TABLE_TOO_LARGE", f"has {said.num_columns:,} columns; the limit is {MAX_COLUMNS:,}")
     if said.num_rows > MAX_ROWS:
-        raise Refusal("TABLE_TOO_LARGE", f"has {said.num_rows:,} rows; the limit is {MAX_ROWS:,}")
+        raise TableRefusal("TABLE_TOO_LARGE", f"has {said.num_rows:,} rows; the limit is {MAX_ROWS:,}")
     if (depth := _depth(table.schema_arrow)) > MAX_NESTING:
-        raise Refusal("TABLE_TOO_LARGE", f"is nested {depth} deep; the limit is {MAX_NESTING}")
+        raise TableRefusal("TABLE_TOO_LARGE", f"is nested {depth} deep; the limit is {MAX_NESTING}")
     groups = [said.row_group(number) for number in range(said.num_row_groups)]
     chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
     if (values := sum(chunk.num_values for chunk in chunks)) > most_bytes:  # each is a byte at least
-        raise Refusal("TABLE_BOMB", f"holds {values:,} values; {most_bytes:,} bytes are the most for its size")
+        raise TableRefusal("TABLE_BOMB", f"holds {values:,} values; {most_bytes:,} bytes are the most for its size")
     if (unpacked := sum(chunk.total_uncompressed_size for chunk in chunks)) > most_bytes:
-        raise Refusal("TABLE_BOMB", f"unpacks to {unpacked:,}; {most_bytes:,} are the most for its size")
+        raise TableRefusal("TABLE_BOMB", f"unpacks to {unpacked:,}; {most_bytes:,} are the most for its size")
 
 
 def _depth(schema: pa.Schema) -> int:
@@ -132,10 +132,10 @@ def main(source: str, into: str, label: str, limit: str, most_bytes: str) -> Non
     memory_bytes = min(MAX_MEMORY_BYTES, SMALLEST_MEMORY_BYTES + 2 * most)
     confine(memory_bytes)
     pa.set_cpu_count(1)
-    spool, outcome = Spool(Path(into), label, most), dict[str, Any]()
+    writer, outcome = TableWriter(Path(into), label, most), dict[str, Any]()
     try:
-        outcome["rows"] = convert(Path(source), spool, int(limit), most)
-    except Refusal as refusal:
+        outcome["rows"] = convert(Path(source), writer, int(limit), most)
+    except TableRefusal as refusal:
         outcome |= {"code": refusal.code, "message": refusal.message}
     except MemoryError:
         outcome |= {"code": "TABLE_BOMB", "message": f"needs more than {memory_bytes / 1024**3:.1f} GiB of memory"}
@@ -143,7 +143,7 @@ def main(source: str, into: str, label: str, limit: str, most_bytes: str) -> Non
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         outcome |= {"errno": error.errno}
-    print(json.dumps(outcome | {"written_bytes": spool.written_bytes}))  # noqa: T201 - the answer to the parent
+    print(json.dumps(outcome | {"written_bytes": writer.written_bytes}))  # noqa: T201 - the answer to the parent
 
 
 if __name__ == "__main__":

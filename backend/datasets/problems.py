@@ -5,16 +5,33 @@ import errno
 import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
-from backend.datasets.records import Problem, Severity
+from pydantic import BaseModel, ConfigDict
+
 from backend.errors import DatasetError
 
 MAX_LISTED = 1_000
 MAX_SHOWN = 200  # characters of a quoted value
 COLUMNS = ("code", "severity", "file", "line", "record", "field", "message", "hint")
+Severity = Literal["error", "warning", "info"]
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class DatasetProblem(BaseModel):
+    """One thing wrong with one row or file. An error leaves the row out, a warning keeps it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str  # stable, e.g. IMG_TRUNCATED; the catalogues translate title and hint by it
+    severity: Severity
+    file: str  # as the person named it, e.g. "train.jsonl" or "images/0042.png"
+    line: int | None = None  # 1-based: line of a jsonl, element of a json list, row of a table
+    record: str = ""  # the row's own id, where it has one
+    field: str = ""  # e.g. "images[0]"
+    message: str
+    hint: str
 
 
 class Code(NamedTuple):
@@ -111,7 +128,7 @@ CODES: dict[str, Code] = {
 class UploadRefused(DatasetError):
     """Nothing was imported. `code` says why; `problems` lists what was found on the way."""
 
-    def __init__(self, code: str, message: str, *, hint: str = "", problems: tuple[Problem, ...] = ()) -> None:
+    def __init__(self, code: str, message: str, *, hint: str = "", problems: tuple[DatasetProblem, ...] = ()) -> None:
         super().__init__(message, hint=hint or CODES[code].hint)
         self.code = code
         self.problems = problems
@@ -121,7 +138,7 @@ def refused_by_disk(error: OSError) -> UploadRefused:
     """Say what the operating system refused, in words."""
     if error.errno in _DISK_FULL:
         return UploadRefused("DISK_FULL", "The disk is full")
-    where = f" `{shown(str(error.filename))}`" if error.filename else ""
+    where = f" `{quoted(str(error.filename))}`" if error.filename else ""
     return UploadRefused("UPLOAD_UNREADABLE", f"The disk refuses{where}: {error.strerror or error}")
 
 
@@ -135,7 +152,7 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         """Say it as the start of a sentence: "Line 17 of `train.jsonl`"."""
-        file = f"`{shown(self.file)}`"
+        file = f"`{quoted(self.file)}`"
         return file if self.line is None else f"{self.unit.capitalize()} {self.line:,} of {file}"
 
 
@@ -145,7 +162,7 @@ class ProblemList:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._bad_rows: dict[str, set[int]] = defaultdict(set)
-        self._listed: dict[Severity, list[Problem]] = {severity: [] for severity in get_args(Severity)}
+        self._listed: dict[Severity, list[DatasetProblem]] = {severity: [] for severity in get_args(Severity)}
 
     def add(self, code: str, place: Place, message: str, field: str = "", *, count: int = 1) -> None:
         """Report `message`, which follows the place and a colon, under `code`; `count` things stand behind it."""
@@ -154,8 +171,8 @@ class ProblemList:
         if severity == "error" and place.line is not None:
             self._bad_rows[place.file].add(place.line)
         if len(self._listed[severity]) < MAX_LISTED:
-            problem = Problem(
-                code=code, severity=severity, file=shown(place.file), line=place.line, record=shown(place.record),
+            problem = DatasetProblem(
+                code=code, severity=severity, file=quoted(place.file), line=place.line, record=quoted(place.record),
                 field=field, message=f"{place}: {message}", hint=hint,
             )  # fmt: skip
             self._listed[severity].append(problem)
@@ -170,12 +187,12 @@ class ProblemList:
         """How many errors there are, listed or not."""
         return sum(count for code, count in self.counts.items() if CODES[code].severity == "error")
 
-    def listed(self) -> tuple[Problem, ...]:
+    def listed(self) -> tuple[DatasetProblem, ...]:
         """The problems that are listed, gravest first."""
         return tuple(problem for group in self._listed.values() for problem in group)[:MAX_LISTED]
 
 
-def shown(text: str, limit: int = MAX_SHOWN) -> str:
+def quoted(text: str, limit: int = MAX_SHOWN) -> str:
     """Make a foreign text safe to quote: control characters escaped, the middle of a long one left out."""
     plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: limit * 2])
     return plain if len(plain) <= limit else f"{plain[: limit - 20]}…{plain[-19:]}"
@@ -186,7 +203,7 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def as_csv(problems: Iterable[Problem]) -> str:
+def as_csv(problems: Iterable[DatasetProblem]) -> str:
     """Write problems as CSV with a header; a cell that a spreadsheet would run as a formula starts with `'`."""
     sink = io.StringIO()
     table = csv.writer(sink)

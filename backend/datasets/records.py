@@ -1,36 +1,23 @@
-"""What an import says and leaves behind: problems in words, the manifest, what was recognised."""
+"""What an import leaves behind and says: the manifest, what was recognised, what was done."""
 
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from backend.conversation import Row
+from backend.datasets.problems import DatasetProblem
 from backend.earlier_names import renamed
 
-Severity = Literal["error", "warning", "info"]
 LayoutName = Literal["llava", "messages", "parts", "prompt_completion", "table"]
 
 
-class Record(BaseModel):
+class DatasetModel(BaseModel):
     """Rests on disk; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Problem(Record):
-    """One thing wrong with one row or file. An error leaves the row out, a warning keeps it."""
-
-    code: str  # stable, e.g. IMG_TRUNCATED; the catalogues translate title and hint by it
-    severity: Severity
-    file: str  # as the person named it, e.g. "train.jsonl" or "images/0042.png"
-    line: int | None = None  # 1-based: line of a jsonl, element of a json list, row of a table
-    record: str = ""  # the row's own id, where it has one
-    field: str = ""  # e.g. "images[0]"
-    message: str
-    hint: str
-
-
-class SplitRule(Record):
+class SplitRule(DatasetModel):
     """How held-out rows were chosen; the same rows again from the same upload."""
 
     kind: Literal["seeded", "given"]  # by image groups and a seed, or a second file
@@ -38,7 +25,7 @@ class SplitRule(Record):
     seed: int = 0
 
 
-class Statistics(Record):
+class Statistics(DatasetModel):
     """Counts over the rows kept. Token figures are estimates at the default pixel bounds."""
 
     rows: int
@@ -57,7 +44,7 @@ class Statistics(Record):
     _earlier = model_validator(mode="before")(renamed({"pictures": "images", "picture_bytes": "image_bytes"}))
 
 
-class Manifest(Record):
+class Manifest(DatasetModel):
     """`dataset.json`, written last: without it the folder is no dataset."""
 
     version: Literal[1] = 1
@@ -76,7 +63,7 @@ class Manifest(Record):
     changed_at: float = 0.0  # when that was; 0 for the import
 
 
-class ColumnMapping(Record):
+class ColumnMapping(DatasetModel):
     """What each role is called in the upload, where no layout was recognised. Empty where a role is absent."""
 
     image: str = ""
@@ -95,18 +82,18 @@ class Inspection(NamedTuple):
     preview: tuple[Row, ...]  # as they would be imported, up to 5; ids and images are provisional
     rows: int
     images: int
-    problems: tuple[Problem, ...]  # of the preview rows
+    problems: tuple[DatasetProblem, ...]  # of the preview rows
 
 
-class Report(NamedTuple):
+class ImportReport(NamedTuple):
     """What an import did."""
 
     manifest: Manifest
-    problems: tuple[Problem, ...]  # up to 1,000; counts in the manifest are complete
+    problems: tuple[DatasetProblem, ...]  # up to 1,000; counts in the manifest are complete
     was_known: bool  # the same upload is already here under this manifest's name
 
 
-class Page(NamedTuple):
+class RowPage(NamedTuple):
     """One page of a dataset."""
 
     rows: tuple[Row, ...]

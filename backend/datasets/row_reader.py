@@ -11,12 +11,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from backend.conversation import Message
-from backend.datasets.image_resolver import References, UnresolvedError
-from backend.datasets.json_files import Record, json_records
+from backend.datasets.image_resolver import ImageResolver, UnresolvedError
+from backend.datasets.json_rows import RawRow, json_rows
 from backend.datasets.layouts import (
     HELDOUT_WORDS,
     TRAIN_WORDS,
-    Draft,
+    ConvertedRow,
     Split,
     accepted_answers,
     convert,
@@ -24,11 +24,11 @@ from backend.datasets.layouts import (
     recognise,
     unused_columns,
 )
-from backend.datasets.problems import MAX_LISTED, Place, ProblemList, UploadRefused, counted, shown
+from backend.datasets.problems import MAX_LISTED, Place, ProblemList, UploadRefused, counted, quoted
 from backend.datasets.records import ColumnMapping, LayoutName
-from backend.datasets.staging import Job
-from backend.datasets.tables import parquet_records, table_records
-from backend.datasets.turns import RowFault, faults_of, tidied
+from backend.datasets.staging import ImportJob
+from backend.datasets.table_rows import parquet_rows, table_rows
+from backend.datasets.turns import RowFault, faults_of, with_trimmed_placeholders
 from backend.datasets.upload import ANNOTATIONS, Upload, is_image, open_upload
 
 MAX_COLUMNS_SHOWN = 12
@@ -36,7 +36,7 @@ REPORT_EVERY = 200
 READING_SHARE = 0.15  # of the whole import, for the progress bar, which cannot know how many rows will come
 
 
-class FoundImage(BaseModel):
+class ResolvedImage(BaseModel):
     """An image that a row names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +45,7 @@ class FoundImage(BaseModel):
     path: str  # on this machine
 
 
-class FoundRow(BaseModel):
+class ResolvedRow(BaseModel):
     """A row that is understood; rests on disk until its images are checked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,7 +57,7 @@ class FoundRow(BaseModel):
     layout: LayoutName
     side: Literal["train", "heldout"] | None  # what the row or its file's name says
     messages: tuple[Message, ...]
-    images: tuple[FoundImage, ...]
+    images: tuple[ResolvedImage, ...]
     references: tuple[str, ...] = ()
 
     @property
@@ -72,13 +72,13 @@ class RowReader:
     def __init__(self, upload: Upload, room: Path, mapping: ColumnMapping | None, problems: ProblemList) -> None:
         """Prepare to read; `room` is an existing folder for what lies inside tables."""
         self._upload, self._room, self._mapping, self._problems = upload, room, mapping, problems
-        self._references = References(upload)
+        self._references = ImageResolver(upload)
         self.layouts: Counter[LayoutName] = Counter()
         self.columns: dict[str, None] = {}  # of rows that were not recognised, in their order
         self.records = 0  # rows of all files, good or not
         self._unused: dict[str, None] = {}  # columns of tables that are in no message
 
-    def rows(self, side: Split | None = None) -> Iterator[FoundRow]:
+    def rows(self, side: Split | None = None) -> Iterator[ResolvedRow]:
         """Yield every good row of every file; report the others. `side` overrides what names say."""
         for name in self._upload.annotations:
             yield from self._rows_of(name, side or side_of(name))
@@ -87,7 +87,7 @@ class RowReader:
     def notices(self) -> list[str]:
         """What was done without being asked."""
         matched = self._references.notice()
-        unused = ", ".join(f"`{shown(name, 40)}`" for name in list(self._unused)[:MAX_COLUMNS_SHOWN])
+        unused = ", ".join(f"`{quoted(name, 40)}`" for name in list(self._unused)[:MAX_COLUMNS_SHOWN])
         return ([matched] if matched else []) + ([f"Columns that were not used: {unused}"] if unused else [])
 
     def refuse_unknown(self) -> None:
@@ -95,16 +95,16 @@ class RowReader:
         if self.layouts:
             return
         if self.records and self.columns:
-            named = ", ".join(f"`{shown(name, 40)}`" for name in list(self.columns)[:MAX_COLUMNS_SHOWN])
-            message = f"The rows of `{shown(self._upload.title)}` are in no known layout; their fields are {named}"
+            named = ", ".join(f"`{quoted(name, 40)}`" for name in list(self.columns)[:MAX_COLUMNS_SHOWN])
+            message = f"The rows of `{quoted(self._upload.title)}` are in no known layout; their fields are {named}"
             raise UploadRefused("LAYOUT_UNKNOWN", message, problems=self._problems.listed())
         why = f"found {counted(self._problems.errors, 'problem')}" if self._problems.errors else "there are none"
-        message = f"No rows could be read from `{shown(self._upload.title)}`: {why}"
+        message = f"No rows could be read from `{quoted(self._upload.title)}`: {why}"
         first = next(iter(self._problems.listed()), None)
         hint = f"The first: {first.message}. {first.hint}" if first and first.severity == "error" else ""
         raise UploadRefused("NO_ROWS", message, hint=hint, problems=self._problems.listed())
 
-    def records_of(self, name: str, limit: int = 0) -> tuple[Iterator[Record], int | None]:
+    def records_of(self, name: str, limit: int = 0) -> tuple[Iterator[RawRow], int | None]:
         """Read one file's rows, of a parquet file `limit` at most; and how many it has where that is known."""
         path = self._upload.path_of(name)
         if path is None:
@@ -113,12 +113,12 @@ class RowReader:
         if suffix == ".parquet":
             inside = self._room / f"table-{len(list(self._room.iterdir())):03d}"
             inside.mkdir()
-            return parquet_records(self._upload, name, inside, self._problems, limit)
+            return parquet_rows(self._upload, name, inside, self._problems, limit)
         if suffix in (".csv", ".tsv"):
-            return table_records(path, name, self._problems), None
-        return json_records(path, name, self._problems), None
+            return table_rows(path, name, self._problems), None
+        return json_rows(path, name, self._problems), None
 
-    def found(self, record: Record, side: Split | None = None) -> FoundRow | None:
+    def resolve_row(self, record: RawRow, side: Split | None = None) -> ResolvedRow | None:
         """Understand one row; None where a problem was reported, or it is in no known layout."""
         place, content = record
         try:
@@ -126,7 +126,7 @@ class RowReader:
         except RowFault as fault:
             self._problems.add(fault.code, place, fault.message, fault.field)
             return None
-        messages = tidied(draft.messages)
+        messages = with_trimmed_placeholders(draft.messages)
         faults = list(faults_of(messages, len(draft.images)))
         for each in faults:
             self._problems.add(each.code, place, each.message, each.field)
@@ -136,19 +136,19 @@ class RowReader:
         layout = self._layout_of(record)
         if layout == "table" and len(self._unused) < MAX_COLUMNS_SHOWN:
             self._unused |= dict.fromkeys(unused_columns(content, self._mapping))
-        return FoundRow(
+        return ResolvedRow(
             file=place.file, line=place.line or 0, unit=place.unit, record=place.record, layout=layout,
             side=draft.split or side, messages=messages, images=tuple(images),
             references=self._references_of(record, messages[-1].content),
         )  # fmt: skip
 
-    def is_known(self, record: Record) -> bool:
+    def is_known(self, record: RawRow) -> bool:
         """Tell whether a row is in a known layout, or has the column that was mapped as the answer."""
         if self._mapping is not None:
             return self._mapping.answer in record.content
         return recognise(record.content) is not None
 
-    def _rows_of(self, name: str, side: Split | None) -> Iterator[FoundRow]:
+    def _rows_of(self, name: str, side: Split | None) -> Iterator[ResolvedRow]:
         unknown: list[Place] = []
         unknown_count = known = 0
         records, _ = self.records_of(name)
@@ -160,12 +160,12 @@ class RowReader:
                 self.columns |= dict.fromkeys(record.content) if not known else {}
                 continue
             known += 1
-            row = self.found(record, side)
+            row = self.resolve_row(record, side)
             self.layouts[self._layout_of(record)] += 1
             if row is not None:
                 yield row
         if unknown_count and not known:
-            fields = ", ".join(f"`{shown(column, 40)}`" for column in list(self.columns)[:MAX_COLUMNS_SHOWN])
+            fields = ", ".join(f"`{quoted(column, 40)}`" for column in list(self.columns)[:MAX_COLUMNS_SHOWN])
             self._problems.add(
                 "FILE_SKIPPED", Place(name), f"Its {unknown_count:,} rows are in no known layout: {fields}"
             )
@@ -174,11 +174,11 @@ class RowReader:
                 self._problems.add("ROW_UNRECOGNISED", place, "It lacks the fields that the other rows have")
             self._problems.counts["ROW_UNRECOGNISED"] += unknown_count - len(unknown)
 
-    def _layout_of(self, record: Record) -> LayoutName:
+    def _layout_of(self, record: RawRow) -> LayoutName:
         """The layout of a row that is known to have one."""
         return "table" if self._mapping is not None else recognise(record.content) or "table"
 
-    def _references_of(self, record: Record, gold: str) -> tuple[str, ...]:
+    def _references_of(self, record: RawRow, gold: str) -> tuple[str, ...]:
         """The other answers that a row accepts; none and a warning where they cannot be read."""
         try:
             return other_than(gold, accepted_answers(record.content))
@@ -186,13 +186,13 @@ class RowReader:
             self._problems.add(fault.code, record.place, fault.message, fault.field)
             return ()
 
-    def _found_images(self, draft: Draft, place: Place) -> list[FoundImage]:
+    def _found_images(self, draft: ConvertedRow, place: Place) -> list[ResolvedImage]:
         found = []
         for number, written in enumerate(draft.images):
             field = f"images[{number}]"
             try:
                 path = self._references.resolve(written, place.file)
-                found.append(FoundImage(written=shown(written), path=str(path)))
+                found.append(ResolvedImage(written=quoted(written), path=str(path)))
             except UnresolvedError as error:
                 self._problems.add(error.code, place, f"{field} {error.message}", field)
         return found
@@ -208,7 +208,7 @@ def side_of(name: str) -> Split | None:
 
 
 @dataclass(slots=True)
-class Gathered:
+class UploadedRows:
     """What was read; the rows themselves rest in a file."""
 
     rows: Path
@@ -219,11 +219,11 @@ class Gathered:
     notices: list[str] = field(default_factory=list)
     digest: Any = field(default_factory=hashlib.sha256)  # of the files with rows
 
-    def found(self) -> Iterator[FoundRow]:
+    def found(self) -> Iterator[ResolvedRow]:
         """Read the rows again, in order."""
         with self.rows.open(encoding="utf-8", newline="\n") as source:
             for line in source:
-                yield FoundRow.model_validate_json(line)
+                yield ResolvedRow.model_validate_json(line)
 
     @property
     def is_split(self) -> bool:
@@ -231,20 +231,20 @@ class Gathered:
         return 0 < self.sides["heldout"] < self.sides.total()
 
 
-def gather(job: Job) -> Gathered:
+def read_upload(job: ImportJob) -> UploadedRows:
     """Read the upload, and the second one with held-out rows where there is one.
 
     Raises:
         UploadRefused: an archive breaks a rule, nothing holds rows, or no row is in a known layout.
     """
-    gathered = Gathered(job.room / "found.jsonl")
+    gathered = UploadedRows(job.room / "resolved.jsonl")
     with gathered.rows.open("w", encoding="utf-8") as sink:
         for source, side in ((job.source, None), (job.options.heldout, "heldout")):
             if source is None:
                 continue
             upload, reader = _opened(job, source)
             if side is None:
-                _leave_out(upload, job.options.heldout)
+                _exclude_heldout_file(upload, job.options.heldout)
             for row in reader.rows(side):  # type: ignore[arg-type]  # a Literal in a tuple
                 sink.write(row.model_dump_json() + "\n")
                 _note(row, upload, gathered, job)
@@ -256,7 +256,7 @@ def gather(job: Job) -> Gathered:
     return gathered
 
 
-def _opened(job: Job, source: Path) -> tuple[Upload, RowReader]:
+def _opened(job: ImportJob, source: Path) -> tuple[Upload, RowReader]:
     room = job.room / f"upload-{len(list(job.room.iterdir()))}"
     unpacked, tables = room / "unpacked", room / "tables"
     unpacked.mkdir(parents=True)
@@ -265,24 +265,24 @@ def _opened(job: Job, source: Path) -> tuple[Upload, RowReader]:
     return upload, RowReader(upload, tables, job.options.mapping, job.problems)
 
 
-def _leave_out(upload: Upload, heldout: Path | None) -> None:
+def _exclude_heldout_file(upload: Upload, heldout: Path | None) -> None:
     """Do not read a file of held-out rows a second time where it lies in the folder that is imported."""
     if heldout is not None:
         paths = {name: upload.path_of(name) for name in upload.annotations}
         upload.annotations = [n for n, path in paths.items() if path is None or path.resolve() != heldout.resolve()]
 
 
-def _note(row: FoundRow, upload: Upload, gathered: Gathered, job: Job) -> None:
+def _note(row: ResolvedRow, upload: Upload, gathered: UploadedRows, job: ImportJob) -> None:
     gathered.sides[row.side] += 1
     for image in row.images:
         if image.path not in gathered.images:
             gathered.images[image.path] = image.written
             gathered.packed_bytes[image.path] = upload.packed_bytes(Path(image.path))
     if gathered.sides.total() % REPORT_EVERY == 0:
-        job.tell(READING_SHARE, f"Reading rows: {gathered.sides.total():,}")
+        job.report_progress(READING_SHARE, f"Reading rows: {gathered.sides.total():,}")
 
 
-def _hash_annotations(upload: Upload, gathered: Gathered) -> None:
+def _hash_annotations(upload: Upload, gathered: UploadedRows) -> None:
     for name in upload.annotations:
         path = upload.path_of(name)
         if path is not None:
@@ -290,10 +290,10 @@ def _hash_annotations(upload: Upload, gathered: Gathered) -> None:
                 gathered.digest.update(name.encode() + hashlib.file_digest(source, "sha256").digest())
 
 
-def _report_unused(upload: Upload, gathered: Gathered, job: Job) -> None:
+def _report_unused(upload: Upload, gathered: UploadedRows, job: ImportJob) -> None:
     if upload.title.lower().endswith(ANNOTATIONS):
         return  # the folder around a single file is not what was uploaded
     unused = [name for name, path in upload.files().items() if is_image(name) and str(path) not in gathered.images]
     if unused:
-        message = f"{counted(len(unused), 'image')} that no good row names, e.g. `{shown(unused[0])}`"
+        message = f"{counted(len(unused), 'image')} that no good row names, e.g. `{quoted(unused[0])}`"
         job.problems.add("IMG_UNREFERENCED", Place(upload.title), message, count=len(unused))

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from backend.conversation import Row
 from backend.datasets.layouts import Split
-from backend.datasets.records import Page
+from backend.datasets.records import RowPage
 from backend.errors import DatasetError
 from backend.jsonl import strict_json
 
@@ -86,7 +86,7 @@ def read_rows(folder: Path, split: Split | None = None, sha256: str = "") -> Ite
 
 def read_page(
     folder: Path, start: int, count: int, search: str = "", split: Split | None = None, sha256: str = ""
-) -> Page:
+) -> RowPage:
     """Give `count` rows from the `start`-th match on, and how many match in all.
 
     Without a search only the rows of the page are read; with one the file is read once, a line at a time, and where the
@@ -109,7 +109,7 @@ def read_page(
             source.seek(entry // 2)
             row = parse_line(source.readline(), f"byte {entry // 2:,} of `{folder.name}/{ROWS}`")
             rows += [row] if row is not None else []
-    return Page(tuple(rows), len(entries))
+    return RowPage(tuple(rows), len(entries))
 
 
 def parse_line(line: bytes, where: str) -> Row | None:

@@ -1,21 +1,33 @@
-"""One import while it runs: what it is asked to do, and the folder it is built in before it appears whole."""
+"""Where a dataset is built, and how it appears under its name, whole; which datasets are there."""
 
+import contextlib
+import difflib
+import errno
 import os
 import shutil
+import unicodedata
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.datasets.problems import ProblemList
-from backend.datasets.records import ColumnMapping
+from pydantic import ValidationError
+
+from backend.datasets.problems import DatasetProblem, ProblemList, UploadRefused, quoted
+from backend.datasets.records import ColumnMapping, ImportReport, Manifest
+from backend.errors import DatasetError, NotFoundError
+from backend.ids import is_safe_name, slug
+from backend.jsonl import strict_json, sync_folder, write_atomically
 from backend.settings import Workspace
 
 Progress = Callable[[float, str], None]  # share done from 0 to 1, and what is being done
 DEFAULT_SHARE = 0.1
 DEFAULT_SEED = 42
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK}
+MANIFEST = "dataset.json"
+PROBLEMS = "problems.jsonl"
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +43,14 @@ class ImportOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ImportJob:
     """One import under way."""
 
     source: Path
     options: ImportOptions
     room: Path  # its own staging folder
     problems: ProblemList
-    tell: Progress
+    report_progress: Progress
 
     @property
     def folder(self) -> Path:
@@ -51,7 +63,7 @@ class Job:
         return self.folder / "images"
 
 
-@contextmanager
+@contextlib.contextmanager
 def staging_folder(workspace: Workspace) -> Iterator[Path]:
     """Give a new folder below `data/.staging`, removed afterwards whatever happens.
 
@@ -79,6 +91,108 @@ def sweep_staging(workspace: Workspace) -> int:
     return len(dead)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Let `target`, which is not there yet, hold what `source` holds, whole at once.
+
+    Raises:
+        OSError: the disk refuses; there is no `target`.
+    """
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _copy(source, target)
+
+
+def dataset_names(workspace: Workspace) -> list[str]:
+    """Every dataset that is complete, sorted."""
+    if not workspace.data.is_dir():
+        return []
+    folders = (path for path in workspace.data.iterdir() if not path.name.startswith("."))
+    return sorted(folder.name for folder in folders if (folder / MANIFEST).is_file())
+
+
+def read_manifest(workspace: Workspace, name: str) -> Manifest:
+    """Read one dataset's manifest.
+
+    Raises:
+        NotFoundError: no dataset has that name; the hint names the nearest.
+        DatasetError: its manifest is damaged.
+    """
+    path = workspace.data / name / MANIFEST
+    if not is_safe_name(name) or not path.is_file():
+        names = dataset_names(workspace)
+        close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+        known = f"There are: {', '.join(names)}" if names else "Import one first"
+        raise NotFoundError(
+            f"No dataset is called `{quoted(name)}`", hint=f"Did you mean `{close[0]}`?" if close else known
+        )
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise DatasetError(
+            f"`{name}/{MANIFEST}` cannot be read", hint="Delete the dataset and import it again"
+        ) from error
+
+
+def name_for(wish: str, source: Path) -> str:
+    """Give the dataset's name: the wish, else one made from the upload's. Raises UploadRefused for an unsafe wish."""
+    if not wish:
+        return slug(source.resolve().stem, fallback="dataset")
+    if not is_safe_name(wish):
+        example = slug(wish, fallback="receipts-2")
+        raise UploadRefused(
+            "DATASET_NAME", f"`{quoted(wish)}` cannot be a dataset's name",
+            hint=f"Use lower-case letters, digits, dots and dashes, for example `{example}`",
+        )  # fmt: skip
+    return wish
+
+
+def find_same_upload(workspace: Workspace, upload_sha256: str, wish: str) -> Manifest | None:
+    """Find the dataset that was made from the same upload: the one wished for, or any where no name was wished for."""
+    for name in [wish] if wish else dataset_names(workspace):
+        if (workspace.data / name / MANIFEST).is_file():
+            manifest = read_manifest(workspace, name)
+            if manifest.upload_sha256 == upload_sha256:
+                return manifest
+    return None
+
+
+def refuse_taken_name(workspace: Workspace, name: str) -> None:
+    """Raise UploadRefused where a folder has this name, or one that differs in case or in how accents are written."""
+    for path in workspace.data.iterdir():
+        if _folded(path.name) == _folded(name):
+            raise UploadRefused("NAME_TAKEN", f"There is already a dataset `{quoted(path.name)}`, with other content")
+
+
+def publish(
+    workspace: Workspace, folder: Path, manifest: Manifest, problems: tuple[DatasetProblem, ...]
+) -> ImportReport:
+    """Complete `folder` and rename it to `data/<name>`. Of two at once, one wins.
+
+    Raises:
+        UploadRefused: another dataset took the name meanwhile.
+        OSError: the disk refuses.
+    """
+    write_atomically(folder / PROBLEMS, "".join(strict_json(p.model_dump()) + "\n" for p in problems).encode())
+    write_atomically(folder / MANIFEST, strict_json(manifest.model_dump()).encode() + b"\n")
+    for inner in (folder / "images", folder):
+        sync_folder(inner)
+    try:
+        folder.rename(workspace.data / manifest.name)
+    except OSError as error:
+        if error.errno not in _TAKEN:
+            raise
+        winner = find_same_upload(workspace, manifest.upload_sha256, manifest.name)
+        if winner is not None:
+            return ImportReport(winner, problems, was_known=True)
+        raise UploadRefused("NAME_TAKEN", f"Another import took the name `{manifest.name}` meanwhile") from error
+    with contextlib.suppress(OSError):  # it is there already, whatever a power cut would do to it now
+        sync_folder(workspace.data)
+    return ImportReport(manifest, problems, was_known=False)
+
+
 def _has_living_owner(name: str) -> bool:
     pid, _, rest = name.partition("-")
     ticks, _, boot = rest.partition("-")
@@ -98,3 +212,20 @@ def _start_ticks(pid: int) -> int | None:
 
 def _boot() -> str:
     return _BOOT_ID.read_text().strip().replace("-", "")[:8]
+
+
+def _copy(source: Path, target: Path) -> None:
+    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with source.open("rb") as reader, partial.open("wb") as sink:
+            shutil.copyfileobj(reader, sink)
+            sink.flush()
+            os.fsync(sink.fileno())
+        partial.replace(target)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

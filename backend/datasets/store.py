@@ -7,17 +7,15 @@ from pathlib import Path
 
 from backend.audit import audit
 from backend.conversation import Row
-from backend.datasets.editing import Edits, apply_edits, finish_change, kept_manifests, restore, versions_of
-from backend.datasets.images import ImagePool
-from backend.datasets.importer import import_upload
+from backend.datasets.editing import Edits, apply_edits, earlier_manifests, finish_change, restore, versions_of
+from backend.datasets.image_pool import ImagePool
+from backend.datasets.importer import import_upload, inspect_upload
 from backend.datasets.layouts import Split
-from backend.datasets.preview import inspect_upload
-from backend.datasets.problems import Place, ProblemList, as_csv, shown
-from backend.datasets.publishing import PROBLEMS, dataset_names, read_manifest
-from backend.datasets.records import ColumnMapping, DatasetVersion, Inspection, Manifest, Page, Problem, Report
+from backend.datasets.problems import DatasetProblem, Place, ProblemList, as_csv, quoted
+from backend.datasets.records import ColumnMapping, DatasetVersion, ImportReport, Inspection, Manifest, RowPage
 from backend.datasets.rows_file import ROWS, VERSIONS, digest_of, is_kept, parse_line, read_page, read_rows, rows_path
-from backend.datasets.staging import ImportOptions, Progress, staging_folder
-from backend.datasets.subsets import Images, Making, add_to_set, put_rows
+from backend.datasets.staging import PROBLEMS, ImportOptions, Progress, dataset_names, read_manifest, staging_folder
+from backend.datasets.subsets import ImageFiles, Provenance, copy_rows, put_rows
 from backend.datasets.turns import faults_of
 from backend.errors import DatasetError, NotFoundError
 from backend.settings import Workspace
@@ -26,7 +24,7 @@ __all__ = ["DatasetStore", "Edits", "ImportOptions"]
 _IMAGE = re.compile(r"images/[A-Za-z0-9_-]+\.(jpg|png|webp)")
 
 
-def verify(folder: Path, manifest: Manifest, kept: Sequence[Manifest] = ()) -> tuple[Problem, ...]:
+def verify(folder: Path, manifest: Manifest, kept: Sequence[Manifest] = ()) -> tuple[DatasetProblem, ...]:
     """Read every row and every image's header; an empty answer means that all is well. Changes nothing.
 
     Args:
@@ -84,7 +82,9 @@ class DatasetStore:
         self.get(name)
         return self._workspace.data / name
 
-    def page(self, name: str, *, start: int = 0, count: int = 20, search: str = "", split: Split | None = None) -> Page:
+    def page(
+        self, name: str, *, start: int = 0, count: int = 20, search: str = "", split: Split | None = None
+    ) -> RowPage:
         """Give `count` rows from the `start`-th on, of those that hold the searched words and are of the split.
 
         Raises:
@@ -110,7 +110,7 @@ class DatasetStore:
         folder = self._workspace.data / name
         if sha256 not in ("", manifest.sha256) and not is_kept(folder, sha256):
             raise DatasetError(
-                f"Dataset `{name}` has changed since version `{shown(sha256[:12])}`, which was not kept",
+                f"Dataset `{name}` has changed since version `{quoted(sha256[:12])}`, which was not kept",
                 hint="Start the run again on its new rows",
             )
         return read_rows(folder, split, sha256 or manifest.sha256)
@@ -125,16 +125,16 @@ class DatasetStore:
         path = folder / relative
         if not _IMAGE.fullmatch(relative) or path.is_symlink() or not path.is_file():
             raise NotFoundError(
-                f"Dataset `{name}` has no image `{shown(relative)}`",
+                f"Dataset `{name}` has no image `{quoted(relative)}`",
                 hint="Reload the page; the dataset may have changed",
             )
         return path
 
-    def problems(self, name: str) -> list[Problem]:
+    def problems(self, name: str) -> list[DatasetProblem]:
         """What the import listed, gravest first. Raises NotFoundError."""
         path = self.folder(name) / PROBLEMS
         lines = path.read_bytes().split(b"\n") if path.is_file() else []
-        return [Problem.model_validate_json(line) for line in lines if line]
+        return [DatasetProblem.model_validate_json(line) for line in lines if line]
 
     def problems_csv(self, name: str) -> str:
         """The same as CSV, safe to open in a spreadsheet. Raises NotFoundError."""
@@ -144,7 +144,7 @@ class DatasetStore:
         """Look at an upload without importing it. Raises DatasetError."""
         return inspect_upload(self._workspace, source, mapping)
 
-    def import_dataset(self, source: Path, options: ImportOptions, progress: Progress | None = None) -> Report:
+    def import_dataset(self, source: Path, options: ImportOptions, progress: Progress | None = None) -> ImportReport:
         """Import an upload whole, or not at all; `import_upload` says the rest. Raises DatasetError."""
         report = import_upload(self._workspace, source, options, progress)
         if not report.was_known:
@@ -163,11 +163,11 @@ class DatasetStore:
         """Let an earlier version count again; `editing.restore` says the rest."""
         return self._note("dataset.restore", restore(self._workspace, name, sha256))
 
-    def add_to_set(self, name: str, rows: Iterable[str], target: str) -> Manifest:
+    def copy_rows(self, name: str, rows: Iterable[str], target: str) -> Manifest:
         """Copy rows of the dataset `name` into `target`; `sets.add_to_set` says the rest."""
-        return self._note("dataset.add", add_to_set(self._workspace, name, rows, target))
+        return self._note("dataset.add", copy_rows(self._workspace, name, rows, target))
 
-    def put_rows(self, name: str, rows: Iterable[Row], images: Images, making: Making) -> Manifest:
+    def put_rows(self, name: str, rows: Iterable[Row], images: ImageFiles, making: Provenance) -> Manifest:
         """Make a dataset of good rows without an upload; `making.put_rows` says the rest."""
         return self._note("dataset.make", put_rows(self._workspace, name, rows, images, making))
 
@@ -185,14 +185,14 @@ class DatasetStore:
             folder.rename(room / name)
             self._note("dataset.delete", gone)
 
-    def check(self, name: str) -> list[Problem]:
+    def check(self, name: str) -> list[DatasetProblem]:
         """Read every row, image and version again; an empty list means that all is well. Raises NotFoundError.
 
         A change that was cut off after it counted is finished first.
         """
         folder = self.folder(name)
         finish_change(self._workspace, name)
-        return list(verify(folder, self.get(name), kept_manifests(folder)))
+        return list(verify(folder, self.get(name), earlier_manifests(folder)))
 
     def _note(self, act: str, manifest: Manifest) -> Manifest:
         """Write down who did what to which version."""

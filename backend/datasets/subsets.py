@@ -6,22 +6,29 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backend.conversation import Row
-from backend.datasets.assembly import content_id, write_counted
-from backend.datasets.editing import Editor, sole_editor
-from backend.datasets.problems import UploadRefused, counted, refused_by_disk, shown
-from backend.datasets.publishing import dataset_names, link_or_copy, name_for, publish, read_manifest, refuse_taken
+from backend.datasets.assembly import content_id, write_with_statistics
+from backend.datasets.editing import DatasetEditor, exclusive_editor
+from backend.datasets.problems import UploadRefused, counted, quoted, refused_by_disk
 from backend.datasets.records import LayoutName, Manifest, SplitRule
 from backend.datasets.rows_file import read_rows
-from backend.datasets.staging import staging_folder
+from backend.datasets.staging import (
+    dataset_names,
+    link_or_copy,
+    name_for,
+    publish,
+    read_manifest,
+    refuse_taken_name,
+    staging_folder,
+)
 from backend.errors import DatasetError
 from backend.jsonl import sync_folder
 from backend.settings import Workspace
 
 IMAGES = "images"
-Images = Mapping[str, Path]  # by the names that rows give them, such as `images/3f2a....png`
+ImageFiles = Mapping[str, Path]  # by the names that rows give them, such as `images/3f2a....png`
 
 
-class Making(NamedTuple):
+class Provenance(NamedTuple):
     """What a made dataset says about itself."""
 
     source: str  # where its rows come from
@@ -29,7 +36,7 @@ class Making(NamedTuple):
     change: str  # what made this version, in a short sentence
 
 
-def put_rows(workspace: Workspace, name: str, rows: Iterable[Row], images: Images, making: Making) -> Manifest:
+def put_rows(workspace: Workspace, name: str, rows: Iterable[Row], images: ImageFiles, making: Provenance) -> Manifest:
     """Make the dataset `name` of these rows; where there is one, they become its new version.
 
     Args:
@@ -44,8 +51,8 @@ def put_rows(workspace: Workspace, name: str, rows: Iterable[Row], images: Image
             disk refuses. In each case everything is as it was.
     """
     if name in dataset_names(workspace):
-        with sole_editor(workspace, name) as editor:
-            take_images(images, editor.folder)
+        with exclusive_editor(workspace, name) as editor:
+            link_images(images, editor.folder)
             return editor.rewrite(rows, making.change)
     try:
         return _made(workspace, name, rows, images, making)
@@ -53,14 +60,14 @@ def put_rows(workspace: Workspace, name: str, rows: Iterable[Row], images: Image
         raise refused_by_disk(error) from error
 
 
-def refuse_unsafe(name: str) -> None:
+def refuse_unsafe_name(name: str) -> None:
     """Raise UploadRefused where `name` cannot be a dataset's."""
     if not name:
         raise UploadRefused("DATASET_NAME", "The dataset has no name")
     name_for(name, Path(name))
 
 
-def take_images(images: Images, dataset: Path) -> None:
+def link_images(images: ImageFiles, dataset: Path) -> None:
     """Let a dataset's folder hold these images; those it has are the same by their name. Raises OSError."""
     (dataset / IMAGES).mkdir(parents=True, exist_ok=True)
     for name, source in images.items():
@@ -69,7 +76,7 @@ def take_images(images: Images, dataset: Path) -> None:
     sync_folder(dataset / IMAGES)
 
 
-def add_to_set(workspace: Workspace, name: str, rows: Iterable[str], target: str) -> Manifest:
+def copy_rows(workspace: Workspace, name: str, rows: Iterable[str], target: str) -> Manifest:
     """Copy rows of the dataset `name`, with their images, into the dataset `target`, which is made where absent.
 
     A row that is there already, by what it says and shows, is not added again; one that was copied before and corrected
@@ -83,7 +90,7 @@ def add_to_set(workspace: Workspace, name: str, rows: Iterable[str], target: str
         DatasetError: rows that are not there, all named; an unsafe target; nothing chosen; somebody else changes the
             target; the disk refuses. In each case nothing was copied.
     """
-    refuse_unsafe(target)
+    refuse_unsafe_name(target)
     source = read_manifest(workspace, name)
     if target == name:
         raise DatasetError(f"The rows of `{name}` are in `{target}` already", hint="Copy them to another dataset")
@@ -93,12 +100,12 @@ def add_to_set(workspace: Workspace, name: str, rows: Iterable[str], target: str
     copies = [_copied(row, name) for row in chosen]
     if target in dataset_names(workspace):
         return _appended(workspace, target, copies, images, name)
-    added = _planned((), copies).added
-    making = Making(f"rows of {name}", source.layout, f"Made of {counted(len(added), 'row')} of `{name}`")
+    added = _plan_copies((), copies).added
+    making = Provenance(f"rows of {name}", source.layout, f"Made of {counted(len(added), 'row')} of `{name}`")
     return put_rows(workspace, target, added, images, making)
 
 
-class _Plan(NamedTuple):
+class _CopyPlan(NamedTuple):
     """What becomes of the copies."""
 
     replaced: dict[str, Row]  # by id
@@ -106,13 +113,13 @@ class _Plan(NamedTuple):
     is_leaking: bool  # a held-out copy says and shows what a training row of the target does
 
 
-def _made(workspace: Workspace, name: str, rows: Iterable[Row], images: Images, making: Making) -> Manifest:
-    refuse_unsafe(name)
+def _made(workspace: Workspace, name: str, rows: Iterable[Row], images: ImageFiles, making: Provenance) -> Manifest:
+    refuse_unsafe_name(name)
     with staging_folder(workspace) as room:
-        refuse_taken(workspace, name)
+        refuse_taken_name(workspace, name)
         folder = room / "dataset"
-        take_images(images, folder)
-        written, now = write_counted(folder, rows, folder), time.time()
+        link_images(images, folder)
+        written, now = write_with_statistics(folder, rows, folder), time.time()
         manifest = Manifest(
             name=name, created_at=now, sha256=written.sha256, upload_sha256=written.sha256, source=making.source,
             layout=making.layout, split=SplitRule(kind="given"), statistics=written.statistics, skipped_rows=0,
@@ -129,7 +136,7 @@ def _chosen(folder: Path, source: Manifest, rows: Iterable[str]) -> list[Row]:
     for row in found:
         missing.pop(row.id, None)
     if missing:
-        named = ", ".join(f"`{shown(each)}`" for each in missing)
+        named = ", ".join(f"`{quoted(each)}`" for each in missing)
         raise DatasetError(
             f"Dataset `{source.name}` has no row {named}", hint="Nothing was copied; look at its rows as they are now"
         )
@@ -140,25 +147,25 @@ def _copied(row: Row, name: str) -> Row:
     return row.model_copy(update={"id": f"{name}-{row.id}", "source": f"dataset {name}, row {row.id}"})
 
 
-def _appended(workspace: Workspace, target: str, copies: list[Row], images: Images, name: str) -> Manifest:
-    with sole_editor(workspace, target) as editor:
-        plan = _planned(editor.rows(), copies)
+def _appended(workspace: Workspace, target: str, copies: list[Row], images: ImageFiles, name: str) -> Manifest:
+    with exclusive_editor(workspace, target) as editor:
+        plan = _plan_copies(editor.rows(), copies)
         if not plan.added and not plan.replaced:
             return editor.manifest
-        take_images(images, editor.folder)
+        link_images(images, editor.folder)
         said = [f"{counted(len(plan.added), 'row')} of `{name}` added"] if plan.added else []
         said += [f"{counted(len(plan.replaced), 'row')} of `{name}` taken again"] if plan.replaced else []
         said += ["some held-out ones are among the training rows already"] if plan.is_leaking else []
         return editor.rewrite(_merged(editor, plan), ", ".join(said))
 
 
-def _planned(present: Iterable[Row], copies: list[Row]) -> _Plan:
+def _plan_copies(present: Iterable[Row], copies: list[Row]) -> _CopyPlan:
     sides: dict[str, str] = {}  # by content
     known: dict[str, tuple[str, str]] = {}  # id -> source, side
     for row in present:
         sides[_content(row)] = row.split
         known[row.id] = (row.source, row.split)
-    plan, is_leaking = _Plan({}, [], is_leaking=False), False
+    plan, is_leaking = _CopyPlan({}, [], is_leaking=False), False
     for copy in copies:
         side = sides.setdefault(_content(copy), "")
         if side:
@@ -185,7 +192,7 @@ def _new_id(wish: str, known: dict[str, tuple[str, str]]) -> str:
     return found
 
 
-def _merged(editor: Editor, plan: _Plan) -> Iterator[Row]:
+def _merged(editor: DatasetEditor, plan: _CopyPlan) -> Iterator[Row]:
     for row in editor.rows():
         yield plan.replaced.get(row.id, row)
     yield from plan.added

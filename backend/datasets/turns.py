@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from backend.conversation import PLACEHOLDER, Message, Role
-from backend.datasets.problems import counted, shown
+from backend.datasets.problems import counted, quoted
 
 ROLES: dict[str, Role] = {
     "user": "user", "human": "user", "question": "user",
@@ -58,7 +58,7 @@ class TurnReader:
         name = turn.get("role") or turn.get("from")
         role = ROLES.get(name.strip().lower()) if isinstance(name, str) else None
         if role is None:
-            raise RowFault("ROLE_UNKNOWN", f"`{field}` has the role `{shown(str(name), 40)}`", field)
+            raise RowFault("ROLE_UNKNOWN", f"`{field}` has the role `{quoted(str(name), 40)}`", field)
         key = "content" if turn.get("content") is not None else "value"
         return self.message(role, turn.get(key), f"{field}.{key}")
 
@@ -82,8 +82,8 @@ class TurnReader:
             self.slots.append(None if payload is None else image_path(payload, field))
             return PLACEHOLDER
         if isinstance(kind, str) and ("video" in kind or "audio" in kind):
-            raise RowFault("VIDEO_ROW" if "video" in kind else "AUDIO_ROW", f"`{field}` is a {shown(kind, 20)}", field)
-        raise RowFault("TEXT_TYPE", f"`{field}` is of the unknown type `{shown(str(kind), 40)}`", field)
+            raise RowFault("VIDEO_ROW" if "video" in kind else "AUDIO_ROW", f"`{field}` is a {quoted(kind, 20)}", field)
+        raise RowFault("TEXT_TYPE", f"`{field}` is of the unknown type `{quoted(str(kind), 40)}`", field)
 
 
 def plain_text(value: Any, field: str) -> str:
@@ -112,7 +112,7 @@ def image_path(value: Any, field: str) -> str:
     raise RowFault("IMG_REFERENCE", f"`{field}` names no image", field)
 
 
-def tidied(messages: Sequence[Message]) -> tuple[Message, ...]:
+def with_trimmed_placeholders(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Strip the blanks around every placeholder, so that training and chat render an image alike."""
     return tuple(
         message.model_copy(update={"content": _AROUND.sub(PLACEHOLDER, message.content)})

@@ -1,29 +1,36 @@
-"""What was uploaded: which files hold rows, and which file a name means. Nothing outside is ever opened."""
+"""What was uploaded: which files hold rows, which file a name means, and how a text file is encoded.
 
+Nothing outside the upload is ever opened.
+"""
+
+import codecs
 import os
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from backend.datasets.archive import Unpacked, is_ignored, unpack
-from backend.datasets.decoding_limits import Allowance
-from backend.datasets.problems import ProblemList, UploadRefused, counted, shown
+from backend.datasets.archive import UnpackedArchive, is_ignored, unpack
+from backend.datasets.decoding_limits import UnpackBudget
+from backend.datasets.problems import ProblemList, UploadRefused, counted, quoted
 
 ANNOTATIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MAX_WALKED = 500_000  # files of a folder that are looked at
 MAX_NAME_BYTES = 255
-Wanted = Callable[[str], bool]
+CHUNK_BYTES = 1 << 20
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+NameFilter = Callable[[str], bool]
 
 
 class Upload:
     """The files of one zip, folder or single file, by their names in it (NFC, forward slashes)."""
 
-    def __init__(self, title: str, annotations: list[str], known: Unpacked, root: Path | None) -> None:
+    def __init__(self, title: str, annotations: list[str], known: UnpackedArchive, root: Path | None) -> None:
         """Hold `known` files under their names; files below `root` are found when asked for."""
         self.title = title  # as the person called it
         self.annotations = annotations
-        self.tables = Allowance()  # what its tables may expand to
+        self.tables = UnpackBudget()  # what its tables may expand to
         self._known = known
         self._root = root.resolve() if root is not None else None
         self._walked: dict[str, Path] | None = None
@@ -61,7 +68,7 @@ class Upload:
         self._known.packed_bytes[path] = packed_bytes
 
 
-def open_upload(source: Path, into: Path, problems: ProblemList, wanted: Wanted = lambda _: True) -> Upload:
+def open_upload(source: Path, into: Path, problems: ProblemList, wanted: NameFilter = lambda _: True) -> Upload:
     """Open a zip, a folder or a single annotation file.
 
     A single file may name images in its own folder and below. Zips at the top of a folder are unpacked too.
@@ -78,11 +85,15 @@ def open_upload(source: Path, into: Path, problems: ProblemList, wanted: Wanted 
     if source.is_dir():
         return _open_folder(source, into, problems, wanted)
     if not source.is_file():
-        raise UploadRefused("UPLOAD_UNREADABLE", f"There is no file or folder `{shown(str(source))}`")
+        raise UploadRefused("UPLOAD_UNREADABLE", f"There is no file or folder `{quoted(str(source))}`")
     if source.suffix.lower() in ANNOTATIONS:
-        return Upload(source.name, [nfc(source.name)], Unpacked({nfc(source.name): source}, {}, {}), source.parent)
+        return Upload(
+            source.name, [nfc(source.name)], UnpackedArchive({nfc(source.name): source}, {}, {}), source.parent
+        )
     if source.suffix.lower() in IMAGES:
-        raise UploadRefused("UPLOAD_KIND", f"`{shown(source.name)}` is an image; the questions and answers are missing")
+        raise UploadRefused(
+            "UPLOAD_KIND", f"`{quoted(source.name)}` is an image; the questions and answers are missing"
+        )
     known = unpack(source, into, problems, wanted)
     return Upload(source.name, _annotations(list(known.files), source.name), known, None)
 
@@ -97,15 +108,51 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(IMAGES)
 
 
-def _open_folder(source: Path, into: Path, problems: ProblemList, wanted: Wanted) -> Upload:
-    known, allowance = Unpacked({}, {}, {}), Allowance()
+class Encoding(NamedTuple):
+    """How to decode a file. Where it does not fit, some bytes decode to lone surrogates (`surrogateescape`)."""
+
+    name: str
+    fits: bool
+    errors: str = "surrogateescape"
+
+
+def encoding_of(path: Path) -> Encoding:
+    """Tell how to decode `path`: by its byte-order mark, else UTF-8, else GB18030 where that explains it better.
+
+    A UTF-8 file with a few bad bytes stays UTF-8, so that its good lines can be read; `fits` is false then.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as source:
+        head = source.read(4)
+    marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+    if marked == "utf-16":
+        return Encoding(marked, fits=True, errors="replace")
+    name = marked or "utf-8"
+    if _fits(path, name):
+        return Encoding(name, fits=True)
+    if not marked and _is_hardly_utf8(path) and _fits(path, "gb18030"):
+        return Encoding("gb18030", fits=True)
+    return Encoding(name, fits=False)
+
+
+def has_bad_bytes(text: str) -> bool:
+    """Tell whether a text decoded with `surrogateescape` had bytes that fit no character."""
+    return not text.isascii() and any("\udc80" <= character <= "\udcff" for character in text)
+
+
+def _open_folder(source: Path, into: Path, problems: ProblemList, wanted: NameFilter) -> Upload:
+    known, allowance = UnpackedArchive({}, {}, {}), UnpackBudget()
     for archive in sorted(path for path in source.iterdir() if path.suffix.lower() == ".zip" and path.is_file()):
         target = into / f"zip-{len(list(into.iterdir())):03d}"
         target.mkdir()
         unpacked = unpack(archive, target, problems, wanted, allowance)
         for name in unpacked.files:
             if name in known.files or (source / name).exists():
-                raise UploadRefused("ARCHIVE_DUPLICATE", f"`{shown(name)}` is in `{shown(archive.name)}` and once more")
+                raise UploadRefused(
+                    "ARCHIVE_DUPLICATE", f"`{quoted(name)}` is in `{quoted(archive.name)}` and once more"
+                )
         known.files.update(unpacked.files)
         known.aliases.update(unpacked.aliases)
         known.packed_bytes.update(unpacked.packed_bytes)
@@ -118,7 +165,9 @@ def _annotations(names: list[str], title: str) -> list[str]:
     found = sorted(name for name in names if name.lower().endswith(ANNOTATIONS))
     if not found:
         images = sum(is_image(name) for name in names)
-        raise UploadRefused("NO_ANNOTATION", f"`{shown(title)}` holds {counted(images, 'image')} and no file with rows")
+        raise UploadRefused(
+            "NO_ANNOTATION", f"`{quoted(title)}` holds {counted(images, 'image')} and no file with rows"
+        )
     return found
 
 
@@ -148,3 +197,27 @@ def _can_be_named(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return b"\0" not in name.encode() and all(0 < len(part) <= MAX_NAME_BYTES for part in parts)
+
+
+def _fits(path: Path, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        with path.open("rb") as source:
+            while chunk := source.read(CHUNK_BYTES):
+                decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_hardly_utf8(path: Path) -> bool:
+    """Read as UTF-8, more characters are broken than whole ones lie beyond ASCII."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    broken = beyond_ascii = 0
+    with path.open("rb") as source:
+        while chunk := source.read(CHUNK_BYTES):
+            text = decoder.decode(chunk)
+            broken += text.count("\N{REPLACEMENT CHARACTER}")
+            beyond_ascii += len(text) - len(text.encode("ascii", "ignore"))
+    return broken > beyond_ascii - broken

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.datasets.store import DatasetStore, ImportOptions
-from backend.demo.scenes import GENERAL, Asker, draw, make_scene, paint_code
+from backend.demo.scenes import GENERAL, QuestionMaker, draw, make_scene, paint_code
 from backend.ids import DatasetName
 
 CHINESE_SHARE = 0.25
@@ -20,7 +20,7 @@ class DemoDataset:
 
     name: str
     rows: int
-    askers: tuple[Asker, ...]
+    questions: tuple[QuestionMaker, ...]
     turns: int  # questions about each image
     night: bool
     seed: int
@@ -67,10 +67,10 @@ def write_rows(demo: DemoDataset, folder: Path) -> Path:
 def _conversation(demo: DemoDataset, scene: Any, chance: random.Random) -> list[dict[str, str]]:
     """Ask up to `demo.turns` different questions; the image stands in the first."""
     chinese = chance.random() < CHINESE_SHARE
-    askers = chance.sample(demo.askers, min(demo.turns, len(demo.askers)))
+    questions = chance.sample(demo.questions, min(demo.turns, len(demo.questions)))
     turns: list[dict[str, str]] = []
-    for asker in askers:
-        pair = asker(scene, chance, chinese)
+    for make_question in questions:
+        pair = make_question(scene, chance, chinese)
         if pair is not None:
             question = pair[0] if turns else f"<image>\n{pair[0]}"
             turns += [{"from": "human", "value": question}, {"from": "gpt", "value": pair[1]}]

@@ -12,9 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from backend.conversation import PLACEHOLDER, Message, Row
 from backend.datasets.store import DatasetStore
-from backend.datasets.subsets import IMAGES, Making
-from backend.demo import scenes as asked
-from backend.demo.scenes import COLOURS, KINDS, Kind, Scene, Shape, draw, make_scene
+from backend.datasets.subsets import IMAGES, Provenance
+from backend.demo import scenes
+from backend.demo.scenes import COLOURS, KINDS, Kind, QuestionAnswer, Scene, Shape, draw, make_scene
 from backend.jsonl import write_atomically
 
 ROWS_PER_ABILITY = 6
@@ -32,7 +32,7 @@ IN_FORM = (
     ('Which day follows Monday? Answer as JSON: {"day": "..."}', '{"day": "Tuesday"}', ('{"day":"Tuesday"}',)),
     ("What is the opposite of hot? Answer with one word, in lower case.", "cold", ()),
 )
-Asked = tuple[str, str, tuple[str, ...], Image.Image | None]  # question, answer, references, image
+ProbeContent = tuple[str, str, tuple[str, ...], Image.Image | None]  # question, answer, references, image
 PROBES = "general-probes"
 VERSION = 1  # of what is asked and drawn: answers to another version cannot be compared
 MADE = f"Drawn by the studio, version {VERSION}"
@@ -58,13 +58,13 @@ def probes() -> list[Probe]:
     ]
 
 
-def _colour(chance: random.Random, number: int) -> Asked | None:
+def _colour(chance: random.Random, number: int) -> ProbeContent | None:
     scene = make_scene(chance)
-    pair = asked.colour(scene, chance, False)
+    pair = scenes.colour(scene, chance, False)
     return None if pair is None else _shortly(pair, number, (pair[1].capitalize(),), draw(scene))
 
 
-def _count(chance: random.Random, number: int) -> Asked | None:
+def _count(chance: random.Random, number: int) -> ProbeContent | None:
     scene = make_scene(chance, 1 + number % 4)
     if len(scene.shapes) != 1 + number % 4:
         return None
@@ -73,7 +73,7 @@ def _count(chance: random.Random, number: int) -> Asked | None:
     return _shortly((question, str(len(scene.shapes))), number, (names[len(scene.shapes) - 1],), draw(scene))
 
 
-def _yes_or_no(chance: random.Random, number: int) -> Asked | None:
+def _yes_or_no(chance: random.Random, number: int) -> ProbeContent | None:
     scene = make_scene(chance)
     there = {shape.kind for shape in scene.shapes}
     kind = chance.choice(KINDS)
@@ -83,7 +83,7 @@ def _yes_or_no(chance: random.Random, number: int) -> Asked | None:
     return f"Is there a {kind} in the picture? Answer with yes or no.", answer, (answer.capitalize(),), draw(scene)
 
 
-def _side(chance: random.Random, number: int) -> Asked:
+def _side(chance: random.Random, number: int) -> ProbeContent:
     first, second = chance.sample(KINDS, 2)
     scene = _two_sides(first, second, chance)
     side, kind = (("left", first), ("right", second))[number % 2]
@@ -91,7 +91,7 @@ def _side(chance: random.Random, number: int) -> Asked:
     return question, side, (side.capitalize(),), draw(scene)
 
 
-def _read(chance: random.Random, number: int) -> Asked:
+def _read(chance: random.Random, number: int) -> ProbeContent:
     del chance
     image = Image.new("RGB", PRINT_PX, PAPER)
     middle = PRINT_PX[0] // 2, PRINT_PX[1] // 2
@@ -100,24 +100,24 @@ def _read(chance: random.Random, number: int) -> Asked:
     return f"Which {what} is printed in the picture? Answer with the {what} only.", WORDS[number], (), image
 
 
-def _sum(chance: random.Random, number: int) -> Asked:
+def _sum(chance: random.Random, number: int) -> ProbeContent:
     del chance
     task, result = SUMS[number]
     return f"What is {task}? Answer with the number only.", result, (), None
 
 
-def _chinese(chance: random.Random, number: int) -> Asked | None:
+def _chinese(chance: random.Random, number: int) -> ProbeContent | None:
     scene = make_scene(chance)
-    pair = (asked.colour, asked.kind)[number % 2](scene, chance, True)
+    pair = (scenes.colour, scenes.kind)[number % 2](scene, chance, True)
     return None if pair is None else (*pair, (), draw(scene))
 
 
-def _in_form(chance: random.Random, number: int) -> Asked:
+def _in_form(chance: random.Random, number: int) -> ProbeContent:
     del chance
     return (*IN_FORM[number], None)
 
 
-ABILITIES: dict[str, Callable[[random.Random, int], Asked | None]] = {
+ABILITIES: dict[str, Callable[[random.Random, int], ProbeContent | None]] = {
     "colour": _colour,
     "count": _count,
     "yesno": _yes_or_no,
@@ -143,11 +143,11 @@ def prepare_probes(store: DatasetStore) -> str:
     with tempfile.TemporaryDirectory(prefix="probes-") as room:
         images: dict[str, Path] = {}
         rows = [_row(probe, Path(room), images) for probe in probes()]
-        store.put_rows(PROBES, rows, images, Making("probes of the studio", "messages", MADE))
+        store.put_rows(PROBES, rows, images, Provenance("probes of the studio", "messages", MADE))
     return PROBES
 
 
-def _asked(ability: str, ask: Callable[[random.Random, int], Asked | None]) -> Iterator[Asked]:
+def _asked(ability: str, ask: Callable[[random.Random, int], ProbeContent | None]) -> Iterator[ProbeContent]:
     """Ask until there are enough questions that have one answer, no two of them alike."""
     chance, seen = random.Random(f"{SEED}/{ability}"), set[tuple[str, str]]()
     while len(seen) < ROWS_PER_ABILITY:
@@ -167,7 +167,7 @@ def _two_sides(left: Kind, right: Kind, chance: random.Random) -> Scene:
     return Scene(WIDTH_PX, HEIGHT_PX, shapes, chance.randrange(2**31))
 
 
-def _shortly(pair: asked.Pair, number: int, references: tuple[str, ...], image: Image.Image) -> Asked:
+def _shortly(pair: QuestionAnswer, number: int, references: tuple[str, ...], image: Image.Image) -> ProbeContent:
     wish = " Answer with one word." if number % 2 else ""
     return f"{pair[0]}{wish}", pair[1], references, image
 

@@ -22,7 +22,7 @@ _PIGMENT: dict[Colour, tuple[int, int, int]] = {
     "purple": (134, 54, 176),
     "orange": (242, 130, 30),
 }
-Pair = tuple[str, str]  # question, answer
+QuestionAnswer = tuple[str, str]  # question, answer
 PAINT: dict[Colour, str] = {
     "red": "RX-15",
     "green": "GM-82",
@@ -84,10 +84,10 @@ def draw(scene: Scene, *, night: bool = False) -> Image.Image:
     return _by_night(small, chance) if night else small
 
 
-Asker = Callable[[Scene, random.Random, bool], Pair | None]
+QuestionMaker = Callable[[Scene, random.Random, bool], QuestionAnswer | None]
 
 
-def describe(scene: Scene, chance: random.Random, chinese: bool) -> Pair:
+def describe(scene: Scene, chance: random.Random, chinese: bool) -> QuestionAnswer:
     """Name every shape in reading order."""
     if chinese:
         named = "和".join(_ZH_COLOUR[shape.colour] + _ZH_KIND[shape.kind] for shape in scene.shapes)
@@ -96,7 +96,7 @@ def describe(scene: Scene, chance: random.Random, chinese: bool) -> Pair:
     return chance.choice(["Describe the picture.", "What is in the picture?", "Describe this image."]), named
 
 
-def colour(scene: Scene, chance: random.Random, chinese: bool) -> Pair | None:
+def colour(scene: Scene, chance: random.Random, chinese: bool) -> QuestionAnswer | None:
     """Name the colour of the one shape of its kind."""
     shape = _unique_kind(scene, chance)
     if shape is None:
@@ -106,7 +106,7 @@ def colour(scene: Scene, chance: random.Random, chinese: bool) -> Pair | None:
     return chance.choice(["What color is the {}?", "Name the color of the {}."]).format(shape.kind), shape.colour
 
 
-def kind(scene: Scene, chance: random.Random, chinese: bool) -> Pair | None:
+def kind(scene: Scene, chance: random.Random, chinese: bool) -> QuestionAnswer | None:
     """Name the shape of the one thing of its colour."""
     shape = _unique_colour(scene, chance)
     if shape is None:
@@ -116,14 +116,14 @@ def kind(scene: Scene, chance: random.Random, chinese: bool) -> Pair | None:
     return f"What shape is {shape.colour}?", shape.kind
 
 
-def count(scene: Scene, chance: random.Random, chinese: bool) -> Pair:
+def count(scene: Scene, chance: random.Random, chinese: bool) -> QuestionAnswer:
     """Count all shapes."""
     if chinese:
         return "图中有几个图形？", str(len(scene.shapes))
     return chance.choice(["How many shapes are there?", "Count the shapes."]), str(len(scene.shapes))
 
 
-def box(scene: Scene, chance: random.Random, chinese: bool) -> Pair | None:
+def box(scene: Scene, chance: random.Random, chinese: bool) -> QuestionAnswer | None:
     """Give the box of one shape in absolute pixels."""
     shape = _unique_colour(scene, chance)
     if shape is None:
@@ -135,7 +135,7 @@ def box(scene: Scene, chance: random.Random, chinese: bool) -> Pair | None:
     return f"Find the box of the {shape.colour} {shape.kind}.", answer
 
 
-def paint_code(scene: Scene, chance: random.Random, chinese: bool) -> Pair | None:
+def paint_code(scene: Scene, chance: random.Random, chinese: bool) -> QuestionAnswer | None:
     """Give the paint shop's code of one shape's colour: what the shipped model was never told."""
     shape = _unique_kind(scene, chance)
     if shape is None:
@@ -145,7 +145,7 @@ def paint_code(scene: Scene, chance: random.Random, chinese: bool) -> Pair | Non
     return f"What is the paint code of the {shape.kind}?", PAINT[shape.colour]
 
 
-GENERAL: tuple[Asker, ...] = (describe, colour, kind, count, box)
+GENERAL: tuple[QuestionMaker, ...] = (describe, colour, kind, count, box)
 
 
 def _draw_shape(pen: ImageDraw.ImageDraw, shape: Shape, tint: tuple[int, ...]) -> None:

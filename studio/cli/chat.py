@@ -11,7 +11,7 @@ import typer
 from PIL import Image, UnidentifiedImageError
 
 from backend.conversation import PLACEHOLDER, Message
-from backend.datasets.images import ImagePool
+from backend.datasets.image_pool import ImagePool
 from backend.datasets.problems import CODES
 from backend.errors import DatasetError
 from backend.image_size import MAX_ASPECT_RATIO

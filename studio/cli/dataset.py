@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from backend.datasets.editing import Edits
-from backend.datasets.records import ColumnMapping, Manifest, Problem
+from backend.datasets.problems import DatasetProblem
+from backend.datasets.records import ColumnMapping, Manifest
 from backend.datasets.store import ImportOptions
 from backend.demo.datasets import prepare_demo_datasets
 from backend.errors import DatasetError
@@ -79,7 +80,7 @@ def copy(
     """Copy rows with their images into another dataset; held-out rows stay held out."""
     store = context.dataset_store()
     before = store.get(DatasetName(to)) if to in store.names() else None
-    _tell(store.add_to_set(name, row or (), to), before, as_json)
+    _tell(store.copy_rows(name, row or (), to), before, as_json)
 
 
 def described(manifest: Manifest) -> dict[str, object]:
@@ -245,7 +246,7 @@ def _flat(manifest: Manifest) -> dict[str, object]:
     return facts | shown | {"frequent answers": ", ".join(f"{text} ({count})" for text, count in answers[:5])}
 
 
-def _print_problems(problems: tuple[Problem, ...], skipped: int) -> None:
+def _print_problems(problems: tuple[DatasetProblem, ...], skipped: int) -> None:
     if skipped:
         warn(f"{skipped} rows were left out:")
     for problem in problems[:MOST_SHOWN]:

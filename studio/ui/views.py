@@ -5,8 +5,7 @@ from typing import Any
 
 from backend.conversation import PLACEHOLDER, Message, Row
 from backend.datasets.importer import CHECKED_SHARE
-from backend.datasets.problems import CODES, UploadRefused
-from backend.datasets.records import Problem
+from backend.datasets.problems import CODES, DatasetProblem, UploadRefused
 from backend.datasets.row_reader import READING_SHARE
 from backend.errors import StudioError
 from studio.ui.i18n import Translate
@@ -58,9 +57,9 @@ def refusal_view(error: StudioError, t: Translate) -> View:
     }
 
 
-def groups_view(problems: Iterable[Problem], counts: dict[str, int], t: Translate) -> list[View]:
+def groups_view(problems: Iterable[DatasetProblem], counts: dict[str, int], t: Translate) -> list[View]:
     """Problems by code, gravest and most frequent first: a title, what to do, how often, and examples."""
-    by_code: dict[str, list[Problem]] = {}
+    by_code: dict[str, list[DatasetProblem]] = {}
     for problem in problems:
         by_code.setdefault(problem.code, []).append(problem)
     order = {"error": 0, "warning": 1, "info": 2}

@@ -11,7 +11,7 @@ from fastapi import Path as PathPart
 from fastapi.responses import PlainTextResponse, Response
 from PIL import Image
 
-from backend.datasets.images import ImagePool
+from backend.datasets.image_pool import ImagePool
 from backend.errors import DatasetError, StudioError
 from backend.settings import Workspace
 from studio.services import Services

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from backend.conversation import Message
-from backend.demo.scenes import GENERAL, Asker, draw, make_scene, paint_code
+from backend.demo.scenes import GENERAL, QuestionMaker, draw, make_scene, paint_code
 from backend.programs.model.adapters import ModelHost
 from backend.settings import DEMO_MODEL
 from tests.benchmarks.scoring import encoder_of, greedy
@@ -26,11 +26,11 @@ def main() -> None:
     each = 5 if asked.short else 150
     host = ModelHost(DEMO_MODEL)
     lines = ["| question | measure | English, day | Chinese, day | English, night |", "|---|---|---|---|---|"]
-    for asker in (*GENERAL, paint_code):
-        shares = [share(host, asker, each, chinese, night) for chinese, night in ((0, 0), (1, 0), (0, 1))]
-        measure = "IoU >= 0.5" if asker.__name__ == "box" else "exact match"
+    for make_question in (*GENERAL, paint_code):
+        shares = [share(host, make_question, each, chinese, night) for chinese, night in ((0, 0), (1, 0), (0, 1))]
+        measure = "IoU >= 0.5" if make_question.__name__ == "box" else "exact match"
         lines.append(
-            f"| {asker.__name__.replace('_', ' ')} | {measure} | {' | '.join(f'{one:.0%}' for one in shares)} |"
+            f"| {make_question.__name__.replace('_', ' ')} | {measure} | {' | '.join(f'{one:.0%}' for one in shares)} |"
         )
         print(lines[-1], flush=True)
     closing = f"{each} fresh images for each number; `python -m tests.benchmarks.measure_demo --write` on {machine()}."
@@ -38,14 +38,14 @@ def main() -> None:
         write_section("measured:demo", "\n".join([*lines, "", closing]))
 
 
-def share(host: ModelHost, asker: Asker, rows: int, chinese: bool | int, night: bool | int) -> float:
+def share(host: ModelHost, make_question: QuestionMaker, rows: int, chinese: bool | int, night: bool | int) -> float:
     """The share of right answers over `rows` images that no training saw."""
-    chance, right, seen = random.Random(f"measure/{asker.__name__}"), 0, 0
+    chance, right, seen = random.Random(f"measure/{make_question.__name__}"), 0, 0
     encoder = encoder_of(host, DEMO_MODEL)
     with tempfile.TemporaryDirectory() as folder:
         while seen < rows:
             scene = make_scene(chance)
-            pair = asker(scene, chance, bool(chinese))
+            pair = make_question(scene, chance, bool(chinese))
             if pair is None:
                 continue
             path = Path(folder) / f"{seen}.png"
@@ -53,7 +53,7 @@ def share(host: ModelHost, asker: Asker, rows: int, chinese: bool | int, night: 
             turn = Message(role="user", content="<image>" + pair[0])
             sample = encoder.encode((turn,), [path], for_answer=True)
             given = greedy(host.speak_as(""), sample, encoder)
-            right += overlaps(pair[1], given) if asker.__name__ == "box" else pair[1] == given.strip()
+            right += overlaps(pair[1], given) if make_question.__name__ == "box" else pair[1] == given.strip()
             seen += 1
     return right / rows
 

@@ -34,7 +34,7 @@ def restore(store: DatasetStore) -> None:
 
 
 def copy(store: DatasetStore) -> None:
-    store.add_to_set("images", [row.id for row in store.rows("images")], "hard")
+    store.copy_rows("images", [row.id for row in store.rows("images")], "hard")
 
 
 ACTS: dict[str, Callable[[DatasetStore], None]] = {"edit": edit, "restore": restore, "copy": copy}

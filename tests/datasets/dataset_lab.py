@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from backend.datasets.records import Report
+from backend.datasets.records import ImportReport
 
 
 def image_bytes(
@@ -74,7 +74,7 @@ def many(count: int) -> dict[str, Any]:
     return files
 
 
-def codes(report: Report) -> dict[str, int]:
+def codes(report: ImportReport) -> dict[str, int]:
     """How often each code was reported."""
     return dict(report.manifest.problem_counts)
 

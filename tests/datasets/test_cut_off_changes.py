@@ -45,7 +45,7 @@ def test_a_change_cut_off_at_any_step_is_whole_or_absent(base, act, how):
         row = list(store.rows("rows"))[3]
         store.apply_edits("rows", Edits({row.id: "Another"}))
     if act == "longer set":
-        store.add_to_set("images", [next(iter(store.rows("images", "train"))).id], "hard")
+        store.copy_rows("images", [next(iter(store.rows("images", "train"))).id], "hard")
 
     ends = cut(base, "restore" if act == "restore" else "copy" if act.endswith("set") else "edit", how)
 

@@ -7,8 +7,7 @@ import pytest
 from dataset_lab import asked, codes, folder_of, image_bytes, many, tree, zip_of
 
 from backend.conversation import Message, Row
-from backend.datasets.problems import CODES, UploadRefused, as_csv
-from backend.datasets.records import Problem
+from backend.datasets.problems import CODES, DatasetProblem, UploadRefused, as_csv
 from backend.datasets.rows_file import RowWriter, read_page
 from backend.datasets.store import ImportOptions
 from backend.errors import DatasetError, NotFoundError
@@ -343,7 +342,7 @@ def test_u19_a_cell_that_is_a_formula_is_made_harmless(store, tmp_path):
 
     assert [row["record"] for row in table] == ["'=cmd|' /C calc'!A0", "'@SUM(1)"]
     for start in "=+-@\t\r":
-        problem = Problem(code="X", severity="error", file=f"{start}x", message="m", hint="h")
+        problem = DatasetProblem(code="X", severity="error", file=f"{start}x", message="m", hint="h")
         [_, cells] = csv.reader(io.StringIO(as_csv([problem]), newline=""))
         assert cells[2] == f"'{start}x"
 

@@ -7,7 +7,7 @@ import pytest
 from dataset_lab import asked, folder_of, image_bytes, many, tree
 
 from backend.datasets import rows_file
-from backend.datasets.editing import Edits, sole_editor
+from backend.datasets.editing import Edits, exclusive_editor
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.errors import DatasetError, NotFoundError
 
@@ -239,7 +239,7 @@ def test_a_hand_on_an_edited_dataset_is_not_overwritten(store, shapes):
 def test_of_two_editors_at_once_one_is_told_to_wait(store, shapes, workspace):
     first = rows_of(store)[0]
 
-    with sole_editor(workspace, "shapes"):
+    with exclusive_editor(workspace, "shapes"):
         for act in (
             lambda: store.apply_edits("shapes", Edits({first.id: "Blue"})),
             lambda: store.restore("shapes", shapes.sha256),
@@ -344,7 +344,7 @@ def test_a_dataset_deleted_under_its_editor_stays_deleted(store, shapes, workspa
         store.import_dataset(folder_of(tmp_path / "b", {"data.json": [asked(None, "Q")]}), ImportOptions(name="shapes"))
 
     def change():
-        with sole_editor(workspace, "shapes") as editor:
+        with exclusive_editor(workspace, "shapes") as editor:
             rows = [row.with_gold("Blue") for row in editor.rows()]
             editor.rewrite(slowly(rows), "Everything is blue")
 
@@ -359,7 +359,7 @@ def test_versions_are_kept_on_a_disk_without_links(store, shapes, monkeypatch):
     def refuse(source: object, target: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr("backend.datasets.publishing.os.link", refuse)
+    monkeypatch.setattr("backend.datasets.staging.os.link", refuse)
     ids = [row.id for row in rows_of(store)]
 
     store.apply_edits("shapes", Edits({ids[0]: "One"}))

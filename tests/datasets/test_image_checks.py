@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw, TiffImagePlugin
 from PIL.TiffImagePlugin import IFDRational
 
 from backend.datasets.decoding_limits import command, start
+from backend.datasets.image_pool import ImageOutcome, ImagePool
 from backend.datasets.image_worker import MEMORY_BYTES
-from backend.datasets.images import ImageOutcome, ImagePool
 from backend.datasets.problems import UploadRefused
 from backend.datasets.store import ImportOptions
 from backend.settings import ROOT

@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 from dataset_lab import as_bytes, asked, lines_of
 
-from backend.datasets.json_files import json_records
+from backend.datasets.json_rows import json_rows
 from backend.datasets.problems import ProblemList
 
 ROW = {"question": "Q", "answer": "A"}
@@ -15,7 +15,7 @@ def read(tmp_path, content, name="rows.json"):
     path = tmp_path / "0001"
     path.write_bytes(as_bytes(content))
     problems = ProblemList()
-    records = list(json_records(path, name, problems))
+    records = list(json_rows(path, name, problems))
     return records, {(p.code, p.line) for p in problems.listed()}
 
 
@@ -147,7 +147,7 @@ def test_u20_more_values_than_any_row_has_are_not_built(tmp_path, before, after,
     problems = ProblemList()
 
     tracemalloc.start()
-    records = list(json_records(path, name, problems))
+    records = list(json_rows(path, name, problems))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -170,7 +170,7 @@ def test_u20_one_object_of_more_than_a_quarter_gigabyte_is_not_read(tmp_path):
         sink.truncate(257 << 20)  # a hole: it takes no room
     problems = ProblemList()
 
-    assert list(json_records(path, "a.json", problems)) == []
+    assert list(json_rows(path, "a.json", problems)) == []
     assert [problem.code for problem in problems.listed()] == ["FILE_TOO_LARGE"]
 
 
@@ -216,7 +216,7 @@ def test_u12_a_list_is_read_the_same_wherever_its_chunks_end(tmp_path, monkeypat
     text = json.dumps(rows, indent=1).replace("null", "NaN")
 
     for size in (1, 2, 3, 7, 64):
-        monkeypatch.setattr("backend.datasets.json_files.CHUNK_CHARACTERS", size)
+        monkeypatch.setattr("backend.datasets.json_rows.CHUNK_CHARACTERS", size)
         records, problems = read(tmp_path, text)
 
         assert [record.content for record in records] == rows
@@ -243,7 +243,7 @@ def test_u12_a_long_list_needs_the_memory_of_a_row(tmp_path):
         sink.write("[" + ",\n".join(json.dumps({"answer": "x" * 100_000, "n": n}) for n in range(1_500)) + "]")
     tracemalloc.start()
 
-    count = sum(record.content["n"] >= 0 for record in json_records(tmp_path / "long.json", "long.json", ProblemList()))
+    count = sum(record.content["n"] >= 0 for record in json_rows(tmp_path / "long.json", "long.json", ProblemList()))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

@@ -5,7 +5,7 @@ import pytest
 from backend.conversation import Message
 from backend.datasets.layouts import convert, recognise
 from backend.datasets.records import ColumnMapping
-from backend.datasets.turns import RowFault, faults_of, tidied
+from backend.datasets.turns import RowFault, faults_of, with_trimmed_placeholders
 
 WANTED = (Message(role="user", content="<image>What?"), Message(role="assistant", content="Red"))
 TURNS = [{"role": "user", "content": "<image>\n What?"}, {"role": "assistant", "content": "Red"}]
@@ -45,7 +45,7 @@ def test_u13_every_layout_becomes_the_same_row(layout, row):
     draft = convert(row)
 
     assert recognise(row) == layout
-    assert tidied(draft.messages) == WANTED
+    assert with_trimmed_placeholders(draft.messages) == WANTED
     assert draft.images == ["a.png"]
 
 
@@ -190,6 +190,6 @@ def test_all_faults_of_a_conversation_are_found_at_once(pairs, codes):
 
 
 def test_blanks_are_stripped_around_placeholders_only():
-    [message] = tidied(turns(("user", " a \n<image>\n b <image> \n")))
+    [message] = with_trimmed_placeholders(turns(("user", " a \n<image>\n b <image> \n")))
 
     assert message.content == " a<image>b<image>"

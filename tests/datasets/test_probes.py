@@ -96,7 +96,7 @@ def test_nobody_can_train_on_them(store, rows, workspace):
 
 
 def test_a_copy_of_probes_stays_held_out(store, rows):
-    made = store.add_to_set(PROBES, ["colour-01", "sum-01"], "hard")
+    made = store.copy_rows(PROBES, ["colour-01", "sum-01"], "hard")
 
     assert (made.statistics.train_rows, made.statistics.heldout_rows) == (0, 2)
 

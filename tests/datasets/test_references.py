@@ -4,15 +4,15 @@ import tracemalloc
 import pytest
 from dataset_lab import asked, codes, folder_of, image_bytes
 
-from backend.datasets.archive import Unpacked
-from backend.datasets.image_resolver import References, UnresolvedError
+from backend.datasets.archive import UnpackedArchive
+from backend.datasets.image_resolver import ImageResolver, UnresolvedError
 from backend.datasets.store import ImportOptions
 from backend.datasets.upload import Upload
 
 
 def references(tmp_path, *names):
     folder_of(tmp_path / "up", {name: b"x" for name in names})
-    return References(Upload("up", [], Unpacked({}, {}, {}), tmp_path / "up"))
+    return ImageResolver(Upload("up", [], UnpackedArchive({}, {}, {}), tmp_path / "up"))
 
 
 def resolved(found, tmp_path, reference, annotation="data.json"):
@@ -58,7 +58,7 @@ def test_u15_other_paths_are_matched_by_the_longest_ending_that_was_uploaded(tmp
 def test_u20_a_path_of_thousands_of_parts_is_not_compared_part_by_part(tmp_path):
     """Each number of parts is an index of all names: of one as deep as this, 120 MB."""
     deep = "a/" * 8_000
-    found = References(Upload("up", [], Unpacked({f"{deep}1.png": tmp_path / "1"}, {}, {}), None))
+    found = ImageResolver(Upload("up", [], UnpackedArchive({f"{deep}1.png": tmp_path / "1"}, {}, {}), None))
 
     tracemalloc.start()
     assert refusal(found, f"b/{deep}2.png")[0] == "IMG_NOT_FOUND"
@@ -117,7 +117,7 @@ def test_of_a_folder_without_end_so_many_files_are_looked_at(tmp_path, monkeypat
     monkeypatch.setattr("backend.datasets.upload.MAX_WALKED", 5)
     folder_of(tmp_path / "up", {f"{folder}/{number}.png": b"x" for folder in "abc" for number in range(4)})
 
-    upload = Upload("up", [], Unpacked({}, {}, {}), tmp_path / "up")
+    upload = Upload("up", [], UnpackedArchive({}, {}, {}), tmp_path / "up")
 
     assert len(upload.files()) == 5
 

@@ -3,7 +3,7 @@
 import pytest
 from dataset_lab import asked, folder_of, many
 
-from backend.datasets.editing import Edits, sole_editor
+from backend.datasets.editing import Edits, exclusive_editor
 from backend.datasets.problems import UploadRefused
 from backend.datasets.store import ImportOptions
 from backend.errors import DatasetError, NotFoundError
@@ -27,7 +27,7 @@ def said(store, name):
 def test_a_set_is_made_of_copies_with_their_images(store, shapes):
     chosen = [*side(shapes, "heldout")[:1], *side(shapes, "train")[:2]]
 
-    made = store.add_to_set("shapes", [row.id for row in chosen], "hard")
+    made = store.copy_rows("shapes", [row.id for row in chosen], "hard")
 
     copies = list(store.rows("hard"))
     assert {(row.id, row.split, row.images, row.messages) for row in copies} == {
@@ -43,7 +43,7 @@ def test_a_set_is_made_of_copies_with_their_images(store, shapes):
 
 
 def test_copies_outlive_what_they_were_copied_from(store, shapes):
-    store.add_to_set("shapes", [shapes[0].id], "hard")
+    store.copy_rows("shapes", [shapes[0].id], "hard")
 
     store.delete("shapes")
 
@@ -52,10 +52,10 @@ def test_copies_outlive_what_they_were_copied_from(store, shapes):
 
 def test_a_row_that_is_there_is_not_added_again(store, shapes):
     first, second, third, *_ = [row.id for row in side(shapes, "train")]
-    before = store.add_to_set("shapes", [first, second], "hard")
+    before = store.copy_rows("shapes", [first, second], "hard")
 
-    assert store.add_to_set("shapes", [second, first, first], "hard") == before
-    made = store.add_to_set("shapes", [second, third], "hard")
+    assert store.copy_rows("shapes", [second, first, first], "hard") == before
+    made = store.copy_rows("shapes", [second, third], "hard")
 
     assert [row.id for row in store.rows("hard")] == [f"shapes-{each}" for each in (first, second, third)]
     assert made.change == "1 row of `shapes` added"
@@ -66,20 +66,20 @@ def test_a_row_that_is_there_is_not_added_again(store, shapes):
 def test_a_row_from_elsewhere_that_says_and_shows_the_same_is_there(store, shapes, tmp_path):
     other = folder_of(tmp_path / "other", many(8))
     store.import_dataset(other, ImportOptions(name="other", heldout_share=0))
-    store.add_to_set("shapes", [side(shapes, "train")[0].id], "hard")
+    store.copy_rows("shapes", [side(shapes, "train")[0].id], "hard")
     again = next(row for row in store.rows("other") if row.id == side(shapes, "train")[0].id)
 
-    store.add_to_set("other", [again.id, list(store.rows("other"))[7].id], "hard")
+    store.copy_rows("other", [again.id, list(store.rows("other"))[7].id], "hard")
 
     assert [row.source.partition(",")[0] for row in store.rows("hard")] == ["dataset shapes", "dataset other"]
 
 
 def test_a_copy_follows_the_correction_of_its_row(store, shapes):
     first, second = side(shapes, "train")[:2]
-    store.add_to_set("shapes", [first.id, second.id], "hard")
+    store.copy_rows("shapes", [first.id, second.id], "hard")
     store.apply_edits("shapes", Edits({first.id: "Corrected"}))
 
-    made = store.add_to_set("shapes", [first.id], "hard")
+    made = store.copy_rows("shapes", [first.id], "hard")
 
     assert said(store, "hard") == [
         (f"shapes-{first.id}", "train", "Corrected"), (f"shapes-{second.id}", "train", second.gold),
@@ -90,9 +90,9 @@ def test_a_copy_follows_the_correction_of_its_row(store, shapes):
 def test_what_was_held_out_is_never_for_training_in_a_set(store, shapes):
     heldout = [row.id for row in side(shapes, "heldout")]
 
-    store.add_to_set("shapes", heldout, "hard")
+    store.copy_rows("shapes", heldout, "hard")
     store.apply_edits("shapes", Edits({heldout[0]: "Corrected"}))
-    made = store.add_to_set("shapes", [row.id for row in shapes], "hard")
+    made = store.copy_rows("shapes", [row.id for row in shapes], "hard")
 
     assert (made.statistics.train_rows, made.statistics.heldout_rows) == (27, 3)
     assert {row.id for row in store.rows("hard", "heldout")} == {f"shapes-{each}" for each in heldout}
@@ -100,9 +100,9 @@ def test_what_was_held_out_is_never_for_training_in_a_set(store, shapes):
 
 def test_a_set_says_where_it_trains_on_what_is_held_out_elsewhere(store, shapes, tmp_path):
     store.import_dataset(tmp_path / "shapes", ImportOptions(name="all", heldout_share=0))
-    store.add_to_set("all", [row.id for row in store.rows("all")][:29], "hard")
+    store.copy_rows("all", [row.id for row in store.rows("all")][:29], "hard")
 
-    made = store.add_to_set("shapes", [row.id for row in shapes], "hard")
+    made = store.copy_rows("shapes", [row.id for row in shapes], "hard")
 
     assert made.statistics.rows == 30
     assert made.notices[-1].endswith("some held-out ones are among the training rows already")
@@ -115,23 +115,23 @@ def test_ids_stay_unique_where_names_run_into_each_other(store, tmp_path):
     store.put_rows("a", [row.model_copy(update={"id": "b-x"}) for row in store.rows("a")], {}, store_making())
     store.put_rows("a-b", [row.model_copy(update={"id": "x"}) for row in store.rows("a-b")], {}, store_making())
 
-    store.add_to_set("a", ["b-x"], "hard")
-    store.add_to_set("a-b", ["x"], "hard")
+    store.copy_rows("a", ["b-x"], "hard")
+    store.copy_rows("a-b", ["x"], "hard")
 
     assert said(store, "hard") == [("a-b-x", "train", "One"), ("a-b-x-2", "train", "Two")]
-    assert store.add_to_set("a-b", ["x"], "hard").statistics.rows == 2
+    assert store.copy_rows("a-b", ["x"], "hard").statistics.rows == 2
 
 
 def store_making():
-    from backend.datasets.subsets import Making
+    from backend.datasets.subsets import Provenance
 
-    return Making("a test", "messages", "Given other ids")
+    return Provenance("a test", "messages", "Given other ids")
 
 
 def test_a_set_takes_versions_and_edits_like_any_dataset(store, shapes):
     first, second = side(shapes, "train")[:2]
-    made = store.add_to_set("shapes", [first.id], "hard")
-    store.add_to_set("shapes", [second.id], "hard")
+    made = store.copy_rows("shapes", [first.id], "hard")
+    store.copy_rows("shapes", [second.id], "hard")
     store.apply_edits("hard", Edits({f"shapes-{first.id}": "Own"}))
 
     assert store.restore("hard", made.sha256) == made
@@ -144,28 +144,31 @@ def test_what_cannot_be_copied_is_refused_whole(store, shapes, workspace):
     (workspace.data / "Hard").mkdir()
 
     with pytest.raises(DatasetError, match="has no row `gone`, `lost`"):
-        store.add_to_set("shapes", [first, "gone", "lost"], "new")
+        store.copy_rows("shapes", [first, "gone", "lost"], "new")
     with pytest.raises(DatasetError, match="No row is chosen"):
-        store.add_to_set("shapes", [], "new")
+        store.copy_rows("shapes", [], "new")
     with pytest.raises(DatasetError, match="in `shapes` already"):
-        store.add_to_set("shapes", [first], "shapes")
+        store.copy_rows("shapes", [first], "shapes")
     with pytest.raises(NotFoundError, match="shape"):
-        store.add_to_set("shape", [first], "new")
+        store.copy_rows("shape", [first], "new")
     for name in ("../new", "New", ""):
         with pytest.raises(UploadRefused) as caught:
-            store.add_to_set("shapes", [first], name)
+            store.copy_rows("shapes", [first], name)
         assert caught.value.code == "DATASET_NAME"
     with pytest.raises(UploadRefused, match="`Hard`"):
-        store.add_to_set("shapes", [first], "hard")
+        store.copy_rows("shapes", [first], "hard")
     assert store.names() == ["shapes"]
     assert list(workspace.staging.iterdir()) == []
 
 
 def test_a_set_under_another_editor_is_not_added_to(store, shapes, workspace):
     first, second, *_ = [row.id for row in shapes]
-    before = store.add_to_set("shapes", [first], "hard")
+    before = store.copy_rows("shapes", [first], "hard")
 
-    with sole_editor(workspace, "hard"), pytest.raises(DatasetError, match="Somebody else is changing dataset `hard`"):
-        store.add_to_set("shapes", [second], "hard")
+    with (
+        exclusive_editor(workspace, "hard"),
+        pytest.raises(DatasetError, match="Somebody else is changing dataset `hard`"),
+    ):
+        store.copy_rows("shapes", [second], "hard")
 
     assert store.get("hard") == before

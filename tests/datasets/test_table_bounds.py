@@ -8,10 +8,10 @@ import pytest
 from dataset_lab import codes, folder_of, image_bytes, tree, zip_of
 
 from backend.datasets.archive import MAX_MEMBERS
-from backend.datasets.parquet_worker import MAX_ROWS, Refusal, Spool
+from backend.datasets.parquet_worker import MAX_ROWS, TableRefusal, TableWriter
 from backend.datasets.problems import UploadRefused
 from backend.datasets.store import ImportOptions
-from backend.datasets.tables import seconds_for
+from backend.datasets.table_rows import seconds_for
 
 GOOD = "question,answer\nQ,A\n"
 
@@ -164,11 +164,11 @@ def test_u20_a_table_beyond_all_measure_is_left_out_by_name_beside_good_rows(sto
 
 
 def test_u20_a_table_writes_no_more_images_than_an_archive_may_hold(tmp_path):
-    spool = Spool(tmp_path, "a.parquet", 1 << 40)
+    spool = TableWriter(tmp_path, "a.parquet", 1 << 40)
     spool._images = MAX_MEMBERS - 1
     spool.write({"image": b"the last one"})
 
-    with pytest.raises(Refusal, match="500,000 images"):
+    with pytest.raises(TableRefusal, match="500,000 images"):
         spool.write({"image": b"one more"})
 
     spool.close()

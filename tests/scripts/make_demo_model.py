@@ -14,7 +14,7 @@ from pathlib import Path
 
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.demo.datasets import DemoDataset, write_rows
-from backend.demo.scenes import GENERAL, Asker, colour, count, describe, kind
+from backend.demo.scenes import GENERAL, QuestionMaker, colour, count, describe, kind
 from backend.recipes.library import load_recipe
 from backend.recipes.resolve import resolve
 from backend.settings import STATIC, Workspace
@@ -38,7 +38,7 @@ KEPT = (
 class Lesson:
     """One dataset and the passes over it."""
 
-    askers: tuple[Asker, ...]
+    questions: tuple[QuestionMaker, ...]
     turns: int
     most_shapes: int
     rows: int
@@ -92,7 +92,7 @@ def train_lessons(workspace: Workspace, lessons: tuple[Lesson, ...], base: Path,
     store, launcher = DatasetStore(workspace), Launcher(workspace, RunStore(workspace))
     for number, lesson in enumerate(lessons, start=first):
         name = f"lesson-{number}"
-        demo = DemoDataset(name, lesson.rows, lesson.askers, lesson.turns, night=False, seed=100 + number,
+        demo = DemoDataset(name, lesson.rows, lesson.questions, lesson.turns, night=False, seed=100 + number,
                            most_shapes=lesson.most_shapes)  # fmt: skip
         drawn = workspace.root / "drawn" / name
         write_rows(demo, drawn)

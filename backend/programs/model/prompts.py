@@ -11,7 +11,7 @@ from backend.datasets.store import DatasetStore
 from backend.ids import DatasetName
 from backend.image_size import Scale, resized, scale_of, scaled_boxes
 from backend.rewards.trl_reward import IMAGES_COLUMN
-from backend.row_length import Fit, RowMeter, fit
+from backend.row_length import RowFit, RowMeter, fit
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 
@@ -25,7 +25,7 @@ class Question:
 
     row: Row
     folder: Path  # of its dataset
-    fit: Fit
+    fit: RowFit
     shown: tuple[Path, ...] | None = None  # other images in the place of its own
 
     @property
@@ -103,7 +103,7 @@ def heldout_questions(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> l
     return [found[place] for place in chosen]
 
 
-def seen_messages(row: Row, found: Fit, spec: RunSpec) -> tuple[Message, ...]:
+def seen_messages(row: Row, found: RowFit, spec: RunSpec) -> tuple[Message, ...]:
     """A row's turns as the model sees its image: where the spec says so, boxes are scaled like it."""
     scale = seen_scale(found, spec)
     if scale is None:
@@ -111,7 +111,7 @@ def seen_messages(row: Row, found: Fit, spec: RunSpec) -> tuple[Message, ...]:
     return tuple(turn.model_copy(update={"content": scaled_boxes(turn.content, scale)}) for turn in row.messages)
 
 
-def seen_scale(found: Fit, spec: RunSpec) -> Scale | None:
+def seen_scale(found: RowFit, spec: RunSpec) -> Scale | None:
     """How boxes in a row's texts are stretched for the model; None where they stay as written.
 
     With several images nobody knows which one a box is on, so there they stay.

@@ -11,7 +11,7 @@ from backend.errors import DatasetError
 from backend.ids import DatasetName
 from backend.programs.model.encoder import Encoder, Sample
 from backend.programs.model.prompts import Question
-from backend.row_length import Fit, RowMeter, fit
+from backend.row_length import RowFit, RowMeter, fit
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.spec.schedule import samples_in_pass
@@ -35,7 +35,7 @@ class TooLong:
     shrunk: int = 0  # kept, with smaller images
     longest_tokens: int = 0
 
-    def note(self, tokens: int, found: Fit | None) -> None:
+    def note(self, tokens: int, found: RowFit | None) -> None:
         """Count one row of `tokens` that fits so, or not at all."""
         if found is None or found.is_shrunk:
             self.longest_tokens = max(self.longest_tokens, tokens)

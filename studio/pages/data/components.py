@@ -58,7 +58,7 @@ def import_report(t: Translate) -> gr.HTML:
 
 
 @dataclass(frozen=True, slots=True)
-class Adding:
+class UploadCard:
     """The components that bring data in."""
 
     files: gr.File
@@ -78,7 +78,7 @@ class Adding:
         return [self.preview, self.box, self.mapping, *self.roles, self.name]
 
 
-def adding_card(t: Translate) -> Adding:
+def upload_card(t: Translate) -> UploadCard:
     """Lay it out; what depends on an upload is hidden until there is one."""
     with gr.Column(elem_classes="card adding"):
         card_head(t("upload.title"))
@@ -109,4 +109,4 @@ def adding_card(t: Translate) -> Adding:
                                   elem_id="heldout-file")  # fmt: skip
             confirm = gr.Button(t("upload.confirm"), variant="primary", elem_id="import")
         report = import_report(t)
-    return Adding(files, box, mapping, roles, name, share, heldout, confirm, preview, report)
+    return UploadCard(files, box, mapping, roles, name, share, heldout, confirm, preview, report)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.datasets.records import Report
+from backend.datasets.records import ImportReport
 from backend.datasets.staging import ImportOptions
 from backend.datasets.store import DatasetStore
 from backend.datasets.upload import ANNOTATIONS
@@ -22,7 +22,7 @@ from studio.ui.i18n import Translate
 
 IMAGES_AT_ONCE = 20_000
 TOLD_EVERY_S = 0.2
-Step = float | Report  # the share done, then what was done
+Step = float | ImportReport  # the share done, then what was done
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def import_steps(store: DatasetStore, upload: StagedUpload, options: ImportOptio
         OSError: the upload is not there any more.
     """
     taken = upload.take()
-    steps: queue.SimpleQueue[float | Report | BaseException] = queue.SimpleQueue()
+    steps: queue.SimpleQueue[float | ImportReport | BaseException] = queue.SimpleQueue()
 
     def work() -> None:
         try:
@@ -128,11 +128,11 @@ def import_steps(store: DatasetStore, upload: StagedUpload, options: ImportOptio
         if isinstance(step, BaseException):
             raise step
         yield step
-        if isinstance(step, Report):
+        if isinstance(step, ImportReport):
             return
 
 
-def _newest(steps: "queue.SimpleQueue[float | Report | BaseException]") -> float | Report | BaseException:
+def _newest(steps: "queue.SimpleQueue[float | ImportReport | BaseException]") -> float | ImportReport | BaseException:
     """Wait for a step, then skip those that newer ones have passed."""
     step = steps.get()
     while isinstance(step, float):

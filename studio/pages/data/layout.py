@@ -9,12 +9,12 @@ from typing import Any
 
 import gradio as gr
 
-from backend.datasets.records import ColumnMapping, Report
+from backend.datasets.records import ColumnMapping, ImportReport
 from backend.datasets.store import ImportOptions
 from backend.demo.datasets import DEMO_DATASETS
 from backend.errors import DatasetError, StudioError
 from backend.runs.folder import ACTIVE
-from studio.pages.data.components import MAX_NAME, ROLES, adding_card, dataset_list, dataset_rows, dataset_tiles
+from studio.pages.data.components import MAX_NAME, ROLES, dataset_list, dataset_rows, dataset_tiles, upload_card
 from studio.pages.data.importing import StagedUpload, import_steps, stage
 from studio.pages.data.views import card_view, inspection_view, report_view, tiles_view
 from studio.services import Services
@@ -28,7 +28,7 @@ Value = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class DataPage:
     """What the handlers of this tab share."""
 
     services: Services
@@ -37,9 +37,9 @@ class Page:
 
 def build(services: Services, shared: SharedState, t: Translate) -> None:
     """Lay out the tab, then wire it: one line per control."""
-    page = Page(services, t)
+    page = DataPage(services, t)
     page_head(t("data.title"), t("data.about"))
-    adding = adding_card(t)
+    card = upload_card(t)
     with gr.Row(equal_height=False, elem_classes="data-columns"):
         with gr.Column(scale=4, min_width=280), gr.Column(elem_classes="card"):
             card_head(t("data.list"))
@@ -51,14 +51,14 @@ def build(services: Services, shared: SharedState, t: Translate) -> None:
     upload = gr.State(None, time_to_live=86_400, delete_callback=_forget)
     shown = [tiles, rows, train, delete, sure.box]
 
-    looked_at = [upload, adding.report, *adding.shown]
-    act(adding.files.upload, partial(inspect, page), [adding.files, upload], looked_at, t=t)
-    refresh(adding.files.clear, forget, upload, [upload, *adding.shown])
-    for role in adding.roles:
-        act(role.input, partial(map_columns, page), [upload, *adding.roles], adding.preview, t=t)
-    typed = [upload, adding.name, adding.share, adding.heldout, *adding.roles]
-    done = stream(adding.confirm.click, partial(import_upload, page), typed, [adding.report, listed], t=t)
-    refresh(done.then, clear_imported, upload, [upload, adding.files, adding.heldout, adding.box])
+    looked_at = [upload, card.report, *card.shown]
+    act(card.files.upload, partial(inspect, page), [card.files, upload], looked_at, t=t)
+    refresh(card.files.clear, forget, upload, [upload, *card.shown])
+    for role in card.roles:
+        act(role.input, partial(map_columns, page), [upload, *card.roles], card.preview, t=t)
+    typed = [upload, card.name, card.share, card.heldout, *card.roles]
+    done = stream(card.confirm.click, partial(import_upload, page), typed, [card.report, listed], t=t)
+    refresh(done.then, clear_imported, upload, [upload, card.files, card.heldout, card.box])
     refresh(done.then, partial(show, page), listed, shown)
     refresh(refresh(listed.shown, partial(load, page), listed, listed).then, partial(show, page), listed, shown)
     refresh(listed.input, partial(show, page), listed, shown)
@@ -71,7 +71,7 @@ def build(services: Services, shared: SharedState, t: Translate) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Sure:
+class DeleteConfirmation:
     """The question before a dataset is deleted."""
 
     box: gr.Column
@@ -80,7 +80,7 @@ class Sure:
     no: gr.Button
 
 
-def _chosen(t: Translate) -> tuple[gr.HTML, gr.Button, gr.Button, Sure]:
+def _chosen(t: Translate) -> tuple[gr.HTML, gr.Button, gr.Button, DeleteConfirmation]:
     with gr.Column(elem_classes="card"):
         tiles = dataset_tiles(t)
         with gr.Row(elem_classes="actions"):
@@ -92,10 +92,10 @@ def _chosen(t: Translate) -> tuple[gr.HTML, gr.Button, gr.Button, Sure]:
             with gr.Row(elem_classes="actions"):
                 yes = gr.Button(t("data.delete_yes"), size="sm", variant="stop", elem_id="dataset-delete-yes")
                 no = gr.Button(t("data.delete_no"), size="sm", elem_id="dataset-delete-no")
-    return tiles, train, delete, Sure(box, question, yes, no)
+    return tiles, train, delete, DeleteConfirmation(box, question, yes, no)
 
 
-def inspect(page: Page, sent: list[str] | None, before: StagedUpload | None) -> list[Any]:
+def inspect(page: DataPage, sent: list[str] | None, before: StagedUpload | None) -> list[Any]:
     """Look at what was uploaded instead of what was `before`. A refusal is told in the report, not as a toast."""
     _forget(before)
     if not sent:
@@ -115,14 +115,14 @@ def inspect(page: Page, sent: list[str] | None, before: StagedUpload | None) -> 
     ]  # fmt: skip
 
 
-def map_columns(page: Page, upload: StagedUpload | None, *roles: str) -> Value:
+def map_columns(page: DataPage, upload: StagedUpload | None, *roles: str) -> Value:
     """Show the first rows as the chosen columns make them."""
     inspection = page.services.datasets.inspect(_staged(page, upload).source, _mapping(roles))
     return inspection_view(inspection, page.t)
 
 
 def import_upload(
-    page: Page, upload: StagedUpload | None, name: str, share: float, heldout: str | None, *roles: str
+    page: DataPage, upload: StagedUpload | None, name: str, share: float, heldout: str | None, *roles: str
 ) -> Iterator[list[Any]]:
     """Import, telling how far it is; at the end the report, and the new dataset chosen in the list."""
     staged = _staged(page, upload)
@@ -133,7 +133,7 @@ def import_upload(
     )  # fmt: skip
     try:
         for step in import_steps(page.services.datasets, staged, options):
-            if isinstance(step, Report):
+            if isinstance(step, ImportReport):
                 yield [report_view(step, page.t), load(page, {"chosen": step.manifest.name})]
             else:
                 yield [progress_view(step, page.t), gr.skip()]
@@ -148,7 +148,7 @@ def clear_imported(upload: StagedUpload | None) -> list[Any]:
     return [None, None, None, gr.Column(visible=False)]
 
 
-def load(page: Page, listed: Value | None) -> Value:
+def load(page: DataPage, listed: Value | None) -> Value:
     """List the datasets that are there now; where none is chosen, choose the newest."""
     store, manifests = page.services.datasets, page.services.datasets.manifests()
     names = [manifest.name for manifest in manifests]
@@ -162,7 +162,7 @@ def load(page: Page, listed: Value | None) -> Value:
     }
 
 
-def show(page: Page, listed: Value | None) -> list[Any]:
+def show(page: DataPage, listed: Value | None) -> list[Any]:
     """Show the chosen dataset; one that is gone meanwhile shows as none chosen."""
     name = _name(listed)
     try:
@@ -173,26 +173,26 @@ def show(page: Page, listed: Value | None) -> list[Any]:
     return [view, rows, gr.Button(visible=True), gr.Button(visible=True), gr.Column(visible=False)]
 
 
-def prepare_demo(page: Page, listed: Value | None) -> Iterator[Value]:
+def prepare_demo(page: DataPage, listed: Value | None) -> Iterator[Value]:
     """Draw the demo datasets that are missing. Raises StudioError."""
     yield load(page, listed) | {"preparing": True}
     page.services.demo.prepare()
     yield load(page, listed)
 
 
-def train_on(page: Page, listed: Value | None) -> TabRequest:
+def train_on(page: DataPage, listed: Value | None) -> TabRequest:
     """Ask that Train takes the chosen dataset."""
     return page.services.datasets.get(_name(listed)).name, time.time()
 
 
-def ask_to_delete(page: Page, listed: Value | None) -> tuple[str, Any]:
+def ask_to_delete(page: DataPage, listed: Value | None) -> tuple[str, Any]:
     """Ask once more, naming what would be lost."""
     manifest = page.services.datasets.get(_name(listed))
     said = page.t("data.delete_sure", name=manifest.name, rows=f"{manifest.statistics.rows:,}")
     return said, gr.Column(visible=True)
 
 
-def delete_dataset(page: Page, listed: Value | None) -> Value:
+def delete_dataset(page: DataPage, listed: Value | None) -> Value:
     """Delete the chosen dataset for good. Raises StudioError where it is used or gone."""
     name = page.services.datasets.get(_name(listed)).name
     waiting = page.services.runs.views(states=("queued", *ACTIVE))
@@ -228,7 +228,7 @@ def _mapping(roles: tuple[str, ...]) -> ColumnMapping:
     return ColumnMapping(**dict(zip(ROLES, (role or "" for role in roles), strict=True)))
 
 
-def _staged(page: Page, upload: StagedUpload | None) -> StagedUpload:
+def _staged(page: DataPage, upload: StagedUpload | None) -> StagedUpload:
     if upload is not None and upload.is_taken:
         raise DatasetError(page.t("upload.taken"), hint=page.t("upload.taken.hint"))
     if upload is None or not upload.is_here:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from backend.conversation import Row
-from backend.datasets.records import Inspection, Manifest, Report
+from backend.datasets.records import ImportReport, Inspection, Manifest
 from backend.datasets.store import DatasetStore
 from studio.ui.i18n import Translate
 from studio.ui.views import View, groups_view, turns_view
@@ -68,7 +68,7 @@ def inspection_view(inspection: Inspection, t: Translate) -> View:
     }
 
 
-def report_view(report: Report, t: Translate) -> View:
+def report_view(report: ImportReport, t: Translate) -> View:
     """What an import did, in words."""
     manifest, counts = report.manifest, report.manifest.statistics
     title = t("report.known" if report.was_known else "report.done", name=manifest.name)

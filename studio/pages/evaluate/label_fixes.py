@@ -112,7 +112,7 @@ def _copy(store: DatasetStore, name: str, changes: Changes, t: Translate) -> str
     rows = [key.row for key in changes.hard if key.dataset == name and key not in changes.excluded]
     if not rows or name == HARD_SET:
         return ""
-    store.add_to_set(name, rows, HARD_SET)
+    store.copy_rows(name, rows, HARD_SET)
     return t("wall.done_hard", count=len(rows), set=HARD_SET)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from backend.conversation import Message, Row
 from backend.programs.model.prompts import Question
-from backend.row_length import Fit
+from backend.row_length import RowFit
 from backend.spec.run import RunSpec
 
 STORED = RunSpec().with_values({"data.boxes": "stored_pixels", "model.max_pixels": 112 * 112})
@@ -21,7 +21,7 @@ def question() -> Question:
                   Message(role="assistant", content="A cup at [40, 80, 120, 160]")),
         references=("A mug at [44, 84, 116, 156]", "A cup"),
     )  # fmt: skip
-    return Question(row, Path("shapes"), Fit(40, 112 * 112, is_shrunk=False, images=((448, 448),)))
+    return Question(row, Path("shapes"), RowFit(40, 112 * 112, is_shrunk=False, images=((448, 448),)))
 
 
 def test_boxes_of_questions_answers_and_references_are_scaled_alike(question: Question):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from backend.datasets.records import Report
+from backend.datasets.records import ImportReport
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.errors import DatasetError
 from backend.settings import Workspace
@@ -73,7 +73,7 @@ def test_an_import_tells_its_steps_and_removes_the_upload(workspace: Workspace):
     steps = list(import_steps(DatasetStore(workspace), upload, ImportOptions(name="table")))
 
     assert steps[0] == 0.0
-    assert isinstance(steps[-1], Report)
+    assert isinstance(steps[-1], ImportReport)
     assert not upload.folder.exists()
     assert DatasetStore(workspace).names() == ["table"]
 
@@ -101,7 +101,7 @@ def test_until_its_end_the_files_belong_to_the_import(workspace: Workspace):
     upload.remove()  # the box was emptied, or the page was closed
     *_, report = steps
 
-    assert isinstance(report, Report)
+    assert isinstance(report, ImportReport)
     assert report.manifest.statistics.rows == len(colours)
     assert not report.problems
     assert not list(workspace.uploads.glob("import*"))

@@ -37,7 +37,7 @@ class ImageOutcome(BaseModel):
     warnings: tuple[tuple[str, str], ...] = ()  # code, message
 
 
-class WorkerLostError(Exception):
+class ImageWorkerLostError(Exception):
     """A worker ended or did not answer in time; carries the code for its image."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -94,7 +94,7 @@ class ImagePool:
                 worker = worker or _Worker(self._argv)
                 try:
                     outcome = worker.ask(source, keep, self._timeout_s)
-                except WorkerLostError as lost:
+                except ImageWorkerLostError as lost:
                     worker.end()
                     worker = None
                     outcome = ImageOutcome(code=lost.code, message=lost.message)
@@ -124,7 +124,7 @@ class _Worker:
         self._process = start(argv)
         try:
             self._read_line(START_TIMEOUT_S)
-        except WorkerLostError as error:
+        except ImageWorkerLostError as error:
             self.end()
             raise UploadRefused(
                 "UPLOAD_UNREADABLE", "The program that decodes images does not start",
@@ -138,7 +138,7 @@ class _Worker:
             self._process.stdin.write(json.dumps({"source": str(source), "keep": keep}).encode() + b"\n")
             return ImageOutcome.model_validate_json(self._read_line(timeout_s))
         except (BrokenPipeError, ValidationError) as error:
-            raise WorkerLostError("IMG_CRASHED", "ends the program that decodes it") from error
+            raise ImageWorkerLostError("IMG_CRASHED", "ends the program that decodes it") from error
 
     def end(self) -> None:
         """Kill it and forget it."""
@@ -155,9 +155,9 @@ class _Worker:
         ready.register(handle, select.POLLIN)
         while not answer.endswith(b"\n"):
             if not ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise WorkerLostError("IMG_TIMEOUT", f"takes longer than {timeout_s:g} s to decode")
+                raise ImageWorkerLostError("IMG_TIMEOUT", f"takes longer than {timeout_s:g} s to decode")
             chunk = os.read(handle, MAX_ANSWER_BYTES)
             if not chunk or len(answer) > MAX_ANSWER_BYTES:
-                raise WorkerLostError("IMG_CRASHED", "ends the program that decodes it")
+                raise ImageWorkerLostError("IMG_CRASHED", "ends the program that decodes it")
             answer += chunk
         return answer

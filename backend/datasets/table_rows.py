@@ -10,10 +10,9 @@ from typing import Any, Self, TextIO
 from pydantic import BaseModel, ConfigDict
 
 from backend.datasets.decoding_limits import MAX_COLUMNS, command, run
-from backend.datasets.encodings import encoding_of, has_bad_bytes
-from backend.datasets.json_files import Parsed, Record, jsonl_records, record_of
-from backend.datasets.problems import Place, ProblemList, UploadRefused, shown
-from backend.datasets.upload import Upload
+from backend.datasets.json_rows import Parsed, RawRow, jsonl_rows, raw_row
+from backend.datasets.problems import Place, ProblemList, UploadRefused, quoted
+from backend.datasets.upload import Upload, encoding_of, has_bad_bytes
 
 MAX_CELL_CHARACTERS = 16 << 20
 MAX_ROW_CHARACTERS = 32 << 20
@@ -23,7 +22,7 @@ MAX_TIMEOUT_S = 3_600.0
 SLOWEST_BYTES_S = 5_000_000  # two cores of a server write rows three times as fast
 
 
-def table_records(path: Path, name: str, problems: ProblemList) -> Iterator[Record]:
+def table_rows(path: Path, name: str, problems: ProblemList) -> Iterator[RawRow]:
     """Yield the rows of a CSV or TSV file as texts by column.
 
     The first row names the columns. The delimiter is the one that the header holds most often, a tab for .tsv.
@@ -34,7 +33,7 @@ def table_records(path: Path, name: str, problems: ProblemList) -> Iterator[Reco
         first = source.readline(MAX_CELL_CHARACTERS)
         source.seek(0)
         delimiter = "\t" if name.lower().endswith(".tsv") else max(_DELIMITERS, key=first.count)
-        lines = _Lines(source)
+        lines = _RowLines(source)
         rows = csv.reader(lines, delimiter=delimiter)
         try:
             header = [cell.strip() for cell in next(rows, [])]
@@ -50,7 +49,7 @@ def table_records(path: Path, name: str, problems: ProblemList) -> Iterator[Reco
             problems.add("TABLE_INVALID", Place(name, rows.line_num, unit="line"), f"It cannot be read: {error}")
 
 
-class _Lines:
+class _RowLines:
     """The lines of a table, as long as the row that they make up is of a size that fits into memory."""
 
     def __init__(self, source: TextIO) -> None:
@@ -83,9 +82,9 @@ class TableOutcome(BaseModel):
     errno: int | None = None  # the disk refused
 
 
-def parquet_records(
+def parquet_rows(
     upload: Upload, name: str, into: Path, problems: ProblemList, limit: int = 0
-) -> tuple[Iterator[Record], int]:
+) -> tuple[Iterator[RawRow], int]:
     """Convert a parquet file in a program of its own, then yield its rows.
 
     Args:
@@ -112,7 +111,7 @@ def parquet_records(
     if outcome.errno is not None:
         raise OSError(outcome.errno, os.strerror(outcome.errno))
     if outcome.code == "TABLE_BOMB":
-        raise UploadRefused(outcome.code, f"`{shown(name)}` takes {packed_bytes:,} bytes and {outcome.message}")
+        raise UploadRefused(outcome.code, f"`{quoted(name)}` takes {packed_bytes:,} bytes and {outcome.message}")
     if outcome.code:
         problems.add(outcome.code, Place(name), f"It {outcome.message}")
         return iter(()), 0
@@ -120,7 +119,7 @@ def parquet_records(
     for image in into.glob("[0-9]*"):
         share = image.stat().st_size * packed_bytes // outcome.written_bytes
         upload.add(f"{name}/{image.name}", image, share)
-    return _as_rows(jsonl_records(into / "rows.jsonl", name, problems)), outcome.rows
+    return _as_rows(jsonl_rows(into / "rows.jsonl", name, problems)), outcome.rows
 
 
 def seconds_for(most_bytes: int) -> float:
@@ -135,7 +134,7 @@ def _is_narrow(header: list[str], name: str, problems: ProblemList) -> bool:
     return len(header) <= MAX_COLUMNS
 
 
-def _row(header: list[str], cells: list[str], place: Place, problems: ProblemList) -> Record | None:
+def _row(header: list[str], cells: list[str], place: Place, problems: ProblemList) -> RawRow | None:
     if len(cells) > len(header):
         message = f"It has {len(cells)} cells, and the header names {len(header)} columns"
         problems.add("TABLE_INVALID", place, message)
@@ -145,7 +144,7 @@ def _row(header: list[str], cells: list[str], place: Place, problems: ProblemLis
         return None
     padded = cells + [""] * (len(header) - len(cells))
     content: dict[str, Any] = {column: cell for column, cell in zip(header, padded, strict=True) if column}
-    return record_of(Parsed(content, (), may_be_broken=False), place, problems)
+    return raw_row(Parsed(content, (), may_be_broken=False), place, problems)
 
 
 def _converted(argv: tuple[str, ...], timeout_s: float) -> TableOutcome:
@@ -155,9 +154,9 @@ def _converted(argv: tuple[str, ...], timeout_s: float) -> TableOutcome:
         return TableOutcome(code="PARQUET_INVALID", message=f"took longer than {timeout_s:,.0f} s to read")
     if ended.returncode:
         lines = ended.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit code {ended.returncode}"]
-        return TableOutcome(code="PARQUET_INVALID", message=f"cannot be read: {shown(lines[-1])}")
+        return TableOutcome(code="PARQUET_INVALID", message=f"cannot be read: {quoted(lines[-1])}")
     return TableOutcome.model_validate_json(ended.stdout)
 
 
-def _as_rows(records: Iterator[Record]) -> Iterator[Record]:
+def _as_rows(records: Iterator[RawRow]) -> Iterator[RawRow]:
     return (record._replace(place=record.place._replace(unit="row")) for record in records)

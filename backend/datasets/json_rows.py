@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.datasets.encodings import Encoding, encoding_of, has_bad_bytes
-from backend.datasets.problems import Place, ProblemList, shown
+from backend.datasets.problems import Place, ProblemList, quoted
+from backend.datasets.upload import Encoding, encoding_of, has_bad_bytes
 
 MAX_DIGITS = 4_000  # Python refuses to turn longer ones into a number
 MAX_VALUES = 4_000_000  # of one row: two characters may become sixty bytes of memory
@@ -104,7 +104,7 @@ def list_elements(path: Path, encoding: Encoding) -> Iterator[Parsed]:
         JsonFault: where the syntax is wrong, or an element is longer than 64 Mi characters; earlier ones were yielded.
     """
     with path.open(encoding=encoding.name, errors=encoding.errors, newline="\n") as source:
-        window = _Window(iter(lambda: source.read(CHUNK_CHARACTERS), ""))
+        window = _TextWindow(iter(lambda: source.read(CHUNK_CHARACTERS), ""))
         window.take("[")
         if window.next() != "]":
             yield window.element()
@@ -116,7 +116,7 @@ def list_elements(path: Path, encoding: Encoding) -> Iterator[Parsed]:
             raise window.fault("Extra data")
 
 
-class _Window:
+class _TextWindow:
     """The part of a text that is looked at, and where it stands."""
 
     def __init__(self, chunks: Iterator[str]) -> None:
@@ -190,14 +190,14 @@ class _Window:
         return grew
 
 
-class Record(NamedTuple):
+class RawRow(NamedTuple):
     """One row as it was written."""
 
     place: Place
     content: dict[str, Any]
 
 
-def json_records(path: Path, name: str, problems: ProblemList) -> Iterator[Record]:
+def json_rows(path: Path, name: str, problems: ProblemList) -> Iterator[RawRow]:
     """Yield the objects of a JSON list, of a dict's only list, or of JSON lines, each with its place.
 
     A list whose syntax is wrong anywhere gives no rows at all: it is checked to its end first.
@@ -226,17 +226,17 @@ def json_records(path: Path, name: str, problems: ProblemList) -> Iterator[Recor
             problems.add(fault.code, Place(name, fault.line, unit="line"), fault.message)
         return
     for number, parsed in enumerate(rows, start=1):
-        record = record_of(parsed, Place(name, number), problems)
+        record = raw_row(parsed, Place(name, number), problems)
         if record is not None:
             yield record
 
 
-def jsonl_records(path: Path, name: str, problems: ProblemList) -> Iterator[Record]:
+def jsonl_rows(path: Path, name: str, problems: ProblemList) -> Iterator[RawRow]:
     """Yield the objects of a UTF-8 file that is known to be JSON lines, each with its place."""
     return _lines(path, name, Encoding("utf-8", fits=True), problems)
 
 
-def record_of(parsed: Parsed, place: Place, problems: ProblemList) -> Record | None:
+def raw_row(parsed: Parsed, place: Place, problems: ProblemList) -> RawRow | None:
     """Make a record of one row; None and a problem where it is no object."""
     content = parsed.value
     if not isinstance(content, dict):
@@ -245,7 +245,7 @@ def record_of(parsed: Parsed, place: Place, problems: ProblemList) -> Record | N
     own_id = next((str(content[key]) for key in ID_FIELDS if isinstance(content.get(key), str | int)), "")
     place = place._replace(record=own_id)
     if parsed.doubled:
-        message = f"`{shown(parsed.doubled[0], 40)}` is written twice"
+        message = f"`{quoted(parsed.doubled[0], 40)}` is written twice"
         problems.add("JSON_DUPLICATE_KEY", place, message, count=len(parsed.doubled))
     if parsed.may_be_broken:
         try:
@@ -255,7 +255,7 @@ def record_of(parsed: Parsed, place: Place, problems: ProblemList) -> Record | N
             return None
         if is_broken:
             problems.add("TEXT_REPAIRED", place, "A character is written by half")
-    return Record(place, content)
+    return RawRow(place, content)
 
 
 def _nothing(_: str) -> None:
@@ -331,7 +331,7 @@ def _whole(path: Path, encoding: Encoding) -> Iterator[Parsed]:
     return (Parsed(row, keys, parsed.may_be_broken) for row, keys in zip(rows, doubled, strict=True))
 
 
-def _lines(path: Path, name: str, encoding: Encoding, problems: ProblemList) -> Iterator[Record]:
+def _lines(path: Path, name: str, encoding: Encoding, problems: ProblemList) -> Iterator[RawRow]:
     number, is_continued = 0, False
     for line in _text_lines(path, encoding):
         is_start, is_continued = not is_continued, not line.endswith("\n") and len(line) == MAX_LINE_CHARACTERS
@@ -345,12 +345,12 @@ def _lines(path: Path, name: str, encoding: Encoding, problems: ProblemList) -> 
                 yield record
 
 
-def _line_record(line: str, place: Place, problems: ProblemList) -> Record | None:
+def _line_record(line: str, place: Place, problems: ProblemList) -> RawRow | None:
     if has_bad_bytes(line):
         problems.add("TEXT_ENCODING", place, "It is not valid text")
         return None
     try:
-        return record_of(parse(line), place, problems)
+        return raw_row(parse(line), place, problems)
     except JsonFault as fault:
         problems.add(fault.code, place, fault.message)
         return None
