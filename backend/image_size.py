@@ -72,10 +72,10 @@ def scale_of(height: int, width: int, min_pixels: int, max_pixels: int) -> Scale
 def scaled_boxes(text: str, scale: Scale) -> str:
     """Scale every `[left, top, right, bottom]` in a text, to whole pixels; everything else stays as it is."""
 
-    def scaled(found: re.Match[str]) -> str:
-        numbers = [float(number) for number in found.groups()]
+    def scale_box(box: re.Match[str]) -> str:
+        numbers = [float(number) for number in box.groups()]
         factors = (scale.across, scale.down, scale.across, scale.down)
         whole = (str(round(number * factor)) for number, factor in zip(numbers, factors, strict=True))
         return f"[{', '.join(whole)}]"
 
-    return _BOX.sub(scaled, text)
+    return _BOX.sub(scale_box, text)

@@ -63,11 +63,11 @@ def all_lines(path: Path) -> Iterator[bytes]:
     """Every whole line of a file, in order; none where there is no such file."""
     offset, is_there = 0, path.is_file()
     while is_there:
-        begun = offset
+        start = offset
         for line in lines_from(path, offset):
             offset = line.end
             yield line.raw
-        is_there = offset > begun
+        is_there = offset > start
 
 
 def sync_folder(folder: Path) -> None:
@@ -81,17 +81,17 @@ def sync_folder(folder: Path) -> None:
 
 def strict_json(value: Any) -> str:
     """Encode as JSON that every browser reads: NaN and infinities become null, lone surrogates become `?`."""
-    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(_with_finite_floats(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode("utf-8", "replace").decode()
 
 
-def _finite(value: Any) -> Any:
+def _with_finite_floats(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: _with_finite_floats(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [_with_finite_floats(item) for item in value]
     return value
 
 

@@ -66,12 +66,16 @@ def fit(size: RowSize, data: DataKnobs, model: ModelKnobs) -> RowFit | None:
         return RowFit(tokens, model.max_pixels, is_shrunk=False, images=size.images)
     if data.too_long == "skip" or not size.images:
         return None
-    words = size.text - len(size.images)
-    bound = (data.max_tokens - words) // len(size.images) * CELL
-    if bound < model.min_pixels:
+    text_tokens = size.text - len(size.images)
+    image_max_pixels = (data.max_tokens - text_tokens) // len(size.images) * CELL
+    if image_max_pixels < model.min_pixels:
         return None
-    shrunk = size.tokens(model.min_pixels, bound)
-    return RowFit(shrunk, bound, is_shrunk=True, images=size.images) if shrunk <= data.max_tokens else None
+    shrunk_tokens = size.tokens(model.min_pixels, image_max_pixels)
+    return (
+        RowFit(shrunk_tokens, image_max_pixels, is_shrunk=True, images=size.images)
+        if shrunk_tokens <= data.max_tokens
+        else None
+    )
 
 
 def _image_size(path: Path, row_id: str) -> tuple[int, int]:

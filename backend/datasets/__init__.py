@@ -1,10 +1,28 @@
-"""From an upload to `data/<name>/`, in the order of an import; then what changes a dataset that is there.
+"""Datasets: from an upload to `data/<name>/`, in the order of the road; then what changes a dataset that is there.
 
-`archive` and `upload` say what was uploaded; `json_rows` and `table_rows` read rows; `layouts`, `turns`, `columns` and
-`accepted` understand them; `references` finds their images, `checks` their faults; `reading` and `gathering` do this
-for every row. `images` checks images in worker processes; `split`, `statistics` and `assembly` make the dataset;
-`staging` and `publishing` let it appear whole; `importer` is the whole way and `store` the door for everybody else.
-
-`row_files` says which file holds which version; `changing` makes a new one whole or not at all, with `recounting` and
-`links`; `editing` corrects answers and restores versions, `sets` copies rows, `making` takes rows without an upload.
+What was uploaded
+    archive         unpack a zip that is not trusted
+    upload          which files hold rows, which file a name means, how a text is encoded
+Rows as they were written
+    json_rows       JSON lists and JSON lines
+    table_rows      CSV and TSV; parquet through `parquet_worker`, a program of its own
+Rows as the studio understands them
+    turns           the turns of a conversation
+    layouts         which layout a row has, and the same row in the studio's one form
+    image_resolver  which uploaded image a row means
+    row_reader      all of this for every row of an upload
+The dataset
+    image_pool      check and store images, in processes of `image_worker`
+    assembly        leave out rows with bad images, choose held-out ones, write and count
+    staging         the folder it is built in, and its appearing whole
+    importer        the whole road, and a look at an upload before it
+What is there
+    store           the door for pages, commands and programs
+    rows_file       `data.json` by line, and which file holds which version
+    editing         a new version: corrected answers, rows left out, an earlier one restored
+    subsets         datasets of rows known to be good: copied, or drawn
+What all of them use
+    records         the manifest, and what an import says
+    problems        every problem by its code
+    decoding_limits how foreign bytes are confined, and how far they may expand
 """

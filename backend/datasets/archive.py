@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from backend.datasets.decoding_limits import MAX_UNPACKED_BYTES, UnpackBudget, most_bytes
+from backend.datasets.decoding_limits import MAX_UNPACKED_BYTES, UnpackBudget, max_unpacked_bytes
 from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, quoted
 
 MAX_MEMBERS = 500_000
@@ -50,10 +50,10 @@ def unpack(
     archive: Path,
     into: Path,
     problems: ProblemList,
-    wanted: Callable[[str], bool] = lambda _: True,
-    allowance: UnpackBudget | None = None,
+    is_needed: Callable[[str], bool] = lambda _: True,
+    budget: UnpackBudget | None = None,
 ) -> UnpackedArchive:
-    """Write the files of `archive` whose names are `wanted` into `into`, under generated names.
+    """Write the files of `archive` whose names are needed into `into`, under generated names.
 
     The list of members is checked as a whole before a byte is written.
 
@@ -61,34 +61,34 @@ def unpack(
         archive: a zip on disk.
         into: an existing folder. Left partly filled if this raises.
         problems: receives what is odd about names.
-        wanted: told a member's name; the others keep their place in the result, but no file.
-        allowance: what this one shares with the other archives of its upload, where there are any.
+        is_needed: tells by a member's name; the others keep their place in the result, but no file.
+        budget: what this one shares with the other archives of its upload, where there are any.
 
     Raises:
         UploadRefused: the archive breaks a rule; its code begins with ARCHIVE_, or is DISK_FULL.
     """
-    found, allowance = UnpackedArchive({}, {}, {}), allowance or UnpackBudget()
-    most_unpacked = allowance.most_bytes(archive.stat().st_size)
+    unpacked, budget = UnpackedArchive({}, {}, {}), budget or UnpackBudget()
+    limit_bytes = budget.add_archive(archive.stat().st_size)
     try:
         with _ArchiveFile(io.FileIO(archive)) as source, zipfile.ZipFile(source) as zipped:
-            members = _checked(zipped, archive.name, most_unpacked)
-            allowance.take(sum(member.entry.file_size for member in members))
+            members = _checked_members(zipped, archive.name, limit_bytes)
+            budget.spend(sum(member.entry.file_size for member in members))
             _report_names(members, archive.name, problems)
             _refuse_without_space(members, into)
             for number, member in enumerate(members):
                 target = into / f"{number:06d}{_suffix(member.name)}"
-                if wanted(member.name):
-                    _copy(zipped, member.entry, target)
-                found.files[member.name] = target
-                found.packed_bytes[target] = member.entry.compress_size
-                found.aliases.update(dict.fromkeys(member.aliases, target))
+                if is_needed(member.name):
+                    _extract(zipped, member.entry, target)
+                unpacked.files[member.name] = target
+                unpacked.packed_bytes[target] = member.entry.compress_size
+                unpacked.aliases.update(dict.fromkeys(member.aliases, target))
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
-        raise _unopenable(archive) from error
+        raise _not_a_zip(archive) from error
     except (NotImplementedError, RuntimeError) as error:
         raise UploadRefused(
             "ARCHIVE_METHOD", f"`{quoted(archive.name)}` is packed in an unusual way: {error}"
         ) from error
-    return found
+    return unpacked
 
 
 def is_ignored(name: str) -> bool:
@@ -111,22 +111,22 @@ class _ArchiveFile(io.BufferedReader):
         return super().read(size)
 
 
-def _checked(zipped: zipfile.ZipFile, archive: str, most_unpacked: int) -> list[ArchiveMember]:
+def _checked_members(zipped: zipfile.ZipFile, archive: str, limit_bytes: int) -> list[ArchiveMember]:
     """Apply every rule that the list of members can tell, and name them."""
     # not `is_dir`, which looks for the last character of a name that may have none
     entries = [entry for entry in zipped.infolist() if not entry.filename.endswith("/")]
-    if any(not _plain(entry.filename) for entry in entries):
+    if any(not _normalised(entry.filename) for entry in entries):
         raise UploadRefused("ARCHIVE_DAMAGED", f"`{quoted(archive)}` holds a file without a name")
     for entry in zipped.infolist():
         _refuse_special(entry)
-    members = sorted((_named(entry) for entry in entries), key=lambda member: member.name)
-    _refuse_bombs(entries, archive, most_unpacked)
+    members = sorted((_named_member(entry) for entry in entries), key=lambda member: member.name)
+    _refuse_bombs(entries, archive, limit_bytes)
     _refuse_overlaps(entries, zipped.start_dir, archive)
     members = [member for member in members if not is_ignored(member.name)]
     _refuse_unreadable(members)
-    twice = [name for name, count in Counter(member.name for member in members).items() if count > 1]
-    if twice:
-        raise UploadRefused("ARCHIVE_DUPLICATE", f"`{quoted(archive)}` holds `{quoted(twice[0])}` more than once")
+    duplicates = [name for name, count in Counter(member.name for member in members).items() if count > 1]
+    if duplicates:
+        raise UploadRefused("ARCHIVE_DUPLICATE", f"`{quoted(archive)}` holds `{quoted(duplicates[0])}` more than once")
     return members
 
 
@@ -136,7 +136,7 @@ def _refuse_special(entry: zipfile.ZipInfo) -> None:
         raise UploadRefused("ARCHIVE_SPECIAL", f"The archive holds `{quoted(entry.filename)}`, which is no plain file")
 
 
-def _named(entry: zipfile.ZipInfo) -> ArchiveMember:
+def _named_member(entry: zipfile.ZipInfo) -> ArchiveMember:
     is_marked = bool(entry.flag_bits & _UTF8) or entry.filename.isascii()
     name, *others = [entry.filename] if is_marked else _readings(entry.filename)
     for candidate in (name, *others, entry.orig_filename):
@@ -146,7 +146,7 @@ def _named(entry: zipfile.ZipInfo) -> ArchiveMember:
                 "ARCHIVE_PATH",
                 f"The archive holds `{quoted(candidate)}`, which would be written outside the dataset folder",
             )
-    return ArchiveMember(_plain(name), tuple(_plain(other) for other in others), entry)
+    return ArchiveMember(_normalised(name), tuple(_normalised(other) for other in others), entry)
 
 
 def _readings(name: str) -> list[str]:
@@ -156,19 +156,19 @@ def _readings(name: str) -> list[str]:
     meant shows when rows name the file.
     """
     raw = name.encode("cp437")
-    found = []
+    readings = []
     for encoding in ("utf-8", "gb18030", "cp437"):
         with contextlib.suppress(UnicodeDecodeError):
-            found.append(raw.decode(encoding))
-    return sorted(found, key=lambda reading: max(reading) < FIRST_CJK)
+            readings.append(raw.decode(encoding))
+    return sorted(readings, key=lambda reading: max(reading) < FIRST_CJK)
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     parts = (part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
     return unicodedata.normalize("NFC", "/".join(parts))
 
 
-def _refuse_bombs(entries: list[zipfile.ZipInfo], archive: str, most_unpacked: int) -> None:
+def _refuse_bombs(entries: list[zipfile.ZipInfo], archive: str, limit_bytes: int) -> None:
     """Hold what the list of members says against the limits; that it says the truth is checked while unpacking."""
     unpacked_bytes = sum(entry.file_size for entry in entries)
     if len(entries) > MAX_MEMBERS or unpacked_bytes > MAX_UNPACKED_BYTES:
@@ -177,19 +177,19 @@ def _refuse_bombs(entries: list[zipfile.ZipInfo], archive: str, most_unpacked: i
             f"`{quoted(archive)}` unpacks to {len(entries):,} files and {unpacked_bytes / 1024**3:.1f} GiB; "
             f"the limits are {MAX_MEMBERS:,} files and {MAX_UNPACKED_BYTES // 1024**3} GiB",
         )
-    empty = sum(entry.file_size == 0 for entry in entries)
-    if empty > MAX_EMPTY_MEMBERS:
-        raise UploadRefused("ARCHIVE_BOMB", f"`{quoted(archive)}` holds {empty:,} empty files")
+    empty_count = sum(entry.file_size == 0 for entry in entries)
+    if empty_count > MAX_EMPTY_MEMBERS:
+        raise UploadRefused("ARCHIVE_BOMB", f"`{quoted(archive)}` holds {empty_count:,} empty files")
     for entry in entries:
-        if entry.file_size > most_bytes(entry.compress_size):
+        if entry.file_size > max_unpacked_bytes(entry.compress_size):
             raise UploadRefused(
                 "ARCHIVE_BOMB",
                 f"`{quoted(entry.filename)}` takes {entry.compress_size:,} bytes and unpacks to {entry.file_size:,}",
             )
-    if unpacked_bytes > most_unpacked:
+    if unpacked_bytes > limit_bytes:
         raise UploadRefused(
             "ARCHIVE_BOMB",
-            f"`{quoted(archive)}` unpacks to {unpacked_bytes:,} bytes, and {most_unpacked:,} are the most for its size",
+            f"`{quoted(archive)}` unpacks to {unpacked_bytes:,} bytes, and {limit_bytes:,} are the most for its size",
         )
 
 
@@ -216,13 +216,14 @@ def _refuse_unreadable(members: list[ArchiveMember]) -> None:
 
 
 def _report_names(members: list[ArchiveMember], archive: str, problems: ProblemList) -> None:
-    reread = [member.name for member in members if member.aliases]
-    if reread:
-        message = f"{counted(len(reread), 'name')} without a mark of UTF-8, read as `{quoted(reread[0])}` and the like"
-        problems.add("ARCHIVE_NAMES", Place(archive), message, count=len(reread))
-    seen: dict[str, str] = {}
+    reread_names = [member.name for member in members if member.aliases]
+    if reread_names:
+        names = counted(len(reread_names), "name")
+        message = f"{names} without a mark of UTF-8, read as `{quoted(reread_names[0])}` and the like"
+        problems.add("ARCHIVE_NAMES", Place(archive), message, count=len(reread_names))
+    by_folded_name: dict[str, str] = {}
     for member in members:
-        other = seen.setdefault(member.name.casefold(), member.name)
+        other = by_folded_name.setdefault(member.name.casefold(), member.name)
         if other != member.name:
             message = f"`{quoted(other)}` and `{quoted(member.name)}` differ only in upper and lower case"
             problems.add("ARCHIVE_NAME_CASE", Place(archive), message)
@@ -237,7 +238,7 @@ def _refuse_without_space(members: list[ArchiveMember], into: Path) -> None:
         )
 
 
-def _copy(zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
+def _extract(zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
     """Write one member. The reader stops at the declared size and checks the sum, so a forged size is damage."""
     with zipped.open(entry) as source, target.open("xb") as sink:
         shutil.copyfileobj(source, sink, COPY_BYTES)
@@ -245,11 +246,11 @@ def _copy(zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None
 
 def _suffix(name: str) -> str:
     """Keep a plain extension for people who look into the folder; nothing reads it."""
-    found = re.search(r"\.[A-Za-z0-9]{1,8}$", name)
-    return found[0].lower() if found else ""
+    extension = re.search(r"\.[A-Za-z0-9]{1,8}$", name)
+    return extension[0].lower() if extension else ""
 
 
-def _unopenable(archive: Path) -> UploadRefused:
+def _not_a_zip(archive: Path) -> UploadRefused:
     with archive.open("rb") as source:
         head = source.read(512)
     if head.startswith(b"PK"):

@@ -16,7 +16,7 @@ from backend.datasets.image_pool import ImageOutcome
 from backend.datasets.problems import Place, UploadRefused, counted, quoted
 from backend.datasets.records import SplitRule, Statistics
 from backend.datasets.row_reader import ResolvedRow, UploadedRows
-from backend.datasets.rows_file import RowWriter
+from backend.datasets.rows_file import RowWriter, as_line
 from backend.datasets.staging import ImportJob
 from backend.errors import DatasetError
 from backend.image_size import tokens_for_image
@@ -83,30 +83,31 @@ class StatisticsBuilder:
 
     def __init__(self) -> None:
         self._bounds = ModelKnobs().min_pixels, ModelKnobs().max_pixels
-        self._splits: Counter[str] = Counter()
         self._turns = 0
         self._visual, self._text = array("q"), array("q")
         self._answers: Counter[str] = Counter()
         self._images: dict[str, ImageOutcome] = {}
 
     def add(self, row: Row, images: Sequence[ImageOutcome]) -> None:
-        """Count a row that is kept, with its images in order."""
-        self._splits[row.split] += 1
+        """Count a row with its images in order."""
         self._turns += sum(message.role != "system" for message in row.messages)
         self._visual.append(sum(tokens_for_image(p.height, p.width, *self._bounds) for p in images))
-        spoken = sum(TURN_TOKENS + estimated_tokens(message.content) for message in row.messages)
-        self._text.append(spoken + IMAGE_MARK_TOKENS * len(images))
+        text_tokens = sum(TURN_TOKENS + estimated_tokens(message.content) for message in row.messages)
+        self._text.append(text_tokens + IMAGE_MARK_TOKENS * len(images))
         self._images |= {image.stored: image for image in images}
         answer = next((m.content for m in reversed(row.messages) if m.role == "assistant"), "").strip()
         self._answers[answer[:MAX_ANSWER_SHOWN]] += 1
 
-    def statistics(self) -> Statistics:
-        """The counts so far. Ranges are (smallest, median, largest), zeros where there is nothing."""
-        images = self._images.values()
+    def build(self, heldout_rows: int) -> Statistics:
+        """The counts so far, of which so many rows are held out.
+
+        Ranges are (smallest, median, largest), zeros where there is nothing.
+        """
+        images, rows = self._images.values(), len(self._text)
         return Statistics(
-            rows=self._splits.total(),
-            train_rows=self._splits["train"],
-            heldout_rows=self._splits["heldout"],
+            rows=rows,
+            train_rows=rows - heldout_rows,
+            heldout_rows=heldout_rows,
             turns=self._turns,
             images=len(images),
             image_bytes=sum(image.bytes for image in images),
@@ -129,6 +130,41 @@ def estimated_tokens(text: str) -> int:
     return math.ceil(wide / 1.5 + digits + (len(text) - wide - digits) / 4)
 
 
+class ScreenedRows:
+    """The rows whose images are all good: in a file, as they will be stored but for their split.
+
+    Of each row stays in memory what the split is chosen by.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.statistics = StatisticsBuilder()
+        self.keys: list[list[str]] = []  # for each row what ties it to others: its content id and its images
+        self.images: set[str] = set()  # their stored names
+        self.without_image = 0  # rows
+        self.heldout: dict[int, str] = {}  # rows that the upload holds out -> their file
+        self._train_images: set[str] = set()
+        self._heldout_images: dict[str, tuple[Place, str]] = {}  # first row that shows it, as that wrote it
+
+    def note(self, resolved: ResolvedRow, row: Row, content: str, images: Sequence[ImageOutcome]) -> None:
+        """Count one more row, which was written to the file, with its content id and its images in order."""
+        stored = [image.stored for image in images]
+        if resolved.side == "heldout":
+            self.heldout[len(self.keys)] = resolved.file
+            for image, name in zip(resolved.images, stored, strict=True):
+                self._heldout_images.setdefault(name, (resolved.place, image.written))
+        else:
+            self._train_images.update(stored)
+        self.statistics.add(row, images)
+        self.keys.append([content, *stored])
+        self.images.update(stored)
+        self.without_image += not images
+
+    def leaks(self) -> Iterator[tuple[Place, str]]:
+        """Each image, by content, that is on both sides of the upload's own split: a held-out row and what it wrote."""
+        return (leak for name, leak in self._heldout_images.items() if name in self._train_images)
+
+
 class AssembledDataset(NamedTuple):
     """What was written."""
 
@@ -138,45 +174,57 @@ class AssembledDataset(NamedTuple):
     notices: tuple[str, ...]
 
 
-def assemble(job: ImportJob, gathered: UploadedRows, outcomes: ImageOutcomes, kept: Sequence[bool]) -> AssembledDataset:
-    """Write `data.json` and remove images that no row uses.
+def screen(job: ImportJob, uploaded: UploadedRows, outcomes: ImageOutcomes) -> ScreenedRows:
+    """Keep the rows whose images are all good and report the others.
 
     Args:
         job: the import.
-        gathered: the rows that were understood.
+        uploaded: the rows that were understood; their file is removed.
         outcomes: of every image that they name.
-        kept: for each row, in order, whether it is imported.
+    """
+    screened, ids = ScreenedRows(job.staging / "screened.jsonl"), _IdAllocator()
+    with screened.path.open("wb") as sink:
+        for resolved in uploaded.rows():
+            images = [outcomes[image.path] for image in resolved.images]
+            if any(image.code for image in images):
+                _report_bad_images(job, resolved, images)
+                continue
+            content = content_id(resolved.messages, [image.stored for image in images])
+            row = Row(
+                id=ids.new(content),
+                split="train",
+                images=tuple(f"{job.images.name}/{image.stored}" for image in images),
+                messages=resolved.messages,
+                source=f"{resolved.file} {resolved.unit} {resolved.line}",
+                references=resolved.references,
+            )
+            sink.write(as_line(row) + b"\n")
+            screened.note(resolved, row, content, images)
+    uploaded.path.unlink()
+    return screened
+
+
+def assemble(job: ImportJob, uploaded: UploadedRows, screened: ScreenedRows) -> AssembledDataset:
+    """Write `data.json` and remove images that no row uses.
 
     Raises:
         UploadRefused: no row is left to train on.
     """
-    heldout, rule, notices = _split(job, gathered, outcomes, kept)
-    if len(heldout) == sum(kept):
+    heldout, rule = _split(job, uploaded, screened)
+    if len(heldout.rows) == len(screened.keys):
         raise UploadRefused(
-            "NO_TRAINING_ROWS", f"All {len(heldout):,} good rows of `{quoted(job.source.name)}` are held out"
+            "NO_TRAINING_ROWS", f"All {len(heldout.rows):,} good rows of `{quoted(job.source.name)}` are held out"
         )
-    tally, ids = StatisticsBuilder(), _IdAllocator()
-    used: set[str] = set()
-    without_image = 0
-    with RowWriter(job.folder) as writer:
-        for number, row in enumerate(_only(gathered, kept)):
-            images = [outcomes[image.path] for image in row.images]
-            stored = Row(
-                id=ids.new(content_id(row.messages, [image.stored for image in images])),
-                split="heldout" if number in heldout else "train",
-                images=tuple(f"{job.images.name}/{image.stored}" for image in images),
-                messages=row.messages, source=f"{row.file} {row.unit} {row.line}", references=row.references,
-            )  # fmt: skip
-            writer.add(stored)
-            tally.add(stored, images)
-            used.update(image.stored for image in images)
-            without_image += not images
+    with RowWriter(job.folder) as writer, screened.path.open("rb") as lines:
+        for number, line in enumerate(lines):
+            writer.add_line(line.rstrip(b"\n"), "heldout" if number in heldout.rows else "train")
     for path in job.images.iterdir():
-        if path.name not in used:
+        if path.name not in screened.images:
             path.unlink()
-    if without_image:
-        notices.append(f"{counted(without_image, 'row')} without an image, to be learned from as text")
-    return AssembledDataset(writer.sha256, tally.statistics(), rule, tuple(notices))
+    notices = [*uploaded.notices, *([heldout.notice] if heldout.notice else [])]
+    if screened.without_image:
+        notices.append(f"{counted(screened.without_image, 'row')} without an image, to be learned from as text")
+    return AssembledDataset(writer.sha256, screened.statistics.build(len(heldout.rows)), rule, tuple(notices))
 
 
 def content_id(messages: Sequence[Message], images: Sequence[str]) -> str:
@@ -195,11 +243,11 @@ class _IdAllocator:
     """Hands out ids; rows that are wholly equal are numbered."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, int] = defaultdict(int)
+        self._counts: dict[str, int] = defaultdict(int)
 
     def new(self, content_id: str) -> str:
-        self._seen[content_id] += 1
-        count = self._seen[content_id]
+        self._counts[content_id] += 1
+        count = self._counts[content_id]
         return content_id if count == 1 else f"{content_id}-{count}"
 
 
@@ -210,11 +258,11 @@ class WrittenRows(NamedTuple):
     statistics: Statistics
 
 
-def write_with_statistics(room: Path, rows: Iterable[Row], dataset: Path) -> WrittenRows:
-    """Write `data.json` and its index into `room`, a folder without them.
+def write_with_statistics(folder: Path, rows: Iterable[Row], dataset: Path) -> WrittenRows:
+    """Write `data.json` and its index into `folder`.
 
     Args:
-        room: an existing folder. Left partly filled if this raises.
+        folder: an existing one without these files. Left partly filled if this raises.
         rows: in the order of the file.
         dataset: the folder that holds their images; only the headers are read.
 
@@ -222,15 +270,16 @@ def write_with_statistics(room: Path, rows: Iterable[Row], dataset: Path) -> Wri
         DatasetError: an image cannot be read.
         OSError: the disk refuses.
     """
-    tally, known = StatisticsBuilder(), dict[str, ImageOutcome]()
-    with RowWriter(room) as writer:
+    statistics, headers, heldout_count = StatisticsBuilder(), dict[str, ImageOutcome](), 0
+    with RowWriter(folder) as writer:
         for row in rows:
             for image in row.images:
-                if image not in known:
-                    known[image] = _header(dataset / image, row.id)
+                if image not in headers:
+                    headers[image] = _header(dataset / image, row.id)
             writer.add(row)
-            tally.add(row, [known[image] for image in row.images])
-    return WrittenRows(writer.sha256, tally.statistics())
+            statistics.add(row, [headers[image] for image in row.images])
+            heldout_count += row.split == "heldout"
+    return WrittenRows(writer.sha256, statistics.build(heldout_count))
 
 
 def _groups(keys: Sequence[Iterable[str]]) -> dict[str, list[int]]:
@@ -260,49 +309,24 @@ def _range(values: Sequence[int]) -> tuple[int, int, int]:
     return ordered[0], ordered[len(ordered) // 2], ordered[-1]
 
 
-def _split(
-    job: ImportJob, gathered: UploadedRows, outcomes: ImageOutcomes, kept: Sequence[bool]
-) -> tuple[frozenset[int], SplitRule, list[str]]:
-    """Choose the held-out rows, numbered among those kept."""
-    notices = list(gathered.notices)
+def _report_bad_images(job: ImportJob, row: ResolvedRow, images: Sequence[ImageOutcome]) -> None:
+    for number, (image, outcome) in enumerate(zip(row.images, images, strict=True)):
+        if outcome.code:
+            message = f"images[{number}] `{image.written}` {outcome.message}"
+            job.problems.add(outcome.code, row.place, message, f"images[{number}]")
+
+
+def _split(job: ImportJob, uploaded: UploadedRows, screened: ScreenedRows) -> tuple[HeldoutSplit, SplitRule]:
+    """Choose the held-out rows, numbered among the screened ones."""
     options = job.options
-    if gathered.is_split or options.heldout is not None:
-        chosen = {n: row.file for n, row in enumerate(_only(gathered, kept)) if row.side == "heldout"}
-        files = ", ".join(f"`{quoted(file)}`" for file in sorted(set(chosen.values()))[:MAX_FILES_SHOWN])
-        notices += [f"Held-out rows as given, from {files}"] if files else []
-        _report_leaks(job, gathered, outcomes, kept)
-        return frozenset(chosen), SplitRule(kind="given"), notices
-    keys = [
-        [content_id(row.messages, stored), *stored]
-        for row in _only(gathered, kept)
-        for stored in [_stored(row, outcomes)]
-    ]
-    held = hold_out(keys, options.heldout_share, options.seed)
-    notices += [held.notice] if held.notice else []
-    return held.rows, SplitRule(kind="seeded", share=options.heldout_share, seed=options.seed), notices
-
-
-def _report_leaks(job: ImportJob, gathered: UploadedRows, outcomes: ImageOutcomes, kept: Sequence[bool]) -> None:
-    """Warn of each image, by content, that given splits have on both sides."""
-    sides: dict[str, set[bool]] = defaultdict(set)
-    first: dict[str, tuple[ResolvedRow, str]] = {}
-    for row in _only(gathered, kept):
-        for image, stored in zip(row.images, _stored(row, outcomes), strict=True):
-            sides[stored].add(row.side == "heldout")
-            if row.side == "heldout":
-                first.setdefault(stored, (row, image.written))
-    for stored, (row, written) in first.items():
-        if len(sides[stored]) > 1:
-            place = Place(row.file, row.line, row.record, row.unit)
-            job.problems.add("SPLIT_LEAK", place, f"The image `{written}` is in training rows as well", "images")
-
-
-def _only(gathered: UploadedRows, kept: Sequence[bool]) -> Iterator[ResolvedRow]:
-    return (row for row, is_kept in zip(gathered.found(), kept, strict=True) if is_kept)
-
-
-def _stored(row: ResolvedRow, outcomes: ImageOutcomes) -> list[str]:
-    return [outcomes[image.path].stored for image in row.images]
+    if not uploaded.is_split and options.heldout is None:
+        rule = SplitRule(kind="seeded", share=options.heldout_share, seed=options.seed)
+        return hold_out(screened.keys, options.heldout_share, options.seed), rule
+    for place, written in screened.leaks():
+        job.problems.add("SPLIT_LEAK", place, f"The image `{written}` is in training rows as well", "images")
+    files = ", ".join(f"`{quoted(file)}`" for file in sorted(set(screened.heldout.values()))[:MAX_FILES_SHOWN])
+    notice = f"Held-out rows as given, from {files}" if files else ""
+    return HeldoutSplit(frozenset(screened.heldout), notice), SplitRule(kind="given")
 
 
 def _header(path: Path, row_id: str) -> ImageOutcome:

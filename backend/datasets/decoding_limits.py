@@ -12,13 +12,13 @@ RATIO_FREE_BYTES = 16 * 1024**2
 MAX_COLUMNS = 1_000  # of a table: every row has them all, however few it fills
 
 
-def most_bytes(packed_bytes: int) -> int:
+def max_unpacked_bytes(packed_bytes: int) -> int:
     """How many bytes so many packed ones may expand to."""
     return min(MAX_UNPACKED_BYTES, max(RATIO_FREE_BYTES, MAX_RATIO * packed_bytes))
 
 
 class UnpackBudget:
-    """What the containers of one upload may expand to: each by its own size, and all of them by theirs together.
+    """What the archives and tables of one upload may expand to: each by its size, and all of them by theirs together.
 
     Without the second, a thousand small ones would each take what is free of the ratio.
     """
@@ -27,28 +27,28 @@ class UnpackBudget:
         """Nothing is packed yet, and nothing unpacked."""
         self._packed_bytes = self._unpacked_bytes = 0
 
-    def most_bytes(self, packed_bytes: int) -> int:
-        """Count one more container, and say how many bytes it may expand to."""
+    def add_archive(self, packed_bytes: int) -> int:
+        """Count one more archive or table, and say how many bytes it may expand to."""
         self._packed_bytes += packed_bytes
-        return min(most_bytes(packed_bytes), most_bytes(self._packed_bytes) - self._unpacked_bytes)
+        return min(max_unpacked_bytes(packed_bytes), max_unpacked_bytes(self._packed_bytes) - self._unpacked_bytes)
 
-    def take(self, unpacked_bytes: int) -> None:
-        """Count what the last container expanded to."""
+    def spend(self, unpacked_bytes: int) -> None:
+        """Count what the last one expanded to."""
         self._unpacked_bytes += unpacked_bytes
 
 
-def command(module: str, *arguments: str) -> tuple[str, ...]:
+def worker_command(module: str, *arguments: str) -> tuple[str, ...]:
     """Build the argv that runs `module` of this package with the same Python."""
     return (sys.executable, "-P", "-m", module, *arguments)
 
 
-def start(argv: tuple[str, ...]) -> subprocess.Popen[bytes]:
+def start_worker(argv: tuple[str, ...]) -> subprocess.Popen[bytes]:
     """Start such a program to talk to, through unbuffered stdin and stdout."""
     pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
     return subprocess.Popen(argv, env=_environment(), stdin=pipe, stdout=pipe, stderr=nowhere, bufsize=0)
 
 
-def run(argv: tuple[str, ...], timeout_s: float) -> subprocess.CompletedProcess[bytes]:
+def run_worker(argv: tuple[str, ...], timeout_s: float) -> subprocess.CompletedProcess[bytes]:
     """Run such a program to its end. Raises subprocess.TimeoutExpired, the program then being dead."""
     return subprocess.run(
         argv, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from backend.conversation import PLACEHOLDER, Row
 from backend.datasets.assembly import write_with_statistics
-from backend.datasets.json_rows import repaired
+from backend.datasets.json_rows import with_whole_characters
 from backend.datasets.problems import counted, quoted
 from backend.datasets.records import DatasetVersion, Manifest
 from backend.datasets.rows_file import INDEX, ROWS, VERSIONS, digest_of, index_path, read_rows, rows_path
@@ -24,9 +24,9 @@ from backend.jsonl import strict_json, sync_folder, write_atomically
 from backend.settings import Workspace
 
 LOCK = ".lock"  # in the dataset's folder, made by its first change
-LEAST_DIGITS = 8  # of a version's sha256 that name it
-MOST_NAMED = 5  # versions, where none was meant
-SHOWN_ANSWER = 60  # characters
+MIN_DIGITS = 8  # of a version's sha256 that name it
+MAX_VERSIONS_NAMED = 5  # versions, where none was meant
+MAX_ANSWER_CHARACTERS = 60  # of an answer that a message quotes
 
 
 class DatasetEditor:
@@ -53,48 +53,48 @@ class DatasetEditor:
             DatasetError: an image cannot be read.
             OSError: the disk refuses; the dataset is as it was.
         """
-        with staging_folder(self._workspace) as room:
-            written = write_with_statistics(room, rows, self.folder)
+        with staging_folder(self._workspace) as staging:
+            written = write_with_statistics(staging, rows, self.folder)
             if written.sha256 == self.manifest.sha256:
                 return self.manifest
             notices = (*(text for text in self.manifest.notices if text != self.manifest.change), change)
-            made = self.manifest.model_copy(
+            manifest = self.manifest.model_copy(
                 update={
                     "sha256": written.sha256, "statistics": written.statistics, "notices": notices,
                     "change": change, "changed_at": time.time(),
                 }
             )  # fmt: skip
-            self.make_current(made, room)
-        return made
+            self.make_current(manifest, staging)
+        return manifest
 
-    def make_current(self, made: Manifest, room: Path | None = None) -> None:
-        """Let `made` be the current version; its rows lie in `room`, else they are kept already. Raises OSError."""
-        self._refuse_moved()
+    def make_current(self, manifest: Manifest, staging: Path | None = None) -> None:
+        """Let this manifest be the current one; its rows lie in `staging`, else in `versions/` already. Raises OSError."""
+        self._refuse_deleted()
         (self.folder / VERSIONS).mkdir(exist_ok=True)
-        self._keep_former()
-        if room is not None:
-            (room / INDEX).replace(index_path(self.folder, made.sha256))
-            (room / ROWS).replace(rows_path(self.folder, made.sha256))
+        self._keep_as_version()
+        if staging is not None:
+            (staging / INDEX).replace(index_path(self.folder, manifest.sha256))
+            (staging / ROWS).replace(rows_path(self.folder, manifest.sha256))
         for folder in (self.folder / VERSIONS, self.folder):
             sync_folder(folder)
         try:
-            write_atomically(self.folder / MANIFEST, _as_bytes(made))
+            write_atomically(self.folder / MANIFEST, _as_json(manifest))
         except OSError:
-            if read_manifest(self._workspace, self.folder.name) != made:
+            if read_manifest(self._workspace, self.folder.name) != manifest:
                 raise
-        self.manifest = made
+        self.manifest = manifest
         with contextlib.suppress(OSError):  # the change counts already; the next change or check comes back to this
             self.settle()
 
     def settle(self) -> None:
         """Let `data.json` and its index be those of the current version, where versions are kept. Raises OSError."""
         sha256 = self.manifest.sha256
-        for kept, name in ((rows_path(self.folder, sha256), ROWS), (index_path(self.folder, sha256), INDEX)):
-            plain, partial = self.folder / name, self.folder / f".{name}.tmp"
+        for version_file, name in ((rows_path(self.folder, sha256), ROWS), (index_path(self.folder, sha256), INDEX)):
+            current_file, partial = self.folder / name, self.folder / f".{name}.tmp"
             partial.unlink(missing_ok=True)
-            if kept.is_file() and not (plain.is_file() and plain.samefile(kept)):
-                link_or_copy(kept, partial)
-                partial.replace(plain)
+            if version_file.is_file() and not (current_file.is_file() and current_file.samefile(version_file)):
+                link_or_copy(version_file, partial)
+                partial.replace(current_file)
         sync_folder(self.folder)
 
     def sweep(self) -> None:
@@ -103,7 +103,7 @@ class DatasetEditor:
             return
         for path in (self.folder / VERSIONS).iterdir():
             sha256 = path.name.partition(".")[0]
-            is_known = sha256 == self.manifest.sha256 or record_path(self.folder, sha256).is_file()
+            is_known = sha256 == self.manifest.sha256 or manifest_path(self.folder, sha256).is_file()
             if path.name.startswith(".") or not is_known:
                 path.unlink(missing_ok=True)
         for path in self.folder.glob(f".{MANIFEST}.*.tmp"):
@@ -112,27 +112,27 @@ class DatasetEditor:
     def is_changed_by_hand(self) -> bool:
         """Whether the current rows, or `data.json`, are no version of this dataset. Raises OSError."""
         sha256 = self.manifest.sha256
-        plain, kept = self.folder / ROWS, rows_path(self.folder, sha256)
-        if kept.is_file():
-            if digest_of(kept) != sha256:
+        current_file, version_file = self.folder / ROWS, rows_path(self.folder, sha256)
+        if version_file.is_file():
+            if digest_of(version_file) != sha256:
                 return True
-            if not plain.is_file() or plain.samefile(kept):
+            if not current_file.is_file() or current_file.samefile(version_file):
                 return False
-        found = digest_of(plain)
-        return found != sha256 and not record_path(self.folder, found).is_file()
+        digest = digest_of(current_file)
+        return digest != sha256 and not manifest_path(self.folder, digest).is_file()
 
-    def _keep_former(self) -> None:
+    def _keep_as_version(self) -> None:
         """Keep the current rows and manifest as a version, if they are not kept yet: the rows last."""
         sha256 = self.manifest.sha256
-        for plain, kept in (
+        for current_file, version_file in (
             (self.folder / INDEX, index_path(self.folder, sha256)),
             (self.folder / ROWS, rows_path(self.folder, sha256)),
         ):
-            if plain.is_file() and not kept.is_file():
-                link_or_copy(plain, kept)
-        write_atomically(record_path(self.folder, sha256), _as_bytes(self.manifest))
+            if current_file.is_file() and not version_file.is_file():
+                link_or_copy(current_file, version_file)
+        write_atomically(manifest_path(self.folder, sha256), _as_json(self.manifest))
 
-    def _refuse_moved(self) -> None:
+    def _refuse_deleted(self) -> None:
         """Refuse where the dataset was deleted since, and maybe another took its name."""
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(self._lock.fileno()), (self.folder / LOCK).stat()):
@@ -142,7 +142,7 @@ class DatasetEditor:
         )
 
 
-def record_path(folder: Path, sha256: str) -> Path:
+def manifest_path(folder: Path, sha256: str) -> Path:
     """Where the manifest of a version that is no longer current is kept."""
     return folder / VERSIONS / f"{sha256}.dataset.json"
 
@@ -162,12 +162,12 @@ def exclusive_editor(workspace: Workspace, name: str) -> Iterator[DatasetEditor]
                 raise DatasetError(
                     f"`{name}/{ROWS}` is not what was imported", hint="Import it as a new dataset, and change that one"
                 )
-            _clear_up(editor)
+            _finish_cut_off_change(editor)
             yield editor
         except OSError as error:
             with contextlib.suppress(OSError):
                 editor.sweep()
-            raise _refused(name, error) from error
+            raise _refused_by_disk(name, error) from error
 
 
 def finish_change(workspace: Workspace, name: str) -> None:
@@ -176,7 +176,7 @@ def finish_change(workspace: Workspace, name: str) -> None:
         return
     with contextlib.suppress(StudioError, OSError), _locked(workspace, name) as editor:
         if not editor.is_changed_by_hand():
-            _clear_up(editor)
+            _finish_cut_off_change(editor)
 
 
 class EditConflict(DatasetError):
@@ -215,18 +215,18 @@ def apply_edits(
             the dataset is as it was. An EditConflict where a row is not as it was expected.
     """
     with exclusive_editor(workspace, name) as editor:
-        corrected = _count_or_refuse(editor, edits, expected or {})
-        said = [f"{counted(corrected, 'answer')} corrected"] if corrected else []
-        said += [f"{counted(len(edits.excluded), 'row')} left out"] if edits.excluded else []
-        return editor.rewrite(_edited(editor.rows(), edits), ", ".join(said)) if said else editor.manifest
+        corrected_count = _count_corrections(editor, edits, expected or {})
+        changes = [f"{counted(corrected_count, 'answer')} corrected"] if corrected_count else []
+        changes += [f"{counted(len(edits.excluded), 'row')} left out"] if edits.excluded else []
+        return editor.rewrite(_edited_rows(editor.rows(), edits), ", ".join(changes)) if changes else editor.manifest
 
 
 def versions_of(workspace: Workspace, name: str) -> list[DatasetVersion]:
     """Every version of a dataset, newest first. Raises NotFoundError, or DatasetError for a damaged manifest."""
     current = read_manifest(workspace, name)
-    former = [each for each in earlier_manifests(workspace.data / name) if each.sha256 != current.sha256]
-    found = [_described(manifest, is_current=manifest is current) for manifest in (current, *former)]
-    return sorted(found, key=lambda version: (version.made_at, version.is_current), reverse=True)
+    earlier = [each for each in earlier_manifests(workspace.data / name) if each.sha256 != current.sha256]
+    versions = [_as_version(manifest, is_current=manifest is current) for manifest in (current, *earlier)]
+    return sorted(versions, key=lambda version: (version.made_at, version.is_current), reverse=True)
 
 
 def restore(workspace: Workspace, name: str, sha256: str) -> Manifest:
@@ -243,32 +243,33 @@ def restore(workspace: Workspace, name: str, sha256: str) -> Manifest:
     """
     with exclusive_editor(workspace, name) as editor:
         versions = versions_of(workspace, name)
-        found = [v for v in versions if len(sha256) >= LEAST_DIGITS and v.sha256.startswith(sha256)]
-        if len(found) != 1:
-            named = ", ".join(f"`{version.sha256[:12]}`" for version in versions[:MOST_NAMED])
+        matching = [v for v in versions if len(sha256) >= MIN_DIGITS and v.sha256.startswith(sha256)]
+        if len(matching) != 1:
+            named = ", ".join(f"`{version.sha256[:12]}`" for version in versions[:MAX_VERSIONS_NAMED])
             raise NotFoundError(f"Dataset `{name}` has no version `{quoted(sha256, 64)}`", hint=f"There are: {named}")
-        if found[0].is_current:
+        if matching[0].is_current:
             return editor.manifest
-        wanted = next(each for each in earlier_manifests(editor.folder) if each.sha256 == found[0].sha256)
-        path = rows_path(editor.folder, wanted.sha256)
-        if not path.is_file() or digest_of(path) != wanted.sha256:
+        restored = next(each for each in earlier_manifests(editor.folder) if each.sha256 == matching[0].sha256)
+        path = rows_path(editor.folder, restored.sha256)
+        if not path.is_file() or digest_of(path) != restored.sha256:
             raise DatasetError(
-                f"Version `{wanted.sha256[:12]}` of `{name}` is damaged", hint="Restore another one, or import it again"
+                f"Version `{restored.sha256[:12]}` of `{name}` is damaged",
+                hint="Restore another one, or import it again",
             )
-        editor.make_current(wanted)
-        return wanted
+        editor.make_current(restored)
+        return restored
 
 
 def earlier_manifests(folder: Path) -> list[Manifest]:
     """The manifests of versions that were current before; one that is damaged is left out."""
-    found = []
+    manifests = []
     for path in sorted((folder / VERSIONS).glob("*.dataset.json")):
         try:
             manifest = Manifest.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):
             continue
-        found += [manifest] if path == record_path(folder, manifest.sha256) else []
-    return found
+        manifests += [manifest] if path == manifest_path(folder, manifest.sha256) else []
+    return manifests
 
 
 @contextlib.contextmanager
@@ -277,7 +278,7 @@ def _locked(workspace: Workspace, name: str) -> Iterator[DatasetEditor]:
     try:
         lock = (workspace.data / name / LOCK).open("ab")
     except OSError as error:
-        raise _refused(name, error) from error
+        raise _refused_by_disk(name, error) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -288,70 +289,70 @@ def _locked(workspace: Workspace, name: str) -> Iterator[DatasetEditor]:
         yield DatasetEditor(workspace, name, lock)
 
 
-def _clear_up(editor: DatasetEditor) -> None:
+def _finish_cut_off_change(editor: DatasetEditor) -> None:
     editor.sweep()
     if (editor.folder / VERSIONS).is_dir():
         editor.settle()
 
 
-def _as_bytes(manifest: Manifest) -> bytes:
+def _as_json(manifest: Manifest) -> bytes:
     return strict_json(manifest.model_dump()).encode() + b"\n"
 
 
-def _refused(name: str, error: OSError) -> DatasetError:
+def _refused_by_disk(name: str, error: OSError) -> DatasetError:
     return DatasetError(
         f"Dataset `{name}` cannot be changed: {error.strerror or error}",
         hint="Free some space, or see whether you may write there; the dataset is as it was",
     )
 
 
-def _count_or_refuse(editor: DatasetEditor, edits: Edits, expected: Mapping[str, str]) -> int:
+def _count_corrections(editor: DatasetEditor, edits: Edits, expected: Mapping[str, str]) -> int:
     """Count the answers that will be others, or raise DatasetError with everything that stands against the edits."""
     problems = [
         f"row `{quoted(each)}` is both corrected and left out" for each in edits.answers if each in edits.excluded
     ]
     missing = dict.fromkeys([*edits.answers, *edits.excluded, *expected])
-    corrected = kept = 0
+    corrected_count = remaining_count = 0
     changed: dict[str, str] = {}
     for row in editor.rows():
         missing.pop(row.id, None)
-        kept += row.id not in edits.excluded
+        remaining_count += row.id not in edits.excluded
         if row.id in expected and row.gold != expected[row.id]:
             changed[row.id] = row.gold or ""
-            problems.append(f"row `{row.id}` has another answer now, `{quoted(row.gold or '', SHOWN_ANSWER)}`")
+            problems.append(f"row `{row.id}` has another answer now, `{quoted(row.gold or '', MAX_ANSWER_CHARACTERS)}`")
         if row.id in edits.answers:
-            problems += _faults(row, edits.answers[row.id])
-            corrected += row.gold != edits.answers[row.id]
+            problems += _answer_faults(row, edits.answers[row.id])
+            corrected_count += row.gold != edits.answers[row.id]
     problems += [f"row `{quoted(each)}` is not there" for each in missing]
-    if not kept:
+    if not remaining_count:
         problems.append("no row would be left")
     if problems:
-        said = f"Dataset `{editor.folder.name}` was not changed: {'; '.join(problems)}"
+        message = f"Dataset `{editor.folder.name}` was not changed: {'; '.join(problems)}"
         hint = "Look at these rows as they are now, then correct the edits"
-        raise EditConflict(said, hint=hint, changed=changed) if changed else DatasetError(said, hint=hint)
-    return corrected
+        raise EditConflict(message, hint=hint, changed=changed) if changed else DatasetError(message, hint=hint)
+    return corrected_count
 
 
-def _faults(row: Row, answer: str) -> Iterator[str]:
+def _answer_faults(row: Row, answer: str) -> Iterator[str]:
     """Say what an import would say of the row with its new answer."""
     if row.gold is None:
         yield f"row `{row.id}` has no answer to correct"
     elif PLACEHOLDER in answer:  # an import would say so twice: the count of images is wrong too
         yield f"the new answer of row `{row.id}` holds `{PLACEHOLDER}`"
-    elif repaired(answer)[1]:
+    elif with_whole_characters(answer)[1]:
         yield f"the new answer of row `{row.id}` holds half a character"
     else:
         for fault in faults_of(row.with_gold(answer).messages, len(row.images)):
             yield f"row `{row.id}`: {fault.message}"
 
 
-def _edited(rows: Iterator[Row], edits: Edits) -> Iterator[Row]:
+def _edited_rows(rows: Iterator[Row], edits: Edits) -> Iterator[Row]:
     for row in rows:
         if row.id not in edits.excluded:
             yield row.with_gold(edits.answers[row.id]) if row.id in edits.answers else row
 
 
-def _described(manifest: Manifest, *, is_current: bool) -> DatasetVersion:
+def _as_version(manifest: Manifest, *, is_current: bool) -> DatasetVersion:
     return DatasetVersion(
         sha256=manifest.sha256,
         made_at=manifest.changed_at or manifest.created_at,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from backend.datasets.decoding_limits import command, start
+from backend.datasets.decoding_limits import start_worker, worker_command
 from backend.datasets.problems import UploadRefused
 
 MAX_WORKERS = 8
@@ -53,7 +53,7 @@ class ImagePool:
     """
 
     def __init__(self, into: Path, timeout_s: float = TIMEOUT_S, argv: tuple[str, ...] = ()) -> None:
-        self._argv = argv or command("backend.datasets.image_worker", str(into))
+        self._argv = argv or worker_command("backend.datasets.image_worker", str(into))
         self._timeout_s = timeout_s
 
     def prepare(self, sources: list[Path], *, keep: bool = True) -> Iterator[tuple[Path, ImageOutcome]]:
@@ -121,7 +121,7 @@ class _Worker:
 
     def __init__(self, argv: tuple[str, ...]) -> None:
         """Start it and wait until it is ready. Raises UploadRefused where it does not start."""
-        self._process = start(argv)
+        self._process = start_worker(argv)
         try:
             self._read_line(START_TIMEOUT_S)
         except ImageWorkerLostError as error:

@@ -39,7 +39,7 @@ class ImageResolver:
         self._fuzzy_left = MAX_FUZZY
         self._matched: dict[str, str] = {}  # paths that were matched by their ending -> name
 
-    def resolve(self, reference: str, annotation: str) -> Path:
+    def resolve(self, written: str, annotation: str) -> Path:
         """Find the image that `reference`, written in the file `annotation`, means.
 
         In this order: the path from the annotation's folder, from the top of the upload, and the longest ending of the
@@ -48,30 +48,30 @@ class ImageResolver:
         Raises:
             UnresolvedError: PATH_REFUSED, IMG_NOT_FOUND or IMG_AMBIGUOUS.
         """
-        if _ADDRESS.match(reference) and not re.match(r"[A-Za-z]:[/\\]", reference):
-            raise UnresolvedError("PATH_REFUSED", f"`{quoted(reference, 80)}` is an address; images must be uploaded")
-        path = nfc(unquote(reference[7:]) if reference.lower().startswith("file://") else reference).strip()
+        if _ADDRESS.match(written) and not re.match(r"[A-Za-z]:[/\\]", written):
+            raise UnresolvedError("PATH_REFUSED", f"`{quoted(written, 80)}` is an address; images must be uploaded")
+        path = nfc(unquote(written[7:]) if written.lower().startswith("file://") else written).strip()
         path = re.sub(r"^[A-Za-z]:(?=/)", "", path.replace("\\", "/"))
         for name in _direct_names(path, posixpath.dirname(annotation)):
-            found = self._upload.path_of(name)
-            if found is not None:
-                return found
+            image = self._upload.path_of(name)
+            if image is not None:
+                return image
         name = self._by_ending(path, annotation)
         if name:
-            self._matched.setdefault(reference, name)
+            self._matched.setdefault(written, name)
             return self._files[name]
         if path.startswith("/") or ".." in path.split("/"):
-            raise UnresolvedError("PATH_REFUSED", f"`{quoted(reference)}` lies outside the upload")
-        raise UnresolvedError("IMG_NOT_FOUND", f"`{quoted(reference)}` is not in the upload{self._advice(path)}")
+            raise UnresolvedError("PATH_REFUSED", f"`{quoted(written)}` lies outside the upload")
+        raise UnresolvedError("IMG_NOT_FOUND", f"`{quoted(written)}` is not in the upload{self._advice(path)}")
 
     def notice(self) -> str:
         """Say how many paths were matched by their ending, with one example; empty where none was."""
         if not self._matched:
             return ""
-        reference, name = next(iter(self._matched.items()))
+        written, name = next(iter(self._matched.items()))
         count = len(self._matched)
         many = f"{count:,} image paths were" if count > 1 else "1 image path was"
-        return f"{many} matched by the ending, e.g. `{quoted(reference)}` as `{quoted(name)}`"
+        return f"{many} matched by the ending, e.g. `{quoted(written)}` as `{quoted(name)}`"
 
     def _by_ending(self, path: str, annotation: str) -> str:
         if not self._files:

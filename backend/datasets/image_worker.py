@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from backend.datasets.decoding_limits import confine, most_bytes
+from backend.datasets.decoding_limits import confine, max_unpacked_bytes
 from backend.image_size import CELL_PX, MAX_ASPECT_RATIO
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -63,13 +63,13 @@ def prepare(source: Path, into: Path | None) -> dict[str, Any]:
         OSError: the disk refuses to take it.
     """
     raw = _read(source)
-    with warnings.catch_warnings(record=True) as noise, _opened(raw) as image:
+    with warnings.catch_warnings(record=True) as decoder_warnings, _opened(raw) as image:
         _refuse_size(*image.size)
         if into is None:
             return {"width": image.width, "height": image.height}
-        upright = _decoded(image, noise)
+        upright = _decoded(image, decoder_warnings)
     content, extension = (raw, upright.extension) if upright.extension else (_as_png(upright.image), "png")
-    if len(content) > most_bytes(len(raw)):
+    if len(content) > max_unpacked_bytes(len(raw)):
         raise ImageRefusal("IMG_TOO_LARGE", f"takes {len(raw):,} bytes and {len(content):,} once it is converted")
     name = f"{hashlib.sha256(content).hexdigest()[:NAME_DIGITS]}.{extension}"
     _store(content, into / name)
@@ -115,27 +115,27 @@ def _refuse_size(width: int, height: int) -> None:
         )
 
 
-def _decoded(image: Image.Image, noise: list[warnings.WarningMessage]) -> DecodedImage:
-    """Load an image, turn and convert it; what the decoder warned of on the way shows in `noise`."""
-    said: list[tuple[str, str]] = []
+def _decoded(image: Image.Image, decoder_warnings: list[warnings.WarningMessage]) -> DecodedImage:
+    """Load an image, turn and convert it; what the decoder warns of on the way shows in `decoder_warnings`."""
+    remarks: list[tuple[str, str]] = []
     is_animated = image.format != "MPO" and getattr(image, "is_animated", False)
     _load(image)
     turn, is_sound = _orientation(image)
-    if noise or not is_sound:
-        said.append(("IMG_METADATA", "has broken metadata"))
+    if decoder_warnings or not is_sound:
+        remarks.append(("IMG_METADATA", "has broken metadata"))
     if is_animated:
-        said.append(("IMG_ANIMATED", f"has {getattr(image, 'n_frames', 2)} frames"))
+        remarks.append(("IMG_ANIMATED", f"has {getattr(image, 'n_frames', 2)} frames"))
     is_plain = image.mode in ("RGB", "L") and "transparency" not in image.info
-    extension = KEPT_AS_THEY_ARE.get(image.format or "", "") if is_plain and not said and turn is None else ""
+    extension = KEPT_AS_THEY_ARE.get(image.format or "", "") if is_plain and not remarks and turn is None else ""
     if not is_plain:
-        said.append(("IMG_CONVERTED", f"is of mode {image.mode}"))
+        remarks.append(("IMG_CONVERTED", f"is of mode {image.mode}"))
     plain = image.copy() if is_plain else _converted(image)
     if turn is not None:
-        said.append(("IMG_ROTATED", "is stored lying on its side, with a note to turn it"))
+        remarks.append(("IMG_ROTATED", "is stored lying on its side, with a note to turn it"))
         plain = plain.transpose(turn)
     if min(plain.size) < CELL_PX:
-        said.append(("IMG_SMALL", f"has {plain.width} x {plain.height} px, less than {CELL_PX} px on one side"))
-    return DecodedImage(plain, extension, said)
+        remarks.append(("IMG_SMALL", f"has {plain.width} x {plain.height} px, less than {CELL_PX} px on one side"))
+    return DecodedImage(plain, extension, remarks)
 
 
 def _load(image: Image.Image) -> None:

@@ -1,4 +1,9 @@
-"""Read rows from JSON or JSON lines, whatever the file is called; one bad line harms no other."""
+"""Read rows from JSON or JSON lines, whatever the file is called; one bad line harms no other.
+
+A long list is read an element at a time by a small window of our own over the standard decoder, not by ijson (3.6
+tried): that refuses NaN, turns half a character into `?` without a word, names no line, and its C backend ends the
+process at an integer of 5,000 digits.
+"""
 
 import json
 import math
@@ -13,7 +18,7 @@ from backend.datasets.upload import Encoding, encoding_of, has_bad_bytes
 
 MAX_DIGITS = 4_000  # Python refuses to turn longer ones into a number
 MAX_VALUES = 4_000_000  # of one row: two characters may become sixty bytes of memory
-HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # where one may stand; whole characters are written as two halves
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # where one may stand; whole characters are written as two halves
 CHUNK_CHARACTERS = 1 << 20
 MAX_ELEMENT_CHARACTERS = 64 << 20
 _BLANKS = re.compile(r"[ \t\r\n]*")
@@ -32,55 +37,57 @@ class JsonFault(Exception):
         self.code, self.message, self.line = code, message, line
 
 
-class Parsed(NamedTuple):
+class ParsedJson(NamedTuple):
     """What a JSON text holds, and what was odd about it."""
 
     value: Any
-    doubled: tuple[str, ...]  # keys that stand twice in one object
-    may_be_broken: bool  # a text in it may hold half a character
+    duplicate_keys: tuple[str, ...]  # keys that stand twice in one object
+    may_hold_half_characters: bool  # a text in it may hold half a character
 
 
-def parse(text: str, most_values: int = MAX_VALUES) -> Parsed:
+def parse(text: str, max_values: int = MAX_VALUES) -> ParsedJson:
     """Decode one JSON text.
 
     Raises:
         JsonFault: with the line where it went wrong.
     """
-    refuse_many(text, most_values, 1)
-    doubled: list[str] = []
+    refuse_many(text, max_values, 1)
+    duplicate_keys: list[str] = []
     try:
-        value = decoder(doubled).decode(text)
+        value = decoder(duplicate_keys).decode(text)
     except json.JSONDecodeError as error:
         raise JsonFault("JSON_INVALID", f"{error.msg} at column {error.colno}", error.lineno) from error
     except RecursionError as error:
         raise JsonFault("JSON_TOO_DEEP", "It is nested too deeply", 1) from error
-    return Parsed(value, tuple(doubled), bool(HALF_CHARACTER.search(text)))
+    return ParsedJson(value, tuple(duplicate_keys), bool(_HALF_CHARACTER.search(text)))
 
 
-def refuse_many(text: str, most_values: int, line: int) -> None:
+def refuse_many(text: str, max_values: int, line: int) -> None:
     """Raise JsonFault where so many values may stand in a text, before anything is built of them."""
-    if sum(text.count(mark) for mark in ",[{") > most_values:
-        raise JsonFault("LINE_TOO_LONG", f"It holds more than {most_values:,} values", line)
+    if sum(text.count(mark) for mark in ",[{") > max_values:
+        raise JsonFault("LINE_TOO_LONG", f"It holds more than {max_values:,} values", line)
 
 
-def decoder(doubled: list[str]) -> json.JSONDecoder:
+def decoder(duplicate_keys: list[str]) -> json.JSONDecoder:
     """Build a decoder: NaN and infinities become None, the last of doubled keys counts, a huge integer stays text.
 
     Args:
-        doubled: receives the keys that stand twice in one object.
+        duplicate_keys: receives the keys that stand twice in one object.
     """
 
     def to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
+        fields = dict(pairs)
+        if len(fields) != len(pairs):
             counts = Counter(key for key, _ in pairs)
-            doubled.extend(key for key, count in counts.items() if count > 1)
-        return found
+            duplicate_keys.extend(key for key, count in counts.items() if count > 1)
+        return fields
 
-    return json.JSONDecoder(object_pairs_hook=to_dict, parse_constant=_nothing, parse_float=_finite, parse_int=_integer)
+    return json.JSONDecoder(
+        object_pairs_hook=to_dict, parse_constant=_null, parse_float=_finite_float, parse_int=_bounded_int
+    )
 
 
-def repaired(value: Any) -> tuple[Any, bool]:
+def with_whole_characters(value: Any) -> tuple[Any, bool]:
     """Replace halves of characters (lone surrogates), which no file can hold; says whether there were any."""
     if isinstance(value, str):
         try:
@@ -89,15 +96,15 @@ def repaired(value: Any) -> tuple[Any, bool]:
             return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), True
         return value, False
     if isinstance(value, dict):
-        pairs = [(repaired(key), repaired(item)) for key, item in value.items()]
+        pairs = [(with_whole_characters(key), with_whole_characters(item)) for key, item in value.items()]
         return {key[0]: item[0] for key, item in pairs}, any(key[1] or item[1] for key, item in pairs)
     if isinstance(value, list):
-        items = [repaired(item) for item in value]
+        items = [with_whole_characters(item) for item in value]
         return [item[0] for item in items], any(item[1] for item in items)
     return value, False
 
 
-def list_elements(path: Path, encoding: Encoding) -> Iterator[Parsed]:
+def list_elements(path: Path, encoding: Encoding) -> Iterator[ParsedJson]:
     """Yield the elements of the JSON list that the file holds.
 
     Raises:
@@ -141,14 +148,14 @@ class _TextWindow:
             raise self.fault(f"Expecting `{mark}`")
         self._at += 1
 
-    def element(self) -> Parsed:
+    def element(self) -> ParsedJson:
         """Decode the value that starts here, reading on until it is whole. Raises JsonFault."""
         self.next()
-        self._forget()
+        self._drop_read_part()
         while True:
-            doubled: list[str] = []
+            duplicate_keys: list[str] = []
             try:
-                value, end = decoder(doubled).raw_decode(self._text, self._at)
+                value, end = decoder(duplicate_keys).raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 if len(self._text) > MAX_ELEMENT_CHARACTERS:
                     raise JsonFault("LINE_TOO_LONG", "A row is longer than 64 Mi characters", self._line) from error
@@ -158,9 +165,9 @@ class _TextWindow:
                 raise JsonFault("JSON_TOO_DEEP", "It is nested too deeply", self._line) from error
             else:
                 if end < len(self._text) or not self._read():  # a number at the very end may go on
-                    may_be_broken = bool(HALF_CHARACTER.search(self._text, self._at, end))
+                    may_hold_half_characters = bool(_HALF_CHARACTER.search(self._text, self._at, end))
                     self._at = end
-                    return Parsed(value, tuple(doubled), may_be_broken)
+                    return ParsedJson(value, tuple(duplicate_keys), may_hold_half_characters)
 
     def fault(self, message: str, position: int = -1) -> JsonFault:
         """Say where in the file something is wrong."""
@@ -169,7 +176,7 @@ class _TextWindow:
         line = self._line + self._text.count("\n", 0, place)
         return JsonFault("JSON_INVALID", f"{message} at column {column}", line)
 
-    def _forget(self) -> None:
+    def _drop_read_part(self) -> None:
         if self._at > CHUNK_CHARACTERS:
             self._line += self._text.count("\n", 0, self._at)
             self._text, self._at = self._text[self._at :], 0
@@ -182,9 +189,9 @@ class _TextWindow:
 
     def _read_as_much_again(self) -> bool:
         """Double the window, so that a long element is not decoded once for each chunk. Raises JsonFault."""
-        wanted = 2 * len(self._text)
+        target_length = 2 * len(self._text)
         grew = False
-        while len(self._text) < wanted and self._read():
+        while len(self._text) < target_length and self._read():
             grew = True
         refuse_many(self._text, MAX_VALUES, self._line)  # more than half of it is one element, decoded next
         return grew
@@ -236,20 +243,20 @@ def jsonl_rows(path: Path, name: str, problems: ProblemList) -> Iterator[RawRow]
     return _lines(path, name, Encoding("utf-8", fits=True), problems)
 
 
-def raw_row(parsed: Parsed, place: Place, problems: ProblemList) -> RawRow | None:
+def raw_row(parsed: ParsedJson, place: Place, problems: ProblemList) -> RawRow | None:
     """Make a record of one row; None and a problem where it is no object."""
     content = parsed.value
     if not isinstance(content, dict):
-        problems.add("ROW_NOT_OBJECT", place, f"It is {_kind(content)}, not an object")
+        problems.add("ROW_NOT_OBJECT", place, f"It is {_kind_of(content)}, not an object")
         return None
     own_id = next((str(content[key]) for key in ID_FIELDS if isinstance(content.get(key), str | int)), "")
     place = place._replace(record=own_id)
-    if parsed.doubled:
-        message = f"`{quoted(parsed.doubled[0], 40)}` is written twice"
-        problems.add("JSON_DUPLICATE_KEY", place, message, count=len(parsed.doubled))
-    if parsed.may_be_broken:
+    if parsed.duplicate_keys:
+        message = f"`{quoted(parsed.duplicate_keys[0], 40)}` is written twice"
+        problems.add("JSON_DUPLICATE_KEY", place, message, count=len(parsed.duplicate_keys))
+    if parsed.may_hold_half_characters:
         try:
-            content, is_broken = repaired(content)
+            content, is_broken = with_whole_characters(content)
         except RecursionError:
             problems.add("JSON_TOO_DEEP", place, "It is nested too deeply")
             return None
@@ -258,16 +265,16 @@ def raw_row(parsed: Parsed, place: Place, problems: ProblemList) -> RawRow | Non
     return RawRow(place, content)
 
 
-def _nothing(_: str) -> None:
+def _null(_: str) -> None:
     return None
 
 
-def _finite(digits: str) -> float | None:
+def _finite_float(digits: str) -> float | None:
     number = float(digits)
     return number if math.isfinite(number) else None
 
 
-def _integer(digits: str) -> int | str:
+def _bounded_int(digits: str) -> int | str:
     return int(digits) if len(digits) <= MAX_DIGITS else digits
 
 
@@ -309,14 +316,14 @@ def _refuse_bad_bytes(path: Path, encoding: Encoding) -> None:
         raise JsonFault("TEXT_ENCODING", "It is not valid text", bad)
 
 
-def _checked_list(path: Path, encoding: Encoding) -> Iterator[Parsed]:
+def _checked_list(path: Path, encoding: Encoding) -> Iterator[ParsedJson]:
     """Read the list to its end once, holding one element at a time, then give it from the start."""
     for _ in list_elements(path, encoding):
         pass
     return list_elements(path, encoding)
 
 
-def _whole(path: Path, encoding: Encoding) -> Iterator[Parsed]:
+def _whole(path: Path, encoding: Encoding) -> Iterator[ParsedJson]:
     """Parse a file that is one value: a dict around a list of rows, or one row."""
     if path.stat().st_size > MAX_WHOLE_BYTES:
         raise JsonFault("FILE_TOO_LARGE", f"It is one object of more than {MAX_WHOLE_BYTES >> 20} MiB", 1)
@@ -327,8 +334,11 @@ def _whole(path: Path, encoding: Encoding) -> Iterator[Parsed]:
             item for item in parsed.value.values() if isinstance(item, list) and item and isinstance(item[0], dict)
         ]
         rows = lists[0] if len(lists) == 1 else rows
-    doubled = [parsed.doubled] + [()] * (len(rows) - 1)  # which row they are in is not known: the first stands for all
-    return (Parsed(row, keys, parsed.may_be_broken) for row, keys in zip(rows, doubled, strict=True))
+    return (
+        # in which row a key stands twice is not known: the first row stands for all
+        ParsedJson(row, () if number else parsed.duplicate_keys, parsed.may_hold_half_characters)
+        for number, row in enumerate(rows)
+    )
 
 
 def _lines(path: Path, name: str, encoding: Encoding, problems: ProblemList) -> Iterator[RawRow]:
@@ -340,12 +350,12 @@ def _lines(path: Path, name: str, encoding: Encoding, problems: ProblemList) -> 
         if is_start and is_continued:
             problems.add("LINE_TOO_LONG", place, f"It is longer than {MAX_LINE_CHARACTERS:,} characters")
         elif is_start and line.strip():
-            record = _line_record(line, place, problems)
+            record = _line_row(line, place, problems)
             if record is not None:
                 yield record
 
 
-def _line_record(line: str, place: Place, problems: ProblemList) -> RawRow | None:
+def _line_row(line: str, place: Place, problems: ProblemList) -> RawRow | None:
     if has_bad_bytes(line):
         problems.add("TEXT_ENCODING", place, "It is not valid text")
         return None
@@ -356,6 +366,6 @@ def _line_record(line: str, place: Place, problems: ProblemList) -> RawRow | Non
         return None
 
 
-def _kind(value: Any) -> str:
+def _kind_of(value: Any) -> str:
     names = {str: "a text", list: "a list", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")

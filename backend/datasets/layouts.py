@@ -62,12 +62,12 @@ def accepted_answers(content: dict[str, Any]) -> list[str]:
     Raises:
         RowFault: it is something else.
     """
-    found: list[str] = []
+    answers: list[str] = []
     for field in FIELDS:
         value = _listed_answers(content.get(field))
         items = value if isinstance(value, list) else [value]
-        found += [_answer(item, f"{field}[{number}]") for number, item in enumerate(items)]
-    return [text for text in found if text.strip()]
+        answers += [_answer(item, f"{field}[{number}]") for number, item in enumerate(items)]
+    return [text for text in answers if text.strip()]
 
 
 def with_majority_answer(content: dict[str, Any]) -> dict[str, Any]:
@@ -75,10 +75,10 @@ def with_majority_answer(content: dict[str, Any]) -> dict[str, Any]:
     if not content.get(ANSWERS) or suggest(content).answer:
         return content
     try:
-        found = accepted_answers({ANSWERS: content[ANSWERS]})
+        answers = accepted_answers({ANSWERS: content[ANSWERS]})
     except RowFault:
         return content
-    return content | {"answer": Counter(found).most_common(1)[0][0]} if found else content
+    return content | {"answer": Counter(answers).most_common(1)[0][0]} if answers else content
 
 
 def other_than(gold: str, answers: list[str]) -> tuple[str, ...]:
@@ -203,19 +203,19 @@ def _pair(content: dict[str, Any], reader: TurnReader) -> list[Message]:
     return messages
 
 
-def _table_turns(content: dict[str, Any], chosen: ColumnMapping, reader: TurnReader) -> list[Message]:
-    question = plain_text(content.get(chosen.question), chosen.question) if chosen.question else ""
+def _table_turns(content: dict[str, Any], mapping: ColumnMapping, reader: TurnReader) -> list[Message]:
+    question = plain_text(content.get(mapping.question), mapping.question) if mapping.question else ""
     extra = content.get("input")
-    if chosen.question == "instruction" and isinstance(extra, str) and extra.strip():  # the alpaca layout
+    if mapping.question == "instruction" and isinstance(extra, str) and extra.strip():  # the alpaca layout
         question = f"{question}\n{extra}"
-    answer = plain_text(_unwrapped(content.get(chosen.answer)), chosen.answer)
-    earlier = content.get("history") or []
-    if not isinstance(earlier, list) or any(not isinstance(pair, list) or len(pair) != 2 for pair in earlier):
+    answer = plain_text(_unwrapped(content.get(mapping.answer)), mapping.answer)
+    history = content.get("history") or []
+    if not isinstance(history, list) or any(not isinstance(pair, list) or len(pair) != 2 for pair in history):
         raise RowFault("TEXT_TYPE", "`history` is no list of question and answer pairs", "history")
     messages = []
-    for asked, answered in [*earlier, (question, answer)]:
-        messages.append(reader.message("user", asked, chosen.question or "question"))
-        messages.append(reader.message("assistant", answered, chosen.answer))
+    for user_text, assistant_text in [*history, (question, answer)]:
+        messages.append(reader.message("user", user_text, mapping.question or "question"))
+        messages.append(reader.message("assistant", assistant_text, mapping.answer))
     return messages
 
 
@@ -241,8 +241,8 @@ def _with_images_placed(
     if not slots and listed:
         first = next((number for number, message in enumerate(messages) if message.role == "user"), None)
         if first is not None:
-            shown_first = PLACEHOLDER * len(listed) + messages[first].content
-            messages[first] = Message(role="user", content=shown_first)
+            with_placeholders = PLACEHOLDER * len(listed) + messages[first].content
+            messages[first] = Message(role="user", content=with_placeholders)
         return messages, listed
     rest = iter(listed if None in slots or listed != [slot for slot in slots if slot is not None] else [])
     filled = [next(rest, None) if slot is None else slot for slot in slots]

@@ -37,15 +37,15 @@ class TableRefusal(Exception):
 class TableWriter:
     """Writes the rows and the images of a table, and no more than it may."""
 
-    def __init__(self, into: Path, label: str, most_bytes: int) -> None:
-        self._into, self._label, self._most_bytes = into, label, most_bytes
+    def __init__(self, into: Path, label: str, max_bytes: int) -> None:
+        self._into, self._label, self._max_bytes = into, label, max_bytes
         self._rows = (into / "rows.jsonl").open("wb")
         self._images = 0
         self.written_bytes = 0
 
     def write(self, row: dict[str, Any]) -> None:
         """Write one row, and the images in it. Raises Refusal before anything would become too large."""
-        line = json.dumps(self._plain(row), default=str).encode() + b"\n"
+        line = json.dumps(self._without_images(row), default=str).encode() + b"\n"
         self._count(len(line))
         self._rows.write(line)
 
@@ -53,19 +53,19 @@ class TableWriter:
         """Bring the last rows to the disk."""
         self._rows.close()
 
-    def _plain(self, value: Any) -> Any:
+    def _without_images(self, value: Any) -> Any:
         """Replace every image inside `value` by its name."""
         if isinstance(value, bytes):
-            return self._keep(value)
+            return self._write_image(value)
         if isinstance(value, list):
-            return [self._plain(item) for item in value]
+            return [self._without_images(item) for item in value]
         if isinstance(value, dict):
             if value.keys() <= {"bytes", "path"} and "bytes" in value:
-                return value.get("path") if value["bytes"] is None else self._keep(value["bytes"])
-            return {key: self._plain(item) for key, item in value.items()}
+                return value.get("path") if value["bytes"] is None else self._write_image(value["bytes"])
+            return {key: self._without_images(item) for key, item in value.items()}
         return value
 
-    def _keep(self, content: bytes) -> str:
+    def _write_image(self, content: bytes) -> str:
         self._count(max(len(content), BLOCK_BYTES))
         self._images += 1
         if self._images > MAX_MEMBERS:
@@ -76,65 +76,65 @@ class TableWriter:
 
     def _count(self, count: int) -> None:
         self.written_bytes += count
-        if self.written_bytes > self._most_bytes:
-            raise TableRefusal("TABLE_BOMB", f"expands to more than {self._most_bytes:,}")
+        if self.written_bytes > self._max_bytes:
+            raise TableRefusal("TABLE_BOMB", f"expands to more than {self._max_bytes:,}")
 
 
-def convert(source: Path, writer: TableWriter, limit: int, most_bytes: int) -> int:
+def convert(source: Path, writer: TableWriter, limit: int, max_bytes: int) -> int:
     """Write the first `limit` rows, or all where that is 0, into `spool`; returns how many the file has.
 
     Raises:
         Refusal: the table is larger than it may be.
         OSError: the disk refuses; also what pyarrow raises of a damaged file.
     """
-    table, left = pq.ParquetFile(source), limit or sys.maxsize
-    _refuse_bomb(table, most_bytes)
+    table, remaining = pq.ParquetFile(source), limit or sys.maxsize
+    _refuse_bomb(table, max_bytes)
     for batch in table.iter_batches(batch_size=BATCH_ROWS):
-        for row in batch.to_pylist()[:left]:
+        for row in batch.to_pylist()[:remaining]:
             writer.write(row)
-        left -= batch.num_rows
-        if left <= 0:
+        remaining -= batch.num_rows
+        if remaining <= 0:
             break
     writer.close()
     return int(table.metadata.num_rows)
 
 
-def _refuse_bomb(table: pq.ParquetFile, most_bytes: int) -> None:
-    """Hold what the file says of itself against the limits, before a row is read."""
-    said = table.metadata
-    if said.num_columns > MAX_COLUMNS:
-        raise TableRefusal("TABLE_TOO_LARGE", f"has {said.num_columns:,} columns; the limit is {MAX_COLUMNS:,}")
-    if said.num_rows > MAX_ROWS:
-        raise TableRefusal("TABLE_TOO_LARGE", f"has {said.num_rows:,} rows; the limit is {MAX_ROWS:,}")
+def _refuse_bomb(table: pq.ParquetFile, max_bytes: int) -> None:
+    """Compare what the file says of itself with the limits, before a row is read."""
+    metadata = table.metadata
+    if metadata.num_columns > MAX_COLUMNS:
+        raise TableRefusal("TABLE_TOO_LARGE", f"has {metadata.num_columns:,} columns; the limit is {MAX_COLUMNS:,}")
+    if metadata.num_rows > MAX_ROWS:
+        raise TableRefusal("TABLE_TOO_LARGE", f"has {metadata.num_rows:,} rows; the limit is {MAX_ROWS:,}")
     if (depth := _depth(table.schema_arrow)) > MAX_NESTING:
         raise TableRefusal("TABLE_TOO_LARGE", f"is nested {depth} deep; the limit is {MAX_NESTING}")
-    groups = [said.row_group(number) for number in range(said.num_row_groups)]
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
-    if (values := sum(chunk.num_values for chunk in chunks)) > most_bytes:  # each is a byte at least
-        raise TableRefusal("TABLE_BOMB", f"holds {values:,} values; {most_bytes:,} bytes are the most for its size")
-    if (unpacked := sum(chunk.total_uncompressed_size for chunk in chunks)) > most_bytes:
-        raise TableRefusal("TABLE_BOMB", f"unpacks to {unpacked:,}; {most_bytes:,} are the most for its size")
+    if (values := sum(chunk.num_values for chunk in chunks)) > max_bytes:  # each is a byte at least
+        raise TableRefusal("TABLE_BOMB", f"holds {values:,} values; {max_bytes:,} bytes are the most for its size")
+    if (unpacked := sum(chunk.total_uncompressed_size for chunk in chunks)) > max_bytes:
+        raise TableRefusal("TABLE_BOMB", f"unpacks to {unpacked:,}; {max_bytes:,} are the most for its size")
 
 
 def _depth(schema: pa.Schema) -> int:
     """How many levels its most nested column has."""
-    left, deepest = [(field.type, 1) for field in schema], 0
-    while left:
-        kind, depth = left.pop()
+    pending, deepest = [(field.type, 1) for field in schema], 0
+    while pending:
+        kind, depth = pending.pop()
         deepest = max(deepest, depth)
-        left += [(kind.field(number).type, depth + 1) for number in range(kind.num_fields)]
+        pending += [(kind.field(number).type, depth + 1) for number in range(kind.num_fields)]
     return deepest
 
 
-def main(source: str, into: str, label: str, limit: str, most_bytes: str) -> None:
+def main(source: str, into: str, label: str, limit: str, bytes_allowed: str) -> None:
     """Convert the file and say how that went. Raises whatever pyarrow raises; the parent reports the last line."""
-    most = int(most_bytes)
-    memory_bytes = min(MAX_MEMORY_BYTES, SMALLEST_MEMORY_BYTES + 2 * most)
+    max_bytes = int(bytes_allowed)
+    memory_bytes = min(MAX_MEMORY_BYTES, SMALLEST_MEMORY_BYTES + 2 * max_bytes)
     confine(memory_bytes)
     pa.set_cpu_count(1)
-    writer, outcome = TableWriter(Path(into), label, most), dict[str, Any]()
+    writer, outcome = TableWriter(Path(into), label, max_bytes), dict[str, Any]()
     try:
-        outcome["rows"] = convert(Path(source), writer, int(limit), most)
+        outcome["rows"] = convert(Path(source), writer, int(limit), max_bytes)
     except TableRefusal as refusal:
         outcome |= {"code": refusal.code, "message": refusal.message}
     except MemoryError:

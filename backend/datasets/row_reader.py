@@ -69,10 +69,12 @@ class ResolvedRow(BaseModel):
 class RowReader:
     """Reads the rows of one upload. After reading, `notices` tells what the person should know."""
 
-    def __init__(self, upload: Upload, room: Path, mapping: ColumnMapping | None, problems: ProblemList) -> None:
-        """Prepare to read; `room` is an existing folder for what lies inside tables."""
-        self._upload, self._room, self._mapping, self._problems = upload, room, mapping, problems
-        self._references = ImageResolver(upload)
+    def __init__(
+        self, upload: Upload, table_folder: Path, mapping: ColumnMapping | None, problems: ProblemList
+    ) -> None:
+        """Prepare to read; `table_folder` exists, for what lies inside tables."""
+        self._upload, self._table_folder, self._mapping, self._problems = upload, table_folder, mapping, problems
+        self._image_resolver = ImageResolver(upload)
         self.layouts: Counter[LayoutName] = Counter()
         self.columns: dict[str, None] = {}  # of rows that were not recognised, in their order
         self.records = 0  # rows of all files, good or not
@@ -81,16 +83,16 @@ class RowReader:
     def rows(self, side: Split | None = None) -> Iterator[ResolvedRow]:
         """Yield every good row of every file; report the others. `side` overrides what names say."""
         for name in self._upload.annotations:
-            yield from self._rows_of(name, side or side_of(name))
+            yield from self._resolved_rows_of(name, side or side_of(name))
 
     @property
     def notices(self) -> list[str]:
         """What was done without being asked."""
-        matched = self._references.notice()
+        matched = self._image_resolver.notice()
         unused = ", ".join(f"`{quoted(name, 40)}`" for name in list(self._unused)[:MAX_COLUMNS_SHOWN])
         return ([matched] if matched else []) + ([f"Columns that were not used: {unused}"] if unused else [])
 
-    def refuse_unknown(self) -> None:
+    def refuse_unrecognised(self) -> None:
         """Raise UploadRefused where no row of any file was recognised."""
         if self.layouts:
             return
@@ -104,14 +106,14 @@ class RowReader:
         hint = f"The first: {first.message}. {first.hint}" if first and first.severity == "error" else ""
         raise UploadRefused("NO_ROWS", message, hint=hint, problems=self._problems.listed())
 
-    def records_of(self, name: str, limit: int = 0) -> tuple[Iterator[RawRow], int | None]:
+    def rows_of_file(self, name: str, limit: int = 0) -> tuple[Iterator[RawRow], int | None]:
         """Read one file's rows, of a parquet file `limit` at most; and how many it has where that is known."""
         path = self._upload.path_of(name)
         if path is None:
             raise FileNotFoundError(name)
         suffix = PurePosixPath(name).suffix.lower()
         if suffix == ".parquet":
-            inside = self._room / f"table-{len(list(self._room.iterdir())):03d}"
+            inside = self._table_folder / f"table-{len(list(self._table_folder.iterdir())):03d}"
             inside.mkdir()
             return parquet_rows(self._upload, name, inside, self._problems, limit)
         if suffix in (".csv", ".tsv"):
@@ -130,7 +132,7 @@ class RowReader:
         faults = list(faults_of(messages, len(draft.images)))
         for each in faults:
             self._problems.add(each.code, place, each.message, each.field)
-        images = self._found_images(draft, place)
+        images = self._resolved_images(draft, place)
         if faults or len(images) < len(draft.images):
             return None
         layout = self._layout_of(record)
@@ -139,46 +141,46 @@ class RowReader:
         return ResolvedRow(
             file=place.file, line=place.line or 0, unit=place.unit, record=place.record, layout=layout,
             side=draft.split or side, messages=messages, images=tuple(images),
-            references=self._references_of(record, messages[-1].content),
+            references=self._accepted_answers_of(record, messages[-1].content),
         )  # fmt: skip
 
-    def is_known(self, record: RawRow) -> bool:
+    def is_recognised(self, record: RawRow) -> bool:
         """Tell whether a row is in a known layout, or has the column that was mapped as the answer."""
         if self._mapping is not None:
             return self._mapping.answer in record.content
         return recognise(record.content) is not None
 
-    def _rows_of(self, name: str, side: Split | None) -> Iterator[ResolvedRow]:
-        unknown: list[Place] = []
-        unknown_count = known = 0
-        records, _ = self.records_of(name)
+    def _resolved_rows_of(self, name: str, side: Split | None) -> Iterator[ResolvedRow]:
+        unrecognised: list[Place] = []
+        unrecognised_count = recognised_count = 0
+        records, _ = self.rows_of_file(name)
         for record in records:
             self.records += 1
-            if not self.is_known(record):
-                unknown_count += 1
-                unknown += [record.place] if len(unknown) < MAX_LISTED else []
-                self.columns |= dict.fromkeys(record.content) if not known else {}
+            if not self.is_recognised(record):
+                unrecognised_count += 1
+                unrecognised += [record.place] if len(unrecognised) < MAX_LISTED else []
+                self.columns |= dict.fromkeys(record.content) if not recognised_count else {}
                 continue
-            known += 1
+            recognised_count += 1
             row = self.resolve_row(record, side)
             self.layouts[self._layout_of(record)] += 1
             if row is not None:
                 yield row
-        if unknown_count and not known:
+        if unrecognised_count and not recognised_count:
             fields = ", ".join(f"`{quoted(column, 40)}`" for column in list(self.columns)[:MAX_COLUMNS_SHOWN])
             self._problems.add(
-                "FILE_SKIPPED", Place(name), f"Its {unknown_count:,} rows are in no known layout: {fields}"
+                "FILE_SKIPPED", Place(name), f"Its {unrecognised_count:,} rows are in no known layout: {fields}"
             )
-        elif unknown_count:
-            for place in unknown:
+        elif unrecognised_count:
+            for place in unrecognised:
                 self._problems.add("ROW_UNRECOGNISED", place, "It lacks the fields that the other rows have")
-            self._problems.counts["ROW_UNRECOGNISED"] += unknown_count - len(unknown)
+            self._problems.counts["ROW_UNRECOGNISED"] += unrecognised_count - len(unrecognised)
 
     def _layout_of(self, record: RawRow) -> LayoutName:
         """The layout of a row that is known to have one."""
         return "table" if self._mapping is not None else recognise(record.content) or "table"
 
-    def _references_of(self, record: RawRow, gold: str) -> tuple[str, ...]:
+    def _accepted_answers_of(self, record: RawRow, gold: str) -> tuple[str, ...]:
         """The other answers that a row accepts; none and a warning where they cannot be read."""
         try:
             return other_than(gold, accepted_answers(record.content))
@@ -186,16 +188,16 @@ class RowReader:
             self._problems.add(fault.code, record.place, fault.message, fault.field)
             return ()
 
-    def _found_images(self, draft: ConvertedRow, place: Place) -> list[ResolvedImage]:
-        found = []
+    def _resolved_images(self, draft: ConvertedRow, place: Place) -> list[ResolvedImage]:
+        images = []
         for number, written in enumerate(draft.images):
             field = f"images[{number}]"
             try:
-                path = self._references.resolve(written, place.file)
-                found.append(ResolvedImage(written=quoted(written), path=str(path)))
+                path = self._image_resolver.resolve(written, place.file)
+                images.append(ResolvedImage(written=quoted(written), path=str(path)))
             except UnresolvedError as error:
                 self._problems.add(error.code, place, f"{field} {error.message}", field)
-        return found
+        return images
 
 
 def side_of(name: str) -> Split | None:
@@ -211,7 +213,7 @@ def side_of(name: str) -> Split | None:
 class UploadedRows:
     """What was read; the rows themselves rest in a file."""
 
-    rows: Path
+    path: Path
     images: dict[str, str] = field(default_factory=dict)  # path -> as the first row that names it wrote it
     packed_bytes: dict[str, int] = field(default_factory=dict)  # path of an image -> what it took as it was uploaded
     layouts: Counter[LayoutName] = field(default_factory=Counter)
@@ -219,9 +221,9 @@ class UploadedRows:
     notices: list[str] = field(default_factory=list)
     digest: Any = field(default_factory=hashlib.sha256)  # of the files with rows
 
-    def found(self) -> Iterator[ResolvedRow]:
+    def rows(self) -> Iterator[ResolvedRow]:
         """Read the rows again, in order."""
-        with self.rows.open(encoding="utf-8", newline="\n") as source:
+        with self.path.open(encoding="utf-8", newline="\n") as source:
             for line in source:
                 yield ResolvedRow.model_validate_json(line)
 
@@ -237,8 +239,8 @@ def read_upload(job: ImportJob) -> UploadedRows:
     Raises:
         UploadRefused: an archive breaks a rule, nothing holds rows, or no row is in a known layout.
     """
-    gathered = UploadedRows(job.room / "resolved.jsonl")
-    with gathered.rows.open("w", encoding="utf-8") as sink:
+    uploaded = UploadedRows(job.staging / "resolved.jsonl")
+    with uploaded.path.open("w", encoding="utf-8") as sink:
         for source, side in ((job.source, None), (job.options.heldout, "heldout")):
             if source is None:
                 continue
@@ -247,18 +249,18 @@ def read_upload(job: ImportJob) -> UploadedRows:
                 _exclude_heldout_file(upload, job.options.heldout)
             for row in reader.rows(side):  # type: ignore[arg-type]  # a Literal in a tuple
                 sink.write(row.model_dump_json() + "\n")
-                _note(row, upload, gathered, job)
-            reader.refuse_unknown()
-            gathered.layouts += reader.layouts
-            gathered.notices += reader.notices
-            _hash_annotations(upload, gathered)
-            _report_unused(upload, gathered, job)
-    return gathered
+                _count_row(row, upload, uploaded, job)
+            reader.refuse_unrecognised()
+            uploaded.layouts += reader.layouts
+            uploaded.notices += reader.notices
+            _hash_annotations(upload, uploaded)
+            _report_unused(upload, uploaded, job)
+    return uploaded
 
 
 def _opened(job: ImportJob, source: Path) -> tuple[Upload, RowReader]:
-    room = job.room / f"upload-{len(list(job.room.iterdir()))}"
-    unpacked, tables = room / "unpacked", room / "tables"
+    folder = job.staging / f"upload-{len(list(job.staging.iterdir()))}"
+    unpacked, tables = folder / "unpacked", folder / "tables"
     unpacked.mkdir(parents=True)
     tables.mkdir()
     upload = open_upload(source, unpacked, job.problems)
@@ -272,28 +274,28 @@ def _exclude_heldout_file(upload: Upload, heldout: Path | None) -> None:
         upload.annotations = [n for n, path in paths.items() if path is None or path.resolve() != heldout.resolve()]
 
 
-def _note(row: ResolvedRow, upload: Upload, gathered: UploadedRows, job: ImportJob) -> None:
-    gathered.sides[row.side] += 1
+def _count_row(row: ResolvedRow, upload: Upload, uploaded: UploadedRows, job: ImportJob) -> None:
+    uploaded.sides[row.side] += 1
     for image in row.images:
-        if image.path not in gathered.images:
-            gathered.images[image.path] = image.written
-            gathered.packed_bytes[image.path] = upload.packed_bytes(Path(image.path))
-    if gathered.sides.total() % REPORT_EVERY == 0:
-        job.report_progress(READING_SHARE, f"Reading rows: {gathered.sides.total():,}")
+        if image.path not in uploaded.images:
+            uploaded.images[image.path] = image.written
+            uploaded.packed_bytes[image.path] = upload.packed_bytes(Path(image.path))
+    if uploaded.sides.total() % REPORT_EVERY == 0:
+        job.report_progress(READING_SHARE, f"Reading rows: {uploaded.sides.total():,}")
 
 
-def _hash_annotations(upload: Upload, gathered: UploadedRows) -> None:
+def _hash_annotations(upload: Upload, uploaded: UploadedRows) -> None:
     for name in upload.annotations:
         path = upload.path_of(name)
         if path is not None:
             with path.open("rb") as source:
-                gathered.digest.update(name.encode() + hashlib.file_digest(source, "sha256").digest())
+                uploaded.digest.update(name.encode() + hashlib.file_digest(source, "sha256").digest())
 
 
-def _report_unused(upload: Upload, gathered: UploadedRows, job: ImportJob) -> None:
+def _report_unused(upload: Upload, uploaded: UploadedRows, job: ImportJob) -> None:
     if upload.title.lower().endswith(ANNOTATIONS):
         return  # the folder around a single file is not what was uploaded
-    unused = [name for name, path in upload.files().items() if is_image(name) and str(path) not in gathered.images]
+    unused = [name for name, path in upload.files().items() if is_image(name) and str(path) not in uploaded.images]
     if unused:
         message = f"{counted(len(unused), 'image')} that no good row names, e.g. `{quoted(unused[0])}`"
         job.problems.add("IMG_UNREFERENCED", Place(upload.title), message, count=len(unused))

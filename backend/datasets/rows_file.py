@@ -8,7 +8,6 @@ import re
 from array import array
 from collections.abc import Iterator
 from functools import lru_cache
-from hashlib import sha256 as new_sha256
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
@@ -34,7 +33,7 @@ class RowWriter:
         """Create both files in an existing folder."""
         self._folder = folder
         self._sink = (folder / ROWS).open("wb")
-        self._digest = new_sha256()
+        self._digest = hashlib.sha256()
         self._index = array("Q")
         self._position = 0
 
@@ -56,19 +55,33 @@ class RowWriter:
 
     def add(self, row: Row) -> None:
         """Append one row."""
-        self._write(b",\n" if self._index else b"\n")
-        self._index.append(2 * self._position + (row.split == "heldout"))
-        self._write(strict_json(row.as_written()).encode())
+        self._append(as_line(row), row.split)
+
+    def add_line(self, line: bytes, split: Split) -> None:
+        """Append a training row that `as_line` wrote, on that side of the split."""
+        if split == "heldout":  # an id holds no quotes: the first of these is the row's own field
+            line = line.replace(b'"split":"train"', b'"split":"heldout"', 1)
+        self._append(line, split)
 
     @property
     def sha256(self) -> str:
         """Of what was written; of the whole file after the context ended."""
         return self._digest.hexdigest()
 
+    def _append(self, line: bytes, split: Split) -> None:
+        self._write(b",\n" if self._index else b"\n")
+        self._index.append(2 * self._position + (split == "heldout"))
+        self._write(line)
+
     def _write(self, content: bytes) -> None:
         self._sink.write(content)
         self._digest.update(content)
         self._position += len(content)
+
+
+def as_line(row: Row) -> bytes:
+    """Write one row as it stands in `data.json`, without the end of its line."""
+    return strict_json(row.as_written()).encode()
 
 
 def read_rows(folder: Path, split: Split | None = None, sha256: str = "") -> Iterator[Row]:
@@ -97,11 +110,15 @@ def read_page(
         DatasetError: a line is no row.
     """
     start, count, words = max(0, start), max(0, count), search.strip()
-    entries = (_found if sha256 else _found.__wrapped__)(folder, sha256, words, split) if words else None
+    entries = (
+        (_matching_entries if sha256 else _matching_entries.__wrapped__)(folder, sha256, words, split)
+        if words
+        else None
+    )
     opened = open_rows(folder, sha256)
     with opened.rows as source:
         if entries is None:
-            entries = _index(opened, folder.name)
+            entries = _entries_of(opened, folder.name)
             if split is not None:
                 entries = array("Q", (entry for entry in entries if (entry % 2 == 1) == (split == "heldout")))
         rows = []
@@ -142,7 +159,7 @@ def index_path(folder: Path, sha256: str) -> Path:
     return folder / VERSIONS / f"{sha256}.index"
 
 
-def is_kept(folder: Path, sha256: str) -> bool:
+def has_version(folder: Path, sha256: str) -> bool:
     """Whether the rows of this version lie in `versions/`. Safe for any text."""
     return bool(_SHA256.fullmatch(sha256)) and rows_path(folder, sha256).is_file()
 
@@ -157,15 +174,17 @@ def open_rows(folder: Path, sha256: str = "") -> OpenRows:
     Raises:
         FileNotFoundError: there are no rows.
     """
-    kept = rows_path(folder, sha256), index_path(folder, sha256)
+    version_files = rows_path(folder, sha256), index_path(folder, sha256)
     if sha256:
         with contextlib.suppress(FileNotFoundError):
-            return _opened(*kept)
-    found = _opened(folder / ROWS, folder / INDEX)
-    if is_kept(folder, sha256):  # it is kept before `data.json` is replaced: what was opened may be the next version
-        found.rows.close()
-        return _opened(*kept)
-    return found
+            return _open_files(*version_files)
+    opened = _open_files(folder / ROWS, folder / INDEX)
+    if has_version(
+        folder, sha256
+    ):  # it is kept before `data.json` is replaced: what was opened may be the next version
+        opened.rows.close()
+        return _open_files(*version_files)
+    return opened
 
 
 def digest_of(path: Path) -> str:
@@ -174,42 +193,42 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
 
-def _index(opened: OpenRows, name: str) -> "array[int]":
+def _entries_of(opened: OpenRows, name: str) -> "array[int]":
     """The entry of each row; made anew where the index is missing or the rows were changed."""
-    found = array("Q")
+    stored = array("Q")
     size = os.fstat(opened.rows.fileno()).st_size
-    found.frombytes(opened.entries[: len(opened.entries) // 8 * 8])
-    if list(found[:2]) == [size, len(found) - 2]:
-        return found[2:]
-    made, offset = array("Q"), 0
+    stored.frombytes(opened.entries[: len(opened.entries) // 8 * 8])
+    if list(stored[:2]) == [size, len(stored) - 2]:
+        return stored[2:]
+    rebuilt, offset = array("Q"), 0
     for number, line in enumerate(opened.rows, start=1):
         row = parse_line(line, f"line {number:,} of `{name}/{ROWS}`")
         if row is not None:
-            made.append(2 * offset + (row.split == "heldout"))
+            rebuilt.append(2 * offset + (row.split == "heldout"))
         offset += len(line)
-    return made
+    return rebuilt
 
 
 @lru_cache(maxsize=SEARCHES_REMEMBERED)
-def _found(folder: Path, sha256: str, words: str, split: Split | None) -> "array[int]":
+def _matching_entries(folder: Path, sha256: str, words: str, split: Split | None) -> "array[int]":
     """The entries of the rows that hold the words. A version never changes, so it is searched once for them."""
     needle = words.casefold()
-    written = json.dumps(words, ensure_ascii=False)[1:-1].casefold()  # as JSON escapes it
-    found, begun = array("Q"), 0
+    json_words = json.dumps(words, ensure_ascii=False)[1:-1].casefold()  # as JSON escapes it
+    entries, next_offset = array("Q"), 0
     with open_rows(folder, sha256).rows as source:
         for number, line in enumerate(source, start=1):
-            place, begun = begun, begun + len(line)
-            if written not in line.decode("utf-8", "replace").casefold():
+            offset, next_offset = next_offset, next_offset + len(line)
+            if json_words not in line.decode("utf-8", "replace").casefold():
                 continue  # most lines end here, unparsed
             row = parse_line(line, f"line {number:,} of `{folder.name}/{ROWS}`")
             if row is None or split not in (None, row.split):
                 continue
             if any(needle in message.content.casefold() for message in row.messages):
-                found.append(2 * place + (row.split == "heldout"))
-    return found
+                entries.append(2 * offset + (row.split == "heldout"))
+    return entries
 
 
-def _opened(rows: Path, index: Path) -> OpenRows:
+def _open_files(rows: Path, index: Path) -> OpenRows:
     source = rows.open("rb")
     try:
         return OpenRows(source, index.read_bytes())

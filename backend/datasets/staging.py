@@ -48,14 +48,14 @@ class ImportJob:
 
     source: Path
     options: ImportOptions
-    room: Path  # its own staging folder
+    staging: Path  # its own staging folder
     problems: ProblemList
     report_progress: Progress
 
     @property
     def folder(self) -> Path:
         """The dataset as it grows; renamed whole at the end."""
-        return self.room / "dataset"
+        return self.staging / "dataset"
 
     @property
     def images(self) -> Path:
@@ -124,9 +124,9 @@ def read_manifest(workspace: Workspace, name: str) -> Manifest:
     if not is_safe_name(name) or not path.is_file():
         names = dataset_names(workspace)
         close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-        known = f"There are: {', '.join(names)}" if names else "Import one first"
+        hint = f"There are: {', '.join(names)}" if names else "Import one first"
         raise NotFoundError(
-            f"No dataset is called `{quoted(name)}`", hint=f"Did you mean `{close[0]}`?" if close else known
+            f"No dataset is called `{quoted(name)}`", hint=f"Did you mean `{close[0]}`?" if close else hint
         )
     try:
         return Manifest.model_validate_json(path.read_bytes())
@@ -136,22 +136,22 @@ def read_manifest(workspace: Workspace, name: str) -> Manifest:
         ) from error
 
 
-def name_for(wish: str, source: Path) -> str:
-    """Give the dataset's name: the wish, else one made from the upload's. Raises UploadRefused for an unsafe wish."""
-    if not wish:
+def name_for(chosen_name: str, source: Path) -> str:
+    """Give the dataset's name: the chosen one, else one made from the upload's. Raises UploadRefused for an unsafe one."""
+    if not chosen_name:
         return slug(source.resolve().stem, fallback="dataset")
-    if not is_safe_name(wish):
-        example = slug(wish, fallback="receipts-2")
+    if not is_safe_name(chosen_name):
+        example = slug(chosen_name, fallback="receipts-2")
         raise UploadRefused(
-            "DATASET_NAME", f"`{quoted(wish)}` cannot be a dataset's name",
+            "DATASET_NAME", f"`{quoted(chosen_name)}` cannot be a dataset's name",
             hint=f"Use lower-case letters, digits, dots and dashes, for example `{example}`",
         )  # fmt: skip
-    return wish
+    return chosen_name
 
 
-def find_same_upload(workspace: Workspace, upload_sha256: str, wish: str) -> Manifest | None:
-    """Find the dataset that was made from the same upload: the one wished for, or any where no name was wished for."""
-    for name in [wish] if wish else dataset_names(workspace):
+def find_same_upload(workspace: Workspace, upload_sha256: str, chosen_name: str) -> Manifest | None:
+    """Find the dataset that was made from the same upload: the one of the chosen name, or any where none was chosen."""
+    for name in [chosen_name] if chosen_name else dataset_names(workspace):
         if (workspace.data / name / MANIFEST).is_file():
             manifest = read_manifest(workspace, name)
             if manifest.upload_sha256 == upload_sha256:

@@ -13,7 +13,16 @@ from backend.datasets.importer import import_upload, inspect_upload
 from backend.datasets.layouts import Split
 from backend.datasets.problems import DatasetProblem, Place, ProblemList, as_csv, quoted
 from backend.datasets.records import ColumnMapping, DatasetVersion, ImportReport, Inspection, Manifest, RowPage
-from backend.datasets.rows_file import ROWS, VERSIONS, digest_of, is_kept, parse_line, read_page, read_rows, rows_path
+from backend.datasets.rows_file import (
+    ROWS,
+    VERSIONS,
+    digest_of,
+    has_version,
+    parse_line,
+    read_page,
+    read_rows,
+    rows_path,
+)
 from backend.datasets.staging import PROBLEMS, ImportOptions, Progress, dataset_names, read_manifest, staging_folder
 from backend.datasets.subsets import ImageFiles, Provenance, copy_rows, put_rows
 from backend.datasets.turns import faults_of
@@ -24,16 +33,16 @@ __all__ = ["DatasetStore", "Edits", "ImportOptions"]
 _IMAGE = re.compile(r"images/[A-Za-z0-9_-]+\.(jpg|png|webp)")
 
 
-def verify(folder: Path, manifest: Manifest, kept: Sequence[Manifest] = ()) -> tuple[DatasetProblem, ...]:
+def verify(folder: Path, manifest: Manifest, earlier: Sequence[Manifest] = ()) -> tuple[DatasetProblem, ...]:
     """Read every row and every image's header; an empty answer means that all is well. Changes nothing.
 
     Args:
         folder: the dataset's.
         manifest: the current one.
-        kept: those of its earlier versions, whose rows are compared with their checksums.
+        earlier: those of its earlier versions, whose rows are compared with their checksums.
     """
     problems = ProblemList()
-    _check_versions(folder, manifest, kept, problems)
+    _check_versions(folder, manifest, earlier, problems)
     path = folder / ROWS
     if not path.is_file():
         problems.add("ROW_INVALID", Place(ROWS), "It is missing")
@@ -41,7 +50,7 @@ def verify(folder: Path, manifest: Manifest, kept: Sequence[Manifest] = ()) -> t
     if digest_of(path) != manifest.sha256:
         problems.add("ROWS_CHANGED", Place(ROWS), "It is not the file that was imported")
     users: dict[str, Place] = {}
-    for place, row in _rows(path, problems):
+    for place, row in _placed_rows(path, problems):
         for fault in faults_of(row.messages, len(row.images)):
             problems.add("ROW_INVALID", place, fault.message, fault.field)
         for image in row.images:
@@ -62,11 +71,11 @@ class DatasetStore:
 
     def manifests(self) -> list[Manifest]:
         """The manifests of all datasets, newest first; one that is damaged is left out."""
-        found = []
+        manifests = []
         for name in self.names():
             with contextlib.suppress(DatasetError, NotFoundError):  # removed meanwhile, or damaged: `get` says so
-                found.append(self.get(name))
-        return sorted(found, key=lambda manifest: manifest.created_at, reverse=True)
+                manifests.append(self.get(name))
+        return sorted(manifests, key=lambda manifest: manifest.created_at, reverse=True)
 
     def get(self, name: str) -> Manifest:
         """Read one manifest.
@@ -108,7 +117,7 @@ class DatasetStore:
         """
         manifest = self.get(name)
         folder = self._workspace.data / name
-        if sha256 not in ("", manifest.sha256) and not is_kept(folder, sha256):
+        if sha256 not in ("", manifest.sha256) and not has_version(folder, sha256):
             raise DatasetError(
                 f"Dataset `{name}` has changed since version `{quoted(sha256[:12])}`, which was not kept",
                 hint="Start the run again on its new rows",
@@ -164,12 +173,12 @@ class DatasetStore:
         return self._note("dataset.restore", restore(self._workspace, name, sha256))
 
     def copy_rows(self, name: str, rows: Iterable[str], target: str) -> Manifest:
-        """Copy rows of the dataset `name` into `target`; `sets.add_to_set` says the rest."""
+        """Copy rows of the dataset `name` into `target`; `subsets.copy_rows` says the rest."""
         return self._note("dataset.add", copy_rows(self._workspace, name, rows, target))
 
-    def put_rows(self, name: str, rows: Iterable[Row], images: ImageFiles, making: Provenance) -> Manifest:
-        """Make a dataset of good rows without an upload; `making.put_rows` says the rest."""
-        return self._note("dataset.make", put_rows(self._workspace, name, rows, images, making))
+    def put_rows(self, name: str, rows: Iterable[Row], images: ImageFiles, provenance: Provenance) -> Manifest:
+        """Make a dataset of good rows without an upload; `subsets.put_rows` says the rest."""
+        return self._note("dataset.make", put_rows(self._workspace, name, rows, images, provenance))
 
     def delete(self, name: str) -> None:
         """Make a dataset disappear at once with all versions, then remove its files.
@@ -180,10 +189,10 @@ class DatasetStore:
             NotFoundError: no dataset has that name.
             OSError: the disk refuses; the dataset is still there.
         """
-        folder, gone = self.folder(name), self.get(name)
-        with staging_folder(self._workspace) as room:
-            folder.rename(room / name)
-            self._note("dataset.delete", gone)
+        folder, manifest = self.folder(name), self.get(name)
+        with staging_folder(self._workspace) as staging:
+            folder.rename(staging / name)
+            self._note("dataset.delete", manifest)
 
     def check(self, name: str) -> list[DatasetProblem]:
         """Read every row, image and version again; an empty list means that all is well. Raises NotFoundError.
@@ -200,16 +209,16 @@ class DatasetStore:
         return manifest
 
 
-def _check_versions(folder: Path, current: Manifest, kept: Sequence[Manifest], problems: ProblemList) -> None:
-    for manifest in kept:
+def _check_versions(folder: Path, current: Manifest, earlier: Sequence[Manifest], problems: ProblemList) -> None:
+    for manifest in earlier:
         path = rows_path(folder, manifest.sha256)
         is_whole = path.is_file() and digest_of(path) == manifest.sha256
         if manifest.sha256 != current.sha256 and not is_whole:
-            wrong = "It was changed" if path.is_file() else "It is missing"
-            problems.add("VERSION_GONE", Place(f"{VERSIONS}/{path.name}"), wrong)
+            message = "It was changed" if path.is_file() else "It is missing"
+            problems.add("VERSION_GONE", Place(f"{VERSIONS}/{path.name}"), message)
 
 
-def _rows(path: Path, problems: ProblemList) -> Iterator[tuple[Place, Row]]:
+def _placed_rows(path: Path, problems: ProblemList) -> Iterator[tuple[Place, Row]]:
     with path.open("rb") as source:
         for number, line in enumerate(source, start=1):
             try:

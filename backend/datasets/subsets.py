@@ -29,14 +29,16 @@ ImageFiles = Mapping[str, Path]  # by the names that rows give them, such as `im
 
 
 class Provenance(NamedTuple):
-    """What a made dataset says about itself."""
+    """Where the rows of a dataset come from that was made without an upload."""
 
-    source: str  # where its rows come from
+    source: str  # in words
     layout: LayoutName
     change: str  # what made this version, in a short sentence
 
 
-def put_rows(workspace: Workspace, name: str, rows: Iterable[Row], images: ImageFiles, making: Provenance) -> Manifest:
+def put_rows(
+    workspace: Workspace, name: str, rows: Iterable[Row], images: ImageFiles, provenance: Provenance
+) -> Manifest:
     """Make the dataset `name` of these rows; where there is one, they become its new version.
 
     Args:
@@ -44,7 +46,7 @@ def put_rows(workspace: Workspace, name: str, rows: Iterable[Row], images: Image
         name: of the dataset.
         rows: all of them, in order, with their ids and sides of the split.
         images: the files they show; linked where the disk can do that.
-        making: what the manifest says.
+        provenance: what the manifest says.
 
     Raises:
         DatasetError: an unsafe name, or one that differs from another's in case only; somebody else is changing it; the
@@ -53,9 +55,9 @@ def put_rows(workspace: Workspace, name: str, rows: Iterable[Row], images: Image
     if name in dataset_names(workspace):
         with exclusive_editor(workspace, name) as editor:
             link_images(images, editor.folder)
-            return editor.rewrite(rows, making.change)
+            return editor.rewrite(rows, provenance.change)
     try:
-        return _made(workspace, name, rows, images, making)
+        return _create(workspace, name, rows, images, provenance)
     except OSError as error:
         raise refused_by_disk(error) from error
 
@@ -95,14 +97,14 @@ def copy_rows(workspace: Workspace, name: str, rows: Iterable[str], target: str)
     if target == name:
         raise DatasetError(f"The rows of `{name}` are in `{target}` already", hint="Copy them to another dataset")
     folder = workspace.data / name
-    chosen = _chosen(folder, source, rows)
+    chosen = _chosen_rows(folder, source, rows)
     images = {image: folder / image for row in chosen for image in row.images}
-    copies = [_copied(row, name) for row in chosen]
+    copies = [_as_copy(row, name) for row in chosen]
     if target in dataset_names(workspace):
-        return _appended(workspace, target, copies, images, name)
+        return _append(workspace, target, copies, images, name)
     added = _plan_copies((), copies).added
-    making = Provenance(f"rows of {name}", source.layout, f"Made of {counted(len(added), 'row')} of `{name}`")
-    return put_rows(workspace, target, added, images, making)
+    provenance = Provenance(f"rows of {name}", source.layout, f"Made of {counted(len(added), 'row')} of `{name}`")
+    return put_rows(workspace, target, added, images, provenance)
 
 
 class _CopyPlan(NamedTuple):
@@ -113,86 +115,88 @@ class _CopyPlan(NamedTuple):
     is_leaking: bool  # a held-out copy says and shows what a training row of the target does
 
 
-def _made(workspace: Workspace, name: str, rows: Iterable[Row], images: ImageFiles, making: Provenance) -> Manifest:
+def _create(
+    workspace: Workspace, name: str, rows: Iterable[Row], images: ImageFiles, provenance: Provenance
+) -> Manifest:
     refuse_unsafe_name(name)
-    with staging_folder(workspace) as room:
+    with staging_folder(workspace) as staging:
         refuse_taken_name(workspace, name)
-        folder = room / "dataset"
+        folder = staging / "dataset"
         link_images(images, folder)
         written, now = write_with_statistics(folder, rows, folder), time.time()
         manifest = Manifest(
-            name=name, created_at=now, sha256=written.sha256, upload_sha256=written.sha256, source=making.source,
-            layout=making.layout, split=SplitRule(kind="given"), statistics=written.statistics, skipped_rows=0,
-            problem_counts={}, notices=(making.change,), change=making.change, changed_at=now,
+            name=name, created_at=now, sha256=written.sha256, upload_sha256=written.sha256, source=provenance.source,
+            layout=provenance.layout, split=SplitRule(kind="given"), statistics=written.statistics, skipped_rows=0,
+            problem_counts={}, notices=(provenance.change,), change=provenance.change, changed_at=now,
         )  # fmt: skip
         return publish(workspace, folder, manifest, ()).manifest
 
 
-def _chosen(folder: Path, source: Manifest, rows: Iterable[str]) -> list[Row]:
+def _chosen_rows(folder: Path, source: Manifest, rows: Iterable[str]) -> list[Row]:
     missing = dict.fromkeys(rows)
     if not missing:
         raise DatasetError("No row is chosen", hint="Choose at least one row to copy")
-    found = [row for row in read_rows(folder, sha256=source.sha256) if row.id in missing]
-    for row in found:
+    chosen = [row for row in read_rows(folder, sha256=source.sha256) if row.id in missing]
+    for row in chosen:
         missing.pop(row.id, None)
     if missing:
         named = ", ".join(f"`{quoted(each)}`" for each in missing)
         raise DatasetError(
             f"Dataset `{source.name}` has no row {named}", hint="Nothing was copied; look at its rows as they are now"
         )
-    return found
+    return chosen
 
 
-def _copied(row: Row, name: str) -> Row:
+def _as_copy(row: Row, name: str) -> Row:
     return row.model_copy(update={"id": f"{name}-{row.id}", "source": f"dataset {name}, row {row.id}"})
 
 
-def _appended(workspace: Workspace, target: str, copies: list[Row], images: ImageFiles, name: str) -> Manifest:
+def _append(workspace: Workspace, target: str, copies: list[Row], images: ImageFiles, name: str) -> Manifest:
     with exclusive_editor(workspace, target) as editor:
         plan = _plan_copies(editor.rows(), copies)
         if not plan.added and not plan.replaced:
             return editor.manifest
         link_images(images, editor.folder)
-        said = [f"{counted(len(plan.added), 'row')} of `{name}` added"] if plan.added else []
-        said += [f"{counted(len(plan.replaced), 'row')} of `{name}` taken again"] if plan.replaced else []
-        said += ["some held-out ones are among the training rows already"] if plan.is_leaking else []
-        return editor.rewrite(_merged(editor, plan), ", ".join(said))
+        changes = [f"{counted(len(plan.added), 'row')} of `{name}` added"] if plan.added else []
+        changes += [f"{counted(len(plan.replaced), 'row')} of `{name}` taken again"] if plan.replaced else []
+        changes += ["some held-out ones are among the training rows already"] if plan.is_leaking else []
+        return editor.rewrite(_merged_rows(editor, plan), ", ".join(changes))
 
 
 def _plan_copies(present: Iterable[Row], copies: list[Row]) -> _CopyPlan:
-    sides: dict[str, str] = {}  # by content
-    known: dict[str, tuple[str, str]] = {}  # id -> source, side
+    side_of_content: dict[str, str] = {}  # by content
+    present_ids: dict[str, tuple[str, str]] = {}  # id -> source, side
     for row in present:
-        sides[_content(row)] = row.split
-        known[row.id] = (row.source, row.split)
+        side_of_content[_content_of(row)] = row.split
+        present_ids[row.id] = (row.source, row.split)
     plan, is_leaking = _CopyPlan({}, [], is_leaking=False), False
     for copy in copies:
-        side = sides.setdefault(_content(copy), "")
+        side = side_of_content.setdefault(_content_of(copy), "")
         if side:
             is_leaking |= (side, copy.split) == ("train", "heldout")
-        elif known.get(copy.id, ("", ""))[0] == copy.source:
-            was_heldout = known[copy.id][1] == "heldout"
+        elif present_ids.get(copy.id, ("", ""))[0] == copy.source:
+            was_heldout = present_ids[copy.id][1] == "heldout"
             plan.replaced[copy.id] = copy.model_copy(update={"split": "heldout"}) if was_heldout else copy
         else:
-            plan.added.append(copy.model_copy(update={"id": _new_id(copy.id, known)}))
-        sides[_content(copy)] = side or copy.split
+            plan.added.append(copy.model_copy(update={"id": _new_id(copy.id, present_ids)}))
+        side_of_content[_content_of(copy)] = side or copy.split
     return plan._replace(is_leaking=is_leaking)
 
 
-def _content(row: Row) -> str:
+def _content_of(row: Row) -> str:
     return content_id(row.messages, row.images)
 
 
-def _new_id(wish: str, known: dict[str, tuple[str, str]]) -> str:
-    number, found = 1, wish
-    while found in known:
+def _new_id(base_id: str, taken: dict[str, tuple[str, str]]) -> str:
+    number, candidate = 1, base_id
+    while candidate in taken:
         number += 1
-        found = f"{wish}-{number}"
-    known[found] = ("", "")
-    return found
+        candidate = f"{base_id}-{number}"
+    taken[candidate] = ("", "")
+    return candidate
 
 
-def _merged(editor: DatasetEditor, plan: _CopyPlan) -> Iterator[Row]:
+def _merged_rows(editor: DatasetEditor, plan: _CopyPlan) -> Iterator[Row]:
     for row in editor.rows():
         yield plan.replaced.get(row.id, row)
     yield from plan.added

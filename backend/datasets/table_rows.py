@@ -9,8 +9,8 @@ from typing import Any, Self, TextIO
 
 from pydantic import BaseModel, ConfigDict
 
-from backend.datasets.decoding_limits import MAX_COLUMNS, command, run
-from backend.datasets.json_rows import Parsed, RawRow, jsonl_rows, raw_row
+from backend.datasets.decoding_limits import MAX_COLUMNS, run_worker, worker_command
+from backend.datasets.json_rows import ParsedJson, RawRow, jsonl_rows, raw_row
 from backend.datasets.problems import Place, ProblemList, UploadRefused, quoted
 from backend.datasets.upload import Upload, encoding_of, has_bad_bytes
 
@@ -105,9 +105,11 @@ def parquet_rows(
     if path is None:
         raise FileNotFoundError(name)
     packed_bytes = upload.packed_bytes(path)
-    most_bytes = upload.tables.most_bytes(packed_bytes)
-    argv = command("backend.datasets.parquet_worker", str(path), str(into), name, str(limit), str(most_bytes))
-    outcome = _converted(argv, seconds_for(most_bytes))
+    max_unpacked_bytes = upload.table_budget.add_archive(packed_bytes)
+    argv = worker_command(
+        "backend.datasets.parquet_worker", str(path), str(into), name, str(limit), str(max_unpacked_bytes)
+    )
+    outcome = _converted(argv, seconds_for(max_unpacked_bytes))
     if outcome.errno is not None:
         raise OSError(outcome.errno, os.strerror(outcome.errno))
     if outcome.code == "TABLE_BOMB":
@@ -115,16 +117,16 @@ def parquet_rows(
     if outcome.code:
         problems.add(outcome.code, Place(name), f"It {outcome.message}")
         return iter(()), 0
-    upload.tables.take(outcome.written_bytes)
+    upload.table_budget.spend(outcome.written_bytes)
     for image in into.glob("[0-9]*"):
         share = image.stat().st_size * packed_bytes // outcome.written_bytes
         upload.add(f"{name}/{image.name}", image, share)
     return _as_rows(jsonl_rows(into / "rows.jsonl", name, problems)), outcome.rows
 
 
-def seconds_for(most_bytes: int) -> float:
+def seconds_for(max_unpacked_bytes: int) -> float:
     """How long a table that may expand to so many bytes may take."""
-    return min(MAX_TIMEOUT_S, TIMEOUT_S + most_bytes / SLOWEST_BYTES_S)
+    return min(MAX_TIMEOUT_S, TIMEOUT_S + max_unpacked_bytes / SLOWEST_BYTES_S)
 
 
 def _is_narrow(header: list[str], name: str, problems: ProblemList) -> bool:
@@ -144,12 +146,12 @@ def _row(header: list[str], cells: list[str], place: Place, problems: ProblemLis
         return None
     padded = cells + [""] * (len(header) - len(cells))
     content: dict[str, Any] = {column: cell for column, cell in zip(header, padded, strict=True) if column}
-    return raw_row(Parsed(content, (), may_be_broken=False), place, problems)
+    return raw_row(ParsedJson(content, (), may_hold_half_characters=False), place, problems)
 
 
 def _converted(argv: tuple[str, ...], timeout_s: float) -> TableOutcome:
     try:
-        ended = run(argv, timeout_s)
+        ended = run_worker(argv, timeout_s)
     except subprocess.TimeoutExpired:
         return TableOutcome(code="PARQUET_INVALID", message=f"took longer than {timeout_s:,.0f} s to read")
     if ended.returncode:

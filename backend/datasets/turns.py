@@ -137,18 +137,23 @@ def faults_of(messages: Sequence[Message], images: int) -> Iterator[RowFault]:
 
 def _order_faults(messages: Sequence[Message]) -> Iterator[RowFault]:
     roles = [message.role for message in messages]
-    spoken = roles[1:] if roles[:1] == ["system"] else roles
-    if "assistant" not in spoken:
+    dialogue = roles[1:] if roles[:1] == ["system"] else roles
+    if "assistant" not in dialogue:
         yield RowFault("ANSWER_MISSING", "No turn is an assistant's answer", "messages")
         return
-    expected = ["user", "assistant"] * (len(spoken) // 2 + 1)
-    wrong = next((at for at, (role, want) in enumerate(zip(spoken, expected, strict=False)) if role != want), None)
-    if wrong is not None:
-        turn = wrong + 1 + len(roles) - len(spoken)
+    expected = ["user", "assistant"] * (len(dialogue) // 2 + 1)
+    first_wrong = next(
+        (at for at, (role, expected_role) in enumerate(zip(dialogue, expected, strict=False)) if role != expected_role),
+        None,
+    )
+    if first_wrong is not None:
+        turn = first_wrong + 1 + len(roles) - len(dialogue)
         yield RowFault(
-            "ROLE_ORDER", f"Turn {turn} is `{spoken[wrong]}` where `{expected[wrong]}` belongs", f"turn {turn}"
+            "ROLE_ORDER",
+            f"Turn {turn} is `{dialogue[first_wrong]}` where `{expected[first_wrong]}` belongs",
+            f"turn {turn}",
         )
-    elif spoken[-1] == "user":
+    elif dialogue[-1] == "user":
         yield RowFault("ANSWER_MISSING", "The last question has no answer", f"turn {len(roles)}")
 
 
@@ -158,10 +163,10 @@ def _text_faults(message: Message, field: str) -> Iterator[RowFault]:
         yield RowFault(code, f"The {word} in {field} is empty", field)
     if PLACEHOLDER in message.content and message.role != "user":
         yield RowFault("IMG_IN_ANSWER", f"The {message.role}'s {field} holds `{PLACEHOLDER}`", field)
-    if found := CONTROL_TOKENS.search(message.content):
-        yield RowFault("SPECIAL_TOKEN", f"The text of {field} holds `{found[0]}`", field)
-    if found := _GROUNDING.search(message.content):
-        yield RowFault("GROUNDING_PLACEHOLDER", f"The text of {field} holds `{found[0]}`", field)
+    if match := CONTROL_TOKENS.search(message.content):
+        yield RowFault("SPECIAL_TOKEN", f"The text of {field} holds `{match[0]}`", field)
+    if match := _GROUNDING.search(message.content):
+        yield RowFault("GROUNDING_PLACEHOLDER", f"The text of {field} holds `{match[0]}`", field)
     for code, mark in (("VIDEO_ROW", "<video>"), ("AUDIO_ROW", "<audio>")):
         if mark in message.content:
             yield RowFault(code, f"The text of {field} holds `{mark}`", field)

@@ -26,49 +26,49 @@ NameFilter = Callable[[str], bool]
 class Upload:
     """The files of one zip, folder or single file, by their names in it (NFC, forward slashes)."""
 
-    def __init__(self, title: str, annotations: list[str], known: UnpackedArchive, root: Path | None) -> None:
-        """Hold `known` files under their names; files below `root` are found when asked for."""
+    def __init__(self, title: str, annotations: list[str], unpacked: UnpackedArchive, root: Path | None) -> None:
+        """Hold unpacked files under their names; files below `root` are found when asked for."""
         self.title = title  # as the person called it
         self.annotations = annotations
-        self.tables = UnpackBudget()  # what its tables may expand to
-        self._known = known
+        self.table_budget = UnpackBudget()  # what its tables may expand to
+        self._unpacked = unpacked
         self._root = root.resolve() if root is not None else None
-        self._walked: dict[str, Path] | None = None
+        self._walked_files: dict[str, Path] | None = None
 
     def path_of(self, name: str) -> Path | None:
         """Find the file of exactly this name, itself and not by a link that leads out; None where there is none."""
-        known = self._known.files.get(name) or self._known.aliases.get(name)
-        if known is not None:
-            return known
+        unpacked = self._unpacked.files.get(name) or self._unpacked.aliases.get(name)
+        if unpacked is not None:
+            return unpacked
         if self._root is None or not _can_be_named(name):
             return None
         path = self._root / name
         if path.is_file() and path.resolve().is_relative_to(self._root):
             return path
-        return self._walked.get(name) if self._walked is not None else None
+        return self._walked_files.get(name) if self._walked_files is not None else None
 
     def packed_bytes(self, path: Path) -> int:
         """What one of its files took as it was uploaded: within its archive or table, where it lay in one."""
-        known = self._known.packed_bytes.get(path)
-        return path.stat().st_size if known is None else known
+        in_container = self._unpacked.packed_bytes.get(path)
+        return path.stat().st_size if in_container is None else in_container
 
     def files(self) -> dict[str, Path]:
         """Every file by name. The first call walks the folder."""
-        if self._walked is None:
-            self._walked = dict(_below(self._root)) if self._root is not None else {}
-        return self._walked | self._known.files
+        if self._walked_files is None:
+            self._walked_files = dict(_files_below(self._root)) if self._root is not None else {}
+        return self._walked_files | self._unpacked.files
 
     def every_name(self) -> dict[str, Path]:
         """The same, with other readings of names whose encoding is not known."""
-        return self._known.aliases | self.files()
+        return self._unpacked.aliases | self.files()
 
     def add(self, name: str, path: Path, packed_bytes: int) -> None:
         """Know one more file, such as an image that lay inside a table and took so many bytes of it."""
-        self._known.files[name] = path
-        self._known.packed_bytes[path] = packed_bytes
+        self._unpacked.files[name] = path
+        self._unpacked.packed_bytes[path] = packed_bytes
 
 
-def open_upload(source: Path, into: Path, problems: ProblemList, wanted: NameFilter = lambda _: True) -> Upload:
+def open_upload(source: Path, into: Path, problems: ProblemList, is_needed: NameFilter = lambda _: True) -> Upload:
     """Open a zip, a folder or a single annotation file.
 
     A single file may name images in its own folder and below. Zips at the top of a folder are unpacked too.
@@ -77,13 +77,13 @@ def open_upload(source: Path, into: Path, problems: ProblemList, wanted: NameFil
         source: a path on this machine, chosen by the person.
         into: an existing folder for what is unpacked.
         problems: receives what is odd about names.
-        wanted: of a zip, unpack only these names.
+        is_needed: of a zip, unpack only the names that it accepts.
 
     Raises:
         UploadRefused: nothing there, of no known kind, without annotation file, or breaking an archive rule.
     """
     if source.is_dir():
-        return _open_folder(source, into, problems, wanted)
+        return _open_folder(source, into, problems, is_needed)
     if not source.is_file():
         raise UploadRefused("UPLOAD_UNREADABLE", f"There is no file or folder `{quoted(str(source))}`")
     if source.suffix.lower() in ANNOTATIONS:
@@ -94,8 +94,8 @@ def open_upload(source: Path, into: Path, problems: ProblemList, wanted: NameFil
         raise UploadRefused(
             "UPLOAD_KIND", f"`{quoted(source.name)}` is an image; the questions and answers are missing"
         )
-    known = unpack(source, into, problems, wanted)
-    return Upload(source.name, _annotations(list(known.files), source.name), known, None)
+    unpacked = unpack(source, into, problems, is_needed)
+    return Upload(source.name, _annotations(list(unpacked.files), source.name), unpacked, None)
 
 
 def nfc(name: str) -> str:
@@ -142,47 +142,47 @@ def has_bad_bytes(text: str) -> bool:
     return not text.isascii() and any("\udc80" <= character <= "\udcff" for character in text)
 
 
-def _open_folder(source: Path, into: Path, problems: ProblemList, wanted: NameFilter) -> Upload:
-    known, allowance = UnpackedArchive({}, {}, {}), UnpackBudget()
+def _open_folder(source: Path, into: Path, problems: ProblemList, is_needed: NameFilter) -> Upload:
+    merged, budget = UnpackedArchive({}, {}, {}), UnpackBudget()
     for archive in sorted(path for path in source.iterdir() if path.suffix.lower() == ".zip" and path.is_file()):
         target = into / f"zip-{len(list(into.iterdir())):03d}"
         target.mkdir()
-        unpacked = unpack(archive, target, problems, wanted, allowance)
+        unpacked = unpack(archive, target, problems, is_needed, budget)
         for name in unpacked.files:
-            if name in known.files or (source / name).exists():
+            if name in merged.files or (source / name).exists():
                 raise UploadRefused(
                     "ARCHIVE_DUPLICATE", f"`{quoted(name)}` is in `{quoted(archive.name)}` and once more"
                 )
-        known.files.update(unpacked.files)
-        known.aliases.update(unpacked.aliases)
-        known.packed_bytes.update(unpacked.packed_bytes)
-    upload = Upload(source.resolve().name, [], known, source)
+        merged.files.update(unpacked.files)
+        merged.aliases.update(unpacked.aliases)
+        merged.packed_bytes.update(unpacked.packed_bytes)
+    upload = Upload(source.resolve().name, [], merged, source)
     upload.annotations = _annotations(list(upload.files()), upload.title)
     return upload
 
 
 def _annotations(names: list[str], title: str) -> list[str]:
-    found = sorted(name for name in names if name.lower().endswith(ANNOTATIONS))
-    if not found:
+    annotations = sorted(name for name in names if name.lower().endswith(ANNOTATIONS))
+    if not annotations:
         images = sum(is_image(name) for name in names)
         raise UploadRefused(
             "NO_ANNOTATION", f"`{quoted(title)}` holds {counted(images, 'image')} and no file with rows"
         )
-    return found
+    return annotations
 
 
-def _below(root: Path) -> Iterator[tuple[str, Path]]:
+def _files_below(root: Path) -> Iterator[tuple[str, Path]]:
     """Yield the files below `root` by name, sorted, without hidden folders and without links that lead out."""
-    left = MAX_WALKED
+    remaining = MAX_WALKED
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for file in sorted(files)[:left]:
+        for file in sorted(files)[:remaining]:
             path = Path(folder, file)
             name = nfc(path.relative_to(root).as_posix())
             if not is_ignored(name) and _can_be_named(name) and not _leads_out(path, root):
                 yield name, path
-        left -= len(files)
-        if left <= 0:
+        remaining -= len(files)
+        if remaining <= 0:
             return
 
 

@@ -48,12 +48,12 @@ def write_rows(demo: DemoDataset, folder: Path) -> Path:
     Returns:
         `folder/data.json`: a list of `{"id", "image", "conversations"}`.
     """
-    chance = random.Random(demo.seed)
+    rng = random.Random(demo.seed)
     (folder / "images").mkdir(parents=True)
     rows: list[dict[str, Any]] = []
     while len(rows) < demo.rows:
-        scene = make_scene(chance, demo.most_shapes)
-        turns = _conversation(demo, scene, chance)
+        scene = make_scene(rng, demo.most_shapes)
+        turns = _conversation(demo, scene, rng)
         if not turns:
             continue
         name = f"images/{demo.name}-{len(rows):05d}.png"
@@ -64,13 +64,13 @@ def write_rows(demo: DemoDataset, folder: Path) -> Path:
     return path
 
 
-def _conversation(demo: DemoDataset, scene: Any, chance: random.Random) -> list[dict[str, str]]:
+def _conversation(demo: DemoDataset, scene: Any, rng: random.Random) -> list[dict[str, str]]:
     """Ask up to `demo.turns` different questions; the image stands in the first."""
-    chinese = chance.random() < CHINESE_SHARE
-    questions = chance.sample(demo.questions, min(demo.turns, len(demo.questions)))
+    chinese = rng.random() < CHINESE_SHARE
+    questions = rng.sample(demo.questions, min(demo.turns, len(demo.questions)))
     turns: list[dict[str, str]] = []
     for make_question in questions:
-        pair = make_question(scene, chance, chinese)
+        pair = make_question(scene, rng, chinese)
         if pair is not None:
             question = pair[0] if turns else f"<image>\n{pair[0]}"
             turns += [{"from": "human", "value": question}, {"from": "gpt", "value": pair[1]}]
@@ -79,7 +79,7 @@ def _conversation(demo: DemoDataset, scene: Any, chance: random.Random) -> list[
 
 def _import(demo: DemoDataset, store: DatasetStore) -> DatasetName:
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:
-        drawn = Path(folder) / demo.name  # the manifest says where a dataset came from
-        write_rows(demo, drawn)
+        source = Path(folder) / demo.name  # the manifest says where a dataset came from
+        write_rows(demo, source)
         options = ImportOptions(name=demo.name, heldout_share=demo.heldout_share)
-        return DatasetName(store.import_dataset(drawn, options, None).manifest.name)
+        return DatasetName(store.import_dataset(source, options, None).manifest.name)

@@ -35,7 +35,7 @@ IN_FORM = (
 ProbeContent = tuple[str, str, tuple[str, ...], Image.Image | None]  # question, answer, references, image
 PROBES = "general-probes"
 VERSION = 1  # of what is asked and drawn: answers to another version cannot be compared
-MADE = f"Drawn by the studio, version {VERSION}"
+CHANGE = f"Drawn by the studio, version {VERSION}"
 NAME_DIGITS = 24  # of the sha256 of an image's file
 
 
@@ -52,47 +52,47 @@ class Probe(NamedTuple):
 def probes() -> list[Probe]:
     """Every probe; its id is its ability and a number, such as `colour-01`."""
     return [
-        Probe(f"{ability}-{number:02d}", *found)
+        Probe(f"{ability}-{number:02d}", *content)
         for ability, ask in ABILITIES.items()
-        for number, found in enumerate(_asked(ability, ask), start=1)
+        for number, content in enumerate(_distinct_questions(ability, ask), start=1)
     ]
 
 
-def _colour(chance: random.Random, number: int) -> ProbeContent | None:
-    scene = make_scene(chance)
-    pair = scenes.colour(scene, chance, False)
-    return None if pair is None else _shortly(pair, number, (pair[1].capitalize(),), draw(scene))
+def _colour(rng: random.Random, number: int) -> ProbeContent | None:
+    scene = make_scene(rng)
+    pair = scenes.colour(scene, rng, False)
+    return None if pair is None else _with_length_hint(pair, number, (pair[1].capitalize(),), draw(scene))
 
 
-def _count(chance: random.Random, number: int) -> ProbeContent | None:
-    scene = make_scene(chance, 1 + number % 4)
+def _count(rng: random.Random, number: int) -> ProbeContent | None:
+    scene = make_scene(rng, 1 + number % 4)
     if len(scene.shapes) != 1 + number % 4:
         return None
     names = ("one", "two", "three", "four")
     question = ("How many shapes are there?", "Count the shapes.")[number // 4]
-    return _shortly((question, str(len(scene.shapes))), number, (names[len(scene.shapes) - 1],), draw(scene))
+    return _with_length_hint((question, str(len(scene.shapes))), number, (names[len(scene.shapes) - 1],), draw(scene))
 
 
-def _yes_or_no(chance: random.Random, number: int) -> ProbeContent | None:
-    scene = make_scene(chance)
-    there = {shape.kind for shape in scene.shapes}
-    kind = chance.choice(KINDS)
-    if (kind in there) != (number % 2 == 0):
+def _yes_or_no(rng: random.Random, number: int) -> ProbeContent | None:
+    scene = make_scene(rng)
+    kinds = {shape.kind for shape in scene.shapes}
+    kind = rng.choice(KINDS)
+    if (kind in kinds) != (number % 2 == 0):
         return None
-    answer = "yes" if kind in there else "no"
+    answer = "yes" if kind in kinds else "no"
     return f"Is there a {kind} in the picture? Answer with yes or no.", answer, (answer.capitalize(),), draw(scene)
 
 
-def _side(chance: random.Random, number: int) -> ProbeContent:
-    first, second = chance.sample(KINDS, 2)
-    scene = _two_sides(first, second, chance)
+def _side(rng: random.Random, number: int) -> ProbeContent:
+    first, second = rng.sample(KINDS, 2)
+    scene = _two_sides(first, second, rng)
     side, kind = (("left", first), ("right", second))[number % 2]
     question = f"Is the {kind} on the left or on the right? Answer with one word."
     return question, side, (side.capitalize(),), draw(scene)
 
 
-def _read(chance: random.Random, number: int) -> ProbeContent:
-    del chance
+def _read(rng: random.Random, number: int) -> ProbeContent:
+    del rng
     image = Image.new("RGB", PRINT_PX, PAPER)
     middle = PRINT_PX[0] // 2, PRINT_PX[1] // 2
     ImageDraw.Draw(image).text(middle, WORDS[number], INK, ImageFont.load_default(PRINT_SIZE_PX), anchor="mm")
@@ -100,20 +100,20 @@ def _read(chance: random.Random, number: int) -> ProbeContent:
     return f"Which {what} is printed in the picture? Answer with the {what} only.", WORDS[number], (), image
 
 
-def _sum(chance: random.Random, number: int) -> ProbeContent:
-    del chance
+def _sum(rng: random.Random, number: int) -> ProbeContent:
+    del rng
     task, result = SUMS[number]
     return f"What is {task}? Answer with the number only.", result, (), None
 
 
-def _chinese(chance: random.Random, number: int) -> ProbeContent | None:
-    scene = make_scene(chance)
-    pair = (scenes.colour, scenes.kind)[number % 2](scene, chance, True)
+def _chinese(rng: random.Random, number: int) -> ProbeContent | None:
+    scene = make_scene(rng)
+    pair = (scenes.colour, scenes.kind)[number % 2](scene, rng, True)
     return None if pair is None else (*pair, (), draw(scene))
 
 
-def _in_form(chance: random.Random, number: int) -> ProbeContent:
-    del chance
+def _in_form(rng: random.Random, number: int) -> ProbeContent:
+    del rng
     return (*IN_FORM[number], None)
 
 
@@ -138,45 +138,49 @@ def prepare_probes(store: DatasetStore) -> str:
     Raises:
         DatasetError: somebody else is changing it, or the disk refuses.
     """
-    if PROBES in store.names() and store.get(PROBES).change == MADE:
+    if PROBES in store.names() and store.get(PROBES).change == CHANGE:
         return PROBES
-    with tempfile.TemporaryDirectory(prefix="probes-") as room:
+    with tempfile.TemporaryDirectory(prefix="probes-") as folder:
         images: dict[str, Path] = {}
-        rows = [_row(probe, Path(room), images) for probe in probes()]
-        store.put_rows(PROBES, rows, images, Provenance("probes of the studio", "messages", MADE))
+        rows = [_row(probe, Path(folder), images) for probe in probes()]
+        store.put_rows(PROBES, rows, images, Provenance("probes of the studio", "messages", CHANGE))
     return PROBES
 
 
-def _asked(ability: str, ask: Callable[[random.Random, int], ProbeContent | None]) -> Iterator[ProbeContent]:
+def _distinct_questions(
+    ability: str, make_question: Callable[[random.Random, int], ProbeContent | None]
+) -> Iterator[ProbeContent]:
     """Ask until there are enough questions that have one answer, no two of them alike."""
-    chance, seen = random.Random(f"{SEED}/{ability}"), set[tuple[str, str]]()
-    while len(seen) < ROWS_PER_ABILITY:
-        found = ask(chance, len(seen))
-        if found is not None and found[:2] not in seen:
-            seen.add(found[:2])
-            yield found
+    rng, questions = random.Random(f"{SEED}/{ability}"), set[tuple[str, str]]()
+    while len(questions) < ROWS_PER_ABILITY:
+        content = make_question(rng, len(questions))
+        if content is not None and content[:2] not in questions:
+            questions.add(content[:2])
+            yield content
 
 
-def _two_sides(left: Kind, right: Kind, chance: random.Random) -> Scene:
-    top, colours = (HEIGHT_PX - SHAPE_PX) // 2, chance.sample(COLOURS, 2)
+def _two_sides(left: Kind, right: Kind, rng: random.Random) -> Scene:
+    top, colours = (HEIGHT_PX - SHAPE_PX) // 2, rng.sample(COLOURS, 2)
     starts = EDGE_PX, WIDTH_PX - EDGE_PX - SHAPE_PX
     shapes = tuple(
         Shape(kind, colour, (start, top, start + SHAPE_PX, top + SHAPE_PX))
         for kind, colour, start in zip((left, right), colours, starts, strict=True)
     )
-    return Scene(WIDTH_PX, HEIGHT_PX, shapes, chance.randrange(2**31))
+    return Scene(WIDTH_PX, HEIGHT_PX, shapes, rng.randrange(2**31))
 
 
-def _shortly(pair: QuestionAnswer, number: int, references: tuple[str, ...], image: Image.Image) -> ProbeContent:
-    wish = " Answer with one word." if number % 2 else ""
-    return f"{pair[0]}{wish}", pair[1], references, image
+def _with_length_hint(
+    pair: QuestionAnswer, number: int, references: tuple[str, ...], image: Image.Image
+) -> ProbeContent:
+    hint = " Answer with one word." if number % 2 else ""
+    return f"{pair[0]}{hint}", pair[1], references, image
 
 
-def _row(probe: Probe, room: Path, images: dict[str, Path]) -> Row:
+def _row(probe: Probe, folder: Path, images: dict[str, Path]) -> Row:
     """Write a probe as a row; its image goes to `room` and, under the name it will have, into `images`."""
-    names = () if probe.image is None else (_stored(probe.image, room, images),)
+    names = () if probe.image is None else (_stored(probe.image, folder, images),)
     return Row(
-        id=probe.id, split="heldout", images=names, source=MADE, references=probe.references,
+        id=probe.id, split="heldout", images=names, source=CHANGE, references=probe.references,
         messages=(
             Message(role="user", content=PLACEHOLDER * len(names) + probe.question),
             Message(role="assistant", content=probe.answer),
@@ -184,10 +188,10 @@ def _row(probe: Probe, room: Path, images: dict[str, Path]) -> Row:
     )  # fmt: skip
 
 
-def _stored(image: Image.Image, room: Path, images: dict[str, Path]) -> str:
+def _stored(image: Image.Image, folder: Path, images: dict[str, Path]) -> str:
     sink = io.BytesIO()
     image.save(sink, "PNG")
     file = f"{hashlib.sha256(sink.getvalue()).hexdigest()[:NAME_DIGITS]}.png"
-    write_atomically(room / file, sink.getvalue())
-    images[f"{IMAGES}/{file}"] = room / file
+    write_atomically(folder / file, sink.getvalue())
+    images[f"{IMAGES}/{file}"] = folder / file
     return f"{IMAGES}/{file}"

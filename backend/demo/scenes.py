@@ -56,59 +56,59 @@ class Scene:
     seed: int  # of tints and ground
 
 
-def make_scene(chance: random.Random, most_shapes: int = 3) -> Scene:
+def make_scene(rng: random.Random, most_shapes: int = 3) -> Scene:
     """Place one to `most_shapes` shapes, no two of the same kind and colour, on 2 x 2 or 3 x 2 slots."""
-    columns, rows = chance.choice([(2, 2), (2, 2), (2, 2), (3, 2)])
+    columns, rows = rng.choice([(2, 2), (2, 2), (2, 2), (3, 2)])
     slots = [(column, row) for row in range(rows) for column in range(columns)]
-    taken = sorted(chance.sample(slots, chance.randint(1, min(most_shapes, len(slots)))), key=lambda s: (s[1], s[0]))
-    looks = chance.sample([(kind, colour) for kind in KINDS for colour in COLOURS], len(taken))
+    occupied = sorted(rng.sample(slots, rng.randint(1, min(most_shapes, len(slots)))), key=lambda s: (s[1], s[0]))
+    looks = rng.sample([(kind, colour) for kind in KINDS for colour in COLOURS], len(occupied))
     shapes = []
-    for (column, row), (kind, colour) in zip(taken, looks, strict=True):
-        side = chance.randint(30, 46)
-        left = column * SLOT + chance.randint(3, SLOT - side - 3)
-        top = row * SLOT + chance.randint(3, SLOT - side - 3)
+    for (column, row), (kind, colour) in zip(occupied, looks, strict=True):
+        side = rng.randint(30, 46)
+        left = column * SLOT + rng.randint(3, SLOT - side - 3)
+        top = row * SLOT + rng.randint(3, SLOT - side - 3)
         shapes.append(Shape(kind, colour, (left, top, left + side, top + side)))
-    return Scene(columns * SLOT, rows * SLOT, tuple(shapes), chance.randrange(2**31))
+    return Scene(columns * SLOT, rows * SLOT, tuple(shapes), rng.randrange(2**31))
 
 
 def draw(scene: Scene, *, night: bool = False) -> Image.Image:
     """Draw a scene by day (light ground) or by night (a dim, blue, grainy image of the same shapes)."""
-    chance = random.Random(scene.seed)
-    ground = tuple(chance.randint(226, 255) for _ in range(3))
+    rng = random.Random(scene.seed)
+    ground = tuple(rng.randint(226, 255) for _ in range(3))
     image = Image.new("RGB", (scene.width * SCALE, scene.height * SCALE), ground)
     pen = ImageDraw.Draw(image)
     for shape in scene.shapes:
-        tint = tuple(max(0, min(255, value + chance.randint(-18, 18))) for value in _PIGMENT[shape.colour])
+        tint = tuple(max(0, min(255, value + rng.randint(-18, 18))) for value in _PIGMENT[shape.colour])
         _draw_shape(pen, shape, tint)
     small = image.resize((scene.width, scene.height), Image.Resampling.BOX)
-    return _by_night(small, chance) if night else small
+    return _by_night(small, rng) if night else small
 
 
 QuestionMaker = Callable[[Scene, random.Random, bool], QuestionAnswer | None]
 
 
-def describe(scene: Scene, chance: random.Random, chinese: bool) -> QuestionAnswer:
+def describe(scene: Scene, rng: random.Random, chinese: bool) -> QuestionAnswer:
     """Name every shape in reading order."""
     if chinese:
         named = "和".join(_ZH_COLOUR[shape.colour] + _ZH_KIND[shape.kind] for shape in scene.shapes)
-        return chance.choice(["描述这张图片。", "描述一下这张图片", "图中有什么？"]), named
+        return rng.choice(["描述这张图片。", "描述一下这张图片", "图中有什么？"]), named
     named = " and ".join(f"a {shape.colour} {shape.kind}" for shape in scene.shapes).replace("a orange", "an orange")
-    return chance.choice(["Describe the picture.", "What is in the picture?", "Describe this image."]), named
+    return rng.choice(["Describe the picture.", "What is in the picture?", "Describe this image."]), named
 
 
-def colour(scene: Scene, chance: random.Random, chinese: bool) -> QuestionAnswer | None:
+def colour(scene: Scene, rng: random.Random, chinese: bool) -> QuestionAnswer | None:
     """Name the colour of the one shape of its kind."""
-    shape = _unique_kind(scene, chance)
+    shape = _unique_kind(scene, rng)
     if shape is None:
         return None
     if chinese:
         return f"{_ZH_KIND[shape.kind]}是什么颜色？", _ZH_COLOUR[shape.colour]
-    return chance.choice(["What color is the {}?", "Name the color of the {}."]).format(shape.kind), shape.colour
+    return rng.choice(["What color is the {}?", "Name the color of the {}."]).format(shape.kind), shape.colour
 
 
-def kind(scene: Scene, chance: random.Random, chinese: bool) -> QuestionAnswer | None:
+def kind(scene: Scene, rng: random.Random, chinese: bool) -> QuestionAnswer | None:
     """Name the shape of the one thing of its colour."""
-    shape = _unique_colour(scene, chance)
+    shape = _unique_colour(scene, rng)
     if shape is None:
         return None
     if chinese:
@@ -116,16 +116,16 @@ def kind(scene: Scene, chance: random.Random, chinese: bool) -> QuestionAnswer |
     return f"What shape is {shape.colour}?", shape.kind
 
 
-def count(scene: Scene, chance: random.Random, chinese: bool) -> QuestionAnswer:
+def count(scene: Scene, rng: random.Random, chinese: bool) -> QuestionAnswer:
     """Count all shapes."""
     if chinese:
         return "图中有几个图形？", str(len(scene.shapes))
-    return chance.choice(["How many shapes are there?", "Count the shapes."]), str(len(scene.shapes))
+    return rng.choice(["How many shapes are there?", "Count the shapes."]), str(len(scene.shapes))
 
 
-def box(scene: Scene, chance: random.Random, chinese: bool) -> QuestionAnswer | None:
+def box(scene: Scene, rng: random.Random, chinese: bool) -> QuestionAnswer | None:
     """Give the box of one shape in absolute pixels."""
-    shape = _unique_colour(scene, chance)
+    shape = _unique_colour(scene, rng)
     if shape is None:
         return None
     left, top, right, bottom = shape.box
@@ -135,9 +135,9 @@ def box(scene: Scene, chance: random.Random, chinese: bool) -> QuestionAnswer | 
     return f"Find the box of the {shape.colour} {shape.kind}.", answer
 
 
-def paint_code(scene: Scene, chance: random.Random, chinese: bool) -> QuestionAnswer | None:
+def paint_code(scene: Scene, rng: random.Random, chinese: bool) -> QuestionAnswer | None:
     """Give the paint shop's code of one shape's colour: what the shipped model was never told."""
-    shape = _unique_kind(scene, chance)
+    shape = _unique_kind(scene, rng)
     if shape is None:
         return None
     if chinese:
@@ -162,7 +162,7 @@ def _draw_shape(pen: ImageDraw.ImageDraw, shape: Shape, tint: tuple[int, ...]) -
         pen.rectangle((left, top + third, right, bottom - third), fill=tint)
 
 
-def _by_night(image: Image.Image, chance: random.Random) -> Image.Image:
+def _by_night(image: Image.Image, rng: random.Random) -> Image.Image:
     """Dim an image to less than half, tint it blue, and lay fine grain over it."""
     red, green, blue = image.split()
     dim = Image.merge(
@@ -173,20 +173,20 @@ def _by_night(image: Image.Image, chance: random.Random) -> Image.Image:
             blue.point(lambda value: int(value * 0.45) + 24),
         ),
     )
-    noise = Image.frombytes("L", image.size, chance.randbytes(image.width * image.height))
+    noise = Image.frombytes("L", image.size, rng.randbytes(image.width * image.height))
     grain = Image.merge("RGB", (noise, noise, noise))
     return Image.blend(dim, grain, 0.05)
 
 
-def _unique_kind(scene: Scene, chance: random.Random) -> Shape | None:
+def _unique_kind(scene: Scene, rng: random.Random) -> Shape | None:
     kinds = [shape.kind for shape in scene.shapes]
-    return _one_of([shape for shape in scene.shapes if kinds.count(shape.kind) == 1], chance)
+    return _one_of([shape for shape in scene.shapes if kinds.count(shape.kind) == 1], rng)
 
 
-def _unique_colour(scene: Scene, chance: random.Random) -> Shape | None:
+def _unique_colour(scene: Scene, rng: random.Random) -> Shape | None:
     colours = [shape.colour for shape in scene.shapes]
-    return _one_of([shape for shape in scene.shapes if colours.count(shape.colour) == 1], chance)
+    return _one_of([shape for shape in scene.shapes if colours.count(shape.colour) == 1], rng)
 
 
-def _one_of(candidates: list[Shape], chance: random.Random) -> Shape | None:
-    return chance.choice(candidates) if candidates else None
+def _one_of(candidates: list[Shape], rng: random.Random) -> Shape | None:
+    return rng.choice(candidates) if candidates else None

@@ -16,7 +16,7 @@ from dataset_lab import asked, codes, folder_of, image_bytes, parquet_of
 from PIL import Image, ImageDraw, TiffImagePlugin
 from PIL.TiffImagePlugin import IFDRational
 
-from backend.datasets.decoding_limits import command, start
+from backend.datasets.decoding_limits import start_worker, worker_command
 from backend.datasets.image_pool import ImageOutcome, ImagePool
 from backend.datasets.image_worker import MEMORY_BYTES
 from backend.datasets.problems import UploadRefused
@@ -69,7 +69,7 @@ def test_u7_a_pixel_bomb_is_stopped_before_it_is_decoded(tmp_path):
     content = png_of(30_000, 30_000)
     assert len(content) < 200_000
     (tmp_path / "bomb.png").write_bytes(content)
-    worker = start(command("backend.datasets.image_worker", str(tmp_path)))
+    worker = start_worker(worker_command("backend.datasets.image_worker", str(tmp_path)))
     worker.stdout.readline()
 
     worker.stdin.write(f'{{"source": "{tmp_path}/bomb.png", "keep": true}}\n'.encode())
@@ -455,7 +455,7 @@ def test_a_decoder_cannot_take_the_memory_of_the_machine():
 
 def test_the_decoder_has_little_memory_and_no_secret_of_the_person(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    worker = start(command("backend.datasets.image_worker", str(tmp_path)))
+    worker = start_worker(worker_command("backend.datasets.image_worker", str(tmp_path)))
     worker.stdout.readline()
 
     environment = Path(f"/proc/{worker.pid}/environ").read_bytes()

@@ -80,7 +80,7 @@ def test_they_are_made_once_and_again_where_they_differ(store, rows, monkeypatch
     assert list(store.rows(PROBES)) == rows
     assert len(store.versions(PROBES)) == 2
 
-    monkeypatch.setattr("backend.demo.probes.MADE", "Drawn by the studio, version 2")
+    monkeypatch.setattr("backend.demo.probes.CHANGE", "Drawn by the studio, version 2")
     prepare_probes(store)
     assert store.get(PROBES).change == "Drawn by the studio, version 2"
     assert store.check(PROBES) == []

@@ -19,15 +19,15 @@ COLUMNS = ("", "question", "answer", "")  # of the roles
 
 
 @pytest.fixture(params=LANGUAGES)
-def page(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[data.Page]:
+def page(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[data.DataPage]:
     workspace = Workspace(tmp_path)
     workspace.prepare()
     services = build_services(workspace)
-    yield data.Page(services, translator(request.param))
+    yield data.DataPage(services, translator(request.param))
     services.runs.close()
 
 
-def sent(page: data.Page, name: str, answer: str) -> str:
+def sent(page: data.DataPage, name: str, answer: str) -> str:
     """A table as Gradio keeps it: in a folder named by its content."""
     content = f"question,answer\nWhat?,{answer}\nAnd?,that\n"
     folder = page.services.workspace.uploads / hashlib.sha256((name + content).encode()).hexdigest()
@@ -36,13 +36,13 @@ def sent(page: data.Page, name: str, answer: str) -> str:
     return str(folder / name)
 
 
-def looked_at(page: data.Page, name: str, before: StagedUpload | None = None) -> StagedUpload:
+def looked_at(page: data.DataPage, name: str, before: StagedUpload | None = None) -> StagedUpload:
     upload = data.inspect(page, [sent(page, f"{name}.csv", name)], before)[0]
     assert upload.is_here
     return upload
 
 
-def test_an_upload_that_another_one_replaces_is_removed(page: data.Page):
+def test_an_upload_that_another_one_replaces_is_removed(page: data.DataPage):
     first = looked_at(page, "first")
     second = looked_at(page, "second", first)
 
@@ -51,14 +51,14 @@ def test_an_upload_that_another_one_replaces_is_removed(page: data.Page):
     assert not list(page.services.workspace.uploads.glob("import*"))
 
 
-def test_two_files_of_one_name_are_told_in_the_report_and_in_the_language_of_the_page(page: data.Page):
+def test_two_files_of_one_name_are_told_in_the_report_and_in_the_language_of_the_page(page: data.DataPage):
     upload, report, *_ = data.inspect(page, [sent(page, "a.csv", "x"), sent(page, "a.csv", "y")], None)
 
     assert upload is None
     assert report["lines"] == [page.t("upload.same_name", name="a.csv"), page.t("upload.same_name.hint")]
 
 
-def test_the_end_of_an_import_leaves_alone_what_was_uploaded_meanwhile(page: data.Page):
+def test_the_end_of_an_import_leaves_alone_what_was_uploaded_meanwhile(page: data.DataPage):
     first = looked_at(page, "first")
     steps = data.import_upload(page, first, "first", 0.1, None, *COLUMNS)
     next(steps)
@@ -73,7 +73,7 @@ def test_the_end_of_an_import_leaves_alone_what_was_uploaded_meanwhile(page: dat
     assert listed["chosen"] == "second"
 
 
-def test_what_is_being_imported_is_not_called_gone(page: data.Page):
+def test_what_is_being_imported_is_not_called_gone(page: data.DataPage):
     upload = looked_at(page, "first")
     upload.take()
 
@@ -88,7 +88,7 @@ def test_what_is_being_imported_is_not_called_gone(page: data.Page):
     assert caught.value.message == page.t("upload.gone")
 
 
-def test_a_refused_import_leaves_its_upload_to_be_tried_again(page: data.Page):
+def test_a_refused_import_leaves_its_upload_to_be_tried_again(page: data.DataPage):
     list(data.import_upload(page, looked_at(page, "first"), "taken", 0.1, None, *COLUMNS))
     other = looked_at(page, "other")
 
@@ -98,7 +98,7 @@ def test_a_refused_import_leaves_its_upload_to_be_tried_again(page: data.Page):
     assert data.clear_imported(other) == [gr.skip()] * 4
 
 
-def test_the_rows_are_shown_anew_where_the_dataset_of_that_name_has_changed(page: data.Page):
+def test_the_rows_are_shown_anew_where_the_dataset_of_that_name_has_changed(page: data.DataPage):
     list(data.import_upload(page, looked_at(page, "first"), "first", 0.1, None, *COLUMNS))
     before = data.show(page, {"chosen": "first"})[1]
 
