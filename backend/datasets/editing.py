@@ -60,15 +60,18 @@ class DatasetEditor:
             notices = (*(text for text in self.manifest.notices if text != self.manifest.change), change)
             manifest = self.manifest.model_copy(
                 update={
-                    "sha256": written.sha256, "statistics": written.statistics, "notices": notices,
-                    "change": change, "changed_at": time.time(),
+                    "sha256": written.sha256,
+                    "statistics": written.statistics,
+                    "notices": notices,
+                    "change": change,
+                    "changed_at": time.time(),
                 }
-            )  # fmt: skip
+            )
             self.make_current(manifest, staging)
         return manifest
 
     def make_current(self, manifest: Manifest, staging: Path | None = None) -> None:
-        """Let this manifest be the current one; its rows lie in `staging`, else in `versions/` already. Raises OSError."""
+        """Let this manifest be current; its rows lie in `staging`, else in `versions/` already. Raises OSError."""
         self._refuse_deleted()
         (self.folder / VERSIONS).mkdir(exist_ok=True)
         self._keep_as_version()

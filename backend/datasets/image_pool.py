@@ -127,9 +127,10 @@ class _Worker:
         except ImageWorkerLostError as error:
             self.end()
             raise UploadRefused(
-                "UPLOAD_UNREADABLE", "The program that decodes images does not start",
+                "UPLOAD_UNREADABLE",
+                "The program that decodes images does not start",
                 hint="Run `studio doctor`; Pillow may be missing or memory too small",
-            ) from error  # fmt: skip
+            ) from error
 
     def ask(self, source: Path, keep: bool, timeout_s: float) -> ImageOutcome:
         """Send one request and wait for its answer. Raises WorkerLostError."""

@@ -74,9 +74,13 @@ def prepare(source: Path, into: Path | None) -> dict[str, Any]:
     name = f"{hashlib.sha256(content).hexdigest()[:NAME_DIGITS]}.{extension}"
     _store(content, into / name)
     return {
-        "width": upright.image.width, "height": upright.image.height, "stored": name, "bytes": len(content),
-        "sha256": hashlib.sha256(raw).hexdigest(), "warnings": upright.warnings,
-    }  # fmt: skip
+        "width": upright.image.width,
+        "height": upright.image.height,
+        "stored": name,
+        "bytes": len(content),
+        "sha256": hashlib.sha256(raw).hexdigest(),
+        "warnings": upright.warnings,
+    }
 
 
 def _read(source: Path) -> bytes:

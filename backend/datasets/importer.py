@@ -220,9 +220,12 @@ def _preview(records: list[RawRow], reader: RowReader) -> Iterator[Row]:
         if resolved is not None and good < MAX_PREVIEW_ROWS:
             good += 1
             yield Row(
-                id=f"row-{good}", split=resolved.side or "train", images=tuple(p.written for p in resolved.images),
-                messages=resolved.messages, source=f"{resolved.file} {resolved.unit} {resolved.line}",
-            )  # fmt: skip
+                id=f"row-{good}",
+                split=resolved.side or "train",
+                images=tuple(p.written for p in resolved.images),
+                messages=resolved.messages,
+                source=f"{resolved.file} {resolved.unit} {resolved.line}",
+            )
 
 
 def _layout(recognised: list[RawRow], mapping: ColumnMapping | None) -> LayoutName | None:

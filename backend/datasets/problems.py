@@ -172,9 +172,15 @@ class ProblemList:
             self._bad_rows[place.file].add(place.line)
         if len(self._listed[severity]) < MAX_LISTED:
             problem = DatasetProblem(
-                code=code, severity=severity, file=quoted(place.file), line=place.line, record=quoted(place.record),
-                field=field, message=f"{place}: {message}", hint=hint,
-            )  # fmt: skip
+                code=code,
+                severity=severity,
+                file=quoted(place.file),
+                line=place.line,
+                record=quoted(place.record),
+                field=field,
+                message=f"{place}: {message}",
+                hint=hint,
+            )
             self._listed[severity].append(problem)
 
     @property

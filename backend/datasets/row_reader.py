@@ -139,10 +139,16 @@ class RowReader:
         if layout == "table" and len(self._unused) < MAX_COLUMNS_SHOWN:
             self._unused |= dict.fromkeys(unused_columns(content, self._mapping))
         return ResolvedRow(
-            file=place.file, line=place.line or 0, unit=place.unit, record=place.record, layout=layout,
-            side=draft.split or side, messages=messages, images=tuple(images),
+            file=place.file,
+            line=place.line or 0,
+            unit=place.unit,
+            record=place.record,
+            layout=layout,
+            side=draft.split or side,
+            messages=messages,
+            images=tuple(images),
             references=self._accepted_answers_of(record, messages[-1].content),
-        )  # fmt: skip
+        )
 
     def is_recognised(self, record: RawRow) -> bool:
         """Tell whether a row is in a known layout, or has the column that was mapped as the answer."""

@@ -137,15 +137,16 @@ def read_manifest(workspace: Workspace, name: str) -> Manifest:
 
 
 def name_for(chosen_name: str, source: Path) -> str:
-    """Give the dataset's name: the chosen one, else one made from the upload's. Raises UploadRefused for an unsafe one."""
+    """Give the dataset's name: the chosen one, else one made from the upload's. Raises UploadRefused if unsafe."""
     if not chosen_name:
         return slug(source.resolve().stem, fallback="dataset")
     if not is_safe_name(chosen_name):
         example = slug(chosen_name, fallback="receipts-2")
         raise UploadRefused(
-            "DATASET_NAME", f"`{quoted(chosen_name)}` cannot be a dataset's name",
+            "DATASET_NAME",
+            f"`{quoted(chosen_name)}` cannot be a dataset's name",
             hint=f"Use lower-case letters, digits, dots and dashes, for example `{example}`",
-        )  # fmt: skip
+        )
     return chosen_name
 
 

@@ -125,10 +125,20 @@ def _create(
         link_images(images, folder)
         written, now = write_with_statistics(folder, rows, folder), time.time()
         manifest = Manifest(
-            name=name, created_at=now, sha256=written.sha256, upload_sha256=written.sha256, source=provenance.source,
-            layout=provenance.layout, split=SplitRule(kind="given"), statistics=written.statistics, skipped_rows=0,
-            problem_counts={}, notices=(provenance.change,), change=provenance.change, changed_at=now,
-        )  # fmt: skip
+            name=name,
+            created_at=now,
+            sha256=written.sha256,
+            upload_sha256=written.sha256,
+            source=provenance.source,
+            layout=provenance.layout,
+            split=SplitRule(kind="given"),
+            statistics=written.statistics,
+            skipped_rows=0,
+            problem_counts={},
+            notices=(provenance.change,),
+            change=provenance.change,
+            changed_at=now,
+        )
         return publish(workspace, folder, manifest, ()).manifest
 
 

@@ -116,9 +116,10 @@ def with_trimmed_placeholders(messages: Sequence[Message]) -> tuple[Message, ...
     """Strip the blanks around every placeholder, so that training and chat render an image alike."""
     return tuple(
         message.model_copy(update={"content": _AROUND.sub(PLACEHOLDER, message.content)})
-        if PLACEHOLDER in message.content else message
+        if PLACEHOLDER in message.content
+        else message
         for message in messages
-    )  # fmt: skip
+    )
 
 
 def faults_of(messages: Sequence[Message], images: int) -> Iterator[RowFault]:

@@ -180,12 +180,16 @@ def _row(probe: Probe, folder: Path, images: dict[str, Path]) -> Row:
     """Write a probe as a row; its image goes to `room` and, under the name it will have, into `images`."""
     names = () if probe.image is None else (_stored(probe.image, folder, images),)
     return Row(
-        id=probe.id, split="heldout", images=names, source=CHANGE, references=probe.references,
+        id=probe.id,
+        split="heldout",
+        images=names,
+        source=CHANGE,
+        references=probe.references,
         messages=(
             Message(role="user", content=PLACEHOLDER * len(names) + probe.question),
             Message(role="assistant", content=probe.answer),
         ),
-    )  # fmt: skip
+    )
 
 
 def _stored(image: Image.Image, folder: Path, images: dict[str, Path]) -> str:

@@ -7,7 +7,7 @@
   /**
    * Cards to choose from. Value: {datasets, chosen, choice, preparing, can_demo}; tells `input`, `demo` and `shown`.
    *
-   * Choices are numbered, and the server repeats the number it was asked with: an answer that comes late may not undo
+   * Choices are numbered, and the server repeats the number of the request: an answer that comes late may not undo
    * what was chosen meanwhile. One without a number is a choice of the server's own.
    */
   studio.datasetList = (host, props, watch, emit) => {
@@ -27,7 +27,7 @@
       const card = (each) =>
         el("li", {}, el("button", { type: "button", "data-name": each.name, "aria-pressed": String(each.name === chosen) },
           el("span", { class: "covers", "aria-hidden": "true" }, ...each.covers.map((cover) => el("img", { src: studio.imageAt(cover, true), alt: "", loading: "lazy" }))),
-          el("span", { class: "said" }, el("b", {}, each.name), el("small", {}, each.said))));
+          el("span", { class: "said" }, el("b", {}, each.name), el("small", {}, each.summary))));
       const demo = can_demo && !preparing ? el("button", { type: "button", class: "quiet demo" }, words.demo) : null;
       const busy = preparing ? el("p", { class: "preparing", role: "status" }, words.preparing) : null;
       const none = datasets.length || preparing ? null : el("div", { class: "none" }, el("b", {}, words.none), el("p", {}, words.none_help));
@@ -46,7 +46,7 @@
     });
     watch("value", () => { settle(); draw(); });
     draw();
-    new IntersectionObserver(([seen]) => seen.isIntersecting && emit.shown()).observe(host);
+    new IntersectionObserver(([entry]) => entry.isIntersecting && emit.shown()).observe(host);
   };
 
   /** One dataset in numbers. Value: as `tiles_view` makes it. */
@@ -123,7 +123,7 @@
       const view = props.value || {};
       if (!view.said) return studio.redraw(host);
       const verdict = el("p", { class: `verdict ${view.is_known ? "good" : "ask"}`, role: "status" }, el("b", {}, view.said), " ", view.counts);
-      const table = view.cells.length && (!view.is_known || !view.rows.length)
+      const table = view.cells.length && (!view.is_recognised || !view.rows.length)
         ? el("div", { class: "cells", tabindex: "0", role: "region", "aria-label": words.first_rows }, el("table", {},
             el("thead", {}, el("tr", {}, ...view.columns.map((name) => el("th", { scope: "col" }, name)))),
             el("tbody", {}, ...view.cells.map((row) => el("tr", {}, ...row.map((cell) => el("td", {}, cell)))))))

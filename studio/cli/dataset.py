@@ -18,9 +18,9 @@ from studio.cli import context
 from studio.cli.output import JSON_OPTION, RUN_FAILED, explained, print_json, print_table, say, warn
 
 NAME = Annotated[str, typer.Argument(help="A dataset's name.")]
-SHOWN_DIGITS = 12  # of a version's sha256
+MAX_DIGITS_SHOWN = 12  # of a version's sha256
 app = typer.Typer(help="Datasets: import, list, show, check, edit, delete.", no_args_is_help=True)
-MOST_SHOWN = 20
+MAX_PROBLEMS_SHOWN = 20
 _DEFAULTS = ImportOptions()
 
 
@@ -36,25 +36,25 @@ def edit(
     if not edits.answers and not edits.excluded:
         raise DatasetError("There is nothing to change", hint="Give --answer ROW=TEXT or --exclude ROW, each as often")
     before = context.dataset_store().get(DatasetName(name))
-    _tell(context.dataset_store().apply_edits(name, edits), before, as_json)
+    _report_change(context.dataset_store().apply_edits(name, edits), before, as_json)
 
 
 @explained
 def versions(name: NAME, as_json: JSON_OPTION = False) -> None:
     """List the versions of a dataset, newest first."""
-    found = context.dataset_store().versions(name)
+    all_versions = context.dataset_store().versions(name)
     if as_json:
-        print_json([version._asdict() for version in found])
+        print_json([version._asdict() for version in all_versions])
         return
     rows = [
         (
-            version.sha256[:SHOWN_DIGITS],
+            version.sha256[:MAX_DIGITS_SHOWN],
             time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(version.made_at)),
             version.rows,
             "current" if version.is_current else "",
             version.change,
         )
-        for version in found
+        for version in all_versions
     ]
     print_table(("version", "made", "rows", "", "change"), rows, empty="")
 
@@ -67,7 +67,7 @@ def restore(
 ) -> None:
     """Let an earlier version count again; what was made since stays a version too."""
     before = context.dataset_store().get(DatasetName(name))
-    _tell(context.dataset_store().restore(name, sha256), before, as_json)
+    _report_change(context.dataset_store().restore(name, sha256), before, as_json)
 
 
 @explained
@@ -80,7 +80,7 @@ def copy(
     """Copy rows with their images into another dataset; held-out rows stay held out."""
     store = context.dataset_store()
     before = store.get(DatasetName(to)) if to in store.names() else None
-    _tell(store.copy_rows(name, row or (), to), before, as_json)
+    _report_change(store.copy_rows(name, row or (), to), before, as_json)
 
 
 def described(manifest: Manifest) -> dict[str, object]:
@@ -117,14 +117,13 @@ def import_(
     )
     report = context.dataset_store().import_dataset(path, options, None)
     if as_json:
-        shown = [problem.model_dump(mode="json") for problem in report.problems]
-        print_json(described(report.manifest) | {"was_known": report.was_known, "problems": shown})
+        problems = [problem.model_dump(mode="json") for problem in report.problems]
+        print_json(described(report.manifest) | {"was_known": report.was_known, "problems": problems})
         return
-    known = "is already here as" if report.was_known else "imported as"
+    outcome = "is already here as" if report.was_known else "imported as"
     counts = report.manifest.statistics
-    say(
-        f"{path.name} {known} {report.manifest.name}: {counts.train_rows} training rows, {counts.heldout_rows} held out"
-    )
+    rows = f"{counts.train_rows} training rows, {counts.heldout_rows} held out"
+    say(f"{path.name} {outcome} {report.manifest.name}: {rows}")
     for notice in report.manifest.notices:
         say(f"note: {notice}")
     _print_problems(report.problems, report.manifest.skipped_rows)
@@ -185,8 +184,8 @@ def delete(name: NAME, as_json: JSON_OPTION = False) -> None:
 @explained
 def demo(as_json: JSON_OPTION = False) -> None:
     """Draw the demo datasets that are not there yet."""
-    made = prepare_demo_datasets(context.dataset_store())
-    print_json(made) if as_json else say(f"Drew {', '.join(made)}." if made else "The demo datasets are all here.")
+    names = prepare_demo_datasets(context.dataset_store())
+    print_json(names) if as_json else say(f"Drew {', '.join(names)}." if names else "The demo datasets are all here.")
 
 
 app.command()(edit)
@@ -196,17 +195,17 @@ app.command()(copy)
 
 
 def _answers(written: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    answers: dict[str, str] = {}
     for each in written:
         row, sign, text = each.partition("=")
-        if not sign or not row or row in found:
-            why = "is the second answer for its row" if row in found and sign else "names no row and answer"
+        if not sign or not row or row in answers:
+            why = "is the second answer for its row" if row in answers and sign else "names no row and answer"
             raise DatasetError(f"`{each}` {why}", hint="Write --answer ROW=TEXT, once for each row")
-        found[row] = text
-    return found
+        answers[row] = text
+    return answers
 
 
-def _tell(manifest: Manifest, before: Manifest | None, as_json: bool) -> None:
+def _report_change(manifest: Manifest, before: Manifest | None, as_json: bool) -> None:
     is_new = before is None or before.sha256 != manifest.sha256
     if as_json:
         print_json(described(manifest) | {"is_changed": is_new})
@@ -216,7 +215,7 @@ def _tell(manifest: Manifest, before: Manifest | None, as_json: bool) -> None:
         return
     counts = manifest.statistics
     say(
-        f"{manifest.name} is now version {manifest.sha256[:SHOWN_DIGITS]}: {manifest.change or 'as imported'}; "
+        f"{manifest.name} is now version {manifest.sha256[:MAX_DIGITS_SHOWN]}: {manifest.change or 'as imported'}; "
         f"{counts.train_rows} training rows, {counts.heldout_rows} held out"
     )
 
@@ -242,15 +241,15 @@ def _flat(manifest: Manifest) -> dict[str, object]:
         "held-out rule": rule,
         "sha256": manifest.sha256[:16],
     }
-    shown = {key.replace("_", " "): value for key, value in counts.items()}
-    return facts | shown | {"frequent answers": ", ".join(f"{text} ({count})" for text, count in answers[:5])}
+    labelled = {key.replace("_", " "): value for key, value in counts.items()}
+    return facts | labelled | {"frequent answers": ", ".join(f"{text} ({count})" for text, count in answers[:5])}
 
 
 def _print_problems(problems: tuple[DatasetProblem, ...], skipped: int) -> None:
     if skipped:
         warn(f"{skipped} rows were left out:")
-    for problem in problems[:MOST_SHOWN]:
+    for problem in problems[:MAX_PROBLEMS_SHOWN]:
         place = f"{problem.file} line {problem.line}" if problem.line else problem.file
         warn(f"{problem.severity} {problem.code} {place}: {problem.message}\n  hint: {problem.hint}")
-    if len(problems) > MOST_SHOWN:
-        warn(f"and {len(problems) - MOST_SHOWN} more: see problems.jsonl in the dataset's folder, or --json")
+    if len(problems) > MAX_PROBLEMS_SHOWN:
+        warn(f"and {len(problems) - MAX_PROBLEMS_SHOWN} more: see problems.jsonl in the dataset's folder, or --json")

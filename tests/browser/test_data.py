@@ -196,7 +196,7 @@ def test_deleting_asks_first_and_names_what_is_lost(page: Page, served: Served, 
 def test_a_list_that_comes_late_does_not_undo_a_choice(page: Page):
     page.wait_for_function("() => window.studio?.datasetList && window.studio.redraw")
     seen = page.evaluate("""() => {
-      const host = document.createElement("div"), card = (name) => ({ name, said: "", covers: [] });
+      const host = document.createElement("div"), card = (name) => ({ name, summary: "", covers: [] });
       const props = { words: {}, value: {} }, told = [];
       const watch = (_, call) => { changed = call; };
       let changed;

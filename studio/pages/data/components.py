@@ -73,7 +73,7 @@ class UploadCard:
     report: gr.HTML
 
     @property
-    def shown(self) -> list[Any]:
+    def preview_outputs(self) -> list[Any]:
         """What a look at an upload changes, in the order `inspect` returns it."""
         return [self.preview, self.box, self.mapping, *self.roles, self.name]
 
@@ -83,30 +83,53 @@ def upload_card(t: Translate) -> UploadCard:
     with gr.Column(elem_classes="card adding"):
         card_head(t("upload.title"))
         files = gr.File(
-            label=t("upload.files"), show_label=False, file_count="multiple",
-            file_types=[".zip", *ANNOTATIONS, *IMAGES], height=132, elem_id="upload-files",
-        )  # fmt: skip
+            label=t("upload.files"),
+            show_label=False,
+            file_count="multiple",
+            file_types=[".zip", *ANNOTATIONS, *IMAGES],
+            height=132,
+            elem_id="upload-files",
+        )
         gr.Markdown(t("upload.help"), elem_classes="hint")
         with gr.Column(visible=False, elem_classes="adding-box") as box:
             preview = upload_preview(t)
             with gr.Row(visible=False, elem_classes="knobs") as mapping:
                 roles = [
-                    gr.Dropdown([], label=t(f"upload.role.{role}"), info=t(f"upload.role.{role}.help"), min_width=180,
-                                elem_id=f"role-{role}")
+                    gr.Dropdown(
+                        [],
+                        label=t(f"upload.role.{role}"),
+                        info=t(f"upload.role.{role}.help"),
+                        min_width=180,
+                        elem_id=f"role-{role}",
+                    )
                     for role in ROLES
-                ]  # fmt: skip
+                ]
             with gr.Row(elem_classes="knobs"):
                 name = gr.Textbox(
-                    label=t("upload.name"), info=t("upload.name.help"), max_lines=1, max_length=MAX_NAME,
-                    min_width=220, elem_id="dataset-name",
-                )  # fmt: skip
+                    label=t("upload.name"),
+                    info=t("upload.name.help"),
+                    max_lines=1,
+                    max_length=MAX_NAME,
+                    min_width=220,
+                    elem_id="dataset-name",
+                )
                 share = gr.Slider(
-                    0, 0.5, DEFAULT_SHARE, step=0.01, label=t("upload.share"), info=t("upload.share.help"),
-                    min_width=220, elem_id="heldout-share",
-                )  # fmt: skip
+                    0,
+                    0.5,
+                    DEFAULT_SHARE,
+                    step=0.01,
+                    label=t("upload.share"),
+                    info=t("upload.share.help"),
+                    min_width=220,
+                    elem_id="heldout-share",
+                )
             with gr.Accordion(t("upload.heldout"), open=False):
-                heldout = gr.File(label=t("upload.heldout.file"), file_types=[".zip", *ANNOTATIONS], height=110,
-                                  elem_id="heldout-file")  # fmt: skip
+                heldout = gr.File(
+                    label=t("upload.heldout.file"),
+                    file_types=[".zip", *ANNOTATIONS],
+                    height=110,
+                    elem_id="heldout-file",
+                )
             confirm = gr.Button(t("upload.confirm"), variant="primary", elem_id="import")
         report = import_report(t)
     return UploadCard(files, box, mapping, roles, name, share, heldout, confirm, preview, report)

@@ -20,9 +20,9 @@ from backend.ids import slug
 from backend.settings import Workspace
 from studio.ui.i18n import Translate
 
-IMAGES_AT_ONCE = 20_000
-TOLD_EVERY_S = 0.2
-Step = float | ImportReport  # the share done, then what was done
+MAX_FILES = 20_000
+REPORT_EVERY_S = 0.2
+ImportStep = float | ImportReport  # the share done, then what was done
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +73,22 @@ class StagedUpload:
         return self.folder.with_name(f"importing-{self.folder.name.removeprefix('import-')}")
 
 
-def stage(workspace: Workspace, sent: list[str], t: Translate) -> StagedUpload:
+def stage(workspace: Workspace, paths: list[str], t: Translate) -> StagedUpload:
     """Gather the files of one upload, without copying them.
 
     Args:
         workspace: whose uploads folder holds the files.
-        sent: their paths, which Gradio has found to lie in that folder.
+        paths: their paths, which Gradio has found to lie in that folder.
         t: of the page that is told what is wrong.
 
     Raises:
         DatasetError: two of them have the same name, or there are too many.
     """
-    if len(sent) > IMAGES_AT_ONCE:
-        raise DatasetError(t("upload.too_many", count=f"{len(sent):,}"), hint=t("upload.too_many.hint"))
+    if len(paths) > MAX_FILES:
+        raise DatasetError(t("upload.too_many", count=f"{len(paths):,}"), hint=t("upload.too_many.hint"))
     folder = workspace.uploads / f"import-{uuid.uuid4().hex}"
     folder.mkdir(mode=0o700)
-    for path in map(Path, sent):
+    for path in map(Path, paths):
         try:
             os.link(path, folder / path.name)
         except FileExistsError as error:
@@ -97,7 +97,7 @@ def stage(workspace: Workspace, sent: list[str], t: Translate) -> StagedUpload:
     return StagedUpload(folder)
 
 
-def import_steps(store: DatasetStore, upload: StagedUpload, options: ImportOptions) -> Iterator[Step]:
+def import_steps(store: DatasetStore, upload: StagedUpload, options: ImportOptions) -> Iterator[ImportStep]:
     """Import on a thread of its own and tell how far it is; the upload is removed when it has been read.
 
     A visitor who leaves closes this iterator; the dataset appears all the same. Until its end the files belong to the
@@ -107,21 +107,21 @@ def import_steps(store: DatasetStore, upload: StagedUpload, options: ImportOptio
         StudioError: nothing was imported. The upload stays, so that another name or column can be tried.
         OSError: the upload is not there any more.
     """
-    taken = upload.take()
+    in_import = upload.take()
     steps: queue.SimpleQueue[float | ImportReport | BaseException] = queue.SimpleQueue()
 
     def work() -> None:
         try:
-            report = store.import_dataset(taken.source, options, lambda share, _: steps.put(share))
-            taken.remove()
+            report = store.import_dataset(in_import.source, options, lambda share, _: steps.put(share))
+            in_import.remove()
             steps.put(report)
         except BaseException as error:  # noqa: BLE001 - raised again where it is read
             with contextlib.suppress(OSError):
                 upload.give_back()
             steps.put(error)
 
-    here = contextvars.copy_context()  # whose act it is goes with it
-    threading.Thread(target=here.run, args=(work,), name="import", daemon=True).start()
+    context = contextvars.copy_context()  # whose act it is goes with it
+    threading.Thread(target=context.run, args=(work,), name="import", daemon=True).start()
     yield 0.0
     while True:
         step = _newest(steps)
@@ -137,7 +137,7 @@ def _newest(steps: "queue.SimpleQueue[float | ImportReport | BaseException]") ->
     step = steps.get()
     while isinstance(step, float):
         try:
-            step = steps.get(timeout=TOLD_EVERY_S)
+            step = steps.get(timeout=REPORT_EVERY_S)
         except queue.Empty:
             return step
     return step

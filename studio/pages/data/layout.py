@@ -45,29 +45,30 @@ def build(services: Services, shared: SharedState, t: Translate) -> None:
             card_head(t("data.list"))
             listed = dataset_list(t)
         with gr.Column(scale=8, min_width=320):
-            tiles, train, delete, sure = _chosen(t)
+            tiles, train, delete, confirmation = _chosen(t)
             with gr.Column(elem_classes="card rows-card"):
                 rows = dataset_rows(t)
     upload = gr.State(None, time_to_live=86_400, delete_callback=_forget)
-    shown = [tiles, rows, train, delete, sure.box]
+    chosen_outputs = [tiles, rows, train, delete, confirmation.box]
 
-    looked_at = [upload, card.report, *card.shown]
-    act(card.files.upload, partial(inspect, page), [card.files, upload], looked_at, t=t)
-    refresh(card.files.clear, forget, upload, [upload, *card.shown])
+    inspect_outputs = [upload, card.report, *card.preview_outputs]
+    act(card.files.upload, partial(inspect, page), [card.files, upload], inspect_outputs, t=t)
+    refresh(card.files.clear, forget, upload, [upload, *card.preview_outputs])
     for role in card.roles:
         act(role.input, partial(map_columns, page), [upload, *card.roles], card.preview, t=t)
-    typed = [upload, card.name, card.share, card.heldout, *card.roles]
-    done = stream(card.confirm.click, partial(import_upload, page), typed, [card.report, listed], t=t)
+    import_inputs = [upload, card.name, card.share, card.heldout, *card.roles]
+    done = stream(card.confirm.click, partial(import_upload, page), import_inputs, [card.report, listed], t=t)
     refresh(done.then, clear_imported, upload, [upload, card.files, card.heldout, card.box])
-    refresh(done.then, partial(show, page), listed, shown)
-    refresh(refresh(listed.shown, partial(load, page), listed, listed).then, partial(show, page), listed, shown)
-    refresh(listed.input, partial(show, page), listed, shown)
+    refresh(done.then, partial(show, page), listed, chosen_outputs)
+    loaded = refresh(listed.shown, partial(load, page), listed, listed)
+    refresh(loaded.then, partial(show, page), listed, chosen_outputs)
+    refresh(listed.input, partial(show, page), listed, chosen_outputs)
     stream(listed.demo, partial(prepare_demo, page), listed, listed, t=t)
     act(train.click, partial(train_on, page), listed, shared.dataset, t=t)
-    act(delete.click, partial(ask_to_delete, page), listed, [sure.question, sure.box], t=t)
-    refresh(sure.no.click, hide_question, None, sure.box)
-    gone = act(sure.yes.click, partial(delete_dataset, page), listed, listed, t=t)
-    refresh(gone.then, partial(show, page), listed, shown)
+    act(delete.click, partial(ask_to_delete, page), listed, [confirmation.question, confirmation.box], t=t)
+    refresh(confirmation.no.click, hide_question, None, confirmation.box)
+    deleted = act(confirmation.yes.click, partial(delete_dataset, page), listed, listed, t=t)
+    refresh(deleted.then, partial(show, page), listed, chosen_outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +88,23 @@ def _chosen(t: Translate) -> tuple[gr.HTML, gr.Button, gr.Button, DeleteConfirma
             train = gr.Button(t("data.train"), variant="primary", size="sm", visible=False, elem_id="train-on-this")
             delete = gr.Button(t("data.delete"), variant="stop", size="sm", visible=False, elem_id="dataset-delete")
         with gr.Column(visible=False, elem_classes="sure") as box:
-            question = gr.Textbox(show_label=False, container=False, interactive=False, lines=1, max_lines=4,
-                                  elem_id="dataset-question")  # fmt: skip
+            question = gr.Textbox(
+                show_label=False, container=False, interactive=False, lines=1, max_lines=4, elem_id="dataset-question"
+            )
             with gr.Row(elem_classes="actions"):
                 yes = gr.Button(t("data.delete_yes"), size="sm", variant="stop", elem_id="dataset-delete-yes")
                 no = gr.Button(t("data.delete_no"), size="sm", elem_id="dataset-delete-no")
     return tiles, train, delete, DeleteConfirmation(box, question, yes, no)
 
 
-def inspect(page: DataPage, sent: list[str] | None, before: StagedUpload | None) -> list[Any]:
+def inspect(page: DataPage, paths: list[str] | None, previous: StagedUpload | None) -> list[Any]:
     """Look at what was uploaded instead of what was `before`. A refusal is told in the report, not as a toast."""
-    _forget(before)
-    if not sent:
+    _forget(previous)
+    if not paths:
         return [None, {}, *_hidden()]
     upload = None
     try:
-        upload = stage(page.services.workspace, sent, page.t)
+        upload = stage(page.services.workspace, paths, page.t)
         inspection = page.services.datasets.inspect(upload.source)
     except StudioError as error:
         _forget(upload)
@@ -110,9 +112,14 @@ def inspect(page: DataPage, sent: list[str] | None, before: StagedUpload | None)
     choices = [(page.t("upload.role.none"), ""), *((column, column) for column in inspection.columns)]
     roles = [gr.Dropdown(choices=choices, value=getattr(inspection.suggestion, role)) for role in ROLES]
     return [
-        upload, {}, inspection_view(inspection, page.t), gr.Column(visible=True),
-        gr.Row(visible=inspection.layout is None), *roles, upload.suggested_name[:MAX_NAME],
-    ]  # fmt: skip
+        upload,
+        {},
+        inspection_view(inspection, page.t),
+        gr.Column(visible=True),
+        gr.Row(visible=inspection.layout is None),
+        *roles,
+        upload.suggested_name[:MAX_NAME],
+    ]
 
 
 def map_columns(page: DataPage, upload: StagedUpload | None, *roles: str) -> Value:
@@ -126,11 +133,13 @@ def import_upload(
 ) -> Iterator[list[Any]]:
     """Import, telling how far it is; at the end the report, and the new dataset chosen in the list."""
     staged = _staged(page, upload)
-    is_known = page.services.datasets.inspect(staged.source).layout is not None
+    is_recognised = page.services.datasets.inspect(staged.source).layout is not None
     options = ImportOptions(
-        name=name.strip(), heldout=Path(heldout) if heldout else None, heldout_share=share,
-        mapping=None if is_known else _mapping(roles),
-    )  # fmt: skip
+        name=name.strip(),
+        heldout=Path(heldout) if heldout else None,
+        heldout_share=share,
+        mapping=None if is_recognised else _mapping(roles),
+    )
     try:
         for step in import_steps(page.services.datasets, staged, options):
             if isinstance(step, ImportReport):
@@ -188,18 +197,18 @@ def train_on(page: DataPage, listed: Value | None) -> TabRequest:
 def ask_to_delete(page: DataPage, listed: Value | None) -> tuple[str, Any]:
     """Ask once more, naming what would be lost."""
     manifest = page.services.datasets.get(_name(listed))
-    said = page.t("data.delete_sure", name=manifest.name, rows=f"{manifest.statistics.rows:,}")
-    return said, gr.Column(visible=True)
+    question = page.t("data.delete_sure", name=manifest.name, rows=f"{manifest.statistics.rows:,}")
+    return question, gr.Column(visible=True)
 
 
 def delete_dataset(page: DataPage, listed: Value | None) -> Value:
     """Delete the chosen dataset for good. Raises StudioError where it is used or gone."""
     name = page.services.datasets.get(_name(listed)).name
-    waiting = page.services.runs.views(states=("queued", *ACTIVE))
-    users = [view.name for view in waiting if name in {share.name for share in view.spec.data.datasets}]
-    if users:
-        said = page.t("data.in_use", name=name, runs=", ".join(users))
-        raise DatasetError(said, hint=page.t("data.in_use.hint"))
+    unfinished_runs = page.services.runs.views(states=("queued", *ACTIVE))
+    run_names = [view.name for view in unfinished_runs if name in {share.name for share in view.spec.data.datasets}]
+    if run_names:
+        message = page.t("data.in_use", name=name, runs=", ".join(run_names))
+        raise DatasetError(message, hint=page.t("data.in_use.hint"))
     page.services.datasets.delete(name)
     return load(page, listed)
 

@@ -16,10 +16,10 @@ def card_view(store: DatasetStore, manifest: Manifest, t: Translate) -> View:
     counts = manifest.statistics
     first = store.page(manifest.name, count=COVERS * 3).rows
     covers = list(dict.fromkeys(path.removeprefix("images/") for row in first for path in row.images))[:COVERS]
-    said = t("data.card", rows=f"{counts.rows:,}", images=f"{counts.images:,}")
+    summary = t("data.card", rows=f"{counts.rows:,}", images=f"{counts.images:,}")
     return {
         "name": manifest.name,
-        "said": said,
+        "summary": summary,
         "covers": [{"of": f"dataset/{manifest.name}", "name": c} for c in covers],
     }
 
@@ -42,24 +42,24 @@ def tiles_view(manifest: Manifest, t: Translate) -> View:
         "size": (f"{width} × {height}" if width else "–", sizes if width else ""),
         "tokens": (f"{visual + text:,}", t("fact.tokens.help", visual=f"{visual:,}", text=f"{text:,}")),
         "total": (_short(counts.total_tokens), t("fact.total.help")),
-    }  # fmt: skip
+    }
     return {
         "name": manifest.name,
         "origin": t("data.origin", source=manifest.source, layout=t(f"layout.{manifest.layout}")),
-        "tiles": [{"label": t(f"fact.{key}"), "value": value, "help": said} for key, (value, said) in values.items()],
+        "tiles": [{"label": t(f"fact.{key}"), "value": value, "help": text} for key, (value, text) in values.items()],
         "answers": [{"text": text, "count": f"{count:,}"} for text, count in counts.most_frequent_answers[:5]],
         "notices": list(manifest.notices),
         "skipped": t("data.skipped", rows=f"{manifest.skipped_rows:,}") if manifest.skipped_rows else "",
         "csv": f"/api/datasets/{manifest.name}/problems.csv" if manifest.problem_counts else "",
-    }  # fmt: skip
+    }
 
 
 def inspection_view(inspection: Inspection, t: Translate) -> View:
     """An upload before it is imported: what was recognised, and its first rows."""
     layout = t(f"layout.{inspection.layout}") if inspection.layout else ""
     return {
-        "is_known": bool(layout),
-        "said": t("upload.recognised", layout=layout) if layout else t("upload.unrecognised"),
+        "is_recognised": bool(layout),
+        "verdict": t("upload.recognised", layout=layout) if layout else t("upload.unrecognised"),
         "counts": t("upload.counts", rows=f"{inspection.rows:,}", images=f"{inspection.images:,}"),
         "columns": list(inspection.columns),
         "cells": [[row.get(column, "") for column in inspection.columns] for row in inspection.first_rows],
