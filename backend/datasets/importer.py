@@ -181,13 +181,13 @@ def _inspect(staging: Path, source: Path, mapping: ColumnMapping | None) -> Insp
         raise UploadRefused(
             "LAYOUT_UNKNOWN", f"No row has the column `{quoted(mapping.answer)}` that should hold the answer"
         )
-    records = recognised or unrecognised
-    columns = tuple(dict.fromkeys(quoted(name) for record in records for name in record.content))
+    shown_rows = recognised or unrecognised
+    columns = tuple(dict.fromkeys(quoted(name) for raw in shown_rows for name in raw.content))
     return Inspection(
         layout=_layout(recognised, mapping),
         columns=columns,
         suggestion=mapping or suggest(columns),
-        first_rows=tuple(_as_texts(record) for record in records[:MAX_ROWS_SHOWN]),
+        first_rows=tuple(_as_texts(raw) for raw in shown_rows[:MAX_ROWS_SHOWN]),
         preview=tuple(preview),
         rows=total,
         images=len(images),
@@ -201,26 +201,26 @@ def _first_rows(upload: Upload, reader: RowReader) -> tuple[list[RawRow], list[R
     unrecognised: list[RawRow] = []
     total = 0
     for name in upload.annotations:
-        records, row_count = reader.rows_of_file(name, limit=MAX_TRIED_ROWS)
+        raw_rows, row_count = reader.rows_of_file(name, limit=MAX_TRIED_ROWS)
         read_count = 0
-        for record in records:
+        for raw in raw_rows:
             read_count += 1
-            group = recognised if reader.is_recognised(record) else unrecognised
+            group = recognised if reader.is_recognised(raw) else unrecognised
             if len(group) < MAX_TRIED_ROWS:
-                group.append(record)
+                group.append(raw)
         total += read_count if row_count is None else row_count
     return recognised, unrecognised, total
 
 
-def _preview(records: list[RawRow], reader: RowReader) -> Iterator[Row]:
+def _preview(raw_rows: list[RawRow], reader: RowReader) -> Iterator[Row]:
     """Yield the first good rows as they would be imported, with the images' names as they were written."""
-    good = 0
-    for record in records:
-        resolved = reader.resolve_row(record, side_of(record.place.file))
-        if resolved is not None and good < MAX_PREVIEW_ROWS:
-            good += 1
+    good_count = 0
+    for raw in raw_rows:
+        resolved = reader.resolve_row(raw, side_of(raw.place.file))
+        if resolved is not None and good_count < MAX_PREVIEW_ROWS:
+            good_count += 1
             yield Row(
-                id=f"row-{good}",
+                id=f"row-{good_count}",
                 split=resolved.side or "train",
                 images=tuple(p.written for p in resolved.images),
                 messages=resolved.messages,
@@ -234,8 +234,8 @@ def _layout(recognised: list[RawRow], mapping: ColumnMapping | None) -> LayoutNa
     return recognise(recognised[0].content) if recognised else None
 
 
-def _as_texts(record: RawRow) -> dict[str, str]:
-    return {quoted(name): _as_text(value) for name, value in record.content.items()}
+def _as_texts(raw: RawRow) -> dict[str, str]:
+    return {quoted(name): _as_text(value) for name, value in raw.content.items()}
 
 
 def _as_text(value: Any) -> str:

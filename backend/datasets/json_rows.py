@@ -225,17 +225,17 @@ def json_rows(path: Path, name: str, problems: ProblemList) -> Iterator[RawRow]:
     is_list = first_line.lstrip().startswith("[")
     try:
         _refuse_bad_bytes(path, encoding)
-        rows = _checked_list(path, encoding) if is_list else _whole(path, encoding)
+        parsed_rows = _checked_list(path, encoding) if is_list else _whole(path, encoding)
     except JsonFault as fault:
         if has_more and _is_meant_as_lines(path, name, encoding, is_list=is_list):
             yield from _lines(path, name, encoding, problems)
         else:
             problems.add(fault.code, Place(name, fault.line, unit="line"), fault.message)
         return
-    for number, parsed in enumerate(rows, start=1):
-        record = raw_row(parsed, Place(name, number), problems)
-        if record is not None:
-            yield record
+    for number, parsed in enumerate(parsed_rows, start=1):
+        row = raw_row(parsed, Place(name, number), problems)
+        if row is not None:
+            yield row
 
 
 def jsonl_rows(path: Path, name: str, problems: ProblemList) -> Iterator[RawRow]:
@@ -249,8 +249,8 @@ def raw_row(parsed: ParsedJson, place: Place, problems: ProblemList) -> RawRow |
     if not isinstance(content, dict):
         problems.add("ROW_NOT_OBJECT", place, f"It is {_kind_of(content)}, not an object")
         return None
-    own_id = next((str(content[key]) for key in ID_FIELDS if isinstance(content.get(key), str | int)), "")
-    place = place._replace(record=own_id)
+    row_id = next((str(content[key]) for key in ID_FIELDS if isinstance(content.get(key), str | int)), "")
+    place = place._replace(record=row_id)
     if parsed.duplicate_keys:
         message = f"`{quoted(parsed.duplicate_keys[0], 40)}` is written twice"
         problems.add("JSON_DUPLICATE_KEY", place, message, count=len(parsed.duplicate_keys))
@@ -350,9 +350,9 @@ def _lines(path: Path, name: str, encoding: Encoding, problems: ProblemList) -> 
         if is_start and is_continued:
             problems.add("LINE_TOO_LONG", place, f"It is longer than {MAX_LINE_CHARACTERS:,} characters")
         elif is_start and line.strip():
-            record = _line_row(line, place, problems)
-            if record is not None:
-                yield record
+            row = _line_row(line, place, problems)
+            if row is not None:
+                yield row
 
 
 def _line_row(line: str, place: Place, problems: ProblemList) -> RawRow | None:

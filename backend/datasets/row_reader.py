@@ -77,7 +77,7 @@ class RowReader:
         self._image_resolver = ImageResolver(upload)
         self.layouts: Counter[LayoutName] = Counter()
         self.columns: dict[str, None] = {}  # of rows that were not recognised, in their order
-        self.records = 0  # rows of all files, good or not
+        self._row_count = 0  # rows of all files, good or not
         self._unused: dict[str, None] = {}  # columns of tables that are in no message
 
     def rows(self, side: Split | None = None) -> Iterator[ResolvedRow]:
@@ -87,7 +87,7 @@ class RowReader:
 
     @property
     def notices(self) -> list[str]:
-        """What was done without being asked."""
+        """What was done of its own accord."""
         matched = self._image_resolver.notice()
         unused = ", ".join(f"`{quoted(name, 40)}`" for name in list(self._unused)[:MAX_COLUMNS_SHOWN])
         return ([matched] if matched else []) + ([f"Columns that were not used: {unused}"] if unused else [])
@@ -96,7 +96,7 @@ class RowReader:
         """Raise UploadRefused where no row of any file was recognised."""
         if self.layouts:
             return
-        if self.records and self.columns:
+        if self._row_count and self.columns:
             named = ", ".join(f"`{quoted(name, 40)}`" for name in list(self.columns)[:MAX_COLUMNS_SHOWN])
             message = f"The rows of `{quoted(self._upload.title)}` are in no known layout; their fields are {named}"
             raise UploadRefused("LAYOUT_UNKNOWN", message, problems=self._problems.listed())
@@ -120,22 +120,22 @@ class RowReader:
             return table_rows(path, name, self._problems), None
         return json_rows(path, name, self._problems), None
 
-    def resolve_row(self, record: RawRow, side: Split | None = None) -> ResolvedRow | None:
+    def resolve_row(self, raw: RawRow, side: Split | None = None) -> ResolvedRow | None:
         """Understand one row; None where a problem was reported, or it is in no known layout."""
-        place, content = record
+        place, content = raw
         try:
-            draft = convert(content, self._mapping)
+            converted = convert(content, self._mapping)
         except RowFault as fault:
             self._problems.add(fault.code, place, fault.message, fault.field)
             return None
-        messages = with_trimmed_placeholders(draft.messages)
-        faults = list(faults_of(messages, len(draft.images)))
+        messages = with_trimmed_placeholders(converted.messages)
+        faults = list(faults_of(messages, len(converted.images)))
         for each in faults:
             self._problems.add(each.code, place, each.message, each.field)
-        images = self._resolved_images(draft, place)
-        if faults or len(images) < len(draft.images):
+        images = self._resolved_images(converted, place)
+        if faults or len(images) < len(converted.images):
             return None
-        layout = self._layout_of(record)
+        layout = self._layout_of(raw)
         if layout == "table" and len(self._unused) < MAX_COLUMNS_SHOWN:
             self._unused |= dict.fromkeys(unused_columns(content, self._mapping))
         return ResolvedRow(
@@ -144,32 +144,32 @@ class RowReader:
             unit=place.unit,
             record=place.record,
             layout=layout,
-            side=draft.split or side,
+            side=converted.split or side,
             messages=messages,
             images=tuple(images),
-            references=self._accepted_answers_of(record, messages[-1].content),
+            references=self._accepted_answers_of(raw, messages[-1].content),
         )
 
-    def is_recognised(self, record: RawRow) -> bool:
+    def is_recognised(self, raw: RawRow) -> bool:
         """Tell whether a row is in a known layout, or has the column that was mapped as the answer."""
         if self._mapping is not None:
-            return self._mapping.answer in record.content
-        return recognise(record.content) is not None
+            return self._mapping.answer in raw.content
+        return recognise(raw.content) is not None
 
     def _resolved_rows_of(self, name: str, side: Split | None) -> Iterator[ResolvedRow]:
         unrecognised: list[Place] = []
         unrecognised_count = recognised_count = 0
-        records, _ = self.rows_of_file(name)
-        for record in records:
-            self.records += 1
-            if not self.is_recognised(record):
+        raw_rows, _ = self.rows_of_file(name)
+        for raw in raw_rows:
+            self._row_count += 1
+            if not self.is_recognised(raw):
                 unrecognised_count += 1
-                unrecognised += [record.place] if len(unrecognised) < MAX_LISTED else []
-                self.columns |= dict.fromkeys(record.content) if not recognised_count else {}
+                unrecognised += [raw.place] if len(unrecognised) < MAX_LISTED else []
+                self.columns |= dict.fromkeys(raw.content) if not recognised_count else {}
                 continue
             recognised_count += 1
-            row = self.resolve_row(record, side)
-            self.layouts[self._layout_of(record)] += 1
+            row = self.resolve_row(raw, side)
+            self.layouts[self._layout_of(raw)] += 1
             if row is not None:
                 yield row
         if unrecognised_count and not recognised_count:
@@ -182,21 +182,21 @@ class RowReader:
                 self._problems.add("ROW_UNRECOGNISED", place, "It lacks the fields that the other rows have")
             self._problems.counts["ROW_UNRECOGNISED"] += unrecognised_count - len(unrecognised)
 
-    def _layout_of(self, record: RawRow) -> LayoutName:
+    def _layout_of(self, raw: RawRow) -> LayoutName:
         """The layout of a row that is known to have one."""
-        return "table" if self._mapping is not None else recognise(record.content) or "table"
+        return "table" if self._mapping is not None else recognise(raw.content) or "table"
 
-    def _accepted_answers_of(self, record: RawRow, gold: str) -> tuple[str, ...]:
+    def _accepted_answers_of(self, raw: RawRow, gold: str) -> tuple[str, ...]:
         """The other answers that a row accepts; none and a warning where they cannot be read."""
         try:
-            return other_than(gold, accepted_answers(record.content))
+            return other_than(gold, accepted_answers(raw.content))
         except RowFault as fault:
-            self._problems.add(fault.code, record.place, fault.message, fault.field)
+            self._problems.add(fault.code, raw.place, fault.message, fault.field)
             return ()
 
-    def _resolved_images(self, draft: ConvertedRow, place: Place) -> list[ResolvedImage]:
+    def _resolved_images(self, converted: ConvertedRow, place: Place) -> list[ResolvedImage]:
         images = []
-        for number, written in enumerate(draft.images):
+        for number, written in enumerate(converted.images):
             field = f"images[{number}]"
             try:
                 path = self._image_resolver.resolve(written, place.file)
@@ -250,7 +250,7 @@ def read_upload(job: ImportJob) -> UploadedRows:
         for source, side in ((job.source, None), (job.options.heldout, "heldout")):
             if source is None:
                 continue
-            upload, reader = _opened(job, source)
+            upload, reader = _open_reader(job, source)
             if side is None:
                 _exclude_heldout_file(upload, job.options.heldout)
             for row in reader.rows(side):  # type: ignore[arg-type]  # a Literal in a tuple
@@ -264,7 +264,7 @@ def read_upload(job: ImportJob) -> UploadedRows:
     return uploaded
 
 
-def _opened(job: ImportJob, source: Path) -> tuple[Upload, RowReader]:
+def _open_reader(job: ImportJob, source: Path) -> tuple[Upload, RowReader]:
     folder = job.staging / f"upload-{len(list(job.staging.iterdir()))}"
     unpacked, tables = folder / "unpacked", folder / "tables"
     unpacked.mkdir(parents=True)

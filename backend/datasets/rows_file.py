@@ -110,11 +110,10 @@ def read_page(
         DatasetError: a line is no row.
     """
     start, count, words = max(0, start), max(0, count), search.strip()
-    entries = (
-        (_matching_entries if sha256 else _matching_entries.__wrapped__)(folder, sha256, words, split)
-        if words
-        else None
-    )
+    entries = None
+    if words:
+        matching_entries = _matching_entries if sha256 else _matching_entries.__wrapped__  # a version never changes
+        entries = matching_entries(folder, sha256, words, split)
     opened = open_rows(folder, sha256)
     with opened.rows as source:
         if entries is None:
@@ -179,9 +178,7 @@ def open_rows(folder: Path, sha256: str = "") -> OpenRows:
         with contextlib.suppress(FileNotFoundError):
             return _open_files(*version_files)
     opened = _open_files(folder / ROWS, folder / INDEX)
-    if has_version(
-        folder, sha256
-    ):  # it is kept before `data.json` is replaced: what was opened may be the next version
+    if has_version(folder, sha256):  # kept before `data.json` is replaced: what was opened may be the next version
         opened.rows.close()
         return _open_files(*version_files)
     return opened

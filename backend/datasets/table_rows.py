@@ -38,13 +38,13 @@ def table_rows(path: Path, name: str, problems: ProblemList) -> Iterator[RawRow]
         try:
             header = [cell.strip() for cell in next(rows, [])]
             number = 0
-            for cells in rows if _is_narrow(header, name, problems) else ():
+            for cells in rows if _has_few_columns(header, name, problems) else ():
                 lines.row_characters = 0
                 if any(cell.strip() for cell in cells):
                     number += 1
-                    record = _row(header, cells, Place(name, number), problems)
-                    if record is not None:
-                        yield record
+                    row = _row_of_cells(header, cells, Place(name, number), problems)
+                    if row is not None:
+                        yield row
         except csv.Error as error:
             problems.add("TABLE_INVALID", Place(name, rows.line_num, unit="line"), f"It cannot be read: {error}")
 
@@ -109,7 +109,7 @@ def parquet_rows(
     argv = worker_command(
         "backend.datasets.parquet_worker", str(path), str(into), name, str(limit), str(max_unpacked_bytes)
     )
-    outcome = _converted(argv, seconds_for(max_unpacked_bytes))
+    outcome = _run_conversion(argv, seconds_for(max_unpacked_bytes))
     if outcome.errno is not None:
         raise OSError(outcome.errno, os.strerror(outcome.errno))
     if outcome.code == "TABLE_BOMB":
@@ -121,7 +121,7 @@ def parquet_rows(
     for image in into.glob("[0-9]*"):
         share = image.stat().st_size * packed_bytes // outcome.written_bytes
         upload.add(f"{name}/{image.name}", image, share)
-    return _as_rows(jsonl_rows(into / "rows.jsonl", name, problems)), outcome.rows
+    return _counted_as_rows(jsonl_rows(into / "rows.jsonl", name, problems)), outcome.rows
 
 
 def seconds_for(max_unpacked_bytes: int) -> float:
@@ -129,14 +129,14 @@ def seconds_for(max_unpacked_bytes: int) -> float:
     return min(MAX_TIMEOUT_S, TIMEOUT_S + max_unpacked_bytes / SLOWEST_BYTES_S)
 
 
-def _is_narrow(header: list[str], name: str, problems: ProblemList) -> bool:
+def _has_few_columns(header: list[str], name: str, problems: ProblemList) -> bool:
     if len(header) > MAX_COLUMNS:
         message = f"It has {len(header):,} columns; the limit is {MAX_COLUMNS:,}"
         problems.add("TABLE_TOO_LARGE", Place(name), message)
     return len(header) <= MAX_COLUMNS
 
 
-def _row(header: list[str], cells: list[str], place: Place, problems: ProblemList) -> RawRow | None:
+def _row_of_cells(header: list[str], cells: list[str], place: Place, problems: ProblemList) -> RawRow | None:
     if len(cells) > len(header):
         message = f"It has {len(cells)} cells, and the header names {len(header)} columns"
         problems.add("TABLE_INVALID", place, message)
@@ -149,7 +149,7 @@ def _row(header: list[str], cells: list[str], place: Place, problems: ProblemLis
     return raw_row(ParsedJson(content, (), may_hold_half_characters=False), place, problems)
 
 
-def _converted(argv: tuple[str, ...], timeout_s: float) -> TableOutcome:
+def _run_conversion(argv: tuple[str, ...], timeout_s: float) -> TableOutcome:
     try:
         ended = run_worker(argv, timeout_s)
     except subprocess.TimeoutExpired:
@@ -160,5 +160,5 @@ def _converted(argv: tuple[str, ...], timeout_s: float) -> TableOutcome:
     return TableOutcome.model_validate_json(ended.stdout)
 
 
-def _as_rows(records: Iterator[RawRow]) -> Iterator[RawRow]:
-    return (record._replace(place=record.place._replace(unit="row")) for record in records)
+def _counted_as_rows(rows: Iterator[RawRow]) -> Iterator[RawRow]:
+    return (row._replace(place=row.place._replace(unit="row")) for row in rows)

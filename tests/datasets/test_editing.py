@@ -289,7 +289,7 @@ def test_a_reader_under_way_goes_on_with_what_it_began(store, shapes):
 
 def test_a_reader_that_is_overtaken_while_it_opens_reads_what_it_came_for(store, shapes, monkeypatch):
     before = rows_of(store)
-    opened = rows_file._opened
+    opened = rows_file._open_files
 
     def overtaken(rows, index):
         if rows.name == "data.json":
@@ -298,7 +298,7 @@ def test_a_reader_that_is_overtaken_while_it_opens_reads_what_it_came_for(store,
         return opened(rows, index)
 
     for read in (lambda: list(store.rows("shapes")), lambda: list(store.page("shapes", count=99).rows)):
-        monkeypatch.setattr(rows_file, "_opened", overtaken)
+        monkeypatch.setattr(rows_file, "_open_files", overtaken)
         assert read() == before
         store.restore("shapes", shapes.sha256)
         shutil.rmtree(store.folder("shapes") / "versions")
