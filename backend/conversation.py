@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 Role = Literal["system", "user", "assistant"]
+Split = Literal["train", "heldout"]
 PLACEHOLDER = "<image>"  # stands in `content` where an image belongs
 DEFAULT_SYSTEM = "You are a helpful assistant."
 VISION = "<|vision_start|><|image_pad|><|vision_end|>"
@@ -26,7 +27,7 @@ class Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
-    split: Literal["train", "heldout"]
+    split: Split
     images: tuple[str, ...]  # relative to the dataset's folder, e.g. images/3f2a....png
     messages: tuple[Message, ...]
     source: str = ""  # where the row came from, e.g. "train.jsonl line 17"

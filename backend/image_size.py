@@ -1,8 +1,11 @@
-"""How large the model sees an image, how many tokens that costs, and boxes carried between both sizes."""
+"""How large an image is and the model sees it, how many tokens that costs, and boxes carried between both sizes."""
 
 import math
 import re
+from pathlib import Path
 from typing import NamedTuple
+
+from PIL import Image
 
 from backend.errors import DatasetError
 
@@ -10,8 +13,28 @@ PATCH_PX = 14  # side of one vision patch
 MERGE = 2  # the projector merges MERGE x MERGE patches into one token
 CELL_PX = PATCH_PX * MERGE  # 28: both sides of a resized image are multiples of this
 MAX_ASPECT_RATIO = 200
+STORED_FORMATS = ("JPEG", "PNG", "WEBP")  # of the images of a dataset
 _NUMBER = r"\s*-?\d+(?:\.\d+)?\s*"
 _BOX = re.compile(rf"\[({_NUMBER}),({_NUMBER}),({_NUMBER}),({_NUMBER})\]")
+
+
+def stored_image_size(path: Path, row_id: str) -> tuple[int, int]:
+    """Read the size in px, (height, width), of a dataset's image from its header.
+
+    Args:
+        path: of the image.
+        row_id: of a row that shows it, for the message.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
+    try:
+        with Image.open(path, formats=STORED_FORMATS) as image:
+            return image.height, image.width
+    except OSError as error:
+        raise DatasetError(
+            f"Image `{path.name}` of row `{row_id}` cannot be read", hint="Check the dataset, then import it again"
+        ) from error
 
 
 def resized(height: int, width: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
@@ -58,8 +81,8 @@ class Scale(NamedTuple):
     down: float
 
     @property
-    def back(self) -> "Scale":
-        """The way back."""
+    def inverse(self) -> "Scale":
+        """From the model's size to the stored one."""
         return Scale(1 / self.across, 1 / self.down)
 
 

@@ -3,15 +3,12 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
 from tokenizers import Tokenizer
 
 from backend.conversation import Row, render
-from backend.errors import CheckpointError, DatasetError
-from backend.image_size import tokens_for_image
+from backend.errors import CheckpointError
+from backend.image_size import stored_image_size, tokens_for_image
 from backend.spec.training import CELL, DataKnobs, ModelKnobs
-
-FORMATS = ("JPEG", "PNG", "WEBP")  # what an import stores
 
 
 class RowSize(NamedTuple):
@@ -53,7 +50,7 @@ class RowMeter:
         """Measure one row of the dataset in `folder`. Raises DatasetError for an image that cannot be read."""
         text = "".join(segment.text for segment in render(row.messages))
         tokens = len(self._tokenizer.encode(text, add_special_tokens=False).ids)
-        return RowSize(tokens, tuple(_image_size(folder / name, row.id) for name in row.images))
+        return RowSize(tokens, tuple(stored_image_size(folder / name, row.id) for name in row.images))
 
 
 def fit(size: RowSize, data: DataKnobs, model: ModelKnobs) -> RowFit | None:
@@ -76,13 +73,3 @@ def fit(size: RowSize, data: DataKnobs, model: ModelKnobs) -> RowFit | None:
         if shrunk_tokens <= data.max_tokens
         else None
     )
-
-
-def _image_size(path: Path, row_id: str) -> tuple[int, int]:
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            return image.height, image.width
-    except OSError as error:
-        raise DatasetError(
-            f"Image `{path.name}` of row `{row_id}` cannot be read", hint="Check the dataset, then import it again"
-        ) from error

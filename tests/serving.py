@@ -86,7 +86,7 @@ def add_demo(workspace: Workspace, room: Path, names: tuple[str, ...]) -> None:
 def write_easy_codes(rows: int, folder: Path) -> None:
     """Paint codes of single shapes in three colours: what the shipped model was never told, learned in 50 steps."""
     codes = next(demo for demo in DEMO_DATASETS if demo.name == "paint-codes")
-    path = write_rows(replace(codes, rows=3 * rows, most_shapes=1), folder)
+    path = write_rows(replace(codes, rows=3 * rows, max_shapes=1), folder)
     easy = [row for row in json.loads(path.read_text()) if row["conversations"][1]["value"] in EASY_CODES][:rows]
     path.write_text(json.dumps(easy, ensure_ascii=False))
     for image in (folder / "images").iterdir():

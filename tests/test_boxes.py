@@ -14,7 +14,7 @@ def test_t9_a_box_comes_back_within_a_pixel_where_the_image_is_not_shrunk():
         box = [left, top, chance.randint(left + 1, width), chance.randint(top + 1, height)]
         scale = scale_of(height, width, 4 * 784, 4096 * 784)
 
-        back = scaled_boxes(scaled_boxes(str(box), scale), scale.back)
+        back = scaled_boxes(scaled_boxes(str(box), scale), scale.inverse)
 
         found = [int(number) for number in re.findall(r"\d+", back)]
         assert max(abs(a - b) for a, b in zip(box, found, strict=True)) <= 1

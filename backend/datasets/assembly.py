@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
 from backend.conversation import Message, Row
 from backend.datasets.image_pool import ImageOutcome
 from backend.datasets.problems import Place, UploadRefused, counted, quoted
@@ -18,8 +16,7 @@ from backend.datasets.records import SplitRule, Statistics
 from backend.datasets.row_reader import ResolvedRow, UploadedRows
 from backend.datasets.rows_file import RowWriter, as_line
 from backend.datasets.staging import ImportJob
-from backend.errors import DatasetError
-from backend.image_size import tokens_for_image
+from backend.image_size import stored_image_size, tokens_for_image
 from backend.spec.training import ModelKnobs
 
 MIN_ROWS = 5  # below that every row is for training
@@ -33,7 +30,6 @@ _DIGIT = re.compile(r"\d")
 ID_DIGITS = 12  # of the sha256 of a row's turns and images
 MAX_FILES_SHOWN = 8
 ImageOutcomes = Mapping[str, ImageOutcome]  # by the path of the uploaded image
-FORMATS = ("JPEG", "PNG", "WEBP")  # what an import stores
 
 
 class HeldoutSplit(NamedTuple):
@@ -146,7 +142,7 @@ class ScreenedRows:
         self._train_images: set[str] = set()
         self._heldout_images: dict[str, tuple[Place, str]] = {}  # first row that shows it, as that wrote it
 
-    def note(self, resolved: ResolvedRow, row: Row, content: str, images: Sequence[ImageOutcome]) -> None:
+    def add(self, resolved: ResolvedRow, row: Row, content: str, images: Sequence[ImageOutcome]) -> None:
         """Count one more row, which was written to the file, with its content id and its images in order."""
         stored = [image.stored for image in images]
         if resolved.side == "heldout":
@@ -199,7 +195,7 @@ def screen(job: ImportJob, uploaded: UploadedRows, outcomes: ImageOutcomes) -> S
                 references=resolved.references,
             )
             sink.write(as_line(row) + b"\n")
-            screened.note(resolved, row, content, images)
+            screened.add(resolved, row, content, images)
     uploaded.path.unlink()
     return screened
 
@@ -264,20 +260,20 @@ def write_with_statistics(folder: Path, rows: Iterable[Row], dataset: Path) -> W
     Args:
         folder: an existing one without these files. Left partly filled if this raises.
         rows: in the order of the file.
-        dataset: the folder that holds their images; only the headers are read.
+        dataset: the folder that holds their images; only their headers are read.
 
     Raises:
         DatasetError: an image cannot be read.
         OSError: the disk refuses.
     """
-    statistics, headers, heldout_count = StatisticsBuilder(), dict[str, ImageOutcome](), 0
+    statistics, outcomes, heldout_count = StatisticsBuilder(), dict[str, ImageOutcome](), 0
     with RowWriter(folder) as writer:
         for row in rows:
             for image in row.images:
-                if image not in headers:
-                    headers[image] = _header(dataset / image, row.id)
+                if image not in outcomes:
+                    outcomes[image] = _outcome_of(dataset / image, row.id)
             writer.add(row)
-            statistics.add(row, [headers[image] for image in row.images])
+            statistics.add(row, [outcomes[image] for image in row.images])
             heldout_count += row.split == "heldout"
     return WrittenRows(writer.sha256, statistics.build(heldout_count))
 
@@ -329,11 +325,7 @@ def _split(job: ImportJob, uploaded: UploadedRows, screened: ScreenedRows) -> tu
     return HeldoutSplit(frozenset(screened.heldout), notice), SplitRule(kind="given")
 
 
-def _header(path: Path, row_id: str) -> ImageOutcome:
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            return ImageOutcome(width=image.width, height=image.height, stored=path.name, bytes=path.stat().st_size)
-    except OSError as error:
-        raise DatasetError(
-            f"Image `{path.name}` of row `{row_id}` cannot be read", hint="Check the dataset, then import it again"
-        ) from error
+def _outcome_of(path: Path, row_id: str) -> ImageOutcome:
+    """What a worker said of an image that is stored."""
+    height, width = stored_image_size(path, row_id)
+    return ImageOutcome(width=width, height=height, stored=path.name, bytes=path.stat().st_size)

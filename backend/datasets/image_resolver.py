@@ -18,7 +18,7 @@ MAX_FUZZY_NAMES = 5_000
 _ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+:(//|[^/\\])", re.IGNORECASE)  # http://..., data:...
 
 
-class UnresolvedError(Exception):
+class UnresolvedImageError(Exception):
     """No uploaded image, or more than one, fits. Carries a code of the problem list and its message."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -36,7 +36,7 @@ class ImageResolver:
         self._by_ending_of: dict[int, dict[str, list[str]]] = {}  # parts of a path -> ending -> names
         self._by_likeness: dict[str, str] | None = None
         self._images: list[str] = []  # their names, likewise
-        self._fuzzy_left = MAX_FUZZY
+        self._remaining_searches = MAX_FUZZY
         self._matched: dict[str, str] = {}  # paths that were matched by their ending -> name
 
     def resolve(self, written: str, annotation: str) -> Path:
@@ -49,7 +49,9 @@ class ImageResolver:
             UnresolvedError: PATH_REFUSED, IMG_NOT_FOUND or IMG_AMBIGUOUS.
         """
         if _ADDRESS.match(written) and not re.match(r"[A-Za-z]:[/\\]", written):
-            raise UnresolvedError("PATH_REFUSED", f"`{quoted(written, 80)}` is an address; images must be uploaded")
+            raise UnresolvedImageError(
+                "PATH_REFUSED", f"`{quoted(written, 80)}` is an address; images must be uploaded"
+            )
         path = nfc(unquote(written[7:]) if written.lower().startswith("file://") else written).strip()
         path = re.sub(r"^[A-Za-z]:(?=/)", "", path.replace("\\", "/"))
         for name in _direct_names(path, posixpath.dirname(annotation)):
@@ -61,8 +63,8 @@ class ImageResolver:
             self._matched.setdefault(written, name)
             return self._files[name]
         if path.startswith("/") or ".." in path.split("/"):
-            raise UnresolvedError("PATH_REFUSED", f"`{quoted(written)}` lies outside the upload")
-        raise UnresolvedError("IMG_NOT_FOUND", f"`{quoted(written)}` is not in the upload{self._advice(path)}")
+            raise UnresolvedImageError("PATH_REFUSED", f"`{quoted(written)}` lies outside the upload")
+        raise UnresolvedImageError("IMG_NOT_FOUND", f"`{quoted(written)}` is not in the upload{self._advice(path)}")
 
     def notice(self) -> str:
         """Say how many paths were matched by their ending, with one example; empty where none was."""
@@ -95,13 +97,15 @@ class ImageResolver:
 
     def _only(self, fitting: list[str], path: str, annotation: str) -> str:
         folder = posixpath.dirname(annotation)
-        near = [name for name in fitting if folder and name.startswith(f"{folder}/")]
-        best = near if len(near) == 1 else fitting
+        in_same_folder = [name for name in fitting if folder and name.startswith(f"{folder}/")]
+        best = in_same_folder if len(in_same_folder) == 1 else fitting
         if len({self._files[name] for name in best}) == 1:
             return best[0]
         listed = ", ".join(f"`{quoted(name)}`" for name in best[:MAX_CANDIDATES_SHOWN])
         more = f" and {len(best) - MAX_CANDIDATES_SHOWN} more" if len(best) > MAX_CANDIDATES_SHOWN else ""
-        raise UnresolvedError("IMG_AMBIGUOUS", f"`{quoted(path)}` fits {len(best)} uploaded images: {listed}{more}")
+        raise UnresolvedImageError(
+            "IMG_AMBIGUOUS", f"`{quoted(path)}` fits {len(best)} uploaded images: {listed}{more}"
+        )
 
     def _advice(self, path: str) -> str:
         """Name the image that may have been meant, else where images are. Rows may lack 100,000 of them."""
@@ -111,9 +115,9 @@ class ImageResolver:
         close = self._by_likeness.get(_likeness(path), "")
         if close:
             return f" (did you mean `{quoted(close)}`?)"
-        if not self._fuzzy_left or not self._images:
+        if not self._remaining_searches or not self._images:
             return ""
-        self._fuzzy_left -= 1
+        self._remaining_searches -= 1
         by_base = {posixpath.basename(name): name for name in self._images[:MAX_FUZZY_NAMES]}
         for base in difflib.get_close_matches(posixpath.basename(path), by_base, n=1, cutoff=0.75):
             return f" (did you mean `{quoted(by_base[base])}`?)"

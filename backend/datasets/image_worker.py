@@ -27,7 +27,7 @@ MAX_FILE_BYTES = 256 * 1024**2
 MEMORY_BYTES = 2 * 1024**3  # decoded, turned and converted copies of the largest image, and Python
 NAME_DIGITS = 24  # of the sha256 of what is stored
 _ORIENTATION = 0x0112
-_TURNS = {
+_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
@@ -124,19 +124,19 @@ def _decoded(image: Image.Image, decoder_warnings: list[warnings.WarningMessage]
     remarks: list[tuple[str, str]] = []
     is_animated = image.format != "MPO" and getattr(image, "is_animated", False)
     _load(image)
-    turn, is_sound = _orientation(image)
+    transpose, is_sound = _orientation(image)
     if decoder_warnings or not is_sound:
         remarks.append(("IMG_METADATA", "has broken metadata"))
     if is_animated:
         remarks.append(("IMG_ANIMATED", f"has {getattr(image, 'n_frames', 2)} frames"))
     is_plain = image.mode in ("RGB", "L") and "transparency" not in image.info
-    extension = KEPT_AS_THEY_ARE.get(image.format or "", "") if is_plain and not remarks and turn is None else ""
+    extension = KEPT_AS_THEY_ARE.get(image.format or "", "") if is_plain and not remarks and transpose is None else ""
     if not is_plain:
         remarks.append(("IMG_CONVERTED", f"is of mode {image.mode}"))
     plain = image.copy() if is_plain else _converted(image)
-    if turn is not None:
+    if transpose is not None:
         remarks.append(("IMG_ROTATED", "is stored lying on its side, with a note to turn it"))
-        plain = plain.transpose(turn)
+        plain = plain.transpose(transpose)
     if min(plain.size) < CELL_PX:
         remarks.append(("IMG_SMALL", f"has {plain.width} x {plain.height} px, less than {CELL_PX} px on one side"))
     return DecodedImage(plain, extension, remarks)
@@ -156,7 +156,7 @@ def _load(image: Image.Image) -> None:
 def _orientation(image: Image.Image) -> tuple[Image.Transpose | None, bool]:
     """How the image must be turned, and whether its metadata could be read."""
     try:
-        return _TURNS.get(image.getexif().get(_ORIENTATION, 1)), True
+        return _TRANSPOSES.get(image.getexif().get(_ORIENTATION, 1)), True
     except (OSError, ValueError, SyntaxError, TypeError, LookupError, ArithmeticError, AttributeError, struct.error):
         return None, False
 

@@ -181,13 +181,13 @@ def _inspect(staging: Path, source: Path, mapping: ColumnMapping | None) -> Insp
         raise UploadRefused(
             "LAYOUT_UNKNOWN", f"No row has the column `{quoted(mapping.answer)}` that should hold the answer"
         )
-    shown_rows = recognised or unrecognised
-    columns = tuple(dict.fromkeys(quoted(name) for raw in shown_rows for name in raw.content))
+    example_rows = recognised or unrecognised
+    columns = tuple(dict.fromkeys(quoted(name) for raw in example_rows for name in raw.content))
     return Inspection(
         layout=_layout(recognised, mapping),
         columns=columns,
         suggestion=mapping or suggest(columns),
-        first_rows=tuple(_as_texts(raw) for raw in shown_rows[:MAX_ROWS_SHOWN]),
+        first_rows=tuple(_as_texts(raw) for raw in example_rows[:MAX_ROWS_SHOWN]),
         preview=tuple(preview),
         rows=total,
         images=len(images),

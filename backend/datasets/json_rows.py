@@ -18,14 +18,14 @@ from backend.datasets.upload import Encoding, encoding_of, has_bad_bytes
 
 MAX_DIGITS = 4_000  # Python refuses to turn longer ones into a number
 MAX_VALUES = 4_000_000  # of one row: two characters may become sixty bytes of memory
-_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # where one may stand; whole characters are written as two halves
 CHUNK_CHARACTERS = 1 << 20
 MAX_ELEMENT_CHARACTERS = 64 << 20
-_BLANKS = re.compile(r"[ \t\r\n]*")
 MAX_WHOLE_BYTES = 256 << 20  # of a file that is one object, which is parsed at once
 MAX_WHOLE_VALUES = 16_000_000  # likewise
 MAX_LINE_CHARACTERS = 64 << 20
 ID_FIELDS = ("id", "ID", "uid", "question_id", "sample_id")
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # where one may stand; whole characters are written as two halves
+_BLANKS = re.compile(r"[ \t\r\n]*")
 _LINE_SUFFIXES = (".jsonl", ".ndjson")
 
 
@@ -244,7 +244,7 @@ def jsonl_rows(path: Path, name: str, problems: ProblemList) -> Iterator[RawRow]
 
 
 def raw_row(parsed: ParsedJson, place: Place, problems: ProblemList) -> RawRow | None:
-    """Make a record of one row; None and a problem where it is no object."""
+    """Give one parsed value its place as a row; None and a problem where it is no object."""
     content = parsed.value
     if not isinstance(content, dict):
         problems.add("ROW_NOT_OBJECT", place, f"It is {_kind_of(content)}, not an object")

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from backend.conversation import PLACEHOLDER, Message
+from backend.conversation import PLACEHOLDER, Message, Split
 from backend.datasets.json_rows import ID_FIELDS, JsonFault, parse
 from backend.datasets.problems import quoted
 from backend.datasets.records import ColumnMapping, LayoutName
@@ -28,7 +28,6 @@ ANSWER = (
 SYSTEM = ("system", "system_prompt", "系统", "系统提示", "系统提示词")
 REFERENCES, ANSWERS = "references", "answers"
 FIELDS = (REFERENCES, ANSWERS)
-Split = Literal["train", "heldout"]
 HELDOUT_WORDS = frozenset(
     {"heldout", "held-out", "held_out", "val", "valid", "validation", "test", "dev", "eval", "验证", "测试"}
 )

@@ -6,18 +6,17 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from backend.conversation import Message
-from backend.datasets.image_resolver import ImageResolver, UnresolvedError
+from backend.conversation import Message, Split
+from backend.datasets.image_resolver import ImageResolver, UnresolvedImageError
 from backend.datasets.json_rows import RawRow, json_rows
 from backend.datasets.layouts import (
     HELDOUT_WORDS,
     TRAIN_WORDS,
     ConvertedRow,
-    Split,
     accepted_answers,
     convert,
     other_than,
@@ -55,7 +54,7 @@ class ResolvedRow(BaseModel):
     unit: str
     record: str
     layout: LayoutName
-    side: Literal["train", "heldout"] | None  # what the row or its file's name says
+    side: Split | None  # what the row or its file's name says
     messages: tuple[Message, ...]
     images: tuple[ResolvedImage, ...]
     references: tuple[str, ...] = ()
@@ -201,7 +200,7 @@ class RowReader:
             try:
                 path = self._image_resolver.resolve(written, place.file)
                 images.append(ResolvedImage(written=quoted(written), path=str(path)))
-            except UnresolvedError as error:
+            except UnresolvedImageError as error:
                 self._problems.add(error.code, place, f"{field} {error.message}", field)
         return images
 

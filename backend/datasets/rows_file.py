@@ -13,8 +13,7 @@ from typing import BinaryIO, NamedTuple, Self
 
 from pydantic import ValidationError
 
-from backend.conversation import Row
-from backend.datasets.layouts import Split
+from backend.conversation import Row, Split
 from backend.datasets.records import RowPage
 from backend.errors import DatasetError
 from backend.jsonl import strict_json

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from backend.audit import audit
-from backend.conversation import Row
+from backend.conversation import Row, Split
 from backend.datasets.editing import Edits, apply_edits, earlier_manifests, finish_change, restore, versions_of
 from backend.datasets.image_pool import ImagePool
 from backend.datasets.importer import import_upload, inspect_upload
-from backend.datasets.layouts import Split
 from backend.datasets.problems import DatasetProblem, Place, ProblemList, as_csv, quoted
 from backend.datasets.records import ColumnMapping, DatasetVersion, ImportReport, Inspection, Manifest, RowPage
 from backend.datasets.rows_file import (

@@ -25,7 +25,7 @@ class DemoDataset:
     night: bool
     seed: int
     heldout_share: float = 0.15
-    most_shapes: int = 3
+    max_shapes: int = 3
 
 
 DEMO_DATASETS: tuple[DemoDataset, ...] = (
@@ -52,7 +52,7 @@ def write_rows(demo: DemoDataset, folder: Path) -> Path:
     (folder / "images").mkdir(parents=True)
     rows: list[dict[str, Any]] = []
     while len(rows) < demo.rows:
-        scene = make_scene(rng, demo.most_shapes)
+        scene = make_scene(rng, demo.max_shapes)
         turns = _conversation(demo, scene, rng)
         if not turns:
             continue

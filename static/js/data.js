@@ -121,8 +121,8 @@
     const words = props.words;
     const draw = () => {
       const view = props.value || {};
-      if (!view.said) return studio.redraw(host);
-      const verdict = el("p", { class: `verdict ${view.is_known ? "good" : "ask"}`, role: "status" }, el("b", {}, view.said), " ", view.counts);
+      if (!view.verdict) return studio.redraw(host);
+      const verdict = el("p", { class: `verdict ${view.is_recognised ? "good" : "ask"}`, role: "status" }, el("b", {}, view.verdict), " ", view.counts);
       const table = view.cells.length && (!view.is_recognised || !view.rows.length)
         ? el("div", { class: "cells", tabindex: "0", role: "region", "aria-label": words.first_rows }, el("table", {},
             el("thead", {}, el("tr", {}, ...view.columns.map((name) => el("th", { scope: "col" }, name)))),

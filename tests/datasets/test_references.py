@@ -5,7 +5,7 @@ import pytest
 from dataset_lab import asked, codes, folder_of, image_bytes
 
 from backend.datasets.archive import UnpackedArchive
-from backend.datasets.image_resolver import ImageResolver, UnresolvedError
+from backend.datasets.image_resolver import ImageResolver, UnresolvedImageError
 from backend.datasets.store import ImportOptions
 from backend.datasets.upload import Upload
 
@@ -20,7 +20,7 @@ def resolved(found, tmp_path, reference, annotation="data.json"):
 
 
 def refusal(found, reference, annotation="data.json"):
-    with pytest.raises(UnresolvedError) as caught:
+    with pytest.raises(UnresolvedImageError) as caught:
         found.resolve(reference, annotation)
     return caught.value.code, caught.value.message
 

@@ -40,7 +40,7 @@ class Lesson:
 
     questions: tuple[QuestionMaker, ...]
     turns: int
-    most_shapes: int
+    max_shapes: int
     rows: int
     epochs: float
     rate: float
@@ -93,7 +93,7 @@ def train_lessons(workspace: Workspace, lessons: tuple[Lesson, ...], base: Path,
     for number, lesson in enumerate(lessons, start=first):
         name = f"lesson-{number}"
         demo = DemoDataset(name, lesson.rows, lesson.questions, lesson.turns, night=False, seed=100 + number,
-                           most_shapes=lesson.most_shapes)  # fmt: skip
+                           max_shapes=lesson.max_shapes)  # fmt: skip
         drawn = workspace.root / "drawn" / name
         write_rows(demo, drawn)
         store.import_dataset(drawn, ImportOptions(name=name, heldout_share=0.0), None)

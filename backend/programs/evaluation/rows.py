@@ -79,7 +79,7 @@ def questions_for(
 def stored_answer(text: str, question: Question, spec: RunSpec) -> str:
     """An answer with its boxes in the pixels that the gold answer's are in."""
     scale = seen_scale(question.fit, spec)
-    return text if scale is None else scaled_boxes(text, scale.back)
+    return text if scale is None else scaled_boxes(text, scale.inverse)
 
 
 def frame_of(question: Question, spec: RunSpec) -> tuple[int, int] | None:

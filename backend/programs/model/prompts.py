@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.conversation import Message, Row
-from backend.datasets.layouts import Split
+from backend.conversation import Message, Row, Split
 from backend.datasets.store import DatasetStore
 from backend.ids import DatasetName
 from backend.image_size import Scale, resized, scale_of, scaled_boxes

@@ -94,35 +94,9 @@ def upload_card(t: Translate) -> UploadCard:
         with gr.Column(visible=False, elem_classes="adding-box") as box:
             preview = upload_preview(t)
             with gr.Row(visible=False, elem_classes="knobs") as mapping:
-                roles = [
-                    gr.Dropdown(
-                        [],
-                        label=t(f"upload.role.{role}"),
-                        info=t(f"upload.role.{role}.help"),
-                        min_width=180,
-                        elem_id=f"role-{role}",
-                    )
-                    for role in ROLES
-                ]
+                roles = [_role_dropdown(role, t) for role in ROLES]
             with gr.Row(elem_classes="knobs"):
-                name = gr.Textbox(
-                    label=t("upload.name"),
-                    info=t("upload.name.help"),
-                    max_lines=1,
-                    max_length=MAX_NAME,
-                    min_width=220,
-                    elem_id="dataset-name",
-                )
-                share = gr.Slider(
-                    0,
-                    0.5,
-                    DEFAULT_SHARE,
-                    step=0.01,
-                    label=t("upload.share"),
-                    info=t("upload.share.help"),
-                    min_width=220,
-                    elem_id="heldout-share",
-                )
+                name, share = _name_and_share(t)
             with gr.Accordion(t("upload.heldout"), open=False):
                 heldout = gr.File(
                     label=t("upload.heldout.file"),
@@ -133,3 +107,30 @@ def upload_card(t: Translate) -> UploadCard:
             confirm = gr.Button(t("upload.confirm"), variant="primary", elem_id="import")
         report = import_report(t)
     return UploadCard(files, box, mapping, roles, name, share, heldout, confirm, preview, report)
+
+
+def _role_dropdown(role: str, t: Translate) -> gr.Dropdown:
+    label, info = t(f"upload.role.{role}"), t(f"upload.role.{role}.help")
+    return gr.Dropdown([], label=label, info=info, min_width=180, elem_id=f"role-{role}")
+
+
+def _name_and_share(t: Translate) -> tuple[gr.Textbox, gr.Slider]:
+    name = gr.Textbox(
+        label=t("upload.name"),
+        info=t("upload.name.help"),
+        max_lines=1,
+        max_length=MAX_NAME,
+        min_width=220,
+        elem_id="dataset-name",
+    )
+    share = gr.Slider(
+        0,
+        0.5,
+        DEFAULT_SHARE,
+        step=0.01,
+        label=t("upload.share"),
+        info=t("upload.share.help"),
+        min_width=220,
+        elem_id="heldout-share",
+    )
+    return name, share
