@@ -57,7 +57,7 @@ class Scene:
 
 
 def make_scene(rng: random.Random, max_shapes: int = 3) -> Scene:
-    """Place one to `most_shapes` shapes, no two of the same kind and colour, on 2 x 2 or 3 x 2 slots."""
+    """Place one to `max_shapes` shapes, no two of the same kind and colour, on 2 x 2 or 3 x 2 slots."""
     columns, rows = rng.choice([(2, 2), (2, 2), (2, 2), (3, 2)])
     slots = [(column, row) for row in range(rows) for column in range(columns)]
     occupied = sorted(rng.sample(slots, rng.randint(1, min(max_shapes, len(slots)))), key=lambda s: (s[1], s[0]))
