@@ -101,13 +101,13 @@ def resolve_checkpoint(reference: str, workspace: Workspace) -> Checkpoint:
         CheckpointError: a folder that is not a whole checkpoint of this architecture, or may not be loaded; every
             reason that `outside` finds.
     """
-    folder, record = _found(reference, workspace)
+    folder, record = _locate(reference, workspace)
     if record is None or record.kind == "model":
         _refuse_no_model(reference, folder)
         checked_model(folder)
         return Checkpoint(reference, folder, folder, None)
     _refuse_foreign_base(reference, folder, record.base, workspace)
-    base_folder, base_record = _found(record.base, workspace)
+    base_folder, base_record = _locate(record.base, workspace)
     if base_record is not None and base_record.kind == "adapter":
         raise CheckpointError(
             f"`{reference}` was trained on the adapter `{record.base}`", hint="Export that run to a whole model first"
@@ -147,12 +147,12 @@ def resumable(reference: str, workspace: Workspace) -> Path:
     run, _, name = reference.partition("/")
     folder = RunFolder(workspace.output / run)
     names = resumable_names(folder) if is_safe_name(run) and folder.spec.is_file() else []
-    found = folder.path / name
-    if name not in names or any(path.is_symlink() for path in (folder.path, found, found / STATE)):
+    checkpoint = folder.path / name
+    if name not in names or any(path.is_symlink() for path in (folder.path, checkpoint, checkpoint / STATE)):
         hint = f"Run `{run}` has: {', '.join(names) or 'none'}"
         raise NotFoundError(f"`{reference}` is no checkpoint to go on from", hint=hint)
-    read_record(found)
-    return found
+    read_record(checkpoint)
+    return checkpoint
 
 
 def read_record(folder: Path) -> CheckpointRecord | None:
@@ -234,17 +234,17 @@ def _fits_own_sums(path: Path) -> bool:
         return False
 
 
-def _found(reference: str, workspace: Workspace) -> tuple[Path, CheckpointRecord | None]:
+def _locate(reference: str, workspace: Workspace) -> tuple[Path, CheckpointRecord | None]:
     """The folder that a reference names, and its record. Raises NotFoundError or CheckpointError."""
     if reference not in CATALOGUE:
         folder = _folder_of(reference, workspace)
         return folder, read_record(folder)
-    found = model_folder(reference, workspace)
-    if found is None:
+    folder = model_folder(reference, workspace)
+    if folder is None:
         raise NotFoundError(
             f"`{reference}` is not on this machine", hint=f"Fetch it first: `studio models get {reference}`"
         )
-    return found, None
+    return folder, None
 
 
 def _refuse_no_model(reference: str, folder: Path) -> None:
@@ -287,19 +287,19 @@ def _folder_of(reference: str, workspace: Workspace) -> Path:
                     f"Run `{run}` has no final model yet", hint="Wait for it, or name a checkpoint of it"
                 )
             return folder.final_model
-        found = {path.name: path for path in folder.checkpoints()}
+        checkpoints = {path.name: path for path in folder.checkpoints()}
         if checkpoint == "final_model" and folder.has_final_model:
             return folder.final_model
-        if checkpoint in found:
-            return found[checkpoint]
+        if checkpoint in checkpoints:
+            return checkpoints[checkpoint]
         raise NotFoundError(
-            f"Run `{run}` has no checkpoint `{checkpoint}`", hint=f"It has: {', '.join(found) or 'none'}"
+            f"Run `{run}` has no checkpoint `{checkpoint}`", hint=f"It has: {', '.join(checkpoints) or 'none'}"
         )
     added = added_models(workspace)
     path = added.get(reference, Path(reference).expanduser())
     if path.is_dir():
         return path.resolve()
-    known = [*CATALOGUE, *added, *(p.name for p in workspace.output.glob("2*") if p.is_dir())]
-    close = difflib.get_close_matches(reference, known, n=1, cutoff=0.5)
+    names = [*CATALOGUE, *added, *(p.name for p in workspace.output.glob("2*") if p.is_dir())]
+    close = difflib.get_close_matches(reference, names, n=1, cutoff=0.5)
     hint = f"Did you mean `{close[0]}`?" if close else "`studio models` and `studio runs` list what there is"
     raise NotFoundError(f"No model, run or folder is called `{reference}`", hint=hint)

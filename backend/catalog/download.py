@@ -16,7 +16,7 @@ from backend.ids import is_safe_name, slug
 from backend.jsonl import write_atomically
 from backend.settings import Workspace, hub_endpoint
 
-WANTED = ("*.json", "*.safetensors", "merges.txt", "vocab.json", "*.jinja", "LICENSE*")
+MODEL_FILES = ("*.json", "*.safetensors", "merges.txt", "vocab.json", "*.jinja", "LICENSE*")
 SPARE_BYTES = 2 * 10**9
 
 
@@ -43,7 +43,7 @@ def fetch_model(name: str, workspace: Workspace, progress: Callable[[str], None]
     progress(f"Fetching {model.title}, {model.download_bytes / 1e9:.1f} GB, licence: {model.licence}")
     try:
         huggingface_hub.snapshot_download(
-            name, local_dir=folder, allow_patterns=list(WANTED), endpoint=hub_endpoint(), etag_timeout=10
+            name, local_dir=folder, allow_patterns=list(MODEL_FILES), endpoint=hub_endpoint(), etag_timeout=10
         )
     except (OSError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, requests.RequestException) as error:
         raise CheckpointError(
@@ -79,9 +79,9 @@ def add_model(folder: Path, name: str, workspace: Workspace) -> str:
 def _refuse_full_disk(needed_bytes: int, folder: Path, workspace: Workspace) -> None:
     present = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
     free = shutil.disk_usage(workspace.models).free
-    left = needed_bytes - present
-    if left + SPARE_BYTES > free:
+    missing_bytes = needed_bytes - present
+    if missing_bytes + SPARE_BYTES > free:
         raise CheckpointError(
-            f"The download needs {left / 1e9:.1f} GB more, and the disk has {free / 1e9:.1f} GB free",
+            f"The download needs {missing_bytes / 1e9:.1f} GB more, and the disk has {free / 1e9:.1f} GB free",
             hint="Free some space, or set STUDIO_WORKSPACE to a larger disk",
         )

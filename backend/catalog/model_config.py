@@ -26,14 +26,14 @@ TOWER = {"depth": 32, "hidden_size": 3584, "intermediate_size": 3420, "out_hidde
 def faults_of_config(config: dict[str, Any]) -> Iterator[str]:
     """Say everything that keeps a config from being one of a Qwen2.5-VL, each with its value."""
     if config.get("model_type") != MODEL_TYPE:
-        yield f"is a {_shown(config.get('model_type'))} model"
+        yield f"is a {_quoted(config.get('model_type'))} model"
         return
     if config.get("architectures") not in (None, [ARCHITECTURE]):
-        yield f"has the architecture {_shown(config['architectures'])}, not `{ARCHITECTURE}`"
+        yield f"has the architecture {_quoted(config['architectures'])}, not `{ARCHITECTURE}`"
     stored = config.get("quantization_config")
     if stored:
         method = stored.get("quant_method") if isinstance(stored, dict) else stored
-        yield f"is stored in fewer bits ({_shown(method)}), and only whole weights can be trained"
+        yield f"is stored in fewer bits ({_quoted(method)}), and only whole weights can be trained"
     text, tower = config.get("text_config", config), config.get("vision_config")
     if not isinstance(text, dict):
         yield "has a `text_config` that is no table"
@@ -46,7 +46,7 @@ def faults_of_config(config: dict[str, Any]) -> Iterator[str]:
         yield from _out_of_range(tower, MOST_OF_TOWER, "vision_config.", required=False)
         for key, value in FIXED_OF_TOWER.items():
             if key in tower and (type(tower[key]) is not int or tower[key] != value):
-                yield f"sets `vision_config.{key}` to {_shown(tower[key])}, not {value}"
+                yield f"sets `vision_config.{key}` to {_quoted(tower[key])}, not {value}"
 
 
 def count_parameters(config: dict[str, Any]) -> Counts:
@@ -92,20 +92,20 @@ def _out_of_range(part: dict[str, Any], most: dict[str, int], prefix: str, *, re
         if value is None and required:
             yield f"does not say its `{prefix}{key}`"
         elif key in part and (type(value) is not int or not 1 <= value <= largest):
-            yield f"sets `{prefix}{key}` to {_shown(value)}, which is no number from 1 to {largest:,}"
+            yield f"sets `{prefix}{key}` to {_quoted(value)}, which is no number from 1 to {largest:,}"
 
 
 def _uneven_heads(text: dict[str, Any]) -> Iterator[str]:
-    found = [text.get(key) for key in ("hidden_size", "num_attention_heads", "num_key_value_heads")]
-    counts = [value for value in found if type(value) is int and value > 0]
-    if len(counts) < len(found):
+    values = [text.get(key) for key in ("hidden_size", "num_attention_heads", "num_key_value_heads")]
+    counts = [value for value in values if type(value) is int and value > 0]
+    if len(counts) < len(values):
         return
     width, heads, keys = counts
     if width % heads or heads % keys:
         yield f"shares a width of {width} among {heads} heads and {keys} groups, which does not come out even"
 
 
-def _shown(value: object) -> str:
+def _quoted(value: object) -> str:
     return f"`{str(value)[:60]}`"
 
 

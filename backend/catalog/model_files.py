@@ -30,7 +30,7 @@ OWN_TARGETS = frozenset(
 NUMBERS = {"r": (1, 4_096), "lora_alpha": (0, 1_000_000), "lora_dropout": (0, 1)}
 # Patterns, or orders to build adapters in other ways; the studio writes none of them.
 UNUSED = ("modules_to_save", "exclude_modules", "layers_to_transform", "layers_pattern", "target_parameters")
-KNOWN = {*NUMBERS, *UNUSED, "peft_type", "target_modules", "init_lora_weights", "base_model_name_or_path"}
+KNOWN_KEYS = {*NUMBERS, *UNUSED, "peft_type", "target_modules", "init_lora_weights", "base_model_name_or_path"}
 MOST_TARGETS = 10_000
 MOST_CHARACTERS = 200
 _MODULE = re.compile(r"[A-Za-z0-9_.]{1,200}")
@@ -60,28 +60,28 @@ def read_text(path: Path, *, must_be_table: bool) -> dict[str, Any] | None:
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise ValueError("too large")
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except (OSError, ValueError, RecursionError) as error:
         raise TextFault(f"no readable {path.name}") from error
-    if _is_deeper_than(MAX_NESTING, found):
+    if _is_deeper_than(MAX_NESTING, content):
         raise TextFault(f"a {path.name} that is nested more than {MAX_NESTING} deep")
-    if must_be_table and not isinstance(found, dict):
+    if must_be_table and not isinstance(content, dict):
         raise TextFault(f"no readable {path.name}")
-    return found if isinstance(found, dict) else {"": found} if isinstance(found, list) else None
+    return content if isinstance(content, dict) else {"": content} if isinstance(content, list) else None
 
 
 def set_keys(content: Any) -> set[str]:
     """Every key at any depth that says something, be it an empty text; the reader has bounded the depth."""
-    left = [content]
-    found: set[str] = set()
-    while left:
-        value = left.pop()
+    pending = [content]
+    keys: set[str] = set()
+    while pending:
+        value = pending.pop()
         if isinstance(value, dict):
-            found |= {key for key, said in value.items() if said not in (None, False, {}, [])}
-            left += value.values()
+            keys |= {key for key, value in value.items() if value not in (None, False, {}, [])}
+            pending += value.values()
         elif isinstance(value, list):
-            left += value
-    return found
+            pending += value
+    return keys
 
 
 def faults_of_adapter(config: dict[str, Any]) -> Iterator[str]:
@@ -99,7 +99,7 @@ def faults_of_adapter(config: dict[str, Any]) -> Iterator[str]:
             yield f"sets `{key}`, which the studio's adapters do not have"
     if not isinstance(config.get("init_lora_weights", True), bool):
         yield f"sets `init_lora_weights` to `{str(config['init_lora_weights'])[:60]}`"
-    odd = [key for key in config if key not in KNOWN and not _is_plain(config[key])]
+    odd = [key for key in config if key not in KNOWN_KEYS and not _is_plain(config[key])]
     yield from (f"sets `{key[:60]}` to more than a plain value" for key in odd)
 
 
@@ -118,9 +118,9 @@ def faults_of_tokenizer(content: dict[str, Any]) -> Iterator[str]:
         for part in parts:
             kind = part.get("type") if isinstance(part, dict) else part
             if kind not in allowed:
-                yield f"puts texts through {_shown(kind)} (`{stage}` in tokenizer.json)"
+                yield f"puts texts through {_quoted(kind)} (`{stage}` in tokenizer.json)"
             elif kind == "Split" and part.get("pattern") != {"Regex": PATTERN}:
-                yield f"cuts texts by a pattern of its own, {_shown(part.get('pattern'))} (`{stage}` in tokenizer.json)"
+                yield f"cuts texts by a pattern of its own, {_quoted(part.get('pattern'))} (`{stage}` in tokenizer.json)"
 
 
 def _refuse_constant(constant: str) -> None:
@@ -157,15 +157,15 @@ def _is_plain(value: object) -> bool:
 
 def _parts(stage: Any, inner: str) -> Iterator[Any]:
     """The steps of one stage, those within sequences too, and no more than one too many; the depth is bounded."""
-    left, found = [stage] if stage is not None else [], 0
-    while left and found <= MOST_PARTS:
-        part = left.pop()
+    pending, count = [stage] if stage is not None else [], 0
+    while pending and count <= MOST_PARTS:
+        part = pending.pop()
         if isinstance(part, dict) and part.get("type") == "Sequence" and isinstance(part.get(inner), list):
-            left += part[inner][: MOST_PARTS + 1]
+            pending += part[inner][: MOST_PARTS + 1]
         else:
-            found += 1
+            count += 1
             yield part
 
 
-def _shown(value: object) -> str:
+def _quoted(value: object) -> str:
     return f"`{str(value)[:60]}`"

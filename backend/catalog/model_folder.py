@@ -34,7 +34,7 @@ WEIGHTS, INDEX, ADAPTER_WEIGHTS = "model.safetensors", "model.safetensors.index.
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 CODE = (".py", ".pyc", ".pyd", ".so", ".dylib", ".dll")
 MAX_ENTRIES = 5_000
-MOST_SAID = 8
+MAX_NAMED_FAULTS = 8
 # An optimizer's state is no part of a model: own runs alone go on from it, by another door.
 NOT_LOOKED_INTO = frozenset({"state", "__pycache__"})
 Kind = Literal["model", "adapter"]
@@ -52,12 +52,12 @@ HINT_ADAPTER = "Take adapters that this studio trained, or export them to a whol
 class Fault(NamedTuple):
     """One thing that stands against a folder, and what to do."""
 
-    said: str
+    text: str
     hint: str
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FolderInspection:
     """What was found in a folder."""
 
     config: dict[str, Any]
@@ -65,7 +65,7 @@ class Look:
     notes: tuple[str, ...]  # what is there and will not be read
 
 
-class Entry(NamedTuple):
+class FolderEntry(NamedTuple):
     """One file, and what tells whether it has changed since."""
 
     name: str  # relative to the folder, with forward slashes
@@ -73,21 +73,21 @@ class Entry(NamedTuple):
     identity: tuple[int, ...]
 
 
-def checked_model(folder: Path) -> Look:
+def checked_model(folder: Path) -> FolderInspection:
     """Look through a whole model. Raises CheckpointError with everything that stands against it."""
     return _checked(folder, "model")
 
 
-def checked_adapter(folder: Path, base: str) -> Look:
+def checked_adapter(folder: Path, base: str) -> FolderInspection:
     """Look through an adapter that stands on `base`. Raises CheckpointError with everything that stands against it."""
-    found = _checked(folder, "adapter")
-    named = found.config.get("base_model_name_or_path")
+    inspection = _checked(folder, "adapter")
+    named = inspection.config.get("base_model_name_or_path")
     if named not in (None, "", base):
         raise CheckpointError(
             f"The adapter `{folder.name}` stands on `{base}`, but its {ADAPTER_CONFIG} names `{str(named)[:80]}`",
             hint=HINT_ADAPTER,
         )
-    return found
+    return inspection
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -95,28 +95,32 @@ def read_config(folder: Path) -> dict[str, Any]:
     return checked_model(folder).config
 
 
-def inspect(folder: Path, kind: Kind) -> Look:
+def inspect(folder: Path, kind: Kind) -> FolderInspection:
     """Look through a folder; it costs next to nothing again while no file in it changes."""
     return _look(folder, kind, tuple(_entries(folder)))
 
 
-def _checked(folder: Path, kind: Kind) -> Look:
-    found = inspect(folder, kind)
-    if found.faults:
-        said = [fault.said for fault in found.faults[:MOST_SAID]]
-        more = [f"and {len(found.faults) - MOST_SAID} more"] if len(found.faults) > MOST_SAID else []
-        hints = dict.fromkeys(fault.hint for fault in found.faults[:MOST_SAID])
-        raise CheckpointError(f"`{folder.name}` cannot be used: {'; '.join(said + more)}", hint=". ".join(hints))
-    return found
+def _checked(folder: Path, kind: Kind) -> FolderInspection:
+    inspection = inspect(folder, kind)
+    if inspection.faults:
+        texts = [fault.text for fault in inspection.faults[:MAX_NAMED_FAULTS]]
+        more = (
+            [f"and {len(inspection.faults) - MAX_NAMED_FAULTS} more"]
+            if len(inspection.faults) > MAX_NAMED_FAULTS
+            else []
+        )
+        hints = dict.fromkeys(fault.hint for fault in inspection.faults[:MAX_NAMED_FAULTS])
+        raise CheckpointError(f"`{folder.name}` cannot be used: {'; '.join(texts + more)}", hint=". ".join(hints))
+    return inspection
 
 
 @lru_cache(maxsize=64)
-def _look(folder: Path, kind: Kind, entries: tuple[Entry, ...]) -> Look:
+def _look(folder: Path, kind: Kind, entries: tuple[FolderEntry, ...]) -> FolderInspection:
     faults = [entry.fault for entry in entries if entry.fault]
     names = {entry.name for entry in entries if not entry.fault}
     texts = _texts(folder, sorted(names & READ), faults)
     faults += _faults_of_code(names, texts)
-    held = {name: _header(folder, name, faults) for name in sorted(names) if name.endswith(".safetensors")}
+    headers = {name: _header(folder, name, faults) for name in sorted(names) if name.endswith(".safetensors")}
     config = texts.get(CONFIG if kind == "model" else ADAPTER_CONFIG) or {}
     if kind == "model":
         faults += _faults_beside(names)
@@ -124,18 +128,18 @@ def _look(folder: Path, kind: Kind, entries: tuple[Entry, ...]) -> Look:
         faults += (
             [Fault(said, HINT_TOKENIZER) for said in faults_of_tokenizer(tokenizer)] if tokenizer is not None else []
         )
-        faults += _faults_of_model(config, texts, held)
+        faults += _faults_of_model(config, texts, headers)
     else:
-        faults += _faults_of_adapter_folder(config, held)
+        faults += _faults_of_adapter_folder(config, headers)
     pickles = sorted(name for name in names if name.lower().endswith(PICKLES))
     weights = WEIGHTS if kind == "model" else ADAPTER_WEIGHTS
-    if pickles and not any(name in held for name in (weights, *(held if INDEX in texts else ()))):
+    if pickles and not any(name in headers for name in (weights, *(headers if INDEX in texts else ()))):
         faults.append(Fault(f"holds its weights as pickles (`{pickles[0]}`), which can run code", HINT_SAFETENSORS))
     notes = tuple(f"`{name}` is a pickle and will not be read" for name in pickles)
-    return Look(config, tuple(faults), notes)
+    return FolderInspection(config, tuple(faults), notes)
 
 
-def _entries(folder: Path) -> Iterator[Entry]:
+def _entries(folder: Path) -> Iterator[FolderEntry]:
     """Every file of a folder, sorted; hidden folders are passed over, since nothing is loaded from there."""
     count = 0
     for where, folders, files in os.walk(folder):
@@ -147,21 +151,23 @@ def _entries(folder: Path) -> Iterator[Entry]:
             yield _entry(path, path.relative_to(folder).as_posix(), folder)
         if count > MAX_ENTRIES:
             fault = Fault(f"holds more than {MAX_ENTRIES:,} files", "Name the folder of one model")
-            yield Entry("", fault, ())
+            yield FolderEntry("", fault, ())
             return
 
 
-def _entry(path: Path, name: str, folder: Path) -> Entry:
-    shown = name[:120]
+def _entry(path: Path, name: str, folder: Path) -> FolderEntry:
+    short_name = name[:120]
     try:
         if path.is_symlink() and not _stays(path, folder):
-            return Entry(name, Fault(f"has the link `{shown}`, which leads out of the folder", HINT_LINK), ())
-        found = path.stat()
+            return FolderEntry(
+                name, Fault(f"has the link `{short_name}`, which leads out of the folder", HINT_LINK), ()
+            )
+        stats = path.stat()
     except OSError:
-        return Entry(name, Fault(f"has the link `{shown}`, which leads nowhere", HINT_LINK), ())
-    if not stat.S_ISREG(found.st_mode):
-        return Entry(name, Fault(f"holds `{shown}`, which is no plain file", HINT_LINK), ())
-    return Entry(name, None, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+        return FolderEntry(name, Fault(f"has the link `{short_name}`, which leads nowhere", HINT_LINK), ())
+    if not stat.S_ISREG(stats.st_mode):
+        return FolderEntry(name, Fault(f"holds `{short_name}`, which is no plain file", HINT_LINK), ())
+    return FolderEntry(name, None, (stats.st_dev, stats.st_ino, stats.st_size, stats.st_mtime_ns, stats.st_ctime_ns))
 
 
 def _stays(link: Path, folder: Path) -> bool:
@@ -179,14 +185,14 @@ def _stays(link: Path, folder: Path) -> bool:
 
 def _texts(folder: Path, names: list[str], faults: list[Fault]) -> dict[str, dict[str, Any] | None]:
     """What the JSON files of these names hold; None for one that cannot be used."""
-    found: dict[str, dict[str, Any] | None] = {}
+    contents: dict[str, dict[str, Any] | None] = {}
     for name in names:
         try:
-            found[name] = read_text(folder / name, must_be_table=name in (CONFIG, ADAPTER_CONFIG, INDEX))
+            contents[name] = read_text(folder / name, must_be_table=name in (CONFIG, ADAPTER_CONFIG, INDEX))
         except TextFault as fault:
             faults.append(Fault(f"has {fault}", HINT_DAMAGED))
-            found[name] = None
-    return found
+            contents[name] = None
+    return contents
 
 
 def _faults_of_code(names: set[str], texts: dict[str, dict[str, Any] | None]) -> Iterator[Fault]:
@@ -220,7 +226,7 @@ def _faults_beside(names: set[str]) -> Iterator[Fault]:
 
 
 def _faults_of_model(
-    config: dict[str, Any], texts: dict[str, dict[str, Any] | None], held: dict[str, dict[str, int]]
+    config: dict[str, Any], texts: dict[str, dict[str, Any] | None], headers: dict[str, dict[str, int]]
 ) -> Iterator[Fault]:
     if CONFIG not in texts:
         yield Fault(f"has no {CONFIG}", "Name a folder that holds a Qwen2.5-VL model")
@@ -229,48 +235,50 @@ def _faults_of_model(
     hint = HINT_CONFIG if config.get("model_type") == MODEL_TYPE else HINT_KIND
     wrong = [Fault(said, hint) for said in faults_of_config(config)] if is_read else []
     yield from wrong
-    loaded = {WEIGHTS: held[WEIGHTS]} if WEIGHTS in held else {}
+    loaded = {WEIGHTS: headers[WEIGHTS]} if WEIGHTS in headers else {}
     if not loaded and INDEX in texts:
-        listed = list(_faults_of_index(texts[INDEX] or {}, held))
+        listed = list(_faults_of_index(texts[INDEX] or {}, headers))
         yield from listed
         if listed:
             return
-        loaded = {name: held[name] for name in set((texts[INDEX] or {})["weight_map"].values())}
+        loaded = {name: headers[name] for name in set((texts[INDEX] or {})["weight_map"].values())}
     if not loaded:
         yield Fault("lacks safetensors weights", HINT_SAFETENSORS)
     elif is_read and not wrong and all(loaded.values()):
         yield from _faults_of_size(config, sum(sum(tensors.values()) for tensors in loaded.values()))
 
 
-def _faults_of_index(index: dict[str, Any], held: dict[str, dict[str, int]]) -> Iterator[Fault]:
+def _faults_of_index(index: dict[str, Any], headers: dict[str, dict[str, int]]) -> Iterator[Fault]:
     """Hold an index against the files beside it: plain names of this folder only, each with the tensors it is for."""
     places = index.get("weight_map")
     if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
         yield Fault(f"has a {INDEX} without a `weight_map`", HINT_DAMAGED)
         return
     for name in sorted(set(places.values())):
-        shown = name[:120]
+        short_name = name[:120]
         if "/" in name or "\\" in name or name in ("", ".", ".."):
-            yield Fault(f"its {INDEX} names `{shown}`, which is outside the folder", HINT_DAMAGED)
+            yield Fault(f"its {INDEX} names `{short_name}`, which is outside the folder", HINT_DAMAGED)
         elif not name.endswith(".safetensors"):
-            yield Fault(f"its {INDEX} names `{shown}`, which is no safetensors file", HINT_SAFETENSORS)
-        elif name not in held:
-            yield Fault(f"lacks `{shown}`, which its {INDEX} names", HINT_DAMAGED)
-        elif held[name] and (absent := [key for key, file in places.items() if file == name and key not in held[name]]):
-            yield Fault(f"its `{shown}` lacks the tensor `{absent[0][:80]}`", HINT_DAMAGED)
+            yield Fault(f"its {INDEX} names `{short_name}`, which is no safetensors file", HINT_SAFETENSORS)
+        elif name not in headers:
+            yield Fault(f"lacks `{short_name}`, which its {INDEX} names", HINT_DAMAGED)
+        elif headers[name] and (
+            absent := [key for key, file in places.items() if file == name and key not in headers[name]]
+        ):
+            yield Fault(f"its `{short_name}` lacks the tensor `{absent[0][:80]}`", HINT_DAMAGED)
 
 
-def _faults_of_size(config: dict[str, Any], held_numbers: int) -> Iterator[Fault]:
+def _faults_of_size(config: dict[str, Any], stored_parameters: int) -> Iterator[Fault]:
     """What a config describes and the files do not hold would be made up at random, or fill the memory."""
     described = sum(count_parameters(config).values())
-    if described > held_numbers:
+    if described > stored_parameters:
         yield Fault(
-            f"its {CONFIG} describes {described:,} parameters, and the weights hold {held_numbers:,}", HINT_CONFIG
+            f"its {CONFIG} describes {described:,} parameters, and the weights hold {stored_parameters:,}", HINT_CONFIG
         )
 
 
-def _faults_of_adapter_folder(config: dict[str, Any], held: dict[str, dict[str, int]]) -> Iterator[Fault]:
+def _faults_of_adapter_folder(config: dict[str, Any], headers: dict[str, dict[str, int]]) -> Iterator[Fault]:
     for said in faults_of_adapter(config):
         yield Fault(said, HINT_ADAPTER)
-    if ADAPTER_WEIGHTS not in held:
+    if ADAPTER_WEIGHTS not in headers:
         yield Fault(f"lacks `{ADAPTER_WEIGHTS}`", HINT_SAFETENSORS)

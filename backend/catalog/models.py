@@ -8,7 +8,7 @@ GB = 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class LearningRates:
     """Peak learning rates to start from.
 
     Source: 1e-5 / 1e-4 / 1e-5 / 5e-6 are what the public Qwen2.5-VL trainers (2U1, ms-swift) ship for the released
@@ -30,7 +30,7 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class CatalogModel:
     """One line of the catalogue."""
 
     name: str  # what `--model` takes; for released models the hub's own id
@@ -38,7 +38,7 @@ class Model:
     parts: dict[PartName, int]  # parameters of each, counted from its config.json
     download_bytes: int
     licence: str
-    rates: Rates
+    rates: LearningRates
 
     @property
     def parameters(self) -> int:
@@ -46,8 +46,8 @@ class Model:
         return sum(self.parts.values())
 
 
-_RELEASED = Rates(language_full=1e-5, language_lora=1e-4, merger=1e-5, vision=5e-6)
-_DEMO = Rates(language_full=1e-3, language_lora=3e-3, merger=1e-3, vision=1e-3, rewarded=0.5)
+_RELEASED = LearningRates(language_full=1e-5, language_lora=1e-4, merger=1e-5, vision=5e-6)
+_DEMO = LearningRates(language_full=1e-3, language_lora=3e-3, merger=1e-3, vision=1e-3, rewarded=0.5)
 
 _HUB = "Qwen/Qwen2.5-VL-{}-Instruct"
 _RESEARCH = "Qwen Research License (non-commercial)"
@@ -62,18 +62,18 @@ _7B = _parts(631_975_680, 44_574_464, 7_070_619_136, 544_997_376)
 _32B = _parts(636_401_664, 52_440_320, 31_985_308_672, 778_567_680)
 _72B = _parts(636_401_664, 68_172_032, 71_460_495_360, 1_245_708_288)
 
-CATALOGUE: dict[str, Model] = {
+CATALOGUE: dict[str, CatalogModel] = {
     model.name: model
     for model in (
-        Model("demo", "Demo (shapes)", _parts(392_544, 197_216, 673_920, 0), 0, "Apache-2.0", _DEMO),
-        Model(_HUB.format("3B"), "Qwen2.5-VL 3B", _3B, int(7.5 * GB), _RESEARCH, _RELEASED),
-        Model(_HUB.format("7B"), "Qwen2.5-VL 7B", _7B, int(16.6 * GB), "Apache-2.0", _RELEASED),
-        Model(_HUB.format("32B"), "Qwen2.5-VL 32B", _32B, int(66.9 * GB), "Apache-2.0", _RELEASED),
-        Model(_HUB.format("72B"), "Qwen2.5-VL 72B", _72B, int(146.8 * GB), "Qwen License", _RELEASED),
+        CatalogModel("demo", "Demo (shapes)", _parts(392_544, 197_216, 673_920, 0), 0, "Apache-2.0", _DEMO),
+        CatalogModel(_HUB.format("3B"), "Qwen2.5-VL 3B", _3B, int(7.5 * GB), _RESEARCH, _RELEASED),
+        CatalogModel(_HUB.format("7B"), "Qwen2.5-VL 7B", _7B, int(16.6 * GB), "Apache-2.0", _RELEASED),
+        CatalogModel(_HUB.format("32B"), "Qwen2.5-VL 32B", _32B, int(66.9 * GB), "Apache-2.0", _RELEASED),
+        CatalogModel(_HUB.format("72B"), "Qwen2.5-VL 72B", _72B, int(146.8 * GB), "Qwen License", _RELEASED),
     )
 }
 
 
-def rates_for(base: str) -> Rates:
+def rates_for(base: str) -> LearningRates:
     """The starting rates of a model; one that is not in the catalogue takes those of the released models."""
     return CATALOGUE[base].rates if base in CATALOGUE else _RELEASED

@@ -44,8 +44,8 @@ def rate_of(spec: RunSpec, part: PartName) -> float | None:
     how = spec.table.how(part)
     if how == "frozen":
         return None
-    own = {"vision": spec.optimiser.vision_rate, "merger": spec.optimiser.merger_rate}
-    chosen = own.get(part, spec.optimiser.language_rate)
+    set_rates = {"vision": spec.optimiser.vision_rate, "merger": spec.optimiser.merger_rate}
+    chosen = set_rates.get(part, spec.optimiser.language_rate)
     if chosen is not None:
         return chosen
     rates = rates_for(spec.model.base)

@@ -39,13 +39,13 @@ def evaluation_spec(
     Raises:
         SpecError: no checkpoint, or the wrong number of them for the check.
     """
-    given = tuple(dict.fromkeys(each for each in checkpoints if each))
-    _refuse_number(check, given)
+    contestants = tuple(dict.fromkeys(each for each in checkpoints if each))
+    _refuse_number(check, contestants)
     names = list(dict.fromkeys(datasets)) or ([PROBES] if check == "forgetting" else [])
     content: dict[str, Any] = {
-        "kind": "evaluation", "model": {"base": given[0]},
+        "kind": "evaluation", "model": {"base": contestants[0]},
         "data": {"datasets": [{"name": name} for name in names], "max_tokens": LONGEST_ROW},
-        "comparison": {"check": check, "contestants": [each.model_dump() for each in contestants_for(check, given)]},
+        "comparison": {"check": check, "contestants": [each.model_dump() for each in contestants_for(check, contestants)]},
     }  # fmt: skip
     return apply_settings(spec_from(content, source="evaluation"), [], others=changes)
 
@@ -77,14 +77,14 @@ def resolve_evaluation(spec: RunSpec, workspace: Workspace) -> RunSpec:
 
 def boxes_of_contestants(spec: RunSpec, workspace: Workspace) -> str:
     """As a contestant's training on these datasets read boxes, whichever of them it is; else as asked."""
-    asked = {share.name for share in spec.data.datasets}
+    datasets = {share.name for share in spec.data.datasets}
     for contestant in spec.comparison.contestants:
         run = contestant.checkpoint.partition("/")[0]
         folder = workspace.output / run
         if is_safe_name(run) and (folder / "spec.json").is_file():
             with suppress(StudioError, ValueError):
                 data = read_spec(folder).data
-                if data.boxes != "as_written" and asked & {share.name for share in data.datasets}:
+                if data.boxes != "as_written" and datasets & {share.name for share in data.datasets}:
                     return data.boxes
     return spec.data.boxes
 

@@ -32,9 +32,9 @@ class Recipe(NamedTuple):
 
 def recipe_names() -> list[str]:
     """The recipes, in the order of the strategy cards."""
-    found = {path.stem for path in FOLDER.glob("*.yaml")}
-    first = [name for name in RECIPE_OF.values() if name in found]
-    return first + sorted(found - set(first))
+    names = {path.stem for path in FOLDER.glob("*.yaml")}
+    first = [name for name in RECIPE_OF.values() if name in names]
+    return first + sorted(names - set(first))
 
 
 def recipe_for(kind: RunKind, strategy: StrategyName) -> str:
@@ -50,8 +50,8 @@ def load_recipe(name: str) -> Recipe:
     """
     if name not in recipe_names():
         close = difflib.get_close_matches(name, recipe_names(), n=1, cutoff=0.4)
-        known = f"Did you mean `{close[0]}`?" if close else f"There are: {', '.join(recipe_names())}"
-        raise NotFoundError(f"No recipe is called `{name}`", hint=known)
+        hint = f"Did you mean `{close[0]}`?" if close else f"There are: {', '.join(recipe_names())}"
+        raise NotFoundError(f"No recipe is called `{name}`", hint=hint)
     content = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
     about, datasets = content.pop("about"), tuple(content.pop("demo_datasets"))
     spec = spec_from(content | {"recipe": name}, source=f"{name}.yaml")

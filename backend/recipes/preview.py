@@ -27,7 +27,7 @@ NORMAL_EFFORT: Effort = "balanced"  # what the command line takes when none is n
 MEASURED = 4_000  # rows of a dataset; of a larger one every k-th is measured, and the rest is taken to be like it
 
 
-class Steps(NamedTuple):
+class StepPlan(NamedTuple):
     """How long a run is, in numbers to show."""
 
     samples: int  # in one pass, each dataset's training rows times its weight
@@ -93,7 +93,7 @@ def in_lines(words: list[str]) -> str:
 
 def planned_steps(
     spec: RunSpec, train_rows: Mapping[str, int], mean_tokens: Mapping[str, float] | None = None
-) -> Steps:
+) -> StepPlan:
     """Count the optimizer steps of a run; rows that turn out too long to be learned make it shorter.
 
     Args:
@@ -102,11 +102,11 @@ def planned_steps(
         mean_tokens: of a sample of each dataset, where a token budget makes the passes.
     """
     shares = {share.name: samples_in_pass(train_rows.get(share.name, 0), share.weight) for share in spec.data.datasets}
-    samples, known = sum(shares.values()), mean_tokens or {}
-    mean = sum(count * known.get(name, 0.0) for name, count in shares.items()) / max(1, samples)
+    samples, lengths = sum(shares.values()), mean_tokens or {}
+    mean = sum(count * lengths.get(name, 0.0) for name, count in shares.items()) / max(1, samples)
     steps = optimizer_steps(spec, samples, mean)
     unlimited = optimizer_steps(spec.with_values({"optimiser.max_steps": 0}), samples, mean)
-    return Steps(samples, spec.optimiser.epochs, round(samples_per_step(spec, mean)), steps, steps < unlimited)
+    return StepPlan(samples, spec.optimiser.epochs, round(samples_per_step(spec, mean)), steps, steps < unlimited)
 
 
 def value_at(spec: RunSpec, path: str) -> Any:
@@ -122,7 +122,7 @@ def recipe_of(spec: RunSpec) -> str:
     return spec.recipe if spec.recipe in recipe_names() else recipe_for(spec.kind, spec.strategy.name)
 
 
-class Fitting(NamedTuple):
+class DatasetFit(NamedTuple):
     """The training rows of one dataset as a run would see them."""
 
     name: str
@@ -134,7 +134,7 @@ class Fitting(NamedTuple):
     is_exact: bool  # every row was measured
 
 
-def fittings(spec: RunSpec, workspace: Workspace) -> list[Fitting]:
+def dataset_fits(spec: RunSpec, workspace: Workspace) -> list[DatasetFit]:
     """Measure the datasets of `spec` with its model's own tokenizer.
 
     Raises:
@@ -143,7 +143,7 @@ def fittings(spec: RunSpec, workspace: Workspace) -> list[Fitting]:
     base = resolve_checkpoint(spec.model.base, workspace).base_folder
     store = DatasetStore(workspace)
     return [
-        _fitting(spec, share.name, store.get(share.name).statistics.train_rows, sizes)
+        _dataset_fit(spec, share.name, store.get(share.name).statistics.train_rows, sizes)
         for share in spec.data.datasets
         for sizes in [_sizes(workspace, share.name, store.get(share.name).sha256, base)]
     ]
@@ -151,12 +151,12 @@ def fittings(spec: RunSpec, workspace: Workspace) -> list[Fitting]:
 
 def _check_words(spec: RunSpec) -> list[str]:
     """The words of a dry run; its command knows no weights, as it looks at rewards one by one."""
-    words, usual = ["studio", "reward", "check", *(share.name for share in spec.grpo.rewards)], GrpoKnobs()
+    words, defaults = ["studio", "reward", "check", *(share.name for share in spec.grpo.rewards)], GrpoKnobs()
     for share in spec.data.datasets:
         words += ["--dataset", share.name]
     words += ["--checkpoint", spec.model.base]
     for option, count, default in (
-        ("--limit", spec.grpo.check_rows, usual.check_rows), ("--samples", spec.grpo.generations, usual.generations),
+        ("--limit", spec.grpo.check_rows, defaults.check_rows), ("--samples", spec.grpo.generations, defaults.generations),
     ):  # fmt: skip
         words += [option, str(count)] if count != default else []
     return words
@@ -164,19 +164,19 @@ def _check_words(spec: RunSpec) -> list[str]:
 
 def _eval_words(spec: RunSpec) -> list[str]:
     """The words of an evaluation."""
-    asked, usual = spec.comparison, ComparisonKnobs()
-    checkpoints = list(dict.fromkeys(contestant.checkpoint for contestant in asked.contestants))
+    comparison, defaults = spec.comparison, ComparisonKnobs()
+    checkpoints = list(dict.fromkeys(contestant.checkpoint for contestant in comparison.contestants))
     words = ["studio", "eval", *checkpoints[:1]]
-    if asked.check != "forgetting":
+    if comparison.check != "forgetting":
         words += [word for share in spec.data.datasets for word in ("--dataset", share.name)]
     words += [word for other in checkpoints[1:] for word in ("--compare", other)]
-    words += [word for metric in asked.metrics for word in ("--metric", named_version(metric).name)]
-    words += ["--check", asked.check] if asked.check != usual.check else []
-    words += ["--rows", asked.split] if asked.split != usual.split else []
-    words += ["--limit", str(asked.limit)] if asked.limit != usual.limit else []
+    words += [word for metric in comparison.metrics for word in ("--metric", named_version(metric).name)]
+    words += ["--check", comparison.check] if comparison.check != defaults.check else []
+    words += ["--rows", comparison.split] if comparison.split != defaults.split else []
+    words += ["--limit", str(comparison.limit)] if comparison.limit != defaults.limit else []
     for knob in ("batch_size", "max_new_tokens"):
-        if getattr(asked, knob) != getattr(usual, knob):
-            words += ["--set", f"comparison.{knob}={getattr(asked, knob)}"]
+        if getattr(comparison, knob) != getattr(defaults, knob):
+            words += ["--set", f"comparison.{knob}={getattr(comparison, knob)}"]
     return words
 
 
@@ -196,17 +196,17 @@ def _as_text(value: Any) -> str:
     return json.dumps(value)
 
 
-def _fitting(spec: RunSpec, name: str, rows: int, sizes: tuple[RowSize, ...]) -> Fitting:
-    found = [fit(size, spec.data, spec.model) for size in sizes]
-    kept = [each.tokens for each in found if each is not None]
+def _dataset_fit(spec: RunSpec, name: str, rows: int, sizes: tuple[RowSize, ...]) -> DatasetFit:
+    fits = [fit(size, spec.data, spec.model) for size in sizes]
+    kept_tokens = [each.tokens for each in fits if each is not None]
     scale = rows / len(sizes) if sizes else 0.0
-    return Fitting(
+    return DatasetFit(
         name=name,
         rows=rows,
-        left_out=round(scale * (len(sizes) - len(kept))),
-        shrunk=round(scale * sum(each is not None and each.is_shrunk for each in found)),
+        left_out=round(scale * (len(sizes) - len(kept_tokens))),
+        shrunk=round(scale * sum(each is not None and each.is_shrunk for each in fits)),
         longest_tokens=max((size.tokens(spec.model.min_pixels, spec.model.max_pixels) for size in sizes), default=0),
-        mean_tokens=sum(kept) / len(kept) if kept else 0.0,
+        mean_tokens=sum(kept_tokens) / len(kept_tokens) if kept_tokens else 0.0,
         is_exact=len(sizes) == rows,
     )
 

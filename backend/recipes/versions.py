@@ -64,19 +64,19 @@ def resolve_metrics(spec: RunSpec, workspace: Workspace, problems: list[StudioEr
 
     A name that the studio has and a person too means the studio's.
     """
-    found = [named_version(text).name if named_version(text).name in FACTS else _own(text, workspace, problems)
+    metrics = [named_version(text).name if named_version(text).name in FACTS else _own(text, workspace, problems)
              for text in spec.comparison.metrics]  # fmt: skip
-    return _once([text for text in found if text], problems)
+    return _once([text for text in metrics if text], problems)
 
 
 def resolve_own_metrics(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) -> tuple[str, ...]:
     """The person's own metrics that a training reports, each with its version. What is wrong joins `problems`."""
     clashing = {share.name for share in spec.grpo.rewards} if spec.kind == "grpo" else set()
-    wanted = [text for text in spec.evaluation.own_metrics if named_version(text).name not in clashing]
-    for name in {named_version(text).name for text in wanted} & RESERVED:
+    texts = [text for text in spec.evaluation.own_metrics if named_version(text).name not in clashing]
+    for name in {named_version(text).name for text in texts} & RESERVED:
         problems.append(SpecError(f"`{name}` is reported by every run", hint="Leave it out, or rename your own"))
-    found = [_own(text, workspace, problems) for text in wanted if named_version(text).name not in RESERVED]
-    return _once([text for text in found if text], problems)
+    metrics = [_own(text, workspace, problems) for text in texts if named_version(text).name not in RESERVED]
+    return _once([text for text in metrics if text], problems)
 
 
 def metric_choices(workspace: Workspace) -> list[str]:
@@ -127,15 +127,15 @@ def _once(texts: list[str], problems: list[StudioError]) -> tuple[str, ...]:
 
 
 def _own(text: str, workspace: Workspace, problems: list[StudioError]) -> str:
-    store, wanted = RewardStore(workspace), named_version(text)
-    known = metric_choices(workspace)
-    if wanted.name not in known:
-        close = difflib.get_close_matches(wanted.name, known, n=1, cutoff=0.5)
-        hint = f"Did you mean `{close[0]}`?" if close else f"There are: {', '.join(known)}"
-        problems.append(SpecError(f"No metric is called `{wanted.name[:80]}`", hint=hint))
+    store, metric = RewardStore(workspace), named_version(text)
+    choices = metric_choices(workspace)
+    if metric.name not in choices:
+        close = difflib.get_close_matches(metric.name, choices, n=1, cutoff=0.5)
+        hint = f"Did you mean `{close[0]}`?" if close else f"There are: {', '.join(choices)}"
+        problems.append(SpecError(f"No metric is called `{metric.name[:80]}`", hint=hint))
         return ""
     try:
-        source = store.version(*wanted) if wanted.sha256 else store.get(wanted.name)
+        source = store.version(*metric) if metric.sha256 else store.get(metric.name)
     except StudioError as error:
         problems.append(error)
         return ""

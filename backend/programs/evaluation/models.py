@@ -23,7 +23,7 @@ from backend.spec.run import RunSpec
 MERGED = "merged"  # a folder for the whole model that is loaded again in 4 bits
 
 
-class Ready(NamedTuple):
+class LoadedModel(NamedTuple):
     """A contestant that can be asked."""
 
     model: nn.Module
@@ -33,35 +33,39 @@ class Ready(NamedTuple):
 class Contestants:
     """Loads one contestant at a time; adapters of one base share it."""
 
-    def __init__(self, spec: RunSpec, workspace: Workspace, room: Path) -> None:
-        """Find all of them. Raises StudioError for one that cannot be used; `room` is a folder for what is merged."""
-        self._room = room
-        self._found = [resolve_checkpoint(each.checkpoint, workspace) for each in spec.comparison.contestants]
+    def __init__(self, spec: RunSpec, workspace: Workspace, scratch: Path) -> None:
+        """Find all of them. Raises StudioError for one that cannot be used; `scratch` is a folder for what is merged."""
+        self._scratch = scratch
+        self._checkpoints = [resolve_checkpoint(each.checkpoint, workspace) for each in spec.comparison.contestants]
         self._host: tuple[Path, ModelHost] | None = None
 
     def bounds(self, number: int) -> tuple[int, int]:
         """The image bounds in px of a contestant: its own training's, else another contestant's, else the usual."""
-        records = [read_record(found.folder) for found in self._found]
-        known = [record for record in (records[number], *records) if record is not None]
-        return (known[0].min_pixels, known[0].max_pixels) if known else (DEFAULT_MIN_PIXELS, DEFAULT_MAX_PIXELS)
+        records = [read_record(checkpoint.folder) for checkpoint in self._checkpoints]
+        saved_records = [record for record in (records[number], *records) if record is not None]
+        return (
+            (saved_records[0].min_pixels, saved_records[0].max_pixels)
+            if saved_records
+            else (DEFAULT_MIN_PIXELS, DEFAULT_MAX_PIXELS)
+        )
 
     def base_folder(self, number: int) -> Path:
         """The whole model that a contestant is, or stands on."""
-        return self._found[number].base_folder
+        return self._checkpoints[number].base_folder
 
     @contextmanager
-    def ready(self, number: int, contestant: Contestant) -> Iterator[Ready]:
+    def ready(self, number: int, contestant: Contestant) -> Iterator[LoadedModel]:
         """Load a contestant for as long as it answers. Raises CheckpointError where it cannot be loaded."""
-        checkpoint = self._found[number]
+        checkpoint = self._checkpoints[number]
         encoder = Encoder(checkpoint.base_folder, *self.bounds(number))
         if contestant.form == "saved":
             host = self._host_for(checkpoint)
-            with host.seeing_as(host.prepare(checkpoint)) as model:
-                yield Ready(model, encoder)
+            with host.active_with_vision(host.prepare(checkpoint)) as model:
+                yield LoadedModel(model, encoder)
             return
         self._forget()
         model = self._merged(checkpoint) if contestant.form == "merged" else self._in_4_bits(checkpoint)
-        yield Ready(model.eval(), encoder)
+        yield LoadedModel(model.eval(), encoder)
         del model
         gc.collect()
 
@@ -87,12 +91,12 @@ class Contestants:
         folder = checkpoint.base_folder
         try:
             if checkpoint.adapter is not None:
-                folder = self._room / MERGED
+                folder = self._scratch / MERGED
                 self._write_merged(checkpoint, folder)
                 self._forget()  # the merged model must be gone before the other comes
             return load_base(folder, choose_precision("auto"), quantised=True).to(_device())
         finally:
-            shutil.rmtree(self._room / MERGED, ignore_errors=True)
+            shutil.rmtree(self._scratch / MERGED, ignore_errors=True)
 
     def _write_merged(self, checkpoint: Checkpoint, folder: Path) -> None:
         with as_for_generation(self._merged(checkpoint)) as whole:

@@ -10,9 +10,9 @@ import numpy as np
 
 from backend.metrics.confidence import intervals
 from backend.metrics.library import METRICS
-from backend.metrics.metric import Answered, Metric, Table
+from backend.metrics.metric import MetricInput, Metric, Table
 from backend.metrics.names import FACTS, notice
-from backend.metrics.significance import Comparison, all_compared, holm, said, verdict_of
+from backend.metrics.significance import Comparison, all_compared, holm, describe_comparison, verdict_of
 from backend.rewards.contract import named_version
 from backend.rewards.trl_reward import build_own_metrics, build_reward_batch
 from backend.runs.answers import Answer
@@ -53,7 +53,7 @@ class Scorer:
             metric.close()
 
     def scores(
-        self, answered: Sequence[Answered], raw: Sequence[str], columns: Sequence[dict[str, Any]]
+        self, answered: Sequence[MetricInput], raw: Sequence[str], columns: Sequence[dict[str, Any]]
     ) -> list[Scores]:
         """Score B answers.
 
@@ -62,30 +62,30 @@ class Scorer:
             raw: what the model wrote; own metrics get it, with the gold answer in the pixels that the model sees.
             columns: of each row, as rewards see them.
         """
-        found: list[Scores] = [{} for _ in answered]
+        row_scores: list[Scores] = [{} for _ in answered]
         for metric in self._studio:
-            for scores, value in zip(found, metric.rows(answered), strict=True):
+            for scores, value in zip(row_scores, metric.rows(answered), strict=True):
                 scores[metric.name] = value
         for own in self._own:
-            said = own.score_unless_lost(build_reward_batch(raw, columns))
-            for scores, value in zip(found, said.values, strict=True):
+            scored = own.score_unless_lost(build_reward_batch(raw, columns))
+            for scores, value in zip(row_scores, scored.values, strict=True):
                 scores[own.__name__] = value
-            if said.error_count:
-                self.errors[own.__name__] += said.error_count
-                self.examples.setdefault(own.__name__, said.first_error)
-        return found
+            if scored.error_count:
+                self.errors[own.__name__] += scored.error_count
+                self.examples.setdefault(own.__name__, scored.first_error)
+        return row_scores
 
     def take_errors(self) -> tuple[dict[str, int], dict[str, str]]:
         """How often each own metric failed since the last time, and an example of each."""
-        taken = dict(self.errors), dict(self.examples)
+        errors_and_examples = dict(self.errors), dict(self.examples)
         self.errors.clear()
         self.examples.clear()
-        return taken
+        return errors_and_examples
 
 
-def answered_of(answer: Answer) -> Answered:
+def answered_of(answer: Answer) -> MetricInput:
     """An answer as metrics take it."""
-    return Answered(answer.gold, answer.given, answer.references)
+    return MetricInput(answer.gold, answer.given, answer.references)
 
 
 def metrics_of(names: Sequence[str]) -> list[Metric]:
@@ -108,13 +108,13 @@ def own_metric(name: str) -> Metric:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(sums[..., 0] / sums[..., 1])
 
-    def nothing(_: Sequence[Answered]) -> Table:
+    def nothing(_: Sequence[MetricInput]) -> Table:
         raise ValueError(f"the values of `{name}` are in the answers")
 
     return Metric(name, nothing, mean, is_share=False)
 
 
-class Answers(NamedTuple):
+class ContestantAnswers(NamedTuple):
     """All that one contestant said, in the order of the rows, and how long that took."""
 
     answers: list[Answer]
@@ -123,24 +123,24 @@ class Answers(NamedTuple):
     troubles: tuple[OwnTrouble, ...] = ()
 
 
-def summed_up(spec: RunSpec, said_by: Sequence[Answers], too_long: int) -> Report:
+def build_report(spec: RunSpec, answers_by_side: Sequence[ContestantAnswers], too_long: int) -> Report:
     """Judge all answers.
 
     Args:
         spec: of the evaluation.
-        said_by: each contestant's answers, over the same rows.
+        answers_by_side: each contestant's answers, over the same rows.
         too_long: rows that were left out.
     """
     metrics = metrics_of(spec.comparison.metrics)
-    tables = [[table_of(metric, side.answers) for metric in metrics] for side in said_by]
-    sides = tuple(_side(spec, number, said_by[number], metrics, tables[number]) for number in range(len(said_by)))
+    tables = [[table_of(metric, side.answers) for metric in metrics] for side in answers_by_side]
+    sides = tuple(_side(spec, number, answers_by_side[number], metrics, tables[number]) for number in range(len(answers_by_side)))
     pairs = [(first, second) for first, second in combinations(range(len(sides)), 2)
              if spec.comparison.check == "quality" or first == 0]  # fmt: skip
     report = Report(
-        check=spec.comparison.check, metrics=tuple(_facts(metric, said_by[0].answers) for metric in metrics),
+        check=spec.comparison.check, metrics=tuple(_facts(metric, answers_by_side[0].answers) for metric in metrics),
         sides=sides, differences=tuple(_differences(metrics, tables, sides, pairs, spec.comparison.check)),
-        agreements=tuple(_agreement(said_by, *pair) for pair in pairs), rows=len(said_by[0].answers),
-        too_long=too_long, troubles=tuple(trouble for side in said_by for trouble in side.troubles),
+        agreements=tuple(_agreement(answers_by_side, *pair) for pair in pairs), rows=len(answers_by_side[0].answers),
+        too_long=too_long, troubles=tuple(trouble for side in answers_by_side for trouble in side.troubles),
         conclusion=Conclusion(code="nothing", values={}, text=""),
     )  # fmt: skip
     return report.model_copy(update={"conclusion": conclusion(report)})
@@ -148,24 +148,24 @@ def summed_up(spec: RunSpec, said_by: Sequence[Answers], too_long: int) -> Repor
 
 def groups_of(answers: Sequence[Answer], check: str) -> dict[str, list[int]]:
     """The places of answers by dataset; of the probe set by ability, which a row's name begins with."""
-    found: dict[str, list[int]] = {}
+    groups: dict[str, list[int]] = {}
     for place, answer in enumerate(answers):
         group = answer.row.rpartition("-")[0] if check == "forgetting" else answer.dataset
-        found.setdefault(group or answer.dataset, []).append(place)
-    return found
+        groups.setdefault(group or answer.dataset, []).append(place)
+    return groups
 
 
-def _side(spec: RunSpec, number: int, said_by: Answers, metrics: Sequence[Metric], tables: Sequence[Table]) -> Side:
+def _side(spec: RunSpec, number: int, side_answers: ContestantAnswers, metrics: Sequence[Metric], tables: Sequence[Table]) -> Side:
     contestant = spec.comparison.contestants[number]
-    answers = said_by.answers
-    found = intervals(list(zip(metrics, tables, strict=True)))
+    answers = side_answers.answers
+    measured = intervals(list(zip(metrics, tables, strict=True)))
     measures = {metric.name: Measure(value=each.value, low=each.low, high=each.high, n=each.n)
-                for metric, each in zip(metrics, found, strict=True) if each is not None}  # fmt: skip
+                for metric, each in zip(metrics, measured, strict=True) if each is not None}  # fmt: skip
     return Side(
         contestant=contestant, label=label_of(contestant), rows=len(answers),
         cut=sum(answer.is_cut for answer in answers), unread=_unread(metrics, answers), measures=measures,
-        groups=_grouped(metrics, tables, groups_of(answers, spec.comparison.check)), seconds=said_by.seconds,
-        tokens=sum(answer.tokens for answer in answers), min_pixels=said_by.bounds[0], max_pixels=said_by.bounds[1],
+        groups=_grouped(metrics, tables, groups_of(answers, spec.comparison.check)), seconds=side_answers.seconds,
+        tokens=sum(answer.tokens for answer in answers), min_pixels=side_answers.bounds[0], max_pixels=side_answers.bounds[1],
     )  # fmt: skip
 
 
@@ -177,20 +177,20 @@ def _unread(metrics: Sequence[Metric], answers: Sequence[Answer]) -> dict[str, i
 def _grouped(
     metrics: Sequence[Metric], tables: Sequence[Table], groups: dict[str, list[int]]
 ) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
+    values_by_group: dict[str, dict[str, float]] = {}
     for group, places in groups.items():
         values = {metric.name: float(metric.value(table[places].sum(axis=0)))
                   for metric, table in zip(metrics, tables, strict=True)}  # fmt: skip
-        found[group] = {name: value for name, value in values.items() if value == value}
-    return found
+        values_by_group[group] = {name: value for name, value in values.items() if value == value}
+    return values_by_group
 
 
 def _facts(metric: Metric, answers: Sequence[Answer]) -> MetricFacts:
     golds = sum(1 + len(answer.references) for answer in answers)
-    told = notice(metric.name, len(answers), golds / max(1, len(answers))) if metric.name in FACTS else None
+    notice_text = notice(metric.name, len(answers), golds / max(1, len(answers))) if metric.name in FACTS else None
     return MetricFacts(
         name=metric.name, is_share=metric.is_share, is_lower_better=metric.is_lower_better,
-        is_own=metric.name not in METRICS, notice=told or "",
+        is_own=metric.name not in METRICS, notice=notice_text or "",
     )  # fmt: skip
 
 
@@ -201,14 +201,14 @@ def _differences(
     if not metrics:
         return []
     columns = range(len(metrics))
-    found = []
+    comparisons = []
     for first, second in pairs:
         both = [_met_by_both(metrics[at], tables[second][at], tables[first][at]) for at in columns]
         compared = all_compared([(metric, *tables) for metric, tables in zip(metrics, both, strict=True)])
-        found += [(at, (first, second), each) for at, each in enumerate(compared) if each is not None]
-    found.sort(key=lambda each: each[0])
-    adjusted = _adjusted([(at, each.p) for at, _, each in found], together=check == "image")
-    return [_difference(metrics[at], each, p, pair, sides) for (at, pair, each), p in zip(found, adjusted, strict=True)]
+        comparisons += [(at, (first, second), each) for at, each in enumerate(compared) if each is not None]
+    comparisons.sort(key=lambda each: each[0])
+    adjusted = _adjusted([(at, each.p) for at, _, each in comparisons], together=check == "image")
+    return [_difference(metrics[at], each, p, pair, sides) for (at, pair, each), p in zip(comparisons, adjusted, strict=True)]
 
 
 def _met_by_both(metric: Metric, second: Table, first: Table) -> tuple[Table, Table]:
@@ -232,19 +232,19 @@ def _adjusted(ps: Sequence[tuple[int, float]], *, together: bool) -> list[float]
 
 
 def _difference(
-    metric: Metric, found: Comparison, p: float, pair: tuple[int, int], sides: Sequence[Side]
+    metric: Metric, comparison: Comparison, p: float, pair: tuple[int, int], sides: Sequence[Side]
 ) -> Difference:
-    verdict = verdict_of(found, is_lower_better=metric.is_lower_better, adjusted_p=p)
-    text = said(found, verdict, p, second="the first", is_share=metric.is_share)
+    verdict = verdict_of(comparison, is_lower_better=metric.is_lower_better, adjusted_p=p)
+    text = describe_comparison(comparison, verdict, p, second="the first", is_share=metric.is_share)
     first, second = pair
     return Difference(
-        metric=metric.name, first=first, second=second, value=found.difference.value, low=found.difference.low,
-        high=found.difference.high, n=found.difference.n, p=p, verdict=verdict,
+        metric=metric.name, first=first, second=second, value=comparison.difference.value, low=comparison.difference.low,
+        high=comparison.difference.high, n=comparison.difference.n, p=p, verdict=verdict,
         text=f"{sides[first].label} against {sides[second].label}: {text}",
     )  # fmt: skip
 
 
-def _agreement(said_by: Sequence[Answers], first: int, second: int) -> Agreement:
-    pairs = list(zip(said_by[first].answers, said_by[second].answers, strict=True))
+def _agreement(answers_by_side: Sequence[ContestantAnswers], first: int, second: int) -> Agreement:
+    pairs = list(zip(answers_by_side[first].answers, answers_by_side[second].answers, strict=True))
     return Agreement(first=first, second=second, same=sum(one.given == other.given for one, other in pairs),
                      rows=len(pairs))  # fmt: skip

@@ -25,87 +25,91 @@ LONGEST_ANSWER = 64  # tokens
 NEAR = 0.5  # logits between two tokens that rounding may exchange; bf16 tells logits of 16 to 32 apart by 0.125
 
 
-class Question(NamedTuple):
+class ExportQuestion(NamedTuple):
     """A conversation that waits for its answer."""
 
     messages: tuple[Message, ...]
     images: tuple[Path, ...]
 
 
-def questions_for(checkpoint: Checkpoint, workspace: Workspace, work: Path) -> list[Question]:
+def questions_for(checkpoint: Checkpoint, workspace: Workspace, work: Path) -> list[ExportQuestion]:
     """Choose up to 8 questions; drawn images are written to `work`."""
     try:
         spec = read_spec(checkpoint.folder.parent)
-        found = [
-            Question(row.messages[:-1], tuple(store.folder(share.name) / name for name in row.images))
+        candidates = [
+            ExportQuestion(row.messages[:-1], tuple(store.folder(share.name) / name for name in row.images))
             for store in [DatasetStore(workspace)]
             for share in spec.data.datasets
             for row in store.rows(share.name, "heldout", share.sha256)
             if row.messages[-1].role == "assistant"
         ]
     except (StudioError, ValueError):
-        found = []
+        candidates = []
     chance = random.Random(0)
-    return chance.sample(found, min(QUESTIONS, len(found))) if found else _drawn(work, chance)
+    return chance.sample(candidates, min(QUESTIONS, len(candidates))) if candidates else _demo_questions(work, chance)
 
 
-class Road(NamedTuple):
+class TeacherForcedAnswer(NamedTuple):
     """A question with its answer, and the token (K,) that the first model would say at each place of it."""
 
     sample: Sample
     choices: torch.Tensor
 
 
-class Answers(NamedTuple):
+class ModelAnswers(NamedTuple):
     """What a model says to the questions."""
 
     texts: list[str]
     logits: torch.Tensor  # (questions, vocabulary), of the first token of each answer
 
 
-def ask(model: nn.Module, questions: list[Question], encoder: Encoder) -> Answers:
+def ask(model: nn.Module, questions: list[ExportQuestion], encoder: Encoder) -> ModelAnswers:
     """Let a model answer every question, always by its likeliest token."""
     samples = [encoder.encode(question.messages, list(question.images), for_answer=True, name="a question")
                for question in questions]  # fmt: skip
     texts = [answer_batch(model, [sample], encoder, LONGEST_ANSWER)[0].text for sample in samples]
-    return Answers(texts, torch.stack([first_logits(model, sample, DynamicCache()).cpu() for sample in samples]))
+    return ModelAnswers(texts, torch.stack([first_logits(model, sample, DynamicCache()).cpu() for sample in samples]))
 
 
-def roads_of(model: nn.Module, questions: list[Question], texts: list[str], encoder: Encoder) -> list[Road | None]:
+def teacher_forced(
+    model: nn.Module, questions: list[ExportQuestion], texts: list[str], encoder: Encoder
+) -> list[TeacherForcedAnswer | None]:
     """The ways along this model's own answers; None where an answer cannot be read back."""
-    return [_road(model, question, text, encoder) for question, text in zip(questions, texts, strict=True)]
+    return [_teacher_forced(model, question, text, encoder) for question, text in zip(questions, texts, strict=True)]
 
 
-def is_near(model: nn.Module, road: Road | None) -> bool:
+def is_near(model: nn.Module, forced: TeacherForcedAnswer | None) -> bool:
     """Whether a model would nowhere on the road prefer another token by more than `NEAR`."""
-    if road is None:
+    if forced is None:
         return False
-    logits = _along(model, road.sample)
-    wanted = logits.gather(1, road.choices[:, None])[:, 0]
-    return bool((logits.amax(1) - wanted <= NEAR).all())
+    logits = _along(model, forced.sample)
+    reference_logits = logits.gather(1, forced.choices[:, None])[:, 0]
+    return bool((logits.amax(1) - reference_logits <= NEAR).all())
 
 
-def _drawn(work: Path, chance: random.Random) -> list[Question]:
+def _demo_questions(work: Path, chance: random.Random) -> list[ExportQuestion]:
     """Scenes of coloured shapes, and questions that any model can answer somehow."""
-    asked = ("Describe the picture.", "What colours do you see?", "How many shapes are there?", "图中有什么？")
+    texts = ("Describe the picture.", "What colours do you see?", "How many shapes are there?", "图中有什么？")
     questions = []
     for number in range(QUESTIONS):
         image: Image.Image = draw(make_scene(chance, 3), night=number % 2 == 1)
         path = work / f"{number}.png"
         image.save(path)
-        text = f"<image>{asked[number % len(asked)]}"
-        questions.append(Question((Message(role="user", content=text),), (path,)))
+        text = f"<image>{texts[number % len(texts)]}"
+        questions.append(ExportQuestion((Message(role="user", content=text),), (path,)))
     return questions
 
 
-def _road(model: nn.Module, question: Question, text: str, encoder: Encoder) -> Road | None:
+def _teacher_forced(
+    model: nn.Module, question: ExportQuestion, text: str, encoder: Encoder
+) -> TeacherForcedAnswer | None:
     images: list[Path] = list(question.images)
     try:
-        said = Message(role="assistant", content=text)
-        sample = encoder.encode((*question.messages, said), images, name="an answer")
+        answer = Message(role="assistant", content=text)
+        sample = encoder.encode((*question.messages, answer), images, name="an answer")
     except StudioError:  # it holds what only a template may say
         return None
-    return Road(sample, _along(model, sample).argmax(1))
+    return TeacherForcedAnswer(sample, _along(model, sample).argmax(1))
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from peft import PeftModel
 from backend.catalog.checkpoints import COMPLETE, CheckpointRecord, digests_of, resolve_checkpoint, verify
 from backend.errors import CheckpointError
 from backend.jsonl import write_atomically
-from backend.programs.export.certificate import Answers, ask, is_near, questions_for, roads_of
+from backend.programs.export.certificate import ModelAnswers, ask, is_near, questions_for, teacher_forced
 from backend.programs.model.checkpoint import as_for_generation, synced_sizes, whole_or_absent, write_processor
 from backend.programs.model.encoder import Encoder
 from backend.programs.model.loading import choose_precision, load_base, load_checkpoint
@@ -40,7 +40,7 @@ def export(request: ExportRequest, work: Path, events: EventWriter) -> None:
     model = load_checkpoint(checkpoint, precision).to(_device()).eval()
     before = ask(model, questions, encoder)
     is_exact = precision.dtype == torch.float32
-    roads = [] if is_exact else roads_of(model, questions, before.texts, encoder)
+    forced_answers = [] if is_exact else teacher_forced(model, questions, before.texts, encoder)
     events.write("progress", 0, phase="merging")
     merged: Any = model.merge_and_unload() if isinstance(model, PeftModel) else model
     with whole_or_absent(target) as partial:
@@ -51,7 +51,7 @@ def export(request: ExportRequest, work: Path, events: EventWriter) -> None:
         after = ask(whole, questions, encoder)
         alike = [one == other for one, other in zip(before.texts, after.texts, strict=True)]
         if not is_exact:
-            alike = [same or is_near(whole, road) for same, road in zip(alike, roads, strict=True)]
+            alike = [same or is_near(whole, forced) for same, forced in zip(alike, forced_answers, strict=True)]
         _refuse_others(before, after, alike)
         report = ExportReport(
             folder=str(target), questions=len(alike), same_answers=sum(alike), is_exact=is_exact,
@@ -68,12 +68,12 @@ def _write(model: Any, encoder: Encoder, record: CheckpointRecord | None, folder
     write_processor(encoder, folder)
     if record is not None:
         sizes = synced_sizes(folder)
-        said = {"version": 2, "kind": "model", "sizes": sizes, "sha256": digests_of(folder, sizes)}
-        own = record.model_copy(update=said)
-        write_atomically(folder / COMPLETE, own.model_dump_json(indent=1).encode())
+        changes = {"version": 2, "kind": "model", "sizes": sizes, "sha256": digests_of(folder, sizes)}
+        merged_record = record.model_copy(update=changes)
+        write_atomically(folder / COMPLETE, merged_record.model_dump_json(indent=1).encode())
 
 
-def _refuse_others(before: Answers, after: Answers, alike: list[bool]) -> None:
+def _refuse_others(before: ModelAnswers, after: ModelAnswers, alike: list[bool]) -> None:
     """Raise CheckpointError with the first question that is answered otherwise."""
     if not all(alike):
         first = alike.index(False)

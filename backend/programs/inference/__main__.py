@@ -27,32 +27,32 @@ def main() -> None:
     """Load the model, say `ready`, answer until stdin ends."""
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what libraries print must not meet the protocol
-    wishes: queue.Queue[Ask | Stop | None] = queue.Queue()
-    threading.Thread(target=_read, args=(wishes,), daemon=True).start()
+    requests: queue.Queue[Ask | Stop | None] = queue.Queue()
+    threading.Thread(target=_read, args=(requests,), daemon=True).start()
     try:
         host = ModelHost(Path(sys.argv[1]))
     except StudioError as error:
-        _say(out, Failure(id=0, message=error.message, hint=error.hint))
+        _send(out, Failure(id=0, message=error.message, hint=error.hint))
         return
-    _say(out, Ready())
-    _serve(host, wishes, out)
+    _send(out, Ready())
+    _serve(host, requests, out)
 
 
-def _serve(host: ModelHost, wishes: "queue.Queue[Ask | Stop | None]", out: object) -> None:
+def _serve(host: ModelHost, requests: "queue.Queue[Ask | Stop | None]", out: object) -> None:
     answers: dict[int, Iterator[Piece]] = {}
     while True:
-        while not answers or not wishes.empty():
-            wish = wishes.get()
-            if wish is None:
+        while not answers or not requests.empty():
+            request = requests.get()
+            if request is None:
                 return
-            if isinstance(wish, Ask):
-                answers[wish.id] = pieces(wish, host)
-            elif answers.pop(wish.id, None) is not None:
-                _say(out, Piece(id=wish.id, text="", tokens=0, seconds=0, is_last=True, reason="stopped"))
+            if isinstance(request, Ask):
+                answers[request.id] = pieces(request, host)
+            elif answers.pop(request.id, None) is not None:
+                _send(out, Piece(id=request.id, text="", tokens=0, seconds=0, is_last=True, reason="stopped"))
         for number in list(answers):
-            said = _step(number, answers[number])
-            _say(out, said)
-            if isinstance(said, Failure) or said.is_last:
+            message = _step(number, answers[number])
+            _send(out, message)
+            if isinstance(message, Failure) or message.is_last:
                 answers.pop(number)
 
 
@@ -70,22 +70,22 @@ def _step(number: int, answer: Iterator[Piece]) -> Piece | Failure:
 
 def _hint(error: BaseException) -> str:
     """What a person can do about what a library raised."""
-    said = str(error).lower()
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in said for sign in NO_MEMORY):
+    text = str(error).lower()
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in text for sign in NO_MEMORY):
         return "Try a smaller image or fewer models"
     return "Ask again; if it fails again, hold its files against what was saved: `studio models check RUN_OR_FOLDER`"
 
 
-def _read(wishes: "queue.Queue[Ask | Stop | None]") -> None:
+def _read(requests: "queue.Queue[Ask | Stop | None]") -> None:
     for raw in sys.stdin.buffer:
         try:
-            wishes.put(_QUESTIONS.validate_json(raw))
+            requests.put(_QUESTIONS.validate_json(raw))
         except ValidationError as error:
             sys.stderr.write(f"refused a question: {error}\n")
-    wishes.put(None)
+    requests.put(None)
 
 
-def _say(out: object, line: Line) -> None:
+def _send(out: object, line: Line) -> None:
     out.write(line.model_dump_json().encode() + b"\n")  # type: ignore[attr-defined]
 
 

@@ -29,21 +29,23 @@ def pieces(ask: Ask, host: ModelHost) -> Iterator[Piece]:
     sampling = Sampling(ask.max_new_tokens, ask.temperature, ask.top_p, ask.seed, ask.repetition_penalty)
     ends = {encoder.end_id, encoder.tokenizer.pad_token_id}
     cache, chance = DynamicCache(), torch.Generator().manual_seed(ask.seed)
-    with host.seeing_as(name) as model:
+    with host.active_with_vision(name) as model:
         logits = first_logits(model, sample, cache)
-    made: list[int] = []
-    begun, said = time.monotonic(), ""
+    generated: list[int] = []
+    started, sent = time.monotonic(), ""
     while True:
-        token = choose(logits, sampling, chance, torch.cat([sample.input_ids, torch.tensor(made, dtype=torch.long)]))
-        if token in ends or len(made) == ask.max_new_tokens:
+        token = choose(
+            logits, sampling, chance, torch.cat([sample.input_ids, torch.tensor(generated, dtype=torch.long)])
+        )
+        if token in ends or len(generated) == ask.max_new_tokens:
             break
-        made.append(token)
-        text = encoder.tokenizer.decode(made, skip_special_tokens=True)
+        generated.append(token)
+        text = encoder.tokenizer.decode(generated, skip_special_tokens=True)
         if not text.endswith(HALF_A_CHARACTER):
-            yield Piece(id=ask.id, text=text[len(said) :], tokens=len(made), seconds=time.monotonic() - begun)
-            said = text
-        logits = next_logits(host.speak_as(name), sample, cache, token, len(made))
+            yield Piece(id=ask.id, text=text[len(sent) :], tokens=len(generated), seconds=time.monotonic() - started)
+            sent = text
+        logits = next_logits(host.activate(name), sample, cache, token, len(generated))
     reason: Literal["end", "length"] = "end" if token in ends else "length"
-    rest = encoder.tokenizer.decode(made, skip_special_tokens=True)[len(said) :]
-    seconds = time.monotonic() - begun
-    yield Piece(id=ask.id, text=rest, tokens=len(made), seconds=seconds, is_last=True, reason=reason)
+    rest = encoder.tokenizer.decode(generated, skip_special_tokens=True)[len(sent) :]
+    seconds = time.monotonic() - started
+    yield Piece(id=ask.id, text=rest, tokens=len(generated), seconds=seconds, is_last=True, reason=reason)

@@ -15,7 +15,7 @@ from backend.programs.model.parts import plain_name
 
 DEFAULT_MIN_PIXELS = 4 * 28 * 28
 DEFAULT_MAX_PIXELS = 1280 * 28 * 28
-SPEAKS_BASE = ""
+BASE_MODEL = ""
 
 
 class ModelHost:
@@ -27,7 +27,7 @@ class ModelHost:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._base_folder = base_folder
         self._model: nn.Module = load_base(base_folder, precision).to(device).eval()
-        self._speaking = SPEAKS_BASE
+        self._active = BASE_MODEL
         self._encoders: dict[tuple[int, int], Encoder] = {}
         self._names: dict[Path, str] = {}  # adapter folder -> name within peft
         self._vision: dict[str, dict[str, torch.Tensor]] = {}  # adapter name -> trained vision weights
@@ -43,40 +43,40 @@ class ModelHost:
     def prepare(self, checkpoint: Checkpoint) -> str:
         """Load the checkpoint's adapter where it is not yet there; returns who speaks for it."""
         if checkpoint.adapter is None:
-            return SPEAKS_BASE
+            return BASE_MODEL
         if checkpoint.adapter not in self._names:
             name, trained = f"adapter{len(self._names)}", vision_weights(self._model, checkpoint)
             is_first = not isinstance(self._model, PeftModel)
             self._model = attach_adapter(self._model, checkpoint, name).eval()
             if is_first:
-                self._speaking = name  # a later one only joins: whoever spoke goes on until `speak_as`
+                self._active = name  # a later one only joins: whoever spoke goes on until `speak_as`
             self._vision[name] = trained
             self._names[checkpoint.adapter] = name
         return self._names[checkpoint.adapter]
 
-    def speak_as(self, name: str) -> nn.Module:
+    def activate(self, name: str) -> nn.Module:
         """Let the next forward be that adapter's, or the base model's own."""
-        if name != self._speaking and isinstance(self._model, PeftModel):
-            if name == SPEAKS_BASE:
+        if name != self._active and isinstance(self._model, PeftModel):
+            if name == BASE_MODEL:
                 self._model.base_model.disable_adapter_layers()
             else:
                 self._model.base_model.enable_adapter_layers()
                 self._model.set_adapter(name)
-            self._speaking = name
+            self._active = name
         return self._model
 
     @contextmanager
-    def seeing_as(self, name: str) -> Iterator[nn.Module]:
+    def active_with_vision(self, name: str) -> Iterator[nn.Module]:
         """Speak as `name` with its own vision weights, which only the reading of a prompt needs."""
-        model = self.speak_as(name)
+        model = self.activate(name)
         trained = self._vision.get(name, {})
         base = model.get_base_model() if isinstance(model, PeftModel) else model
-        own = {plain_name(name): parameter for name, parameter in base.named_parameters()}
-        kept = {key: own[key].data for key in trained}
+        parameters = {plain_name(name): parameter for name, parameter in base.named_parameters()}
+        original = {key: parameters[key].data for key in trained}
         try:
             for key, weight in trained.items():
-                own[key].data = weight.to(own[key].device, own[key].dtype)
+                parameters[key].data = weight.to(parameters[key].device, parameters[key].dtype)
             yield model
         finally:
-            for key, weight in kept.items():
-                own[key].data = weight
+            for key, weight in original.items():
+                parameters[key].data = weight

@@ -55,15 +55,15 @@ class PatchProjection(nn.Module):
         return linear(patches.flatten(1), self.weight.flatten(1))
 
 
-def mask_unless_packed(**asked: Any) -> torch.Tensor | None:
+def mask_unless_packed(**options: Any) -> torch.Tensor | None:
     """Build the mask that `sdpa` would get, except for one packed row: `attend_samples` keeps its samples apart.
 
     transformers forbids the causal short cut and passes no attention mask exactly when it found a packed row.
     """
-    is_packed = asked.get("attention_mask") is None and not asked.get("allow_is_causal_skip", True)
-    if is_packed and not asked.get("use_vmap", False) and asked["batch_size"] == 1 and asked["q_length"] > 1:
+    is_packed = options.get("attention_mask") is None and not options.get("allow_is_causal_skip", True)
+    if is_packed and not options.get("use_vmap", False) and options["batch_size"] == 1 and options["q_length"] > 1:
         return None
-    return sdpa_mask(**asked)
+    return sdpa_mask(**options)
 
 
 def attend_samples(
@@ -72,7 +72,7 @@ def attend_samples(
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
-    **asked: Any,
+    **options: Any,
 ) -> Attended:
     """Attend causally within each sample of a packed row; anything else is left to `sdpa`.
 
@@ -82,17 +82,17 @@ def attend_samples(
         key: (1, key heads, S, width).
         value: as `key`.
         attention_mask: of padded batches and of some generation; None in a packed row.
-        asked: `cu_seq_lens_q` (samples + 1,) says where samples begin, else `position_ids` (1, S) that fall back to 0.
+        options: `cu_seq_lens_q` (samples + 1,) says where samples begin, else `position_ids` (1, S) that fall back to 0.
 
     Returns:
         (1, S, heads, width), and None for the weights.
     """
-    bounds = None if attention_mask is not None else _sample_bounds(query, key, asked)
+    bounds = None if attention_mask is not None else _sample_bounds(query, key, options)
     if bounds is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, **asked)
-    drop, scale = asked.get("dropout", 0.0), asked.get("scaling")
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+    drop, scale = options.get("dropout", 0.0), options.get("scaling")
     if _has_kernel(query) and not drop:
-        return _by_kernel(query, key, value, bounds, asked, is_causal=True), None
+        return _by_kernel(query, key, value, bounds, options, is_causal=True), None
     lengths = bounds.diff().tolist()
     shares_heads = key.shape[1] != query.shape[1]
     attended = [
@@ -103,7 +103,7 @@ def attend_samples(
 
 
 def attend_windows(
-    _module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, **asked: Any
+    _module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, **options: Any
 ) -> Attended:
     """Attend within each window of the patches; windows of equal length run as one batch.
 
@@ -111,14 +111,14 @@ def attend_windows(
         query: (1, heads, P, width).
         key: as `query`.
         value: as `query`.
-        asked: `cu_seq_lens_q` (windows + 1,) says where windows begin.
+        options: `cu_seq_lens_q` (windows + 1,) says where windows begin.
 
     Returns:
         (1, P, heads, width), and None for the weights.
     """
-    bounds, drop, scale = asked["cu_seq_lens_q"], asked.get("dropout", 0.0), asked.get("scaling")
+    bounds, drop, scale = options["cu_seq_lens_q"], options.get("dropout", 0.0), options.get("scaling")
     if _has_kernel(query) and not drop:
-        return _by_kernel(query, key, value, bounds, asked, is_causal=False), None
+        return _by_kernel(query, key, value, bounds, options, is_causal=False), None
     lengths = bounds.diff().tolist()
     queries, keys, values = (every[0].split(lengths, 1) for every in (query, key, value))
     attended: list[torch.Tensor] = [query] * len(lengths)
@@ -130,10 +130,10 @@ def attend_windows(
     return torch.cat(attended)[None], None
 
 
-def _sample_bounds(query: torch.Tensor, key: torch.Tensor, asked: dict[str, Any]) -> torch.Tensor | None:
+def _sample_bounds(query: torch.Tensor, key: torch.Tensor, options: dict[str, Any]) -> torch.Tensor | None:
     """Where the samples of a row begin, and its end; None where there is nothing to keep apart."""
-    bounds: torch.Tensor | None = asked.get("cu_seq_lens_q")
-    positions: torch.Tensor | None = asked.get("position_ids")
+    bounds: torch.Tensor | None = options.get("cu_seq_lens_q")
+    positions: torch.Tensor | None = options.get("position_ids")
     if bounds is not None or positions is None or query.shape[0] != 1 or query.shape[2] != key.shape[2]:
         return bounds
     begins = (positions.reshape(-1).diff() != 1).nonzero()[:, 0] + 1
@@ -162,7 +162,7 @@ def _by_kernel(
     key: torch.Tensor,
     value: torch.Tensor,
     bounds: torch.Tensor,
-    asked: dict[str, Any],
+    options: dict[str, Any],
     *,
     is_causal: bool,
 ) -> torch.Tensor:
@@ -172,9 +172,9 @@ def _by_kernel(
     if repeats > 1:
         rows[1:] = [row.repeat_interleave(repeats, 1) for row in rows[1:]]
     bounds = bounds.to(query.device, torch.int32)
-    longest = int(asked.get("max_length_q") or bounds.diff().max())
+    longest = int(options.get("max_length_q") or bounds.diff().max())
     window = (-1, 0) if is_causal else (-1, -1)
     attended: torch.Tensor = varlen_attn(
-        *rows, bounds, bounds, longest, longest, scale=asked.get("scaling"), window_size=window
+        *rows, bounds, bounds, longest, longest, scale=options.get("scaling"), window_size=window
     )
     return attended[None]

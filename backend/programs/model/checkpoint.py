@@ -27,24 +27,24 @@ def is_spread(model: nn.Module) -> bool:
     return any(hasattr(parameter, "ds_numel") for parameter in model.parameters())
 
 
-def gathered(model: nn.Module, wanted: Callable[[str, nn.Parameter], bool], *, keeps: bool) -> Weights:
+def gathered(model: nn.Module, is_selected: Callable[[str, nn.Parameter], bool], *, is_kept: bool) -> Weights:
     """Gather the wanted weights one by one; every process must call.
 
     Args:
         model: as trained.
-        wanted: by name and parameter.
-        keeps: whether this process wants them; the others only take part.
+        is_selected: by name and parameter.
+        is_kept: whether this process wants them; the others only take part.
 
     Returns:
         Name -> whole weight in main memory; empty where this process does not keep them.
     """
-    found: Weights = {}
+    weights: Weights = {}
     for name, parameter in model.named_parameters():
-        if wanted(name, parameter):
+        if is_selected(name, parameter):
             with deepspeed.zero.GatheredParameters([parameter]):
-                if keeps:
-                    found[name] = parameter.detach().cpu().clone()
-    return found
+                if is_kept:
+                    weights[name] = parameter.detach().cpu().clone()
+    return weights
 
 
 @contextmanager

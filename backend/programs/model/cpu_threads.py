@@ -49,12 +49,12 @@ class FreeCores:
     def learn(self, before: Usage, now: Usage) -> None:
         """Make room at once for what others used between two looks; take it back once they have long used less."""
         others = ((now.everyone - before.everyone) - (now.own - before.own)) / (now.at - before.at)
-        room = max(1, min(self._most, floor(self._cores - others + TOLERATED)))
-        if room <= self.threads:
-            self.threads = room
-            self._crowded_at = now.at if room < self._most else self._crowded_at
+        allowed = max(1, min(self._most, floor(self._cores - others + TOLERATED)))
+        if allowed <= self.threads:
+            self.threads = allowed
+            self._crowded_at = now.at if allowed < self._most else self._crowded_at
         elif now.at - self._crowded_at >= CALM_S:
-            self.threads = room
+            self.threads = allowed
 
     def watch(self, look: Callable[[], Usage]) -> None:
         """Learn for ever."""
@@ -83,9 +83,9 @@ def share_cores(model: nn.Module) -> None:
 def usage() -> Usage:
     """What has been used until now."""
     times = psutil.cpu_times(percpu=True)
-    mine = [times[core] for core in os.sched_getaffinity(0) if core < len(times)]
-    everyone = sum(each.user + each.nice + each.system + each.irq + each.softirq for each in mine)
-    return Usage(time.monotonic(), everyone, time.process_time())
+    allowed_cores = [times[core] for core in os.sched_getaffinity(0) if core < len(times)]
+    all_processes = sum(each.user + each.nice + each.system + each.irq + each.softirq for each in allowed_cores)
+    return Usage(time.monotonic(), all_processes, time.process_time())
 
 
 @cache

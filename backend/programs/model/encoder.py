@@ -173,12 +173,18 @@ class Encoder:
             learned[position : position + len(segment.text)] = segment.is_learned
             position += len(segment.text)
         labels = np.where(learned[starts], ids, IGNORED)
-        found = [self._patches(path, name, max_pixels or self.max_pixels) for path in images]
-        ids, labels = self._expand(ids, labels, [grid for _, grid in found], name)
+        image_patches = [self._patches(path, name, max_pixels or self.max_pixels) for path in images]
+        ids, labels = self._expand(ids, labels, [grid for _, grid in image_patches], name)
         types = (ids == self.image_id).astype(np.int64)
         # numpy here: torch operations in a thread that prepares would take threads from the one that trains
-        grids = np.stack([grid.numpy() for _, grid in found]) if found else np.zeros((0, 3), dtype=np.int64)
-        patches = np.concatenate([patch.numpy() for patch, _ in found]) if found else np.zeros((0, 1176), np.float32)
+        grids = (
+            np.stack([grid.numpy() for _, grid in image_patches]) if image_patches else np.zeros((0, 3), dtype=np.int64)
+        )
+        patches = (
+            np.concatenate([patch.numpy() for patch, _ in image_patches])
+            if image_patches
+            else np.zeros((0, 1176), np.float32)
+        )
         return Sample(
             input_ids=torch.from_numpy(ids),
             labels=torch.from_numpy(labels),
@@ -231,12 +237,12 @@ class Encoder:
                 f"Image `{path.name}` of `{name}` cannot be read: {error}",
                 hint="Check the dataset, then import it again",
             ) from error
-        made = self.patches_of(image, max_pixels)
-        size = made[0].numel() * made[0].element_size()
+        patches_and_grid = self.patches_of(image, max_pixels)
+        size = patches_and_grid[0].numel() * patches_and_grid[0].element_size()
         if self._cached_bytes + size <= CACHE_BYTES:
-            self._cache[path, max_pixels] = made
+            self._cache[path, max_pixels] = patches_and_grid
             self._cached_bytes += size
-        return made
+        return patches_and_grid
 
     def patches_of(self, image: Image.Image, max_pixels: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Patches (P, 1176) and grid (3,) of a decoded image."""

@@ -18,7 +18,7 @@ GREEDY: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Given(NamedTuple):
+class GeneratedAnswer(NamedTuple):
     """One answer."""
 
     text: str
@@ -26,7 +26,7 @@ class Given(NamedTuple):
     tokens: int
 
 
-def drawing(knobs: GrpoKnobs) -> dict[str, Any]:
+def sampling_parameters(knobs: GrpoKnobs) -> dict[str, Any]:
     """How answers are drawn while learning from rewards, in the words of `generate`."""
     return {
         "do_sample": True, "temperature": knobs.temperature, "top_p": knobs.top_p, "top_k": knobs.top_k,
@@ -38,7 +38,7 @@ def drawing(knobs: GrpoKnobs) -> dict[str, Any]:
 def answer_batch(
     model: nn.Module, samples: Sequence[Sample], encoder: Encoder, max_new_tokens: int,
     sampling: dict[str, Any] | None = None,
-) -> list[Given]:  # fmt: skip
+) -> list[GeneratedAnswer]:  # fmt: skip
     """Answer B questions together.
 
     Args:
@@ -46,14 +46,14 @@ def answer_batch(
         samples: questions, encoded `for_answer`.
         encoder: of the same model.
         max_new_tokens: an answer that has not ended by then is cut.
-        sampling: as `drawing` says it; by default the likeliest token each time.
+        sampling: as `sampling_parameters` says it; by default the likeliest token each time.
 
     Returns:
         The answer to each question.
     """
     generator: Any = model
     ends = [encoder.end_id, encoder.tokenizer.pad_token_id]
-    made = generator.generate(
+    generated = generator.generate(
         **left_padded(samples, encoder.tokenizer.pad_token_id, next(model.parameters()).device),
         **(sampling or GREEDY),
         max_new_tokens=max_new_tokens,
@@ -64,10 +64,10 @@ def answer_batch(
     )
     longest = max(sample.tokens for sample in samples)
     answers = []
-    for tokens in made[:, longest:].tolist():
+    for tokens in generated[:, longest:].tolist():
         end = next((place for place, token in enumerate(tokens) if token in ends), None)
         text = encoder.tokenizer.decode(tokens[:end], skip_special_tokens=True)
-        answers.append(Given(text, end is None, len(tokens) if end is None else end))
+        answers.append(GeneratedAnswer(text, end is None, len(tokens) if end is None else end))
     return answers
 
 
@@ -139,11 +139,11 @@ def first_logits(model: nn.Module, sample: Sample, cache: DynamicCache) -> torch
 
 
 @torch.inference_mode()
-def next_logits(model: nn.Module, sample: Sample, cache: DynamicCache, token: int, made: int) -> torch.Tensor:
-    """Read one more token, the `made`-th of the answer (from 1); returns the logits behind it, (vocabulary,)."""
+def next_logits(model: nn.Module, sample: Sample, cache: DynamicCache, token: int, position: int) -> torch.Tensor:
+    """Read one more token, the `position`-th of the answer (from 1); returns the logits behind it, (vocabulary,)."""
     device = next(model.parameters()).device
-    text = sample.tokens + made - 1
-    rotary = int(sample.positions.max()) + made
+    text = sample.tokens + position - 1
+    rotary = int(sample.positions.max()) + position
     positions = torch.tensor([text, rotary, rotary, rotary], device=device)[:, None, None]
     outputs = model(
         input_ids=torch.tensor([[token]], device=device),
@@ -170,10 +170,10 @@ def _warped(logits: torch.Tensor, sampling: Sampling, read: torch.Tensor | None)
     generation/logits_process.py.
     """
     if sampling.repetition_penalty != 1 and read is not None:
-        known = read.to(logits.device)
-        scores = logits[known]
+        token_ids = read.to(logits.device)
+        scores = logits[token_ids]
         punished = torch.where(scores < 0, scores * sampling.repetition_penalty, scores / sampling.repetition_penalty)
-        logits = logits.scatter(0, known, punished)
+        logits = logits.scatter(0, token_ids, punished)
     if sampling.temperature <= 0:
         return logits
     logits = logits / sampling.temperature

@@ -18,7 +18,7 @@ from backend.programs.model.cpu_threads import share_cores
 from backend.programs.model.parts import plain_name
 
 # `["visual"]` would quantise the whole tower without a word: the names must be anchored like this.
-KEPT_WHOLE = ["model.visual", "lm_head"]
+NOT_QUANTISED = ["model.visual", "lm_head"]
 SHORTCUT = "support_avx512bf16_for_cpu"  # of 4-bit layers, which then round to bf16 what was learned in fp32
 # What a config that `outside` let pass can still raise where transformers builds and fills the model.
 _UNLOADABLE = (
@@ -40,26 +40,26 @@ class Precision(NamedTuple):
     because: str
 
 
-class Base(NamedTuple):
+class ModelSource(NamedTuple):
     """A whole model to start from, and in what it computes."""
 
     folder: Path
     precision: Precision
 
 
-def choose_precision(wish: Literal["auto", "bf16", "fp16", "fp32"]) -> Precision:
+def choose_precision(requested: Literal["auto", "bf16", "fp16", "fp32"]) -> Precision:
     """Decide the dtype. On a CPU bf16 arithmetic is slower than fp32, so `auto` takes fp32 there.
 
     Raises:
         SpecError: fp16 without a GPU.
     """
-    if wish == "fp16":
+    if requested == "fp16":
         if not torch.cuda.is_available():
             raise SpecError("`model.precision` fp16 needs a GPU", hint="Take `fp32`, or `auto`")
         return Precision(torch.float16, "asked for")
-    if wish == "bf16":
+    if requested == "bf16":
         return Precision(torch.bfloat16, "asked for")
-    if wish == "fp32":
+    if requested == "fp32":
         return Precision(torch.float32, "asked for")
     if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False):
         return Precision(torch.bfloat16, "the GPU computes in bf16")
@@ -84,10 +84,10 @@ def load_base(folder: Path, precision: Precision, *, quantised: bool = False) ->
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=precision.dtype,
-        llm_int8_skip_modules=KEPT_WHOLE,
+        llm_int8_skip_modules=NOT_QUANTISED,
     )
     try:
-        model, told = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        model, loading_info = Qwen2_5_VLForConditionalGeneration.from_pretrained(
             folder,
             dtype=precision.dtype,
             attn_implementation="sdpa",
@@ -100,9 +100,9 @@ def load_base(folder: Path, precision: Precision, *, quantised: bool = False) ->
             f"`{folder.name}` cannot be loaded: {' '.join(str(error).split())[:200]}",
             hint="Take another checkpoint, or fetch the model again",
         ) from error
-    if told["missing_keys"]:  # transformers would begin them at random
+    if loading_info["missing_keys"]:  # transformers would begin them at random
         raise CheckpointError(
-            f"`{folder.name}` lacks {len(told['missing_keys'])} weights, `{min(told['missing_keys'])}` for one",
+            f"`{folder.name}` lacks {len(loading_info['missing_keys'])} weights, `{min(loading_info['missing_keys'])}` for one",
             hint="Take another checkpoint, or fetch the model again",
         )
     use_studio_attention(model)
@@ -159,16 +159,16 @@ def vision_weights(model: nn.Module, checkpoint: Checkpoint) -> dict[str, torch.
     """
     if checkpoint.adapter is None or not (checkpoint.adapter / VISION_WEIGHTS).is_file():
         return {}
-    found = load_file(checkpoint.adapter / VISION_WEIGHTS)
+    weights = load_file(checkpoint.adapter / VISION_WEIGHTS)
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     shapes = {plain_name(name): parameter.shape for name, parameter in base.named_parameters()}
-    for name, weight in found.items():
+    for name, weight in weights.items():
         if shapes.get(name) != weight.shape:
             raise _misfit(checkpoint, f"its `{VISION_WEIGHTS}` holds `{name[:120]}` of {tuple(weight.shape)}")
-    return found
+    return weights
 
 
-def _misfit(checkpoint: Checkpoint, said: str) -> CheckpointError:
+def _misfit(checkpoint: Checkpoint, reason: str) -> CheckpointError:
     return CheckpointError(
-        f"The adapter of `{checkpoint.reference}` does not fit: {said}", hint="It was trained on another model"
+        f"The adapter of `{checkpoint.reference}` does not fit: {reason}", hint="It was trained on another model"
     )

@@ -19,13 +19,13 @@ if TYPE_CHECKING:  # which takes seconds to import: a dry run asks its rewards m
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PromptRow:
     """One row whose last turn is an answer, and how it fits into the run's bounds."""
 
     row: Row
     folder: Path  # of its dataset
     fit: RowFit
-    shown: tuple[Path, ...] | None = None  # other images in the place of its own
+    other_images: tuple[Path, ...] | None = None  # other images in the place of its own
 
     @property
     def name(self) -> str:
@@ -35,7 +35,11 @@ class Question:
     @property
     def images(self) -> list[Path]:
         """The files of the images that are shown."""
-        return list(self.shown) if self.shown is not None else [self.folder / name for name in self.row.images]
+        return (
+            list(self.other_images)
+            if self.other_images is not None
+            else [self.folder / name for name in self.row.images]
+        )
 
     def turns(self, spec: RunSpec) -> tuple[Message, ...]:
         """All turns as the model sees them, the gold answer last."""
@@ -79,42 +83,42 @@ class Question:
         return [(width, height) for height, width in sizes]
 
 
-def questions_of(spec: RunSpec, workspace: Workspace, meter: RowMeter, split: str) -> list[Question]:
+def questions_of(spec: RunSpec, workspace: Workspace, meter: RowMeter, split: str) -> list[PromptRow]:
     """The rows of one split of the run's datasets that end with an answer and are not too long, in order."""
-    store, found = DatasetStore(workspace), []
+    store, questions = DatasetStore(workspace), []
     for share in spec.data.datasets:
         folder = store.folder(DatasetName(share.name))
         side: Split = "heldout" if split == "heldout" else "train"
         for row in store.rows(share.name, side, share.sha256):
             fitted = fit(meter.size(row, folder), spec.data, spec.model)
             if fitted is not None and row.messages[-1].role == "assistant":
-                found.append(Question(row, folder, fitted))
-    return found
+                questions.append(PromptRow(row, folder, fitted))
+    return questions
 
 
-def heldout_questions(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> list[Question]:
+def heldout_questions(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> list[PromptRow]:
     """Choose `evaluation.rows` held-out questions of the run's datasets by its seed."""
     if not spec.evaluation.rows:
         return []
-    found = questions_of(spec, workspace, meter, "heldout")
+    questions = questions_of(spec, workspace, meter, "heldout")
     chance = random.Random(f"{spec.data.seed}/heldout")
-    chosen = sorted(chance.sample(range(len(found)), min(spec.evaluation.rows, len(found))))
-    return [found[place] for place in chosen]
+    chosen = sorted(chance.sample(range(len(questions)), min(spec.evaluation.rows, len(questions))))
+    return [questions[place] for place in chosen]
 
 
-def seen_messages(row: Row, found: RowFit, spec: RunSpec) -> tuple[Message, ...]:
+def seen_messages(row: Row, row_fit: RowFit, spec: RunSpec) -> tuple[Message, ...]:
     """A row's turns as the model sees its image: where the spec says so, boxes are scaled like it."""
-    scale = seen_scale(found, spec)
+    scale = seen_scale(row_fit, spec)
     if scale is None:
         return row.messages
     return tuple(turn.model_copy(update={"content": scaled_boxes(turn.content, scale)}) for turn in row.messages)
 
 
-def seen_scale(found: RowFit, spec: RunSpec) -> Scale | None:
+def seen_scale(row_fit: RowFit, spec: RunSpec) -> Scale | None:
     """How boxes in a row's texts are stretched for the model; None where they stay as written.
 
     With several images nobody knows which one a box is on, so there they stay.
     """
-    if spec.data.boxes == "as_written" or len(found.images) != 1:
+    if spec.data.boxes == "as_written" or len(row_fit.images) != 1:
         return None
-    return scale_of(*found.images[0], spec.model.min_pixels, found.max_pixels)
+    return scale_of(*row_fit.images[0], spec.model.min_pixels, row_fit.max_pixels)

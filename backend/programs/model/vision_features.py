@@ -51,9 +51,9 @@ def features_of(model: Any, samples: Sequence[Sample]) -> list[Features]:
     device = next(base.parameters()).device
     patches = torch.cat([sample.patches for sample in samples]).to(device)
     grids = torch.cat([sample.grids for sample in samples]).to(device)
-    made = base.get_image_features(patches, grids, return_dict=True).pooler_output
+    features = base.get_image_features(patches, grids, return_dict=True).pooler_output
     ends = torch.tensor(counts).cumsum(0).tolist()
-    return [tuple(made[end - count : end]) for end, count in zip(ends, counts, strict=True)]
+    return [tuple(features[end - count : end]) for end, count in zip(ends, counts, strict=True)]
 
 
 def as_model_input(features: Sequence[Features]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from backend.spec.run import RunSpec
 BETAS = (0.9, 0.999)
 
 
-class StepSums(NamedTuple):
+class StepTotals(NamedTuple):
     """One optimizer step in numbers."""
 
     losses: dict[str, float]  # mean loss of each dataset that was seen
@@ -22,7 +22,7 @@ class StepSums(NamedTuple):
     tokens: int
 
 
-class Tally:
+class StepMeter:
     """Adds up on the device; asking for the sums is the only time that anything waits for it."""
 
     def __init__(self, names: Sequence[str], device: torch.device) -> None:
@@ -38,33 +38,33 @@ class Tally:
         self._learned.index_add_(0, sources, torch.ones_like(losses, dtype=torch.float64))
         self._counts += counts
 
-    def count(self, samples: int, tokens: int) -> None:
+    def add_counts(self, samples: int, tokens: int) -> None:
         """Take in samples that have no loss of their own."""
         self._counts += torch.tensor([samples, tokens], dtype=torch.float64, device=self._counts.device)
 
-    def take(self) -> StepSums:
+    def pop_totals(self) -> StepTotals:
         """Give the sums over all processes, and start again. Every process must ask."""
-        everything = torch.cat([self._losses, self._learned, self._counts])
+        sums = torch.cat([self._losses, self._learned, self._counts])
         if distributed.is_initialized() and distributed.get_world_size() > 1:
-            distributed.all_reduce(everything)
+            distributed.all_reduce(sums)
         for part in (self._losses, self._learned, self._counts):
             part.zero_()
-        values, size = everything.tolist(), len(self._names)
+        values, size = sums.tolist(), len(self._names)
         pairs = zip(self._names, values[:size], values[size : 2 * size], strict=True)
         losses = {name: loss / learned for name, loss, learned in pairs if learned}
-        return StepSums(losses, int(values[-2]), int(values[-1]))
+        return StepTotals(losses, int(values[-2]), int(values[-1]))
 
 
 class StudioTrainer:
     """Stands before `transformers.Trainer`, or a subclass of it, among the bases of a trainer."""
 
     _spec: RunSpec
-    tally: Tally
+    meter: StepMeter
     args: TrainingArguments  # this and the next three are the Trainer's own
     model_wrapped: Any
     optimizer: Any
     is_world_process_zero: Callable[[], bool]
-    gave_up = ""  # why it cannot go on, in words; known to all processes at the same step
+    failure_reason = ""  # why it cannot go on, in words; known to all processes at the same step
 
     def create_optimizer(self: Any, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW over the groups of the module table."""
@@ -92,17 +92,17 @@ class StudioTrainer:
         """Nobody asks for them, and counting the model's parameters for them takes time at every pass."""
         return 0
 
-    def begin(self, step: int) -> None:
+    def start_at(self, step: int) -> None:
         """Be told, before the first step, how many were done before."""
 
     def notes(self) -> list[str]:
         """What the run should say of itself before its first step."""
         return []
 
-    def complaints(self) -> list[str]:
+    def new_warnings(self) -> list[str]:
         """What went wrong since the last time this was asked, in words; on the first process only."""
         return []
 
-    def step_metrics(self, logs: dict[str, Any], sums: StepSums) -> dict[str, float | None]:
+    def step_metrics(self, logs: dict[str, Any], totals: StepTotals) -> dict[str, float | None]:
         """What one step adds to the metrics that every trainer reports."""
         return {}

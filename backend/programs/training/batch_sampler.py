@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 
 from torch.utils.data import Sampler
 
-from backend.programs.training.rows import TrainingRows, order_of_pass
+from backend.programs.training.rows import TrainingRows, epoch_order
 from backend.spec.run import RunSpec
 from backend.spec.training import BatchingKnobs
 
-Pass = list[int]  # row indices of one forward pass of one process
-Step = list[Pass]  # the passes of one optimizer step, over all processes
+MicroBatch = list[int]  # row indices of one forward pass of one process
+Step = list[MicroBatch]  # the passes of one optimizer step, over all processes
 
 
-def steps_of_pass(order: Sequence[int], lengths: Sequence[int], batching: BatchingKnobs, processes: int) -> list[Step]:
+def steps_of_epoch(order: Sequence[int], lengths: Sequence[int], batching: BatchingKnobs, processes: int) -> list[Step]:
     """Cut one pass over the data into optimizer steps.
 
     Args:
@@ -24,16 +24,16 @@ def steps_of_pass(order: Sequence[int], lengths: Sequence[int], batching: Batchi
         batching: how many samples or tokens make a forward pass, and how many passes a step.
         processes: that share a step.
     """
-    passes = batching.accumulation_steps * processes
+    micro_batches = batching.accumulation_steps * processes
     if batching.max_tokens:
         filled = _filled(order, lengths, batching.max_tokens)
-        steps = [filled[at : at + passes] for at in range(0, len(filled), passes)]
-        return [step + [[] for _ in range(passes - len(step))] for step in steps]
-    chunk = batching.batch_size * passes
-    return [_spread(order[at : at + chunk], passes) for at in range(0, len(order), chunk)]
+        steps = [filled[at : at + micro_batches] for at in range(0, len(filled), micro_batches)]
+        return [step + [[] for _ in range(micro_batches - len(step))] for step in steps]
+    chunk = batching.batch_size * micro_batches
+    return [_spread(order[at : at + chunk], micro_batches) for at in range(0, len(order), chunk)]
 
 
-class RunBatches(Sampler[list[int]]):
+class SftBatchSampler(Sampler[list[int]]):
     """One process' forward passes, from the first step of a run to the last."""
 
     def __init__(self, spec: RunSpec, rows: TrainingRows, processes: int, rank: int) -> None:
@@ -54,7 +54,7 @@ class RunBatches(Sampler[list[int]]):
 
     def all_steps(self) -> Iterator[Step]:
         """Yield the optimizer steps of the run."""
-        endless = (step for epoch in itertools.count() for step in self._steps(epoch))
+        endless = (step for epoch in itertools.count() for step in self._steps_of(epoch))
         return itertools.islice(endless, self.steps)
 
     def epoch_after(self, step: int) -> float:
@@ -65,23 +65,23 @@ class RunBatches(Sampler[list[int]]):
         begin = self._ends[epoch - 1] if epoch else 0
         return epoch + (step - begin) / (self._ends[epoch] - begin)
 
-    def _steps(self, epoch: int) -> list[Step]:
-        order = order_of_pass(self._rows.sources, self._spec.data.seed, epoch)
-        return steps_of_pass(order, self._lengths, self._spec.batching, self._processes)
+    def _steps_of(self, epoch: int) -> list[Step]:
+        order = epoch_order(self._rows.sources, self._spec.data.seed, epoch)
+        return steps_of_epoch(order, self._lengths, self._spec.batching, self._processes)
 
-    def _steps_in(self, epoch: int) -> int:
+    def _count_steps_of(self, epoch: int) -> int:
         """Steps of one pass over the data; only a token budget makes them differ."""
         if self._spec.batching.max_tokens:
-            return len(self._steps(epoch))
+            return len(self._steps_of(epoch))
         samples = self._spec.batching.batch_size * self._spec.batching.accumulation_steps * self._processes
-        return math.ceil(self._rows.samples_in_pass / samples)
+        return math.ceil(self._rows.samples_per_epoch / samples)
 
     def _count(self) -> int:
         """Optimizer steps by epochs, but no more than the step limit."""
         epochs, limit = self._spec.optimiser.epochs, self._spec.optimiser.max_steps
         total = 0
         for epoch in range(math.ceil(epochs)):
-            here = self._steps_in(epoch)
+            here = self._count_steps_of(epoch)
             self._ends.append(total + here)
             total += math.ceil(round(min(1.0, epochs - epoch) * here, 6))
             if limit and total >= limit:
@@ -89,7 +89,7 @@ class RunBatches(Sampler[list[int]]):
         return total
 
 
-class GroupBatches(Sampler[list[int]]):
+class GrpoBatchSampler(Sampler[list[int]]):
     """One process' share of every drawing: each question G times in a row, over all processes in order.
 
     A drawing serves `grpo.reuse` x `grpo.iterations` optimizer steps, and the trainer asks for a batch before each of
@@ -101,11 +101,11 @@ class GroupBatches(Sampler[list[int]]):
         """Plan the run for `processes` of which this one is `rank`."""
         self._spec, self._rows, self._rank = spec, rows, rank
         knobs, batching = spec.grpo, spec.batching
-        self._answers_here = batching.batch_size * batching.accumulation_steps * knobs.reuse
-        self._questions = self._answers_here * processes // knobs.generations
-        self._steps_each = knobs.reuse * knobs.iterations
-        by_epochs = math.ceil(round(spec.optimiser.epochs * rows.samples_in_pass / self._questions, 6))
-        steps = max(1, by_epochs) * self._steps_each
+        self._completions_per_rank = batching.batch_size * batching.accumulation_steps * knobs.reuse
+        self._prompts_per_generation = self._completions_per_rank * processes // knobs.generations
+        self._steps_per_generation = knobs.reuse * knobs.iterations
+        by_epochs = math.ceil(round(spec.optimiser.epochs * rows.samples_per_epoch / self._prompts_per_generation, 6))
+        steps = max(1, by_epochs) * self._steps_per_generation
         self.steps = min(steps, spec.optimiser.max_steps or steps)
 
     def __len__(self) -> int:
@@ -114,39 +114,39 @@ class GroupBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         """Yield this process' share of the drawing that each pass belongs to."""
-        often = self._spec.batching.accumulation_steps * self._steps_each
-        begin = self._rank * self._answers_here
-        for drawing in range(math.ceil(self.steps / self._steps_each)):
-            copies = [row for row in self.questions(drawing) for _ in range(self._spec.grpo.generations)]
-            yield from itertools.repeat(copies[begin : begin + self._answers_here], often)
+        repeats = self._spec.batching.accumulation_steps * self._steps_per_generation
+        begin = self._rank * self._completions_per_rank
+        for generation in range(math.ceil(self.steps / self._steps_per_generation)):
+            copies = [row for row in self.prompt_rows(generation) for _ in range(self._spec.grpo.generations)]
+            yield from itertools.repeat(copies[begin : begin + self._completions_per_rank], repeats)
 
-    def questions(self, drawing: int) -> list[int]:
+    def prompt_rows(self, generation: int) -> list[int]:
         """The rows that all processes ask together in one drawing, counted from 0."""
-        in_pass = self._rows.samples_in_pass
-        places = range(drawing * self._questions, (drawing + 1) * self._questions)
-        orders = {epoch: order_of_pass(self._rows.sources, self._spec.data.seed, epoch)
-                  for epoch in {place // in_pass for place in places}}  # fmt: skip
-        return [orders[place // in_pass][place % in_pass] for place in places]
+        per_epoch = self._rows.samples_per_epoch
+        places = range(generation * self._prompts_per_generation, (generation + 1) * self._prompts_per_generation)
+        orders = {epoch: epoch_order(self._rows.sources, self._spec.data.seed, epoch)
+                  for epoch in {place // per_epoch for place in places}}  # fmt: skip
+        return [orders[place // per_epoch][place % per_epoch] for place in places]
 
     def epoch_after(self, step: int) -> float:
         """How many passes over the data are done after so many optimizer steps."""
-        return step / self._steps_each * self._questions / self._rows.samples_in_pass
+        return step / self._steps_per_generation * self._prompts_per_generation / self._rows.samples_per_epoch
 
 
-def _filled(order: Sequence[int], lengths: Sequence[int], budget: int) -> list[Pass]:
+def _filled(order: Sequence[int], lengths: Sequence[int], budget: int) -> list[MicroBatch]:
     """Fill passes in order, each until the next row would not fit."""
-    passes: list[Pass] = []
-    room = 0
+    micro_batches: list[MicroBatch] = []
+    remaining_tokens = 0
     for row in order:
-        if lengths[row] > room or not passes:
-            passes.append([])
-            room = budget
-        passes[-1].append(row)
-        room -= lengths[row]
-    return passes
+        if lengths[row] > remaining_tokens or not micro_batches:
+            micro_batches.append([])
+            remaining_tokens = budget
+        micro_batches[-1].append(row)
+        remaining_tokens -= lengths[row]
+    return micro_batches
 
 
-def _spread(rows: Sequence[int], passes: int) -> Step:
+def _spread(rows: Sequence[int], micro_batches: int) -> Step:
     """Share rows out evenly over so many passes, neighbours together; some are empty where there are too few."""
-    edges = [len(rows) * number // passes for number in range(passes + 1)]
+    edges = [len(rows) * number // micro_batches for number in range(micro_batches + 1)]
     return [list(rows[begin:end]) for begin, end in itertools.pairwise(edges)]

@@ -17,12 +17,12 @@ from trl.trainer.utils import add_fused_lm_head
 from backend.datasets.store import DatasetStore
 from backend.ids import DatasetName
 from backend.programs.model.encoder import Encoder
-from backend.programs.model.loading import Base, Precision, load_base
+from backend.programs.model.loading import ModelSource, Precision, load_base
 from backend.programs.model.packing import Collator
 from backend.programs.model.parts import apply_strategy
-from backend.programs.training.batch_sampler import GroupBatches, RunBatches
-from backend.programs.training.grpo import Asking, GrpoTrainer
-from backend.programs.training.rollouts import keeper_of_rollouts
+from backend.programs.training.batch_sampler import GrpoBatchSampler, SftBatchSampler
+from backend.programs.training.grpo import GrpoData, GrpoTrainer
+from backend.programs.training.rollouts import rollout_writer
 from backend.programs.training.rows import TrainingRows
 from backend.programs.training.sft import SftTrainer
 from backend.rewards.trl_reward import build_rewards
@@ -62,7 +62,7 @@ def grpo_arguments(spec: RunSpec, folder: RunFolder, precision: Precision, steps
         top_entropy_quantile=knobs.top_entropy,
         entropy_coef=knobs.entropy_bonus,
         reward_weights=[share.weight for share in knobs.rewards],
-        generation_kwargs=_drawing_of(spec),
+        generation_kwargs=_generation_kwargs(spec),
         use_vllm=knobs.vllm == "colocate",
     )
 
@@ -73,52 +73,54 @@ def checkpointing(spec: RunSpec) -> dict[str, Any]:
     ZeRO-3 with adapters is that place: the other kind finds "different metadata" when it computes again, because
     weights are gathered in between. There the inputs of every block are made to want a gradient.
     """
-    known = {field.name for field in fields(TrainingArguments)}
-    prefix = "activation" if "activation_checkpointing" in known else "gradient"  # renamed in transformers 5.2x
+    argument_names = {field.name for field in fields(TrainingArguments)}
+    prefix = (
+        "activation" if "activation_checkpointing" in argument_names else "gradient"
+    )  # renamed in transformers 5.2x
     if not spec.batching.gradient_checkpointing:
         return {f"{prefix}_checkpointing": False}  # said aloud: TRL's default is on
     reentrant = spec.devices.zero_stage == 3 and spec.table.uses_lora
     return {f"{prefix}_checkpointing": True, f"{prefix}_checkpointing_kwargs": {"use_reentrant": reentrant}}
 
 
-class TrainerMaker:
+class TrainerBuilder:
     """Holds what both kinds of trainer are made of."""
 
     def __init__(
-        self, spec: RunSpec, folder: RunFolder, base: Base, encoder: Encoder, rows: TrainingRows
+        self, spec: RunSpec, folder: RunFolder, source: ModelSource, encoder: Encoder, rows: TrainingRows
     ) -> None:  # fmt: skip
         """Plan the run's passes; nothing heavy is loaded yet."""
-        self._spec, self._folder, self._base, self._encoder, self._rows = spec, folder, base, encoder, rows
+        self._spec, self._folder, self._source, self._encoder, self._rows = spec, folder, source, encoder, rows
         self.collator = Collator(encoder, packing=spec.batching.packing, needs_image=_needs_image(spec))
         world = (distributed.get_world_size(), distributed.get_rank())
-        plan = GroupBatches if spec.kind == "grpo" else RunBatches
-        self.batches: RunBatches | GroupBatches = plan(spec, rows, *world)
+        sampler = GrpoBatchSampler if spec.kind == "grpo" else SftBatchSampler
+        self.sampler: SftBatchSampler | GrpoBatchSampler = sampler(spec, rows, *world)
 
     @contextmanager
-    def made(self, reporter: TrainerCallback) -> Iterator[Any]:
+    def build(self, reporter: TrainerCallback) -> Iterator[Any]:
         """Load the model and make the trainer; what it has started ends with the block."""
-        if isinstance(self.batches, GroupBatches):
-            yield from self._grpo(self.batches, reporter)
+        if isinstance(self.sampler, GrpoBatchSampler):
+            yield from self._grpo(self.sampler, reporter)
         else:
-            arguments = training_arguments(self._spec, self._folder, self._base.precision, self.batches.steps)
+            arguments = training_arguments(self._spec, self._folder, self._source.precision, self.sampler.steps)
             yield SftTrainer(
-                self._spec, self._rows, self.batches, self.collator, model=self._model(), args=arguments,
+                self._spec, self._rows, self.sampler, self.collator, model=self._model(), args=arguments,
                 callbacks=[reporter],
             )  # fmt: skip
 
-    def _grpo(self, batches: GroupBatches, reporter: TrainerCallback) -> Iterator[GrpoTrainer]:
+    def _grpo(self, sampler: GrpoBatchSampler, reporter: TrainerCallback) -> Iterator[GrpoTrainer]:
         spec, workspace = self._spec, Workspace(self._folder.path.parent.parent)
-        arguments = grpo_arguments(spec, self._folder, self._base.precision, batches.steps)
+        arguments = grpo_arguments(spec, self._folder, self._source.precision, sampler.steps)
         store = DatasetStore(workspace)
         rewards = build_rewards(
             spec, self._folder, [store.folder(DatasetName(each.name)) for each in spec.data.datasets]
         )
         is_first = distributed.get_rank() == 0
-        keep = keeper_of_rollouts(self._folder, spec, self._rows.question, is_first=is_first)
-        asking = Asking(self._rows, batches, self._encoder, self.collator)
+        write_rollouts = rollout_writer(self._folder, spec, self._rows.question, is_first=is_first)
+        grpo_data = GrpoData(self._rows, sampler, self._encoder, self.collator)
         try:
             trainer = GrpoTrainer(
-                spec, asking, rewards, keep, model=self._model(), args=arguments, callbacks=[reporter]
+                spec, grpo_data, rewards, write_rollouts, model=self._model(), args=arguments, callbacks=[reporter]
             )  # fmt: skip
             if spec.grpo.beta and spec.table.learns_in_full:  # there, adapters alone do not tell the models apart
                 trainer.ref_model = self._reference(trainer)
@@ -130,7 +132,7 @@ class TrainerMaker:
     def _model(self) -> nn.Module:
         """The model that learns. The arguments stand before it: ZeRO-3 spreads its weights while they are loaded."""
         spec = self._spec
-        model = load_base(*self._base, quantised=spec.table.quantised)
+        model = load_base(*self._source, quantised=spec.table.quantised)
         model.config.use_cache = False
         model = apply_strategy(model, spec)
         if spec.batching.gradient_checkpointing and spec.table.uses_lora:
@@ -139,14 +141,14 @@ class TrainerMaker:
 
     def _reference(self, trainer: GrpoTrainer) -> nn.Module:
         """The model it started from, which KL compares with; with adapters the trainer switches those off instead."""
-        model = load_base(*self._base).requires_grad_(False).eval()
+        model = load_base(*self._source).requires_grad_(False).eval()
         add_fused_lm_head(model, temperature=trainer.temperature, outputs=("log_probs", "entropy"))
         if self._spec.devices.zero_stage == 3:
             return prepare_deepspeed(model, trainer.accelerator)
         return model.to(trainer.accelerator.device)
 
 
-def _drawing_of(spec: RunSpec) -> dict[str, Any]:
+def _generation_kwargs(spec: RunSpec) -> dict[str, Any]:
     """What drawing needs besides: the model's own configuration says no to a cache; vLLM has its own."""
     return {"use_cache": True} if spec.grpo.vllm == "off" else {}
 

@@ -10,21 +10,21 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from backend.errors import RewardError
 from backend.programs.training.base_trainer import StudioTrainer
-from backend.programs.training.batch_sampler import GroupBatches, RunBatches
-from backend.programs.training.checkpoint_manager import Checkpoints
-from backend.programs.training.evaluation import Abandoned, Evaluator
-from backend.programs.training.grpo_warnings import Alarms
-from backend.programs.training.run_logger import Teller
+from backend.programs.training.batch_sampler import GrpoBatchSampler, SftBatchSampler
+from backend.programs.training.checkpoint_manager import CheckpointManager
+from backend.programs.training.evaluation import EvaluationInterrupted, Evaluator
+from backend.programs.training.grpo_warnings import MetricWarnings
+from backend.programs.training.run_logger import RunLogger
 from backend.runs.answers import write_predictions
 from backend.runs.folder import RunFolder, StopMode, StopRecord
 from backend.spec.run import RunSpec
 
 WINDOW_STEPS = 20  # speed and time left are means over the last steps
 _NOTHING, _SAVE, _NOW, _CHECKPOINT = range(4)  # what the first process tells the others after each step
-_MODES: dict[int, StopMode] = {_SAVE: "save", _NOW: "now"}
+_STOP_MODES: dict[int, StopMode] = {_SAVE: "save", _NOW: "now"}
 
 
-def tell_gradient_norm(engine: Any, max_grad_norm: float) -> None:
+def expose_gradient_norm(engine: Any, max_grad_norm: float) -> None:
     """Let the engine tell the norm before clipping.
 
     In fp32 without ZeRO its `clip_fp32_gradients` drops the norm that torch hands back, and the engine then has none to
@@ -38,7 +38,7 @@ def tell_gradient_norm(engine: Any, max_grad_norm: float) -> None:
     engine.clip_fp32_gradients = clip
 
 
-def forget_dry_step(engine: Any) -> None:
+def reset_adam_steps(engine: Any) -> None:
     """Let Adam count from one.
 
     In bf16 and fp16 without ZeRO, DeepSpeed makes room for the optimizer's states by a step on gradients of zero. That
@@ -66,47 +66,47 @@ def unscale_gradient_norm(engine: Any) -> None:
     optimizer.unscale_and_clip_grads = clip
 
 
-def keep_to_itself(engine: Any) -> None:
+def skip_lone_allreduce(engine: Any) -> None:
     """Let a single process without ZeRO not exchange gradients with itself: copying them there and back takes time."""
     if engine.dp_world_size == 1 and engine.zero_optimization_stage() == 0:
         engine.enable_backward_allreduce = False
 
 
-class Reporter(TrainerCallback):
+class TrainingCallback(TrainerCallback):
     """Runs on every process; only the first one's teller says anything."""
 
     def __init__(
-        self, spec: RunSpec, folder: RunFolder, batches: RunBatches | GroupBatches, evaluator: Evaluator,
-        checkpoints: Checkpoints, teller: Teller,
+        self, spec: RunSpec, folder: RunFolder, sampler: SftBatchSampler | GrpoBatchSampler, evaluator: Evaluator,
+        checkpoints: CheckpointManager, logger: RunLogger,
     ) -> None:  # fmt: skip
-        """Take what it works with; `take` hands over the trainer once it exists."""
-        self._spec, self._folder, self._batches = spec, folder, batches
-        self._evaluator, self._checkpoints, self._teller = evaluator, checkpoints, teller
+        """Take what it works with; `bind` hands over the trainer once it exists."""
+        self._spec, self._folder, self._sampler = spec, folder, sampler
+        self._evaluator, self._checkpoints, self._logger = evaluator, checkpoints, logger
         self._rates: dict[str, float] = {}  # of the step under way; after it they are the next one's
         self._ends: deque[tuple[float, int, int]] = deque(maxlen=WINDOW_STEPS + 1)  # seconds, samples, tokens so far
         self._evaluated_at = -1
-        self._alarms = Alarms()
+        self._warnings = MetricWarnings()
         self._trainer: StudioTrainer | None = None
         self.stop_mode: StopMode | None = None
         self.is_stopped_early = False
-        self._is_out_of_room = False
+        self._is_disk_full = False
 
-    def take(self, trainer: StudioTrainer) -> None:
+    def bind(self, trainer: StudioTrainer) -> None:
         """Learn of the trainer, which is made after its callbacks."""
         self._trainer = self._checkpoints.trainer = trainer
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Measure the model as it is, then start the clock."""
         engine = self._running.model_wrapped
-        tell_gradient_norm(engine, self._spec.optimiser.max_grad_norm)
+        expose_gradient_norm(engine, self._spec.optimiser.max_grad_norm)
         unscale_gradient_norm(engine)
-        keep_to_itself(engine)
-        self._running.begin(state.global_step)
+        skip_lone_allreduce(engine)
+        self._running.start_at(state.global_step)
         if not self._spec.resumed_from:
-            forget_dry_step(engine)
+            reset_adam_steps(engine)
             self.evaluate(state)
         self._ends.append((time.monotonic(), 0, 0))
-        self._teller.say("progress", state.global_step, phase="training", total_steps=state.max_steps)
+        self._logger.log("progress", state.global_step, phase="training", total_steps=state.max_steps)
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Note the rates of this step before the scheduler moves them on."""
@@ -126,40 +126,42 @@ class Reporter(TrainerCallback):
             return
         state.log_history.clear()  # events.jsonl is the history; this one would grow into every checkpoint
         step = state.global_step
-        sums = self._running.tally.take()
-        seconds_per_step, speeds = self._speeds(step, sums.samples, sums.tokens)
+        totals = self._running.meter.pop_totals()
+        seconds_per_step, speeds = self._speeds(step, totals.samples, totals.tokens)
         values: dict[str, float | None] = {"loss": logs["loss"], "grad_norm": float(logs.get("grad_norm", 0.0))}
-        values |= {"epoch": self._batches.epoch_after(step)} | self._rates | speeds
-        values |= self._running.step_metrics(logs, sums)
-        self._warn(step, self._running.complaints() + self._alarms.look(step, values))
-        left = (state.max_steps - step) * seconds_per_step
-        self._teller.say("metric", step, **values)
-        self._teller.say("progress", step, phase="training", total_steps=state.max_steps, seconds_left=round(left, 1))
+        values |= {"epoch": self._sampler.epoch_after(step)} | self._rates | speeds
+        values |= self._running.step_metrics(logs, totals)
+        self._warn(step, self._running.new_warnings() + self._warnings.update(step, values))
+        seconds_left = (state.max_steps - step) * seconds_per_step
+        self._logger.log("metric", step, **values)
+        self._logger.log(
+            "progress", step, phase="training", total_steps=state.max_steps, seconds_left=round(seconds_left, 1)
+        )
         self._after_step(args, state, control)
 
     def evaluate(self, state: TrainerState) -> bool:
         """Measure the model once at this step; tell whether it is the best so far."""
         step = state.global_step
-        if not self._evaluator.is_wanted or self._evaluated_at == step:
+        if not self._evaluator.has_rows or self._evaluated_at == step:
             return False
-        began, self._evaluated_at = time.monotonic(), step
-        self._teller.say("progress", step, phase="evaluating", total_steps=state.max_steps)
+        started, self._evaluated_at = time.monotonic(), step
+        self._logger.log("progress", step, phase="evaluating", total_steps=state.max_steps)
         try:
-            found = self._evaluator.evaluate(self._running.unwrapped(), self._is_to_stop)
-        except Abandoned:
-            self.stop_mode = _MODES[self._agreed_wish(self._running.args)]
+            result = self._evaluator.evaluate(self._running.unwrapped(), self._is_to_stop)
+        except EvaluationInterrupted:
+            self.stop_mode = _STOP_MODES[self._agreed_request(self._running.args)]
             return False
         if self._running.is_world_process_zero():
-            write_predictions(self._folder.predictions, step, found.predictions)
-        self._teller.say("metric", step, **found.metrics)
-        self._teller.say("sample", step, rows=len(found.predictions))
-        self._warn(step, self._alarms.evaluated(step, found.metrics) + found.troubles)
-        self._forget_time(time.monotonic() - began)
-        return self._checkpoints.judge(found.metrics)
+            write_predictions(self._folder.predictions, step, result.predictions)
+        self._logger.log("metric", step, **result.metrics)
+        self._logger.log("sample", step, rows=len(result.predictions))
+        self._warn(step, self._warnings.update_evaluation(step, result.metrics) + result.troubles)
+        self._exclude_time(time.monotonic() - started)
+        return self._checkpoints.update_best(result.metrics)
 
     def _is_to_stop(self) -> bool:
         """Whether the studio wants the run to end, on all processes alike; an evaluation is not waited for then."""
-        return self._agreed_wish(self._running.args) in _MODES
+        return self._agreed_request(self._running.args) in _STOP_MODES
 
     @property
     def _running(self) -> StudioTrainer:
@@ -172,57 +174,57 @@ class Reporter(TrainerCallback):
         step, every = state.global_step, self._spec.evaluation.every_steps
         is_evaluated = bool(every) and step % every == 0
         is_best = is_evaluated and self.evaluate(state)
-        wish = self._agreed_wish(args)  # after the evaluation: it may have been wished for meanwhile
+        request = self._agreed_request(args)  # after the evaluation: it may have been wished for meanwhile
         is_last = step >= state.max_steps
-        if is_best or wish in (_SAVE, _CHECKPOINT) or (self._checkpoints.is_due(step) and not is_last):
+        if is_best or request in (_SAVE, _CHECKPOINT) or (self._checkpoints.is_due(step) and not is_last):
             self._save(state, is_best=is_best)
-        if self._running.gave_up:
+        if self._running.failure_reason:
             self._give_up(state)
-        self.stop_mode = _MODES.get(wish)
+        self.stop_mode = _STOP_MODES.get(request)
         patience = self._spec.evaluation.patience
         self.is_stopped_early = bool(patience) and self._checkpoints.since_best >= patience and not is_last
         if self.stop_mode is not None or self.is_stopped_early:
             control.should_training_stop = True
 
     def _save(self, state: TrainerState, *, is_best: bool = False) -> None:
-        began, step = time.monotonic(), state.global_step
-        lack = self._checkpoints.room.lack()
-        if self._agreed(bool(lack)):
-            self._checkpoints.put_off(is_best=is_best)
-            self._warn(step, [lack] if lack and not self._is_out_of_room else [])
-            self._is_out_of_room = True
+        started, step = time.monotonic(), state.global_step
+        shortage = self._checkpoints.disk.shortage()
+        if self._broadcast(bool(shortage)):
+            self._checkpoints.postpone(is_best=is_best)
+            self._warn(step, [shortage] if shortage and not self._is_disk_full else [])
+            self._is_disk_full = True
             return
-        self._is_out_of_room = False
-        self._teller.say("progress", step, phase="saving", total_steps=state.max_steps)
+        self._is_disk_full = False
+        self._logger.log("progress", step, phase="saving", total_steps=state.max_steps)
         name = self._checkpoints.write(step, is_best=is_best)
-        self._teller.say("checkpoint", step, name=name, is_best=is_best)
-        self._forget_time(time.monotonic() - began)
+        self._logger.log("checkpoint", step, name=name, is_best=is_best)
+        self._exclude_time(time.monotonic() - started)
 
     def _give_up(self, state: TrainerState) -> None:
         """End the run with a checkpoint and the reason, rather than learn from noise for the rest of the night."""
         self._save(state)
-        kept = self._checkpoints.written
+        checkpoint = self._checkpoints.written
         hint = "Correct the reward, dry-run it and start again"
-        hint += f"; `{kept}` holds what was learned until then" if kept else ""
-        raise RewardError(self._running.gave_up, hint=hint)
+        hint += f"; `{checkpoint}` holds what was learned until then" if checkpoint else ""
+        raise RewardError(self._running.failure_reason, hint=hint)
 
-    def _warn(self, step: int, alarms: list[str]) -> None:
-        for text in alarms:
-            self._teller.say("note", step, level="warning", text=text)
+    def _warn(self, step: int, warnings: list[str]) -> None:
+        for text in warnings:
+            self._logger.log("note", step, level="warning", text=text)
 
-    def _agreed_wish(self, args: TrainingArguments) -> int:
+    def _agreed_request(self, args: TrainingArguments) -> int:
         """Let the first process look at `stop.json` and the clock, so that all do the same at the same step."""
-        return self._agreed(self._wish() if args.process_index == 0 else _NOTHING)
+        return self._broadcast(self._stop_request() if args.process_index == 0 else _NOTHING)
 
-    def _agreed(self, own: int) -> int:
+    def _broadcast(self, value: int) -> int:
         """What the first process says, on all of them."""
         args = self._running.args
-        code = torch.tensor([own], dtype=torch.long, device=args.device)
+        code = torch.tensor([value], dtype=torch.long, device=args.device)
         if args.world_size > 1:
             distributed.broadcast(code, src=0)
         return int(code.item())
 
-    def _wish(self) -> int:
+    def _stop_request(self) -> int:
         if self._folder.stop.is_file():
             mode = StopRecord.model_validate_json(self._folder.stop.read_bytes()).mode
             return _SAVE if mode == "save" else _NOW
@@ -234,15 +236,15 @@ class Reporter(TrainerCallback):
         self._ends.append((time.monotonic(), samples_before + samples, tokens_before + tokens))
         if len(self._ends) == 3 and step > 1 and self._ends[0][1] == 0:
             self._ends.popleft()
-        (begun, samples_then, tokens_then), (now, samples_now, tokens_now) = self._ends[0], self._ends[-1]
-        seconds = max(1e-9, now - begun)
+        (oldest_s, samples_then, tokens_then), (newest_s, samples_now, tokens_now) = self._ends[0], self._ends[-1]
+        seconds = max(1e-9, newest_s - oldest_s)
         speeds = {
             "samples_per_second": (samples_now - samples_then) / seconds,
             "tokens_per_second": (tokens_now - tokens_then) / seconds,
         }
         return seconds / (len(self._ends) - 1), speeds
 
-    def _forget_time(self, seconds: float) -> None:
+    def _exclude_time(self, seconds: float) -> None:
         """Leave an evaluation's or checkpoint's time out of the speed of training."""
         self._ends = deque(
             ((at + seconds, samples, tokens) for at, samples, tokens in self._ends), maxlen=WINDOW_STEPS + 1

@@ -28,20 +28,20 @@ from backend.spec.run import RunSpec
 LOWER_IS_BETTER = frozenset({"loss"})
 
 
-class Room:
+class DiskBudget:
     """What a checkpoint takes: estimated at first, then as large as the last one was."""
 
     def __init__(self, folder: Path, expected_bytes: int, final_bytes: int = 0) -> None:
         """Take the run's folder, what its first checkpoint should take, and what the final model will."""
-        self._folder, self._needed, self._kept_free = folder, expected_bytes, final_bytes + RESERVE_BYTES
+        self._folder, self._needed, self._reserved_bytes = folder, expected_bytes, final_bytes + RESERVE_BYTES
 
     def measure(self, written: Path) -> None:
         """Take in how large a checkpoint came out."""
         self._needed = sum(path.stat().st_size for path in written.rglob("*") if path.is_file())
 
-    def lack(self) -> str:
+    def shortage(self) -> str:
         """Say what is missing for one more; empty where there is room."""
-        needed, free = self._needed + self._kept_free, free_bytes(self._folder)
+        needed, free = self._needed + self._reserved_bytes, free_bytes(self._folder)
         if needed <= free:
             return ""
         return (
@@ -50,7 +50,7 @@ class Room:
         )
 
 
-class Checkpoints:
+class CheckpointManager:
     """Writes and prunes. Every process calls every method at the same step."""
 
     def __init__(self, spec: RunSpec, folder: RunFolder, encoder: Encoder, need: DiskNeed | None = None) -> None:
@@ -63,7 +63,7 @@ class Checkpoints:
         self.best_score: float | None = None
         self._score_before: float | None = None  # of the best one before
         self.since_best = 0  # evaluations since then
-        self.room = Room(folder.path, need.checkpoint if need else 0, need.final if need else 0)
+        self.disk = DiskBudget(folder.path, need.checkpoint if need else 0, need.final if need else 0)
 
     def is_overdue(self) -> bool:
         """Whether `saving.every_minutes` have passed since the last one; processes may disagree, so one must decide."""
@@ -75,13 +75,13 @@ class Checkpoints:
         every = self._spec.saving.every_steps
         return bool(every) and step % every == 0
 
-    def put_off(self, *, is_best: bool) -> None:
+    def postpone(self, *, is_best: bool) -> None:
         """Start the clock anew without having written one; what is not kept is not the best that is."""
         self._last_at = time.monotonic()
         if is_best:
             self.best_score = self._score_before
 
-    def judge(self, metrics: dict[str, float]) -> bool:
+    def update_best(self, metrics: dict[str, float]) -> bool:
         """Take in an evaluation; tell whether it is the best so far. One that lacks the metric is not judged."""
         name = self._spec.evaluation.metric
         score = metrics.get("eval_loss" if name == "loss" else name)
@@ -107,7 +107,7 @@ class Checkpoints:
         if is_best:
             self.best = name
         if self._is_first:
-            self.room.measure(self._folder.path / name)
+            self.disk.measure(self._folder.path / name)
             self._remove_old()
         return name
 
@@ -125,7 +125,7 @@ class Checkpoints:
                 with whole_or_absent(self._folder.final_model) as partial:
                     write_model(self._model, self._encoder, self._spec, partial, weights)
                     complete(partial, self._spec, step)
-        _meet()
+        barrier()
 
     @property
     def _trainer(self) -> StudioTrainer:
@@ -148,16 +148,16 @@ class Checkpoints:
         if self._is_first:
             shutil.rmtree(partial, ignore_errors=True)
             (partial / STATE).mkdir(parents=True)
-        _meet()
+        barrier()
         self._trainer.save_state(partial / STATE)
         weights = self._spread_weights()
         if self._is_first:
             write_model(self._model, self._encoder, self._spec, partial, weights)
-        _meet()
+        barrier()
         if self._is_first:
             complete(partial, self._spec, step)
             put_in_place(partial, folder)
-        _meet()
+        barrier()
 
     def _spread_weights(self) -> Weights | None:
         """The weights of a checkpoint where ZeRO-3 has spread them; None where the model's own are whole."""
@@ -165,10 +165,10 @@ class Checkpoints:
             return None
         is_whole = self._spec.table.is_whole
 
-        def wanted(name: str, parameter: nn.Parameter) -> bool:
+        def is_saved(name: str, parameter: nn.Parameter) -> bool:
             return is_whole or ".lora_" in name or is_trained_vision(name, parameter)
 
-        return gathered(self._model, wanted, keeps=self._is_first)
+        return gathered(self._model, is_saved, is_kept=self._is_first)
 
     def _names(self) -> list[str]:
         """The checkpoints that lie there whole."""
@@ -197,7 +197,7 @@ def _not_weights(best: Path) -> Any:
     return ignored
 
 
-def _meet() -> None:
+def barrier() -> None:
     """Wait until every process is here."""
     if distributed.is_initialized() and distributed.get_world_size() > 1:
         distributed.barrier()

@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from backend.metrics.exact_match import scores_of
 from backend.programs.model.encoder import IGNORED, Encoder, Sample
-from backend.programs.model.generation import Given, answer_batch
+from backend.programs.model.generation import GeneratedAnswer, answer_batch
 from backend.programs.model.packing import Collator, learned_logits, moved
-from backend.programs.model.prompts import Question
+from backend.programs.model.prompts import PromptRow
 from backend.rewards.trl_reward import TrlReward, build_reward_batch
 from backend.runs.answers import Prediction
 from backend.spec.run import RunSpec
@@ -21,7 +21,7 @@ ROWS_AT_ONCE = 16  # answered together, at the most
 TOKENS_AT_ONCE = 16_384  # of them, filled up to the longest one with its answer: long rows go fewer at a time
 
 
-class Evaluation(NamedTuple):
+class EvaluationResult(NamedTuple):
     """One evaluation, complete on every process."""
 
     metrics: dict[str, float]  # eval_loss, and the mean of each metric over the rows it applies to
@@ -29,7 +29,7 @@ class Evaluation(NamedTuple):
     troubles: list[str]  # with the person's own metrics, in words; on the first process alone
 
 
-class Abandoned(Exception):
+class EvaluationInterrupted(Exception):
     """An evaluation was left, because the run is to stop."""
 
 
@@ -37,7 +37,7 @@ class Evaluator:
     """Asks the same rows each time. Every process takes its share of them and knows the whole result."""
 
     def __init__(
-        self, spec: RunSpec, rows: Sequence[Question], encoder: Encoder, collator: Collator,
+        self, spec: RunSpec, rows: Sequence[PromptRow], encoder: Encoder, collator: Collator,
         own: Sequence[TrlReward] = (),
     ) -> None:  # fmt: skip
         """Take the chosen rows; none means that there is nothing to evaluate.
@@ -51,24 +51,24 @@ class Evaluator:
         """
         self._spec, self._rows, self._encoder, self._collator = spec, list(rows), encoder, collator
         self._own = list(own)
-        self._is_unwanted: Callable[[], bool] = lambda: False
+        self._should_stop: Callable[[], bool] = lambda: False
 
     @property
-    def is_wanted(self) -> bool:
+    def has_rows(self) -> bool:
         """Whether there is anything to ask."""
         return bool(self._rows)
 
-    def evaluate(self, model: nn.Module, is_unwanted: Callable[[], bool] = lambda: False) -> Evaluation:
+    def evaluate(self, model: nn.Module, should_stop: Callable[[], bool] = lambda: False) -> EvaluationResult:
         """Ask all rows. Leaves the model in train mode; nothing random is drawn, so training goes on as without.
 
         Args:
             model: as trained.
-            is_unwanted: asked between two batches, at the same moment on every process, which must all say the same.
+            should_stop: asked between two batches, at the same moment on every process, which must all say the same.
 
         Raises:
             Abandoned: it was unwanted.
         """
-        self._is_unwanted = is_unwanted
+        self._should_stop = should_stop
         model.eval()
         try:
             loss, answers = self._loss(model), self._answers(model)
@@ -80,12 +80,12 @@ class Evaluator:
             for name, score in prediction.scores.items():
                 means.setdefault(name, []).append(score)
         metrics = {"eval_loss": loss} | {name: sum(scores) / len(scores) for name, scores in means.items()}
-        return Evaluation(metrics, predictions, troubles)
+        return EvaluationResult(metrics, predictions, troubles)
 
-    def _wanted(self, batches: Iterator[Any]) -> Iterator[Any]:
+    def _until_stopped(self, batches: Iterator[Any]) -> Iterator[Any]:
         for batch in batches:
-            if self._is_unwanted():
-                raise Abandoned
+            if self._should_stop():
+                raise EvaluationInterrupted
             yield batch
 
     def _batches(self, places: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -95,7 +95,7 @@ class Evaluator:
         for at in range(0, len(places), size):
             yield places[at : at + size]
 
-    def _share(self) -> list[Question]:
+    def _share(self) -> list[PromptRow]:
         """This process' rows; all have equally many, so that none waits for another, some of them asked twice."""
         processes, rank = _world()
         each = -(-len(self._rows) // processes)
@@ -107,7 +107,7 @@ class Evaluator:
         sums = torch.zeros(2, dtype=torch.float64)
         share, (_, rank) = self._share(), _world()
         twice = range(len(self._rows) - rank * len(share), len(share))
-        for places in self._wanted(self._batches(range(len(share)))):
+        for places in self._until_stopped(self._batches(range(len(share)))):
             samples = [share[place].encoded(self._spec, self._encoder) for place in places]
             part = [_unlearned(sample) if place in twice else sample
                     for place, sample in zip(places, samples, strict=True)]  # fmt: skip
@@ -123,21 +123,21 @@ class Evaluator:
         """Ask this process' rows, longest together, and bring all answers together in the order of the rows."""
         share = self._share()
         order = sorted(range(len(share)), key=lambda place: share[place].fit.tokens)
-        given: dict[int, Prediction] = {}
+        prediction_of: dict[int, Prediction] = {}
         longest = self._spec.evaluation.max_new_tokens
-        for places in self._wanted(self._batches(order)):
+        for places in self._until_stopped(self._batches(order)):
             questions = [share[place].encoded(self._spec, self._encoder, for_answer=True) for place in places]
             if self._collator.needs_image and not any(len(question.grids) for question in questions):
                 questions.append(self._collator.blank)  # other processes may be waiting in the vision tower
             answers = answer_batch(model, questions, self._encoder, longest)
             for place, answer in zip(places, answers, strict=False):
-                given[place] = _prediction(share[place], answer, self._spec)
-        mine = [given[place] for place in range(len(share))]
-        return [answer for part in _collected(mine) for answer in part][: len(self._rows)]
+                prediction_of[place] = _prediction(share[place], answer, self._spec)
+        share_predictions = [prediction_of[place] for place in range(len(share))]
+        return [answer for part in _collected(share_predictions) for answer in part][: len(self._rows)]
 
     def _judged(self, predictions: list[Prediction]) -> tuple[list[Prediction], list[str]]:
         """Add what the person's own metrics say, where they say something; and what went wrong with them, in words."""
-        said: list[dict[str, float]] = [{} for _ in predictions]
+        own_scores: list[dict[str, float]] = [{} for _ in predictions]
         troubles = []
         for metric in self._own:
             errors, example = 0, ""
@@ -150,12 +150,12 @@ class Evaluator:
                 example = example or scores.first_error
                 for place, value in zip(places, scores.values, strict=True):
                     if value is not None:
-                        said[place][metric.__name__] = value
+                        own_scores[place][metric.__name__] = value
             if errors:
                 of = f"{errors} of {len(predictions)} answers"
                 troubles.append(f"`{metric.__name__}` gave no number for {of}: {example}")
         judged = [prediction.model_copy(update={"scores": own | prediction.scores})
-                  for prediction, own in zip(predictions, said, strict=True)]  # fmt: skip
+                  for prediction, own in zip(predictions, own_scores, strict=True)]  # fmt: skip
         return judged, troubles
 
 
@@ -163,17 +163,17 @@ def _unlearned(sample: Sample) -> Sample:
     return replace(sample, labels=torch.full_like(sample.labels, IGNORED))
 
 
-def _prediction(asked: Question, given: Given, spec: RunSpec) -> Prediction:
-    row, gold = asked.row, asked.turns(spec)[-1].content
+def _prediction(question: PromptRow, generated: GeneratedAnswer, spec: RunSpec) -> Prediction:
+    row, gold = question.row, question.turns(spec)[-1].content
     return Prediction(
         row=row.id,
-        dataset=asked.folder.name,
+        dataset=question.folder.name,
         images=row.images,
         asked=row.messages[:-1],
         gold=gold,
-        given=given.text,
-        is_cut=given.is_cut,
-        scores=scores_of([gold, *asked.references(spec)], given.text),
+        given=generated.text,
+        is_cut=generated.is_cut,
+        scores=scores_of([gold, *question.references(spec)], generated.text),
     )
 
 
@@ -189,9 +189,9 @@ def _summed(sums: torch.Tensor) -> torch.Tensor:
     return sums
 
 
-def _collected(mine: list[Prediction]) -> list[list[Prediction]]:
+def _collected(local: list[Prediction]) -> list[list[Prediction]]:
     if _world()[0] == 1:
-        return [mine]
+        return [local]
     parts: list[Any] = [None] * _world()[0]
-    distributed.all_gather_object(parts, mine)
+    distributed.all_gather_object(parts, local)
     return parts

@@ -14,7 +14,7 @@ from trl.models.utils import unwrap_model_for_generation
 from backend.programs.model.encoder import IGNORED, Encoder, Sample, open_image, sized_image
 from backend.programs.model.generation import left_padded
 from backend.programs.model.packing import NOT_FOR_THE_MODEL, Collator, moved
-from backend.programs.model.prompts import Question
+from backend.programs.model.prompts import PromptRow
 from backend.programs.model.vision_features import (
     Features,
     as_model_input,
@@ -23,22 +23,22 @@ from backend.programs.model.vision_features import (
     takes_features,
     tower_is_frozen,
 )
-from backend.programs.training.base_trainer import StepSums, StudioTrainer, Tally
-from backend.programs.training.batch_sampler import GroupBatches
-from backend.programs.training.rollouts import Drawn, drawn_answers
+from backend.programs.training.base_trainer import StepTotals, StudioTrainer, StepMeter
+from backend.programs.training.batch_sampler import GrpoBatchSampler
+from backend.programs.training.rollouts import PlacedAnswers, rollout_answers
 from backend.programs.training.rows import TrainingRows
 from backend.rewards.sandbox.client import describe_isolation
 from backend.rewards.trl_reward import TrlReward
 from backend.spec.run import RunSpec
 
 # TRL's names of what is shown; rewards' own are added by their prefix
-SHOWN = (
+REPORTED = (
     "reward", "reward_std", "frac_reward_zero_std", "entropy", "kl", "completions/mean_length",
     "completions/min_length", "completions/max_length", "completions/clipped_ratio", "clip_ratio/region_mean",
     "clip_ratio/low_mean", "clip_ratio/high_mean", "cispo_clip_ratio", "vespo/phi_seq_mean", "policy_loss",
     "entropy_coef",
 )  # fmt: skip
-MOST_COMPLAINTS = 20  # of a run
+MAX_WARNINGS = 20  # of a run
 
 
 class TokenScores(NamedTuple):
@@ -48,7 +48,7 @@ class TokenScores(NamedTuple):
     entropies: torch.Tensor  # (B, C), in nats
 
 
-def answered(question: Sample, answer: torch.Tensor) -> Sample:
+def with_answer(question: Sample, answer: torch.Tensor) -> Sample:
     """A question with its answer behind it, whose tokens (A,) are what is learned."""
     following = int(question.positions.max()) + 1
     places = following + torch.arange(len(answer))
@@ -75,10 +75,10 @@ def score_answers(
         collator: packs or pads, as the spec says.
         features: of each question's images where they are shared; else every copy's patches go through the tower.
     """
-    kept = mask.bool()
+    answer_mask = mask.bool()
     rows = [
-        answered(question, answer[own].cpu())
-        for question, answer, own in zip(questions, answers, kept, strict=True)
+        with_answer(question, answer[row_mask].cpu())
+        for question, answer, row_mask in zip(questions, answers, answer_mask, strict=True)
     ]  # fmt: skip
     batch = moved(collator(rows), answers.device)
     inputs = {name: value for name, value in batch.items() if name not in (*NOT_FOR_THE_MODEL, "logits_to_keep")}
@@ -88,14 +88,14 @@ def score_answers(
     learned = _learned_places(batch)
     labels = torch.full_like(batch["input_ids"], IGNORED).masked_scatter(learned, batch["shift_labels"])
     outputs = model(**inputs, shift_labels=labels, fused_lm_head=True)
-    return TokenScores(*(_back(values[learned], kept) for values in (outputs.log_probs, outputs.entropy)))
+    return TokenScores(*(_unflattened(values[learned], answer_mask) for values in (outputs.log_probs, outputs.entropy)))
 
 
-class Asking(NamedTuple):
+class GrpoData(NamedTuple):
     """What a run may ask."""
 
     rows: TrainingRows
-    batches: GroupBatches  # which of them each drawing asks
+    sampler: GrpoBatchSampler  # which of them each drawing asks
     encoder: Encoder
     collator: Collator  # makes batches of answered questions
 
@@ -104,28 +104,28 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
     """A thin subclass: what is asked, how it is encoded, and what is kept of the answers."""
 
     def __init__(
-        self, spec: RunSpec, asking: Asking, rewards: list[TrlReward], keep: Callable[[int, Drawn], None],
+        self, spec: RunSpec, data: GrpoData, rewards: list[TrlReward], write_rollouts: Callable[[int, PlacedAnswers], None],
         **arguments: Any,
     ) -> None:  # fmt: skip
         """Take the resolved spec and the plan.
 
         Args:
             spec: resolved.
-            asking: what may be asked, in which order, and how it is encoded.
+            data: what may be asked, in which order, and how it is encoded.
             rewards: what judges answers.
-            keep: called with the step and this process' answers of each drawing.
+            write_rollouts: called with the step and this process' answers of each drawing.
             arguments: `model`, `args` and what `GRPOTrainer` takes besides.
         """
-        self._spec, self._paid, self._keep = spec, rewards, keep
-        self._rows, self._batches, self._encoder, self._collator = asking
-        self._questions: list[Question] = []
-        self._asked: list[Sample] = []  # the newest drawing's questions, one for each answer
+        self._spec, self._rewards, self._write_rollouts = spec, rewards, write_rollouts
+        self._rows, self._sampler, self._encoder, self._collator = data
+        self._questions: list[PromptRow] = []
+        self._prompts: list[Sample] = []  # the newest drawing's questions, one for each answer
         self._distinct: list[int] = []  # for each of them the first place of the same question
         self._features: dict[int, Features] = {}  # by such a place, while the tower is frozen
-        self._scored: torch.Tensor = torch.empty(0)  # places in `_asked` of the answers a forward pass is about
-        self._answers: list[str] = []  # to them
-        self._drawn: list[list[int]] = []  # their tokens
-        self._complained: list[str] = []
+        self._scored_places: torch.Tensor = torch.empty(0)  # places in `_asked` of the answers a forward pass is about
+        self._completions: list[str] = []  # to them
+        self._completion_ids: list[list[int]] = []  # their tokens
+        self._warned: list[str] = []
         dtypes = {name: parameter.dtype for name, parameter in arguments["model"].named_parameters()}
         super().__init__(
             reward_funcs=list(rewards), processing_class=self._encoder.processor,
@@ -136,30 +136,30 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         ].named_parameters():  # TRL rounds the adapters of a 4-bit model to bf16
             parameter.data = parameter.data.to(dtypes[name])
         self.beta = spec.grpo.beta  # told only now: TRL would load a second model, or copy the adapters, by itself
-        self.tally = Tally([], self.args.device)
+        self.meter = StepMeter([], self.args.device)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """This process' drawings, in the planned order."""
-        return DataLoader(range(len(self._rows)), batch_sampler=self._batches, collate_fn=list)
+        return DataLoader(range(len(self._rows)), batch_sampler=self._sampler, collate_fn=list)
 
-    def begin(self, step: int) -> None:
+    def start_at(self, step: int) -> None:
         """Draw anew where a whole run would have: TRL counts passes from 0."""
         self._step = step * self.args.gradient_accumulation_steps
 
     def notes(self) -> list[str]:
         """What the reward workers are kept from here. Raises SpecError where that is less than was asked for."""
-        return [f"Rewards run apart: {describe_isolation(self._paid[0].worker.isolation)}"]
+        return [f"Rewards run apart: {describe_isolation(self._rewards[0].worker.isolation)}"]
 
-    def complaints(self) -> list[str]:
+    def new_warnings(self) -> list[str]:
         """Each mistake of each reward, the first time it is made."""
-        said = [f"Reward `{reward.__name__}`: {reward.last_error}" for reward in self._paid if reward.last_error]
-        new = [text for text in said if text not in self._complained][: MOST_COMPLAINTS - len(self._complained)]
-        self._complained += new
+        messages = [f"Reward `{reward.__name__}`: {reward.last_error}" for reward in self._rewards if reward.last_error]
+        new = [text for text in messages if text not in self._warned][: MAX_WARNINGS - len(self._warned)]
+        self._warned += new
         return new
 
-    def step_metrics(self, logs: dict[str, Any], sums: StepSums) -> dict[str, float | None]:
+    def step_metrics(self, logs: dict[str, Any], totals: StepTotals) -> dict[str, float | None]:
         """TRL's metrics of the step under TRL's names, and the seconds that one step took."""
-        return {name: value for name, value in logs.items() if name in SHOWN or name.startswith("rewards/")}
+        return {name: value for name, value in logs.items() if name in REPORTED or name.startswith("rewards/")}
 
     def _generate_and_score_completions(self, inputs: list[int]) -> dict[str, Any]:
         """Ask the questions of one drawing, let the rewards judge, and keep what was answered."""
@@ -168,23 +168,23 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         encoded = {place: questions[number].encoded(self._spec, self._encoder, for_answer=True)
                    for place, number in first.items()}  # fmt: skip
         self._questions = questions
-        self._asked, self._distinct = [encoded[place] for place in inputs], [first[place] for place in inputs]
-        self._features, self._scored = {}, torch.arange(len(inputs))
+        self._prompts, self._distinct = [encoded[place] for place in inputs], [first[place] for place in inputs]
+        self._features, self._scored_places = {}, torch.arange(len(inputs))
         output: dict[str, Any] = super()._generate_and_score_completions(
             [question.columns(self._spec) for question in questions]
         )
         output["places"] = torch.arange(len(inputs))
-        self._count()
+        self._meter_answers()
         weights = [share.weight for share in self._spec.grpo.rewards]
-        self._keep(
+        self._write_rollouts(
             self.state.global_step,
-            drawn_answers(inputs, output["advantages"].tolist(), self._paid, weights, self._kept()),
+            rollout_answers(inputs, output["advantages"].tolist(), self._rewards, weights, self._completions_to_keep()),
         )
         return output
 
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, Any]]:
         """Our renderer's tokens; images are not TRL's business."""
-        return [sample.input_ids.tolist() for sample in self._asked], None, {}
+        return [sample.input_ids.tolist() for sample in self._prompts], None, {}
 
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, num_generations: int, *_: Any, **__: Any
@@ -199,15 +199,15 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
             ) as model,
             torch.no_grad(),
         ):  # fmt: skip
-            features = self._look(model, range(len(self._asked)), is_gathered=True)
+            features = self._image_features(model, range(len(self._prompts)), is_gathered=True)
             if takes_features(model) and tower_is_frozen(model):  # also without images: no process may look again
-                self._features = dict(zip(self._distinct, features or [()] * len(self._asked), strict=True))
+                self._features = dict(zip(self._distinct, features or [()] * len(self._prompts), strict=True))
             filler, device = self._encoder.tokenizer.pad_token_id, self.accelerator.device
-            made = model.generate(
-                **left_padded(self._asked, filler, device, features), generation_config=self.generation_config
+            generated = model.generate(
+                **left_padded(self._prompts, filler, device, features), generation_config=self.generation_config
             )
-        longest = max(sample.tokens for sample in self._asked)
-        return [self._until_end(tokens) for tokens in made[:, longest:].tolist()], None
+        longest = max(sample.tokens for sample in self._prompts)
+        return [self._until_end(tokens) for tokens in generated[:, longest:].tolist()], None
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
         """As TRL does, but an answer that some reward could not judge by mistake is judged by none.
@@ -215,25 +215,25 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         The rest of its pay would stand against the whole pay of its group, as if the reward had said 0. All processes
         learn alike whether a reward keeps failing.
         """
-        self._answers = [completion[0]["content"] for completion in completions]
-        self._drawn = completion_ids_list
-        paid: torch.Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-        mistaken = [any(reward.has_error(number) for reward in self._paid) for number in range(len(completions))]
-        paid[self.accelerator.gather(torch.tensor(mistaken, device=paid.device).int()).bool()] = torch.nan
-        told: list[Any] = [[(reward.failed_in_a_row, reward.last_error) for reward in self._paid]]
+        self._completions = [completion[0]["content"] for completion in completions]
+        self._completion_ids = completion_ids_list
+        rewards: torch.Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        mistaken = [any(reward.has_error(number) for reward in self._rewards) for number in range(len(completions))]
+        rewards[self.accelerator.gather(torch.tensor(mistaken, device=rewards.device).int()).bool()] = torch.nan
+        streaks: list[Any] = [[(reward.failed_in_a_row, reward.last_error) for reward in self._rewards]]
         if self.args.world_size > 1:
-            mine, told = told[0], [None] * self.args.world_size
-            distributed.all_gather_object(told, mine)
-        for number, reward in enumerate(self._paid):
-            streak = max(process[number][0] for process in told)
-            reward.last_error = next((process[number][1] for process in told if process[number][1]), "")
+            local, streaks = streaks[0], [None] * self.args.world_size
+            distributed.all_gather_object(streaks, local)
+        for number, reward in enumerate(self._rewards):
+            streak = max(process[number][0] for process in streaks)
+            reward.last_error = next((process[number][1] for process in streaks if process[number][1]), "")
             if streak >= self._spec.grpo.failed_batches:
-                self.gave_up = f"Reward `{reward.__name__}` failed {streak} batches in a row: {reward.last_error}"
-        return paid
+                self.failure_reason = f"Reward `{reward.__name__}` failed {streak} batches in a row: {reward.last_error}"
+        return rewards
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         """Remember which answers this pass is about: TRL has mixed the drawing before it cut it into passes."""
-        self._scored = inputs["places"]
+        self._scored_places = inputs["places"]
         return super()._compute_loss(model, inputs)
 
     def _get_per_token_logps_and_entropies(
@@ -242,30 +242,30 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
     ) -> tuple[torch.Tensor, torch.Tensor, None]:  # fmt: skip
         """Log-probabilities and entropies (B, C) of the answers, `batch_size` of them a pass."""
         answers, mask = input_ids[:, -logits_to_keep:], attention_mask[:, -logits_to_keep:]
-        found = []
-        for begin in range(0, len(answers), batch_size or len(answers)):
-            part = slice(begin, begin + (batch_size or len(answers)))
-            places = self._scored[part].tolist()
-            questions = [self._asked[place] for place in places]
+        scores = []
+        for start_at in range(0, len(answers), batch_size or len(answers)):
+            part = slice(start_at, start_at + (batch_size or len(answers)))
+            places = self._scored_places[part].tolist()
+            questions = [self._prompts[place] for place in places]
             with self.accelerator.autocast():
-                features = self._look(model, places)
-                found.append(score_answers(model, questions, answers[part], mask[part], self._collator, features))
+                features = self._image_features(model, places)
+                scores.append(score_answers(model, questions, answers[part], mask[part], self._collator, features))
         return (
-            torch.cat([each.log_probabilities for each in found]),
-            torch.cat([each.entropies for each in found]),
+            torch.cat([each.log_probabilities for each in scores]),
+            torch.cat([each.entropies for each in scores]),
             None,
         )
 
-    def _look(self, model: Any, places: Sequence[int], *, is_gathered: bool = False) -> list[Features] | None:
+    def _image_features(self, model: Any, places: Sequence[int], *, is_gathered: bool = False) -> list[Features] | None:
         """Features of these answers' images, each looked at once; None where they cannot be shared."""
         if self._features:
             return [self._features[self._distinct[place]] for place in places]
         whole = self.accelerator.unwrap_model(model)
-        if not may_share(whole, is_gathered=is_gathered) or not any(len(self._asked[place].grids) for place in places):
+        if not may_share(whole, is_gathered=is_gathered) or not any(len(self._prompts[place].grids) for place in places):
             return None
         distinct = sorted({self._distinct[place] for place in places})
-        made = dict(zip(distinct, features_of(whole, [self._asked[place] for place in distinct]), strict=True))
-        return [made[self._distinct[place]] for place in places]
+        features_by_place = dict(zip(distinct, features_of(whole, [self._prompts[place] for place in distinct]), strict=True))
+        return [features_by_place[self._distinct[place]] for place in places]
 
     def _images(self) -> list[list[Any] | None]:
         """The images of each question at the size the model sees them, for vLLM, which encodes them itself."""
@@ -280,15 +280,15 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         end = next((place for place, token in enumerate(tokens) if token in self.eos_token_ids), len(tokens))
         return tokens[: end + 1]
 
-    def _kept(self) -> list[tuple[str, int, bool]]:
+    def _completions_to_keep(self) -> list[tuple[str, int, bool]]:
         """Text, tokens and whether it was cut, of each answer of the newest drawing."""
-        cut = [not ids or ids[-1] not in self.eos_token_ids for ids in self._drawn]
-        return [(text, len(ids), is_cut) for text, ids, is_cut in zip(self._answers, self._drawn, cut, strict=True)]
+        cut = [not ids or ids[-1] not in self.eos_token_ids for ids in self._completion_ids]
+        return [(text, len(ids), is_cut) for text, ids, is_cut in zip(self._completions, self._completion_ids, cut, strict=True)]
 
-    def _count(self) -> None:
+    def _meter_answers(self) -> None:
         """Add the answers of a drawing to what the next step is said to have seen."""
-        tokens = sum(sample.tokens for sample in self._asked) + sum(len(ids) for ids in self._drawn)
-        self.tally.count(len(self._asked), tokens)
+        tokens = sum(sample.tokens for sample in self._prompts) + sum(len(ids) for ids in self._completion_ids)
+        self.meter.count(len(self._prompts), tokens)
 
 
 def _learned_places(batch: dict[str, Any]) -> torch.Tensor:
@@ -300,6 +300,6 @@ def _learned_places(batch: dict[str, Any]) -> torch.Tensor:
     return places
 
 
-def _back(values: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+def _unflattened(values: torch.Tensor, answer_mask: torch.Tensor) -> torch.Tensor:
     """Lay the values of all learned tokens, in order, out as (B, C)."""
-    return values.new_zeros(kept.shape).masked_scatter(kept, values)
+    return values.new_zeros(answer_mask.shape).masked_scatter(answer_mask, values)

@@ -16,7 +16,7 @@ BETTER = 0.05  # of a reward or a metric, that counts as a change
 Values = Mapping[str, float | None]
 
 
-class Alarms:
+class MetricWarnings:
     """Watches the metrics of one run."""
 
     def __init__(self) -> None:
@@ -24,13 +24,13 @@ class Alarms:
         self._first: dict[str, list[float]] = {}  # of the first window
         self._last: dict[str, deque[float]] = {}
         self._evaluated: list[tuple[float, float]] = []  # mean reward around it, exact match
-        self._said: dict[str, int] = {}  # kind of alarm -> step
+        self._last_given: dict[str, int] = {}  # kind of alarm -> step
         self._rules: dict[str, Callable[[], str]] = {
             "flat": self._flat, "cut": self._cut, "certain": self._certain, "longer": self._longer,
             "apart": self._apart, "mistaken": self._mistaken,
         }  # fmt: skip
 
-    def look(self, step: int, values: Values) -> list[str]:
+    def update(self, step: int, values: Values) -> list[str]:
         """Take in one step's metrics; returns what a person should be told now."""
         for name, value in values.items():
             if value is not None:
@@ -38,10 +38,10 @@ class Alarms:
                 if len(first) < WINDOW:
                     first.append(value)
                 self._last.setdefault(name, deque(maxlen=WINDOW)).append(value)
-        found = {kind: rule() for kind, rule in self._rules.items()}
-        return [text for kind, text in found.items() if text and self._is_news(kind, step)]
+        texts = {kind: rule() for kind, rule in self._rules.items()}
+        return [text for kind, text in texts.items() if text and self._is_news(kind, step)]
 
-    def evaluated(self, step: int, values: Values) -> list[str]:
+    def update_evaluation(self, step: int, values: Values) -> list[str]:
         """Take in one evaluation."""
         reward, right = self._now("reward"), values.get("exact_match")
         if reward is None or right is None:
@@ -64,9 +64,9 @@ class Alarms:
         return fmean(self._first[name])
 
     def _is_news(self, kind: str, step: int) -> bool:
-        if step - self._said.get(kind, -SILENT_STEPS) < SILENT_STEPS:
+        if step - self._last_given.get(kind, -SILENT_STEPS) < SILENT_STEPS:
             return False
-        self._said[kind] = step
+        self._last_given[kind] = step
         return True
 
     def _flat(self) -> str:

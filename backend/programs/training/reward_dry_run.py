@@ -18,7 +18,7 @@ from backend.conversation import Message
 from backend.datasets.store import DatasetStore
 from backend.errors import DatasetError
 from backend.ids import DatasetName
-from backend.programs.model.prompts import Question, questions_of
+from backend.programs.model.prompts import PromptRow, questions_of
 from backend.rewards.contract import RewardBatch, Scores
 from backend.rewards.dry_run import (
     AnswerKind,
@@ -41,7 +41,7 @@ from backend.settings import Workspace
 from backend.spec.files import read_spec
 from backend.spec.run import RunSpec
 
-SHOWN_CHARACTERS = 2000  # of an answer in the report
+REPORT_CHARACTERS = 2000  # of an answer in the report
 GRAVE = ("fails", "never_applies")  # warnings with which nothing should be learned from
 
 
@@ -61,13 +61,13 @@ def check_rewards(folder: RunFolder, events: EventWriter) -> None:
         for reward in rewards:
             reward.close()
     write_report(folder.check, report)
-    for found in report.warnings:
-        events.write("note", 0, level="warning", text=found.text)
-    own = RewardStore(workspace)
+    for warning in report.warnings:
+        events.write("note", 0, level="warning", text=warning.text)
+    reward_store = RewardStore(workspace)
     for checked in report.rewards:
         about = [warning for warning in report.warnings if warning.reward in ("", checked.name)]
         passed = not any(warning.reward and warning.code in GRAVE for warning in about)
-        own.record_dry_run(checked.sha256, folder.run_id, passed=passed, warnings=len(about))
+        reward_store.record_dry_run(checked.sha256, folder.run_id, passed=passed, warnings=len(about))
     events.write("end", len(report.rows), outcome="finished", saved=True)
 
 
@@ -75,15 +75,15 @@ def _report(spec: RunSpec, workspace: Workspace, rewards: Sequence[TrlReward], e
     checkpoint = resolve_checkpoint(spec.model.base, workspace)
     questions = chosen_questions(spec, workspace, RowMeter(checkpoint.base_folder))
     with _beside() as scoring:
-        known = [scoring.submit(_scored_known, question, spec, rewards) for question in questions]
-        from backend.programs.training.reward_samples import sampled  # noqa: PLC0415 - takes seconds, in which rewards are asked already
+        reference_scores = [scoring.submit(_score_reference_answers, question, spec, rewards) for question in questions]
+        from backend.programs.training.reward_samples import sample_answers  # noqa: PLC0415 - takes seconds, in which rewards are asked already
 
-        drawn, samples = [], sampled(spec, checkpoint, questions)
+        sampled_scores, samples = [], sample_answers(spec, checkpoint, questions)
         for number, question in enumerate(questions):
             events.write("progress", number, phase="checking", total_steps=len(questions))
-            drawn.append(scoring.submit(_scored, "sample", next(samples), question.columns(spec), spec, rewards))
+            sampled_scores.append(scoring.submit(_scored, "sample", next(samples), question.columns(spec), spec, rewards))
         rows = [_checked(question, spec, first.result(), then.result())
-                for question, first, then in zip(questions, known, drawn, strict=True)]  # fmt: skip
+                for question, first, then in zip(questions, reference_scores, sampled_scores, strict=True)]  # fmt: skip
     checked = tuple(
         DryRunReward(name=share.name, weight=share.weight, sha256=share.sha256) for share in spec.grpo.rewards
     )
@@ -91,7 +91,7 @@ def _report(spec: RunSpec, workspace: Workspace, rewards: Sequence[TrlReward], e
     return DryRunReport(
         rewards=checked, checkpoint=spec.model.base, rows=tuple(rows), no_spread_share=no_spread_share(rows),
         warnings=tuple(warnings), isolation=rewards[0].worker.isolation,
-        passed=not any(found.code in GRAVE for found in warnings),
+        passed=not any(warning.code in GRAVE for warning in warnings),
     )  # fmt: skip
 
 
@@ -105,16 +105,16 @@ def _beside() -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def chosen_questions(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> list[Question]:
+def chosen_questions(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> list[PromptRow]:
     """`grpo.check_rows` training rows by the run's seed."""
-    found = questions_of(spec, workspace, meter, "train")
-    if not found:
+    questions = questions_of(spec, workspace, meter, "train")
+    if not questions:
         raise DatasetError("The chosen datasets have no rows that end with an answer", hint="Choose another dataset")
     chance = random.Random(f"{spec.data.seed}/check")
-    return chance.sample(found, min(spec.grpo.check_rows, len(found)))
+    return chance.sample(questions, min(spec.grpo.check_rows, len(questions)))
 
 
-def _scored_known(question: Question, spec: RunSpec, rewards: Sequence[TrlReward]) -> list[ScoredAnswer]:
+def _score_reference_answers(question: PromptRow, spec: RunSpec, rewards: Sequence[TrlReward]) -> list[ScoredAnswer]:
     """Score what is known without a model: the gold answer, and those that nobody should be paid for."""
     columns = question.columns(spec)
     gold = str(columns["answer"])
@@ -123,12 +123,12 @@ def _scored_known(question: Question, spec: RunSpec, rewards: Sequence[TrlReward
 
 
 def _checked(
-    question: Question, spec: RunSpec, known: Sequence[ScoredAnswer], drawn: Sequence[ScoredAnswer]
+    question: PromptRow, spec: RunSpec, reference_scores: Sequence[ScoredAnswer], sampled_scores: Sequence[ScoredAnswer]
 ) -> DryRunRow:
-    totals = [answer.total for answer in drawn if answer.total is not None]
+    totals = [answer.total for answer in sampled_scores if answer.total is not None]
     return DryRunRow(
         row=question.row.id, dataset=question.folder.name, images=question.row.images,
-        prompt=question.turns(spec)[:-1], gold=str(question.columns(spec)["answer"]), answers=(*known, *drawn),
+        prompt=question.turns(spec)[:-1], gold=str(question.columns(spec)["answer"]), answers=(*reference_scores, *sampled_scores),
         spread=pstdev(totals) if totals else None,
     )  # fmt: skip
 
@@ -145,25 +145,25 @@ def _scored(
     )  # fmt: skip
     with ThreadPoolExecutor(len(rewards)) as pool:  # side by side: those that hang cost one deadline together
         tried = pool.map(partial(TrlReward.score_unless_lost, batch=batch, is_dry_run=True), rewards)
-        said = dict(zip((reward.__name__ for reward in rewards), tried, strict=True))
+        scores_by_reward = dict(zip((reward.__name__ for reward in rewards), tried, strict=True))
     weights = [share.weight for share in spec.grpo.rewards]
-    return [_answer(kind, text, number, said, weights) for number, text in enumerate(texts)]
+    return [_answer(kind, text, number, scores_by_reward, weights) for number, text in enumerate(texts)]
 
 
 def _answer(
-    kind: AnswerKind, text: str, number: int, said: dict[str, Scores], weights: Sequence[float]
+    kind: AnswerKind, text: str, number: int, scores_by_reward: dict[str, Scores], weights: Sequence[float]
 ) -> ScoredAnswer:
-    values = {name: scores.values[number] for name, scores in said.items()}
-    parts = {f"{name}/{part}": found[number] for name, scores in said.items() for part, found in scores.parts.items()}
-    failed = {name: scores.failure for name, scores in said.items() if scores.failure}
-    problems = {name: scores.invalid[number] for name, scores in said.items() if scores.invalid and not scores.failure}
+    values = {name: scores.values[number] for name, scores in scores_by_reward.items()}
+    parts = {f"{name}/{part}": part_values[number] for name, scores in scores_by_reward.items() for part, part_values in scores.parts.items()}
+    failed = {name: scores.failure for name, scores in scores_by_reward.items() if scores.failure}
+    problems = {name: scores.invalid[number] for name, scores in scores_by_reward.items() if scores.invalid and not scores.failure}
     problems |= {name: f"{failure.message}{f' (line {failure.line})' if failure.line else ''}"
                  for name, failure in failed.items()}  # fmt: skip
-    share = max(1, len(next(iter(said.values())).values))
+    share = max(1, len(next(iter(scores_by_reward.values())).values))
     return ScoredAnswer(
-        kind=kind, text=text[:SHOWN_CHARACTERS], total=weighted_total(list(values.values()), weights), values=values,
-        parts=parts, seconds=sum(scores.seconds for scores in said.values()) / share,
-        printed="".join(scores.printed for scores in said.values()) if number == 0 else "",
+        kind=kind, text=text[:REPORT_CHARACTERS], total=weighted_total(list(values.values()), weights), values=values,
+        parts=parts, seconds=sum(scores.seconds for scores in scores_by_reward.values()) / share,
+        printed="".join(scores.printed for scores in scores_by_reward.values()) if number == 0 else "",
         problems={name: why for name, why in problems.items() if why},
         traceback="\n".join(failure.traceback for failure in failed.values()) if number == 0 else "",
     )  # fmt: skip

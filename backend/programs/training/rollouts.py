@@ -5,20 +5,20 @@ from typing import Any
 
 from torch import distributed
 
-from backend.programs.model.prompts import Question
+from backend.programs.model.prompts import PromptRow
 from backend.rewards.dry_run import weighted_total
 from backend.rewards.trl_reward import TrlReward
 from backend.runs.answers import Rollout, RolloutAnswer, write_rollouts
 from backend.runs.folder import RunFolder
 from backend.spec.run import RunSpec
 
-Drawn = list[tuple[int, RolloutAnswer]]  # the question's place among the run's rows, and one answer to it
+PlacedAnswers = list[tuple[int, RolloutAnswer]]  # the question's place among the run's rows, and one answer to it
 
 
-def drawn_answers(
+def rollout_answers(
     places: Sequence[int], advantages: Sequence[float], rewards: Sequence[TrlReward], weights: Sequence[float],
     answers: Sequence[tuple[str, int, bool]],
-) -> Drawn:  # fmt: skip
+) -> PlacedAnswers:  # fmt: skip
     """This process' answers of one drawing.
 
     Args:
@@ -28,39 +28,39 @@ def drawn_answers(
         weights: of each reward.
         answers: text, tokens and whether it was cut.
     """
-    drawn: Drawn = []
+    placed: PlacedAnswers = []
     for number, (place, (text, tokens, is_cut)) in enumerate(zip(places, answers, strict=True)):
         values = {reward.__name__: reward.last_scores.values[number] for reward in rewards}
-        parts = {f"{reward.__name__}/{part}": found[number]
-                 for reward in rewards for part, found in reward.last_scores.parts.items()}  # fmt: skip
-        noted = {column: found[number] for reward in rewards for column, found in reward.last_scores.columns.items()}
+        parts = {f"{reward.__name__}/{part}": values[number]
+                 for reward in rewards for part, values in reward.last_scores.parts.items()}  # fmt: skip
+        noted = {column: values[number] for reward in rewards for column, values in reward.last_scores.columns.items()}
         is_judged = not any(reward.has_error(number) for reward in rewards)
         total = weighted_total(list(values.values()), weights) if is_judged else None
         answer = RolloutAnswer(
             text=text, reward=total, values=values | parts,
             advantage=advantages[number], tokens=tokens, is_cut=is_cut, noted=noted,
         )  # fmt: skip
-        drawn.append((place, answer))
-    return drawn
+        placed.append((place, answer))
+    return placed
 
 
-def keeper_of_rollouts(
-    folder: RunFolder, spec: RunSpec, question: Callable[[int], Question], *, is_first: bool
-) -> Callable[[int, Drawn], None]:
+def rollout_writer(
+    folder: RunFolder, spec: RunSpec, question: Callable[[int], PromptRow], *, is_first: bool
+) -> Callable[[int, PlacedAnswers], None]:
     """What brings the answers of all processes together and writes them; every process must call it."""
 
-    def keep(step: int, drawn: Drawn) -> None:
-        together = _collected(drawn)
+    def write(step: int, local: PlacedAnswers) -> None:
+        together = _collected(local)
         if not is_first:
             return
         size = spec.grpo.generations
         groups = [together[begin : begin + size] for begin in range(0, len(together), size)]
         write_rollouts(folder.completions, step, [_rollout(question(group[0][0]), spec, group) for group in groups])
 
-    return keep
+    return write
 
 
-def _rollout(question: Question, spec: RunSpec, group: Drawn) -> Rollout:
+def _rollout(question: PromptRow, spec: RunSpec, group: PlacedAnswers) -> Rollout:
     turns = question.turns(spec)
     return Rollout(
         row=question.row.id, dataset=question.folder.name, images=question.row.images, asked=turns[:-1],
@@ -68,9 +68,9 @@ def _rollout(question: Question, spec: RunSpec, group: Drawn) -> Rollout:
     )  # fmt: skip
 
 
-def _collected(mine: Drawn) -> Drawn:
+def _collected(local: PlacedAnswers) -> PlacedAnswers:
     if not distributed.is_initialized() or distributed.get_world_size() == 1:
-        return mine
+        return local
     parts: list[Any] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(parts, mine)
+    distributed.all_gather_object(parts, local)
     return [each for part in parts for each in part]

@@ -10,15 +10,15 @@ from backend.datasets.store import DatasetStore
 from backend.errors import DatasetError
 from backend.ids import DatasetName
 from backend.programs.model.encoder import Encoder, Sample
-from backend.programs.model.prompts import Question
+from backend.programs.model.prompts import PromptRow
 from backend.row_length import RowFit, RowMeter, fit
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
-from backend.spec.schedule import samples_in_pass
+from backend.spec.schedule import samples_per_epoch
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DatasetSlice:
     """One dataset's rows within the mix."""
 
     name: str
@@ -28,19 +28,19 @@ class Source:
 
 
 @dataclass(slots=True)
-class TooLong:
+class TooLongRows:
     """Rows that are longer than the spec allows."""
 
     left_out: int = 0
     shrunk: int = 0  # kept, with smaller images
     longest_tokens: int = 0
 
-    def note(self, tokens: int, found: RowFit | None) -> None:
+    def note(self, tokens: int, row_fit: RowFit | None) -> None:
         """Count one row of `tokens` that fits so, or not at all."""
-        if found is None or found.is_shrunk:
+        if row_fit is None or row_fit.is_shrunk:
             self.longest_tokens = max(self.longest_tokens, tokens)
-            self.left_out += found is None
-            self.shrunk += found is not None
+            self.left_out += row_fit is None
+            self.shrunk += row_fit is not None
 
 
 class TrainingRows(Dataset[Sample]):
@@ -55,20 +55,20 @@ class TrainingRows(Dataset[Sample]):
                 from.
         """
         self._spec, self._encoder, self._meter = spec, encoder, meter
-        self._rows: list[tuple[Question, int]] = []  # and the place of its source
-        self.sources: list[Source] = []
-        self.too_long = TooLong()
+        self._rows: list[tuple[PromptRow, int]] = []  # and the place of its source
+        self.sources: list[DatasetSlice] = []
+        self.too_long = TooLongRows()
         store = DatasetStore(workspace)
         for share in spec.data.datasets:
             name, first = DatasetName(share.name), len(self._rows)
             self._take(store, name, share.sha256)
             count = len(self._rows) - first
             if count:
-                self.sources.append(Source(share.name, first, count, samples_in_pass(count, share.weight)))
+                self.sources.append(DatasetSlice(share.name, first, count, samples_per_epoch(count, share.weight)))
         self._refuse_nothing()
 
     @property
-    def samples_in_pass(self) -> int:
+    def samples_per_epoch(self) -> int:
         """Samples of one pass, over all datasets."""
         return sum(source.per_epoch for source in self.sources)
 
@@ -86,7 +86,7 @@ class TrainingRows(Dataset[Sample]):
         question, source = self._rows[index]
         return replace(question.encoded(self._spec, self._encoder), source=source)
 
-    def question(self, index: int) -> Question:
+    def question(self, index: int) -> PromptRow:
         """One row, to be asked."""
         return self._rows[index][0]
 
@@ -96,10 +96,10 @@ class TrainingRows(Dataset[Sample]):
             if self._spec.kind != "sft" and row.messages[-1].role != "assistant":
                 continue  # nothing to compare an answer with
             size = self._meter.size(row, folder)
-            found = fit(size, self._spec.data, self._spec.model)
-            self.too_long.note(size.tokens(self._spec.model.min_pixels, self._spec.model.max_pixels), found)
-            if found is not None:
-                self._rows.append((Question(row, folder, found), place))
+            row_fit = fit(size, self._spec.data, self._spec.model)
+            self.too_long.note(size.tokens(self._spec.model.min_pixels, self._spec.model.max_pixels), row_fit)
+            if row_fit is not None:
+                self._rows.append((PromptRow(row, folder, row_fit), place))
 
     def _refuse_nothing(self) -> None:
         if self._rows:
@@ -113,18 +113,18 @@ class TrainingRows(Dataset[Sample]):
         )
 
 
-def order_of_pass(sources: list[Source], seed: int, epoch: int) -> list[int]:
+def epoch_order(sources: list[DatasetSlice], seed: int, epoch: int) -> list[int]:
     """The row indices of one pass: each dataset gives `per_epoch` rows, shuffled together by seed and epoch.
 
     A weight of 2 shows each row twice a pass; a weight of 0.5 shows half of the rows, another half in the next pass.
     The order depends on the arguments alone, so every rank has the same.
     """
-    order = [index for source in sources for index in _drawn(source, seed, epoch)]
+    order = [index for source in sources for index in _epoch_rows(source, seed, epoch)]
     random.Random(f"{seed}/{epoch}").shuffle(order)
     return order
 
 
-def _drawn(source: Source, seed: int, epoch: int) -> Iterator[int]:
+def _epoch_rows(source: DatasetSlice, seed: int, epoch: int) -> Iterator[int]:
     """Walk endlessly through shuffled rounds of the dataset; each pass takes up where the last one ended."""
     position = epoch * source.per_epoch
     rounds: dict[int, list[int]] = {}

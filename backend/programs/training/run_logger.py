@@ -7,28 +7,28 @@ from backend.runs.folder import RunFolder
 from backend.spec.run import RunSpec
 
 
-class Teller:
+class RunLogger:
     """Says things on the first process, and nothing on the others."""
 
-    def __init__(self, events: EventWriter | None, mirror: "Mirror | None" = None) -> None:
+    def __init__(self, events: EventWriter | None, wandb_logger: "Mirror | None" = None) -> None:
         """Take the events' writer on the first process and None elsewhere."""
-        self._events, self._mirror = events, mirror
+        self._events, self._wandb = events, wandb_logger
 
-    def say(self, kind: EventKind, step: int, /, **values: Any) -> None:
+    def log(self, kind: EventKind, step: int, /, **values: Any) -> None:
         """Write one event; metrics go to the mirror too."""
         if self._events is None:
             return
         self._events.write(kind, step, **values)
-        if self._mirror is not None and kind == "metric":
-            self._mirror.log(values, step)
+        if self._wandb is not None and kind == "metric":
+            self._wandb.log(values, step)
 
     def close(self) -> None:
         """Let the mirror finish."""
-        if self._mirror is not None:
-            self._mirror.close()
+        if self._wandb is not None:
+            self._wandb.close()
 
 
-class Mirror:
+class WandbLogger:
     """A Weights & Biases run beside the local record. It gets numbers and settings, no rows and no images."""
 
     def __init__(self, spec: RunSpec, folder: RunFolder) -> None:
@@ -57,6 +57,6 @@ class Mirror:
         self._run.finish()
 
 
-def mirror_for(spec: RunSpec, folder: RunFolder, *, is_first: bool) -> Mirror | None:
+def wandb_logger(spec: RunSpec, folder: RunFolder, *, is_first: bool) -> WandbLogger | None:
     """The mirror that a spec wishes, on the first process."""
-    return Mirror(spec, folder) if is_first and spec.reporting.wandb != "off" else None
+    return WandbLogger(spec, folder) if is_first and spec.reporting.wandb != "off" else None

@@ -12,22 +12,22 @@ from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from backend.programs.model.packing import Batch, Collator, learned_logits
-from backend.programs.training.base_trainer import StepSums, StudioTrainer, Tally
-from backend.programs.training.batch_sampler import RunBatches
+from backend.programs.training.base_trainer import StepTotals, StudioTrainer, StepMeter
+from backend.programs.training.batch_sampler import SftBatchSampler
 from backend.programs.training.rows import TrainingRows
 from backend.spec.run import RunSpec
 
-AHEAD = 2  # passes
+PREFETCHED = 2  # passes
 _END = object()
 
 
-class LoaderAhead(DataLoader[Any]):
+class PrefetchingLoader(DataLoader[Any]):
     """A loader whose own process prepares ahead in a thread. With worker processes it is a plain one."""
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the batches in order; an error of the thread is raised here, at its place."""
         plain = super().__iter__()
-        return plain if self.num_workers else _ahead(plain)
+        return plain if self.num_workers else _prefetched(plain)
 
 
 class SftTrainer(StudioTrainer, Trainer):
@@ -38,19 +38,19 @@ class SftTrainer(StudioTrainer, Trainer):
     """
 
     def __init__(
-        self, spec: RunSpec, rows: TrainingRows, batches: RunBatches, collator: Collator, **arguments: Any
+        self, spec: RunSpec, rows: TrainingRows, sampler: SftBatchSampler, collator: Collator, **arguments: Any
     ) -> None:
         """Take the resolved spec and the plan beside what `Trainer` takes."""
-        self._spec, self._batches = spec, batches
+        self._spec, self._sampler = spec, sampler
         super().__init__(train_dataset=rows, data_collator=collator, **arguments)
         self.model_accepts_loss_kwargs = True  # our loss is normalised over the whole step
-        self.tally = Tally([source.name for source in rows.sources], self.args.device)
+        self.meter = StepMeter([source.name for source in rows.sources], self.args.device)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The passes of this process, in the planned order; nothing else may shuffle or share them out again."""
-        return LoaderAhead(
+        return PrefetchingLoader(
             self.train_dataset,
-            batch_sampler=self._batches,
+            batch_sampler=self._sampler,
             collate_fn=self.data_collator,
             num_workers=self.args.dataloader_num_workers,
             pin_memory=self.args.dataloader_pin_memory,
@@ -60,11 +60,11 @@ class SftTrainer(StudioTrainer, Trainer):
         self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
     ) -> tuple[list[Batch], torch.Tensor]:
         """Take the passes of one optimizer step, and count the tokens learned in it over all processes."""
-        passes = [next(epoch_iterator) for _ in range(num_batches)]
-        learned = torch.tensor(sum(len(batch["shift_labels"]) for batch in passes), device=device)
+        micro_batches = [next(epoch_iterator) for _ in range(num_batches)]
+        learned = torch.tensor(sum(len(batch["shift_labels"]) for batch in micro_batches), device=device)
         if self.args.world_size > 1:
             distributed.all_reduce(learned)
-        return passes, learned.clamp(min=1)
+        return micro_batches, learned.clamp(min=1)
 
     def compute_loss(
         self,
@@ -79,23 +79,25 @@ class SftTrainer(StudioTrainer, Trainer):
         """
         logits = learned_logits(model, inputs)
         losses = functional.cross_entropy(logits.float(), inputs["shift_labels"], reduction="none")
-        self.tally.add(losses, inputs["sources"], inputs["counts"])
+        self.meter.add(losses, inputs["sources"], inputs["counts"])
         learned = num_items_in_batch if num_items_in_batch is not None else max(1, len(losses))
         loss = losses.sum() / learned * self.args.world_size
         return (loss, {"logits": logits}) if return_outputs else loss
 
-    def step_metrics(self, logs: dict[str, Any], sums: StepSums) -> dict[str, float | None]:
+    def step_metrics(self, logs: dict[str, Any], totals: StepTotals) -> dict[str, float | None]:
         """Of several datasets each one's loss."""
-        return {f"loss/{name}": loss for name, loss in sums.losses.items()} if len(self._spec.data.datasets) > 1 else {}
+        return (
+            {f"loss/{name}": loss for name, loss in totals.losses.items()} if len(self._spec.data.datasets) > 1 else {}
+        )
 
 
-def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
-    made: queue.Queue[Any] = queue.Queue(AHEAD)
+def _prefetched(batches: Iterator[Any]) -> Iterator[Any]:
+    prefetched: queue.Queue[Any] = queue.Queue(PREFETCHED)
     is_over = threading.Event()
-    maker = threading.Thread(target=_make, args=(batches, made, is_over), name="loader-ahead", daemon=True)
-    maker.start()
+    producer = threading.Thread(target=_fill, args=(batches, prefetched, is_over), name="loader-ahead", daemon=True)
+    producer.start()
     try:
-        while (batch := made.get()) is not _END:
+        while (batch := prefetched.get()) is not _END:
             if isinstance(batch, BaseException):
                 raise batch
             yield batch
@@ -103,23 +105,23 @@ def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
         is_over.set()
 
 
-def _make(batches: Iterator[Any], made: "queue.Queue[Any]", is_over: threading.Event) -> None:
+def _fill(batches: Iterator[Any], prefetched: "queue.Queue[Any]", is_over: threading.Event) -> None:
     torch.set_num_threads(1)  # of this thread only: a second team would fight with the one that trains for the cores
     try:
         for batch in batches:
-            _put(batch, made, is_over)
+            _put(batch, prefetched, is_over)
             if is_over.is_set():
                 return
-        _put(_END, made, is_over)
+        _put(_END, prefetched, is_over)
     except BaseException as error:  # noqa: BLE001 - it is raised where the batches are used
-        _put(error, made, is_over)
+        _put(error, prefetched, is_over)
 
 
-def _put(batch: Any, made: "queue.Queue[Any]", is_over: threading.Event) -> None:
+def _put(batch: Any, prefetched: "queue.Queue[Any]", is_over: threading.Event) -> None:
     """Wait for room, but not for ever: the training may have ended."""
     while not is_over.is_set():
         try:
-            made.put(batch, timeout=0.2)
+            prefetched.put(batch, timeout=0.2)
             return
         except queue.Full:
             continue
