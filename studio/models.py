@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from backend.catalog.checkpoints import added_models, model_folder
-from backend.catalog.models import CATALOGUE, Model
+from backend.catalog.models import CATALOGUE, CatalogModel
 from backend.errors import NotFoundError, SpecError, StudioError
 from backend.ids import RunId, is_safe_name
 from backend.settings import Workspace
@@ -120,7 +120,7 @@ def _whole_models(services: Services) -> list[RunView]:
     return [view for view in found if view.spec.table.is_whole and view.folder.has_final_model]
 
 
-def _absent(model: Model, t: Translate) -> tuple[str, str]:
+def _absent(model: CatalogModel, t: Translate) -> tuple[str, str]:
     if not model.download_bytes:
         return model.title, model.name
     return t("train.model.missing", title=model.title, size=gigabytes(model.download_bytes)), model.name

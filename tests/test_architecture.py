@@ -48,7 +48,7 @@ def test_environment_variables_are_read_in_one_file():
     readers = {str(path.relative_to(ROOT)) for path in MODULES if "os.environ" in path.read_text(encoding="utf-8")}
     assert readers <= {
         "backend/settings.py",
-        "backend/programs/training/process_group.py",
+        "backend/programs/training/distributed.py",
         "studio/cli/doctor.py",
         "studio/web/server.py",
     }

@@ -173,9 +173,10 @@ def read_record(folder: Path) -> CheckpointRecord | None:
             f"`{folder.name}/{COMPLETE}` cannot be read", hint="Take another checkpoint of that run"
         ) from error
     wrong = [
-        name for name, size in record.sizes.items()
+        name
+        for name, size in record.sizes.items()
         if not (folder / name).is_file() or (folder / name).stat().st_size != size
-    ]  # fmt: skip
+    ]
     if wrong:
         raise CheckpointError(
             f"`{folder.name}` lacks or has cut off {', '.join(f'`{name}`' for name in wrong)}",
@@ -239,12 +240,12 @@ def _locate(reference: str, workspace: Workspace) -> tuple[Path, CheckpointRecor
     if reference not in CATALOGUE:
         folder = _folder_of(reference, workspace)
         return folder, read_record(folder)
-    folder = model_folder(reference, workspace)
-    if folder is None:
+    model = model_folder(reference, workspace)
+    if model is None:
         raise NotFoundError(
             f"`{reference}` is not on this machine", hint=f"Fetch it first: `studio models get {reference}`"
         )
-    return folder, None
+    return model, None
 
 
 def _refuse_no_model(reference: str, folder: Path) -> None:

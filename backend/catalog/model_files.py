@@ -77,7 +77,7 @@ def set_keys(content: Any) -> set[str]:
     while pending:
         value = pending.pop()
         if isinstance(value, dict):
-            keys |= {key for key, value in value.items() if value not in (None, False, {}, [])}
+            keys |= {key for key, inner in value.items() if inner not in (None, False, {}, [])}
             pending += value.values()
         elif isinstance(value, list):
             pending += value
@@ -120,7 +120,8 @@ def faults_of_tokenizer(content: dict[str, Any]) -> Iterator[str]:
             if kind not in allowed:
                 yield f"puts texts through {_quoted(kind)} (`{stage}` in tokenizer.json)"
             elif kind == "Split" and part.get("pattern") != {"Regex": PATTERN}:
-                yield f"cuts texts by a pattern of its own, {_quoted(part.get('pattern'))} (`{stage}` in tokenizer.json)"
+                pattern = _quoted(part.get("pattern"))
+                yield f"cuts texts by a pattern of its own, {pattern} (`{stage}` in tokenizer.json)"
 
 
 def _refuse_constant(constant: str) -> None:

@@ -66,8 +66,10 @@ def estimated_memory_bytes(rows: list[TrainedPart], *, quantised: bool) -> int:
 
 def memory_by_strategy(counts: Counts) -> dict[StrategyName, int]:
     """Estimated bytes of GPU memory of each strategy, adapters taken as one per cent of the language model."""
-    return {name: estimated_memory_bytes(_rows(strategy, counts), quantised=strategy.quantised)
-            for name, strategy in STRATEGIES.items()}  # fmt: skip
+    return {
+        name: estimated_memory_bytes(_rows(strategy, counts), quantised=strategy.quantised)
+        for name, strategy in STRATEGIES.items()
+    }
 
 
 def _rows(strategy: Strategy, counts: Counts) -> list[TrainedPart]:

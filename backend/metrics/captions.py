@@ -10,7 +10,7 @@ import numpy as np
 from rapidfuzz.distance import LCSseq
 from sacrebleu.metrics.bleu import BLEU as SacreBleu
 
-from backend.metrics.metric import Answered, Metric, Table, averaged, best, has_wide, mean_of, words_of
+from backend.metrics.metric import Metric, MetricInput, Table, averaged, best, has_wide, mean_of, words_of
 
 ORDERS = 4
 _SCORERS = {name: SacreBleu(tokenize=name) for name in ("13a", "zh", "char")}
@@ -31,12 +31,12 @@ def tokenizer_of(golds: Sequence[str]) -> str:
     return "zh" if has_wide(text) else "13a"
 
 
-def counts(answered: Sequence[Answered]) -> Table:
+def counts(inputs: Sequence[MetricInput]) -> Table:
     """Per row the given length, the gold length, then shared runs and runs of 1 to 4 words."""
-    table = np.zeros((len(answered), 2 + 2 * ORDERS))
-    for row, line in zip(answered, table, strict=True):
-        found = _SCORERS[tokenizer_of(row.golds)].corpus_score([row.given], [[gold] for gold in row.golds])
-        line[:] = (found.sys_len, found.ref_len, *found.counts, *found.totals)
+    table = np.zeros((len(inputs), 2 + 2 * ORDERS))
+    for row, line in zip(inputs, table, strict=True):
+        bleu = _SCORERS[tokenizer_of(row.golds)].corpus_score([row.prediction], [[gold] for gold in row.golds])
+        line[:] = (bleu.sys_len, bleu.ref_len, *bleu.counts, *bleu.totals)
     return table
 
 
@@ -55,23 +55,23 @@ def sentence_bleu(sums: Table) -> Table:
 BLEU = Metric("bleu", counts, corpus_bleu, row_value=sentence_bleu)
 
 
-def rouge_l(gold: str, given: str) -> float:
+def rouge_l(gold: str, prediction: str) -> float:
     """Give F1 of the longest common subsequence of words: 2 * common / (gold words + given words).
 
     Over several accepted texts the best counts, as in rouge-score's `score_multi`. 0 where either has no words.
     Source: Lin, ROUGE (2004), section 3.1, with the equal weights of rouge-score (COCO's tool weighs recall, beta
     1.2). Its tokenizer drops all but ASCII letters and digits; this one keeps every writing, see `words_of`.
     """
-    wanted, found = words_of(gold), words_of(given)
-    if not wanted or not found:
+    gold_words, predicted_words = words_of(gold), words_of(prediction)
+    if not gold_words or not predicted_words:
         return 0.0
-    return 2 * LCSseq.similarity(wanted, found) / (len(wanted) + len(found))
+    return 2 * LCSseq.similarity(gold_words, predicted_words) / (len(gold_words) + len(predicted_words))
 
 
 ROUGE_L = averaged("rouge_l", lambda row: best(row, rouge_l))
 
 
-class Weighted(NamedTuple):
+class NgramWeights(NamedTuple):
     """A caption's runs of each order with their weights, the length of each such vector, and how many pairs it has."""
 
     weights: list[dict[Run, float]]
@@ -79,17 +79,22 @@ class Weighted(NamedTuple):
     pairs: int  # stands for the length in words: the reference implementation counts so
 
 
-def scores(answered: Sequence[Answered]) -> Table:
+def scores(inputs: Sequence[MetricInput]) -> Table:
     """Per row its CIDEr-D, from 0 to 10, and a 1."""
-    golds = [[_runs(gold) for gold in row.golds] for row in answered]
+    golds = [[_runs(gold) for gold in row.golds] for row in inputs]
     rows_with = Counter(chain.from_iterable(set(chain.from_iterable(captions)) for captions in golds))
-    all_rows = math.log(len(answered)) if answered else 0.0
+    all_rows = math.log(len(inputs)) if inputs else 0.0
     rarity = {run: all_rows - math.log(rows) for run, rows in rows_with.items()}
-    found = [
-        (_against(_weighted(_runs(row.given), rarity, all_rows), [_weighted(c, rarity, all_rows) for c in captions]), 1)
-        for row, captions in zip(answered, golds, strict=True)
+    rows = [
+        (
+            _against(
+                _weighted(_runs(row.prediction), rarity, all_rows), [_weighted(c, rarity, all_rows) for c in captions]
+            ),
+            1,
+        )
+        for row, captions in zip(inputs, golds, strict=True)
     ]
-    return np.array(found, dtype=np.float64).reshape(len(found), 2)
+    return np.array(rows, dtype=np.float64).reshape(len(rows), 2)
 
 
 # The mean over rows of 10 * the mean over accepted captions and runs of 1 to 4 words of the clipped tf-idf cosine,
@@ -100,18 +105,18 @@ CIDER = Metric("cider", scores, mean_of, is_share=False, is_row_local=False)
 
 
 def _bleu(sums: Table, *, is_short_allowed: bool) -> Table:
-    given, gold = sums[..., 0], sums[..., 1]
+    predicted_length, gold_length = sums[..., 0], sums[..., 1]
     shared, runs = sums[..., 2 : 2 + ORDERS], sums[..., 2 + ORDERS :]
     is_missed = (shared == 0) & (runs > 0)
     halvings = np.cumsum(is_missed, axis=-1)  # the k-th order without a match counts 1 / 2^k of a match
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(np.where(is_missed, 0.5**halvings, shared) / runs)
-        brevity = np.where(given > 0, np.minimum(0.0, 1 - gold / given), -np.inf)
+        brevity = np.where(predicted_length > 0, np.minimum(0.0, 1 - gold_length / predicted_length), -np.inf)
     is_counted = (runs > 0) if is_short_allowed else np.ones_like(runs, dtype=bool)
     orders = np.maximum(is_counted.sum(axis=-1), 1)
     mean = np.where(is_counted, np.where(runs > 0, logs, -np.inf), 0.0).sum(axis=-1) / orders
     score = np.where(shared.any(axis=-1), np.exp(brevity + mean), 0.0)
-    return np.where(given + gold > 0, score, np.nan)
+    return np.where(predicted_length + gold_length > 0, score, np.nan)
 
 
 def _runs(text: str) -> Counter[Run]:
@@ -119,23 +124,25 @@ def _runs(text: str) -> Counter[Run]:
     return Counter(tuple(words[at : at + n]) for n in range(1, ORDERS + 1) for at in range(len(words) - n + 1))
 
 
-def _weighted(runs: Counter[Run], rarity: dict[Run, float], unseen: float) -> Weighted:
+def _weighted(runs: Counter[Run], rarity: dict[Run, float], unseen: float) -> NgramWeights:
     weights: list[dict[Run, float]] = [{} for _ in range(ORDERS)]
     for run, times in runs.items():
         weights[len(run) - 1][run] = times * rarity.get(run, unseen)
     norms = [math.sqrt(sum(weight**2 for weight in of_order.values())) for of_order in weights]
-    return Weighted(weights, norms, sum(times for run, times in runs.items() if len(run) == 2))
+    return NgramWeights(weights, norms, sum(times for run, times in runs.items() if len(run) == 2))
 
 
-def _against(given: Weighted, golds: list[Weighted]) -> float:
-    return SCALE * sum(_likeness(given, gold) for gold in golds) / len(golds)
+def _against(prediction: NgramWeights, golds: list[NgramWeights]) -> float:
+    return SCALE * sum(_likeness(prediction, gold) for gold in golds) / len(golds)
 
 
-def _likeness(given: Weighted, gold: Weighted) -> float:
+def _likeness(prediction: NgramWeights, gold: NgramWeights) -> float:
     total = 0.0
-    for of_given, of_gold, norm_given, norm_gold in zip(
-        given.weights, gold.weights, given.norms, gold.norms, strict=True
+    for of_prediction, of_gold, norm_prediction, norm_gold in zip(
+        prediction.weights, gold.weights, prediction.norms, gold.norms, strict=True
     ):
-        shared = sum(min(weight, of_gold[run]) * of_gold[run] for run, weight in of_given.items() if run in of_gold)
-        total += shared / (norm_given * norm_gold) if norm_given and norm_gold else 0.0
-    return total / ORDERS * math.exp(-((given.pairs - gold.pairs) ** 2) / (2 * SIGMA**2))
+        shared = sum(
+            min(weight, of_gold[run]) * of_gold[run] for run, weight in of_prediction.items() if run in of_gold
+        )
+        total += shared / (norm_prediction * norm_gold) if norm_prediction and norm_gold else 0.0
+    return total / ORDERS * math.exp(-((prediction.pairs - gold.pairs) ** 2) / (2 * SIGMA**2))

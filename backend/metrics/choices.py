@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backend.metrics.metric import Answered, Metric, Table, averaged, plain, quotient
+from backend.metrics.metric import Metric, MetricInput, Table, averaged, plain, quotient
 
 _LETTER = "[A-J]"
 _LONE = rf"(?<![A-Za-z0-9'])({_LETTER})(?![A-Za-z0-9'])"
@@ -38,20 +38,20 @@ _SENTENCE = re.compile(r"[^.!?。！？\n]*")
 
 def gold_letter(text: str) -> str | None:
     """Read `B`, `b`, `(B)`, `B.` or an option as it is written out, `B. a cat`; None where a gold answer is no such."""
-    found = _GOLD.fullmatch(text)
-    return next(letter for letter in found.groups() if letter).upper() if found else None
+    match = _GOLD.fullmatch(text)
+    return next(letter for letter in match.groups() if letter).upper() if match else None
 
 
-def given_letter(text: str) -> str | None:
+def predicted_letter(text: str) -> str | None:
     """Read the letter that an answer settles on: the last in the surest of the ways in which letters stand in it."""
     for pattern in _FORMATS:
-        found = list(pattern.finditer(text))
-        if found:
-            return next(letter for letter in found[-1].groups() if letter).upper()
+        matches = list(pattern.finditer(text))
+        if matches:
+            return next(letter for letter in matches[-1].groups() if letter).upper()
     return None
 
 
-def multiple_choice(row: Answered) -> float | None:
+def multiple_choice(row: MetricInput) -> float | None:
     """1 where the answer settles on the gold letter, else 0; None where the gold answer is no letter or option.
 
     Source: the letter extraction of lmms-eval (`_task_utils/mcq_extract.py`): formats in the order of how sure they
@@ -61,12 +61,12 @@ def multiple_choice(row: Answered) -> float | None:
     if gold_letter(row.gold) is None:
         return None
     accepted = {gold_letter(gold) for gold in row.golds} - {None}
-    return float(given_letter(row.given) in accepted)
+    return float(predicted_letter(row.prediction) in accepted)
 
 
-def is_letter_unread(row: Answered) -> bool:
+def is_letter_unread(row: MetricInput) -> bool:
     """Whether the gold answer is a letter and none is found in the given one."""
-    return gold_letter(row.gold) is not None and given_letter(row.given) is None
+    return gold_letter(row.gold) is not None and predicted_letter(row.prediction) is None
 
 
 MULTIPLE_CHOICE = averaged("multiple_choice", multiple_choice, is_letter_unread)
@@ -78,7 +78,7 @@ def gold_yes(text: str) -> bool | None:
     return True if word in YES else False if word in NO else None
 
 
-def given_yes(text: str) -> bool | None:
+def predicted_yes(text: str) -> bool | None:
     """Read what an answer says: its first word where that is yes or no, else whether its first sentence denies.
 
     None where neither is found. Source: POPE's evaluation looks for "no" and "not" in the first sentence and takes all
@@ -93,18 +93,18 @@ def given_yes(text: str) -> bool | None:
     return False if re.search(_NO_WORD, start) else True if re.search(f"{_YES_WORD}|{_SOMETHING}", start) else None
 
 
-def yes_no(row: Answered) -> float | None:
+def yes_no(row: MetricInput) -> float | None:
     """1 where the answer says what the gold answer says, else 0; None where the gold answer is not yes or no.
 
     Source: the accuracy of POPE, Li et al., Evaluating Object Hallucination (2023), apart from how answers are read.
     """
     gold = gold_yes(row.gold)
-    return None if gold is None else float(given_yes(row.given) is gold)
+    return None if gold is None else float(predicted_yes(row.prediction) is gold)
 
 
-def is_yes_no_unread(row: Answered) -> bool:
+def is_yes_no_unread(row: MetricInput) -> bool:
     """Whether the gold answer is yes or no and the given one says neither."""
-    return gold_yes(row.gold) is not None and given_yes(row.given) is None
+    return gold_yes(row.gold) is not None and predicted_yes(row.prediction) is None
 
 
 def f1(sums: Table) -> Table:
@@ -113,13 +113,13 @@ def f1(sums: Table) -> Table:
     return quotient(2 * true_yes, 2 * true_yes + false_yes + false_no)
 
 
-def _outcomes(answered: Sequence[Answered]) -> Table:
+def _outcomes(inputs: Sequence[MetricInput]) -> Table:
     """True yes, false yes, false no, true no. An answer that says neither counts as the wrong one."""
-    table = np.zeros((len(answered), 4))
-    for row, line in zip(answered, table, strict=True):
+    table = np.zeros((len(inputs), 4))
+    for row, line in zip(inputs, table, strict=True):
         gold = gold_yes(row.gold)
         if gold is not None:
-            is_right = given_yes(row.given) is gold
+            is_right = predicted_yes(row.prediction) is gold
             line[(0 if is_right else 2) if gold else (3 if is_right else 1)] = 1
     return table
 

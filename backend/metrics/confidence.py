@@ -48,7 +48,9 @@ def intervals(measured: Sequence[tuple[Metric, Table]], seed: int = 0) -> list[I
     if len({len(table) for _, table in measured}) > 1:
         raise ValueError("the tables must hold the same rows")
     sums = resampled([table for _, table in measured], seed)
-    return [_interval(metric, table, found) for (metric, table), found in zip(measured, sums, strict=True)]
+    return [
+        _interval(metric, table, resampled_sums) for (metric, table), resampled_sums in zip(measured, sums, strict=True)
+    ]
 
 
 def resampled(tables: Sequence[Table], seed: int = 0) -> list[Table]:
@@ -65,9 +67,9 @@ def rows_met(*tables: Table) -> int:
     return int(np.any([table.any(axis=1) for table in tables], axis=0).sum())
 
 
-def around(value: float, drawn: Table, n: int) -> Interval:
+def around(value: float, resampled_values: Table, n: int) -> Interval:
     """Put the percentile interval of drawn values around a value; values that are not defined are left out."""
-    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.nanquantile(resampled_values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value, float(low), float(high), n)
 
 
@@ -93,30 +95,30 @@ def _interval(metric: Metric, table: Table, sums: Table) -> Interval | None:
     value = float(metric.value(table.sum(axis=0)))
     if np.isnan(value):
         return None
-    found = around(value, metric.value(sums), rows_met(table))
+    interval = around(value, metric.value(sums), rows_met(table))
     is_mean_share = metric.is_share and not metric.is_lower_better and table.shape[1] == 2
-    return _unanimous(found) if is_mean_share and found.low == found.high else found
+    return _unanimous(interval) if is_mean_share and interval.low == interval.high else interval
 
 
-def _unanimous(found: Interval) -> Interval:
+def _unanimous(interval: Interval) -> Interval:
     """Widen an interval where all rows scored 1, or all 0: no resample differs, yet few rows prove little.
 
     Source: Clopper and Pearson, The use of confidence or fiducial limits (1934).
     """
-    doubt = 1 - ((1 - LEVEL) / 2) ** (1 / found.n)
-    if found.value == 1:
-        return found._replace(low=1 - doubt)
-    return found._replace(high=doubt) if found.value == 0 else found
+    doubt = 1 - ((1 - LEVEL) / 2) ** (1 / interval.n)
+    if interval.value == 1:
+        return interval._replace(low=1 - doubt)
+    return interval._replace(high=doubt) if interval.value == 0 else interval
 
 
 def _row_counts(rows: int, seed: int) -> Iterator[Table]:
     """How often each row is drawn, (part of the resamples, rows) at a time."""
     chance = np.random.default_rng(seed)
-    left = min(RESAMPLES, max(LEAST_RESAMPLES, _MOST_DRAWS // rows))
+    remaining = min(RESAMPLES, max(LEAST_RESAMPLES, _MOST_DRAWS // rows))
     at_once = max(1, _DRAWS_AT_ONCE // rows)
-    while left > 0:
-        part = min(left, at_once)
-        drawn = chance.integers(0, rows, (part, rows))
-        drawn += np.arange(part)[:, None] * rows
-        yield np.bincount(drawn.ravel(), minlength=part * rows).reshape(part, rows).astype(np.float64)
-        left -= part
+    while remaining > 0:
+        part = min(remaining, at_once)
+        sampled_rows = chance.integers(0, rows, (part, rows))
+        sampled_rows += np.arange(part)[:, None] * rows
+        yield np.bincount(sampled_rows.ravel(), minlength=part * rows).reshape(part, rows).astype(np.float64)
+        remaining -= part

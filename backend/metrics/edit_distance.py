@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from backend.metrics.metric import Answered, Metric, Table, averaged, best, quotient, split_wide
+from backend.metrics.metric import Metric, MetricInput, Table, averaged, best, quotient, split_wide
 
 LEAST_SIMILARITY = 0.5  # an answer less like the gold one is another answer, not one misread
 
 
-def anls(gold: str, given: str) -> float:
+def anls(gold: str, prediction: str) -> float:
     """1 minus the edit distance over the longer length, and 0 where that is below a half. Case does not count.
 
     Over several accepted answers the best counts. Source: Biten et al., Scene Text Visual Question Answering (2019),
@@ -21,9 +21,9 @@ def anls(gold: str, given: str) -> float:
     lmms-eval) keep it, and so does this. lmms-eval divides by the length with outer and repeated white space; here,
     as in VLMEvalKit, that is collapsed first.
     """
-    wanted, found = (" ".join(text.lower().split()) for text in (gold, given))
-    longer = max(len(wanted), len(found))
-    score = 1 - Levenshtein.distance(wanted, found) / longer if longer else 1.0
+    gold_text, predicted_text = (" ".join(text.lower().split()) for text in (gold, prediction))
+    longer = max(len(gold_text), len(predicted_text))
+    score = 1 - Levenshtein.distance(gold_text, predicted_text) / longer if longer else 1.0
     return score if score >= LEAST_SIMILARITY else 0.0
 
 
@@ -40,15 +40,15 @@ def written_words_of(text: str) -> list[str]:
 ANLS = averaged("anls", lambda row: best(row, anls))
 
 
-def _edits(units_of: Callable[[str], list[str]], answered: Sequence[Answered]) -> Table:
+def _edits(units_of: Callable[[str], list[str]], inputs: Sequence[MetricInput]) -> Table:
     """Per row the edits and the length of the accepted answer that needs the smallest share of edits."""
-    pairs = [_fewest(units_of, row) for row in answered]
+    pairs = [_fewest(units_of, row) for row in inputs]
     return np.array(pairs, dtype=np.float64).reshape(len(pairs), 2)
 
 
-def _fewest(units_of: Callable[[str], list[str]], row: Answered) -> tuple[int, int]:
-    given = units_of(row.given)
-    pairs = [(Levenshtein.distance(gold, given), len(gold)) for gold in map(units_of, row.golds)]
+def _fewest(units_of: Callable[[str], list[str]], row: MetricInput) -> tuple[int, int]:
+    prediction = units_of(row.prediction)
+    pairs = [(Levenshtein.distance(gold, prediction), len(gold)) for gold in map(units_of, row.golds)]
     return min(pairs, key=lambda pair: pair[0] / pair[1] if pair[1] else math.inf if pair[0] else 0.0)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Never
 
 import numpy as np
 
-from backend.metrics.metric import Answered, Metric, Table, quotient
+from backend.metrics.metric import Metric, MetricInput, Table, quotient
 
 Field = tuple[tuple[str, ...], str, object]  # where it stands, its type, its value
 
@@ -15,10 +15,10 @@ Field = tuple[tuple[str, ...], str, object]  # where it stands, its type, its va
 def object_of(text: str) -> dict[str, Any] | None:
     """Read the one JSON object of a text, with words or a code fence around it; None where there is none, or two."""
     try:
-        found = json.loads(text[text.find("{") : text.rfind("}") + 1], parse_constant=no_number)
+        content = json.loads(text[text.find("{") : text.rfind("}") + 1], parse_constant=no_number)
     except (ValueError, RecursionError):  # no JSON, or nested to choke the reader
         return None
-    return found if isinstance(found, dict) else None
+    return content if isinstance(content, dict) else None
 
 
 def gold_object(text: str) -> dict[str, Any] | None:
@@ -27,30 +27,30 @@ def gold_object(text: str) -> dict[str, Any] | None:
     return (object_of(text) or None) if is_whole else None
 
 
-def fields_of(found: dict[str, Any]) -> Counter[Field]:
+def fields_of(content: dict[str, Any]) -> Counter[Field]:
     """Count the fields, inner ones by the path of their keys; the places in a list are not told apart."""
-    return Counter(_fields(found)) if found else Counter()
+    return Counter(_fields(content)) if content else Counter()
 
 
-def is_object_unread(row: Answered) -> bool:
+def is_object_unread(row: MetricInput) -> bool:
     """Whether the gold answer is a JSON object and none is found in the given one."""
-    return gold_object(row.gold) is not None and object_of(row.given) is None
+    return gold_object(row.gold) is not None and object_of(row.prediction) is None
 
 
-def _matches(answered: Sequence[Answered]) -> Table:
+def _matches(inputs: Sequence[MetricInput]) -> Table:
     """Fields that agree, fields given too much, fields missing."""
-    table = np.zeros((len(answered), 3))
-    for row, line in zip(answered, table, strict=True):
+    table = np.zeros((len(inputs), 3))
+    for row, line in zip(inputs, table, strict=True):
         if gold_object(row.gold) is not None:
-            given = fields_of(object_of(row.given) or {})
+            predicted = fields_of(object_of(row.prediction) or {})
             golds = [gold for gold in map(gold_object, row.golds) if gold is not None]
-            line[:] = max((_compared(fields_of(gold), given) for gold in golds), key=lambda counts: _f1_of(*counts))
+            line[:] = max((_compared(fields_of(gold), predicted) for gold in golds), key=lambda counts: _f1_of(*counts))
     return table
 
 
-def _compared(gold: Counter[Field], given: Counter[Field]) -> tuple[int, int, int]:
-    agreed = (gold & given).total()
-    return agreed, given.total() - agreed, gold.total() - agreed
+def _compared(gold: Counter[Field], predicted: Counter[Field]) -> tuple[int, int, int]:
+    agreed = (gold & predicted).total()
+    return agreed, predicted.total() - agreed, gold.total() - agreed
 
 
 def _f1_of(agreed: int, extra: int, missing: int) -> float:
@@ -73,8 +73,8 @@ def no_number(constant: str) -> Never:
     raise ValueError(f"`{constant}` is no JSON")
 
 
-def _fields(found: dict[str, Any]) -> Iterator[Field]:
-    waiting: list[tuple[tuple[str, ...], Any]] = [((), found)]  # no recursion: an answer may nest deeply
+def _fields(content: dict[str, Any]) -> Iterator[Field]:
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), content)]  # no recursion: an answer may nest deeply
     while waiting:
         path, value = waiting.pop()
         if isinstance(value, dict) and value:

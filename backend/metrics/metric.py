@@ -39,15 +39,15 @@ def words_of(text: str) -> list[str]:
     if text.isascii():
         return _ASCII_WORD.findall(text.lower())
     folded = unicodedata.normalize("NFKC", text).casefold()
-    kept = (character if unicodedata.category(character)[0] in "LMN" else " " for character in folded)
-    return split_wide("".join(kept))
+    letters = (character if unicodedata.category(character)[0] in "LMN" else " " for character in folded)
+    return split_wide("".join(letters))
 
 
-class Answered(NamedTuple):
+class MetricInput(NamedTuple):
     """One row with the answer that was given to it."""
 
     gold: str
-    given: str
+    prediction: str
     references: tuple[str, ...] = ()  # other answers that are as good as the gold one
 
     @property
@@ -61,37 +61,37 @@ class Metric:
     """One metric over any number of rows."""
 
     name: str
-    statistics: Callable[[Sequence[Answered]], Table]  # n rows -> (n, k); all zeros where the metric does not apply
+    statistics: Callable[[Sequence[MetricInput]], Table]  # n rows -> (n, k); all zeros where the metric does not apply
     value: Callable[[Table], Table]  # sums (..., k) -> (...); nan where nothing was summed
     row_value: Callable[[Table], Table] | None = None  # of one row's statistics, where `value` says little of one row
-    is_unread: Callable[[Answered], bool] | None = (
+    is_unread: Callable[[MetricInput], bool] | None = (
         None  # the gold answer is a box, number, ... and the given one is none
     )
     is_share: bool = True  # from 0 to 1, shown in per cent; an error rate may pass 1
     is_lower_better: bool = False
     is_row_local: bool = True  # a row adds the same whatever the other rows are
 
-    def rows(self, answered: Sequence[Answered]) -> list[float | None]:
+    def rows(self, inputs: Sequence[MetricInput]) -> list[float | None]:
         """Each row's own score; None where the metric does not apply to it."""
-        found = (self.row_value or self.value)(self.statistics(answered))
-        return [None if np.isnan(score) else float(score) for score in found]
+        scores = (self.row_value or self.value)(self.statistics(inputs))
+        return [None if np.isnan(score) else float(score) for score in scores]
 
-    def of(self, answered: Sequence[Answered]) -> float | None:
+    def of(self, inputs: Sequence[MetricInput]) -> float | None:
         """The metric over all rows; None where it applies to none."""
-        score = float(self.value(self.statistics(answered).sum(axis=0)))
+        score = float(self.value(self.statistics(inputs).sum(axis=0)))
         return None if np.isnan(score) else score
 
 
 def averaged(
     name: str,
-    score: Callable[[Answered], float | None],
-    is_unread: Callable[[Answered], bool] | None = None,
+    score: Callable[[MetricInput], float | None],
+    is_unread: Callable[[MetricInput], bool] | None = None,
 ) -> Metric:
     """Make a metric of a row's score from 0 to 1; rows whose score is None are left out of the mean."""
 
-    def statistics(answered: Sequence[Answered]) -> Table:
-        found = [score(row) for row in answered]
-        pairs = [(0.0, 0.0) if one is None else (one, 1.0) for one in found]
+    def statistics(inputs: Sequence[MetricInput]) -> Table:
+        scores = [score(row) for row in inputs]
+        pairs = [(0.0, 0.0) if one is None else (one, 1.0) for one in scores]
         return np.array(pairs, dtype=np.float64).reshape(len(pairs), 2)
 
     return Metric(name, statistics, mean_of, is_unread=is_unread)
@@ -109,6 +109,6 @@ def quotient(above: Table, below: Table) -> Table:
     return divided
 
 
-def best(answered: Answered, score: Callable[[str, str], float]) -> float:
+def best(inputs: MetricInput, score: Callable[[str, str], float]) -> float:
     """Give the highest score of the given answer against any accepted one."""
-    return max(score(gold, answered.given) for gold in answered.golds)
+    return max(score(gold, inputs.prediction) for gold in inputs.golds)

@@ -34,12 +34,12 @@ def preference(votes: Sequence[Vote]) -> Preference:
     Always valid inference (2017).
     """
     counts = {"a": 0, "b": 0}
-    found = Preference(1.0, 0.5, 0.0, 1.0, "undecided")
+    result = Preference(1.0, 0.5, 0.0, 1.0, "undecided")
     for vote in votes:
         if vote != "tie":
             counts[vote] += 1
-            found = _after(found, counts["a"], counts["b"])
-    return found
+            result = _after(result, counts["a"], counts["b"])
+    return result
 
 
 def _after(before: Preference, a: int, b: int) -> Preference:

@@ -4,7 +4,7 @@ import math
 import re
 from typing import NamedTuple
 
-from backend.metrics.metric import Answered, averaged, best, plain
+from backend.metrics.metric import MetricInput, averaged, best, plain
 
 TOLERANCE = 0.05  # of the gold number
 ROUNDING = 1e-9  # so that 1.05 is within 5 % of 1, which floats deny
@@ -14,7 +14,7 @@ _NUMBER = re.compile(
 )
 
 
-class Number(NamedTuple):
+class ParsedNumber(NamedTuple):
     """A number as it is written, and whether a percent sign stands behind it."""
 
     written: float
@@ -26,17 +26,17 @@ class Number(NamedTuple):
         return self.written / 100 if self.is_percent else self.written
 
 
-def number_of(text: str) -> Number | None:
+def number_of(text: str) -> ParsedNumber | None:
     """Read a text that is one finite number and nothing else: `1,234.5`, `-3`, `2e3`, `40 %`."""
-    found = _NUMBER.fullmatch(plain(text))
-    if found is None:
+    match = _NUMBER.fullmatch(plain(text))
+    if match is None:
         return None
-    digits = re.sub(r"[^\d.]", "", found["digits"])
-    value = float(("-" if found["sign"] in ("-", "−") else "") + digits + (found["power"] or ""))
-    return Number(value, bool(found["percent"])) if math.isfinite(value) else None
+    digits = re.sub(r"[^\d.]", "", match["digits"])
+    value = float(("-" if match["sign"] in ("-", "−") else "") + digits + (match["power"] or ""))
+    return ParsedNumber(value, bool(match["percent"])) if math.isfinite(value) else None
 
 
-def relaxed_accuracy(gold: str, given: str) -> float:
+def relaxed_accuracy(gold: str, prediction: str) -> float:
     """1 where two numbers differ by at most 5 % of the gold one, or two other answers are the same, else 0.
 
     Source: Methani et al., PlotQA (2020), as used by Masry et al., ChartQA (2022), section 5.1. Deviations from the
@@ -49,21 +49,23 @@ def relaxed_accuracy(gold: str, given: str) -> float:
     * `nan` and `inf` are no numbers;
     * a distance of exactly 5 % is right whatever floats make of it.
     """
-    wanted, found = number_of(gold), number_of(given)
-    if wanted is None or found is None:
-        return float(plain(gold) == plain(given))
-    if wanted.is_percent == found.is_percent:
-        return float(_is_near(found.written, wanted.written))
-    return float(_is_near(found.written, wanted.written) or _is_near(found.share, wanted.share))
+    gold_number, predicted_number = number_of(gold), number_of(prediction)
+    if gold_number is None or predicted_number is None:
+        return float(plain(gold) == plain(prediction))
+    if gold_number.is_percent == predicted_number.is_percent:
+        return float(_is_near(predicted_number.written, gold_number.written))
+    return float(
+        _is_near(predicted_number.written, gold_number.written) or _is_near(predicted_number.share, gold_number.share)
+    )
 
 
-def is_number_unread(row: Answered) -> bool:
+def is_number_unread(row: MetricInput) -> bool:
     """Whether the gold answer is a number and the given one is none."""
-    return number_of(row.gold) is not None and number_of(row.given) is None
+    return number_of(row.gold) is not None and number_of(row.prediction) is None
 
 
 RELAXED_ACCURACY = averaged("relaxed_accuracy", lambda row: best(row, relaxed_accuracy), is_number_unread)
 
 
-def _is_near(found: float, wanted: float) -> bool:
-    return abs(found - wanted) <= TOLERANCE * abs(wanted) * (1 + ROUNDING)
+def _is_near(predicted: float, gold: float) -> bool:
+    return abs(predicted - gold) <= TOLERANCE * abs(gold) * (1 + ROUNDING)

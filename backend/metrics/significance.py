@@ -76,7 +76,7 @@ def verdict_of(comparison: Comparison, *, is_lower_better: bool, adjusted_p: flo
     return "better" if (low > 0) is not is_lower_better else "worse"
 
 
-def said(
+def describe_comparison(
     comparison: Comparison,
     verdict: Verdict,
     adjusted_p: float,
@@ -119,8 +119,8 @@ def _undecided(comparison: Comparison, adjusted_p: float, *, is_share: bool) -> 
 
 
 def _amount(value: float, *, is_share: bool, sign: Literal["", "+"] = "") -> str:
-    shown = format(value * 100, f"{sign}.1f") if is_share else format(value, f"{sign}.2f")
-    return shown.replace("-", "−") if float(shown) else shown.lstrip("+-")
+    text = format(value * 100, f"{sign}.1f") if is_share else format(value, f"{sign}.2f")
+    return text.replace("-", "−") if float(text) else text.lstrip("+-")
 
 
 def _tries(p: float) -> str:
@@ -158,9 +158,9 @@ def _p_values(measured: Sequence[tuple[Metric, Table, Table]], seed: int) -> lis
 def _as_great(metric: Metric, first: Table, second: Table, moved: Table) -> int:
     """Count the swaps, given by the sums that they move, whose difference is as great as the one seen."""
     start, end = first.sum(axis=0), second.sum(axis=0)
-    seen = abs(float(metric.value(end) - metric.value(start)))
-    found = np.abs(metric.value(end - moved) - metric.value(start + moved))
-    return int((~(found < seen - _ROUNDING * max(1.0, seen))).sum())  # what is not defined speaks for chance
+    observed = abs(float(metric.value(end) - metric.value(start)))
+    swapped = np.abs(metric.value(end - moved) - metric.value(start + moved))
+    return int((~(swapped < observed - _ROUNDING * max(1.0, observed))).sum())  # what is not defined speaks for chance
 
 
 def _all_swaps(rows: int) -> Table:
@@ -171,8 +171,8 @@ def _all_swaps(rows: int) -> Table:
 def _random_swaps(rows: int, seed: int) -> Iterator[Table]:
     """Which rows are swapped, (part of the tries, rows) at a time."""
     chance = np.random.default_rng(seed)
-    left = DRAWS
-    while left > 0:
-        part = min(left, max(1, _SWAPS_AT_ONCE // rows))
+    remaining = DRAWS
+    while remaining > 0:
+        part = min(remaining, max(1, _SWAPS_AT_ONCE // rows))
         yield chance.integers(0, 2, (part, rows), dtype=np.int8).astype(np.float64)
-        left -= part
+        remaining -= part

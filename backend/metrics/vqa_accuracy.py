@@ -2,7 +2,7 @@
 
 import re
 
-from backend.metrics.metric import Answered, averaged
+from backend.metrics.metric import MetricInput, averaged
 
 LEAST_ANSWERS = 4  # with fewer, leaving one out leaves fewer than the three that a full score needs
 ENOUGH_PEOPLE = 3
@@ -45,7 +45,7 @@ def vqa_plain(text: str) -> str:
     return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in ARTICLES)
 
 
-def vqa_accuracy(row: Answered) -> float:
+def vqa_accuracy(row: MetricInput) -> float:
     """Give how many people would have answered so, three or more of them making 1.
 
     Each accepted answer is left out once, min(matches among the others / 3, 1) is taken, and the mean of these is the
@@ -55,8 +55,8 @@ def vqa_accuracy(row: Answered) -> float:
     Source: Antol et al., VQA: Visual Question Answering (2015), and the official evaluation of VQAv2. That one leaves
     both sides as they are where all people agree; here they are normalised there too.
     """
-    given = vqa_plain(row.given)
-    matches = [vqa_plain(gold) == given for gold in row.golds]
+    prediction = vqa_plain(row.prediction)
+    matches = [vqa_plain(gold) == prediction for gold in row.golds]
     if len(matches) < LEAST_ANSWERS:
         return float(any(matches))
     total = sum(matches)
@@ -69,8 +69,8 @@ VQA_ACCURACY = averaged("vqa_accuracy", vqa_accuracy)
 def _without_punctuation(text: str) -> str:
     """Drop a mark that touches a space somewhere, and all marks where a number has a comma; make the others spaces."""
     drops_all = _COMMA_IN_NUMBER.search(text) is not None
-    kept = text
+    remaining = text
     for mark in PUNCTUATION:
         touches_space = mark + " " in text or " " + mark in text  # in the text as it came
-        kept = kept.replace(mark, "" if drops_all or touches_space else " ")
-    return _PERIOD.sub("", kept)
+        remaining = remaining.replace(mark, "" if drops_all or touches_space else " ")
+    return _PERIOD.sub("", remaining)

@@ -21,8 +21,12 @@ from backend.spec.run import RunSpec
 
 LONGEST_ROW = 32_768  # tokens, of Qwen2.5-VL's context; a row is never cut
 LOOKED_AT = 2000  # rows whose answers tell which metrics suit
-CHECK_NAMES = {"quality": "evaluation", "image": "image check", "forgetting": "forgetting check",
-               "export": "export check"}  # fmt: skip
+CHECK_NAMES = {
+    "quality": "evaluation",
+    "image": "image check",
+    "forgetting": "forgetting check",
+    "export": "export check",
+}
 
 
 def evaluation_spec(
@@ -43,10 +47,14 @@ def evaluation_spec(
     _refuse_number(check, contestants)
     names = list(dict.fromkeys(datasets)) or ([PROBES] if check == "forgetting" else [])
     content: dict[str, Any] = {
-        "kind": "evaluation", "model": {"base": contestants[0]},
+        "kind": "evaluation",
+        "model": {"base": contestants[0]},
         "data": {"datasets": [{"name": name} for name in names], "max_tokens": LONGEST_ROW},
-        "comparison": {"check": check, "contestants": [each.model_dump() for each in contestants_for(check, contestants)]},
-    }  # fmt: skip
+        "comparison": {
+            "check": check,
+            "contestants": [each.model_dump() for each in contestants_for(check, contestants)],
+        },
+    }
     return apply_settings(spec_from(content, source="evaluation"), [], others=changes)
 
 

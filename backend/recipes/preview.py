@@ -19,7 +19,7 @@ from backend.spec.evaluation import ComparisonKnobs
 from backend.spec.files import KNOBS
 from backend.spec.grpo import GrpoKnobs, RewardShare
 from backend.spec.run import RunSpec
-from backend.spec.schedule import optimizer_steps, samples_in_pass, samples_per_step
+from backend.spec.schedule import optimizer_steps, samples_per_epoch, samples_per_step
 from backend.spec.training import DatasetShare
 
 OPTIONS = frozenset({"name", "data.datasets", "model.base", "grpo.rewards"})  # knobs with an option of their own
@@ -101,7 +101,9 @@ def planned_steps(
         train_rows: training rows by dataset name; a dataset that is not in it counts as empty.
         mean_tokens: of a sample of each dataset, where a token budget makes the passes.
     """
-    shares = {share.name: samples_in_pass(train_rows.get(share.name, 0), share.weight) for share in spec.data.datasets}
+    shares = {
+        share.name: samples_per_epoch(train_rows.get(share.name, 0), share.weight) for share in spec.data.datasets
+    }
     samples, lengths = sum(shares.values()), mean_tokens or {}
     mean = sum(count * lengths.get(name, 0.0) for name, count in shares.items()) / max(1, samples)
     steps = optimizer_steps(spec, samples, mean)
@@ -156,8 +158,9 @@ def _check_words(spec: RunSpec) -> list[str]:
         words += ["--dataset", share.name]
     words += ["--checkpoint", spec.model.base]
     for option, count, default in (
-        ("--limit", spec.grpo.check_rows, defaults.check_rows), ("--samples", spec.grpo.generations, defaults.generations),
-    ):  # fmt: skip
+        ("--limit", spec.grpo.check_rows, defaults.check_rows),
+        ("--samples", spec.grpo.generations, defaults.generations),
+    ):
         words += [option, str(count)] if count != default else []
     return words
 

@@ -64,8 +64,10 @@ def resolve_metrics(spec: RunSpec, workspace: Workspace, problems: list[StudioEr
 
     A name that the studio has and a person too means the studio's.
     """
-    metrics = [named_version(text).name if named_version(text).name in FACTS else _own(text, workspace, problems)
-             for text in spec.comparison.metrics]  # fmt: skip
+    metrics = [
+        named_version(text).name if named_version(text).name in FACTS else _own(text, workspace, problems)
+        for text in spec.comparison.metrics
+    ]
     return _once([text for text in metrics if text], problems)
 
 

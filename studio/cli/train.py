@@ -10,13 +10,13 @@ from backend.catalog.trainable_parameters import trained_table
 from backend.demo.datasets import DEMO_DATASETS, prepare_demo_datasets
 from backend.errors import SpecError
 from backend.recipes.library import EFFORTS, load_recipe, recipe_names, recipe_text, with_effort
-from backend.recipes.preview import fittings, planned_steps
+from backend.recipes.preview import dataset_fits, planned_steps
 from backend.recipes.resolve import resolve
 from backend.spec.deepspeed import deepspeed_config
 from backend.spec.files import apply_settings, spec_from_yaml
 from backend.spec.grpo import RewardShare
 from backend.spec.run import RunSpec
-from backend.spec.schedule import samples_in_pass
+from backend.spec.schedule import samples_per_epoch
 from backend.spec.training import DatasetShare
 from studio.cli import context
 from studio.cli.follow import follow
@@ -51,13 +51,13 @@ def show_plan(spec: RunSpec, *, as_json: bool) -> None:
 
 def plan_of(spec: RunSpec) -> dict[str, Any]:
     """The plan as `--json` prints it."""
-    fitted = {each.name: each for each in fittings(spec, context.workspace())}
+    fitted = {each.name: each for each in dataset_fits(spec, context.workspace())}
     rows = {name: each.rows - each.left_out for name, each in fitted.items()}
     mean_tokens = {name: each.mean_tokens for name, each in fitted.items()}
     return {
         "parts": [row._asdict() for row in trained_table(spec, context.workspace())],
         "datasets": [
-            fitted[share.name]._asdict() | {"samples_in_pass": samples_in_pass(rows[share.name], share.weight)}
+            fitted[share.name]._asdict() | {"samples_in_pass": samples_per_epoch(rows[share.name], share.weight)}
             for share in spec.data.datasets
         ],
         "steps": planned_steps(spec, rows, mean_tokens).steps,

@@ -45,7 +45,7 @@ def score(reference: str, dataset: str, workspace: Workspace, limit: int = 1000)
         *asked, gold = row.messages
         images = [folder / image for image in row.images]
         sample = encoder.encode(tuple(asked), images, for_answer=True)
-        with host.seeing_as(name) as model:
+        with host.active_with_vision(name) as model:
             given = greedy(model, sample, encoder)
         pairs.append((gold.content, given))
     return Score(sum(gold.strip() == given.strip() for gold, given in pairs), len(pairs), pairs)

@@ -4,7 +4,7 @@ import pytest
 
 from backend.metrics.boxes import BOX_ACCURACY_50, BOX_IOU, box_accuracy_50, box_iou, boxes_of
 from backend.metrics.json_fields import JSON_FIELD_F1, fields_of, gold_object, object_of
-from backend.metrics.metric import Answered
+from backend.metrics.metric import MetricInput
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_hit_shares_half_or_more(height, score):
 
 
 def test_boxes_as_metrics_know_references_and_what_is_unread():
-    rows = [Answered("[0, 0, 10, 10]", "[20, 0, 30, 10]", ("[20, 0, 30, 10]",)), Answered("[0, 0, 1, 1]", "left")]
+    rows = [MetricInput("[0, 0, 10, 10]", "[20, 0, 30, 10]", ("[20, 0, 30, 10]",)), MetricInput("[0, 0, 1, 1]", "left")]
 
     assert BOX_IOU.rows(rows) == BOX_ACCURACY_50.rows(rows) == [1.0, 0.0]
     assert [BOX_IOU.is_unread(row) for row in rows] == [False, True]
@@ -53,13 +53,13 @@ def test_boxes_as_metrics_know_references_and_what_is_unread():
 
 def test_fields_are_counted_over_all_rows():
     rows = [
-        Answered(
+        MetricInput(
             '{"total": 12.5, "paid": true, "shop": "Café  Uno"}',
             'Here: {"total": 12.50, "shop": "café uno", "x": 1}',
         ),
-        Answered('{"items": [{"name": "tea"}, {"name": "milk"}]}', '{"items": [{"name": "milk"}, {"name": "tea"}]}'),
-        Answered('{"total": 3}', "three"),
-        Answered("no object", '{"total": 3}'),
+        MetricInput('{"items": [{"name": "tea"}, {"name": "milk"}]}', '{"items": [{"name": "milk"}, {"name": "tea"}]}'),
+        MetricInput('{"total": 3}', "three"),
+        MetricInput("no object", '{"total": 3}'),
     ]  # fmt: skip
 
     assert JSON_FIELD_F1.rows(rows) == [pytest.approx(4 / 6), 1.0, 0.0, None]

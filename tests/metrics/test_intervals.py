@@ -5,7 +5,7 @@ import pytest
 
 from backend.metrics.choices import YES_NO, YES_NO_F1
 from backend.metrics.confidence import intervals, mean_interval, paired_interval, resampled, rows_met
-from backend.metrics.metric import Answered, averaged
+from backend.metrics.metric import MetricInput, averaged
 
 MEAN = averaged("mean", lambda row: None)
 
@@ -54,7 +54,7 @@ def test_one_drawing_serves_all_metrics():
 
 
 def test_an_f1_is_resampled_over_rows_not_averaged():
-    rows = [Answered("yes", "yes"), Answered("yes", "no"), Answered("no", "no"), Answered("no", "yes")] * 25
+    rows = [MetricInput("yes", "yes"), MetricInput("yes", "no"), MetricInput("no", "no"), MetricInput("no", "yes")] * 25
 
     f1, accuracy = intervals([(metric, metric.statistics(rows)) for metric in (YES_NO_F1, YES_NO)])
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.metrics.library import METRICS
-from backend.metrics.metric import Answered
+from backend.metrics.metric import MetricInput
 
 PIECES = st.sampled_from(
     ["[0, 0, 4, 4]", "[1, 1, 4, 5]", "yes", "No.", "没有", "B", "(C)", "5 %", "1,000", "0", '{"a": 1}',
@@ -14,7 +14,7 @@ PIECES = st.sampled_from(
      "nan", "1e999", "", " ", "\n", "é", "[[", "🐈", "NaN", "-"]
 )  # fmt: skip
 TEXTS = st.one_of(PIECES, st.lists(PIECES, max_size=4).map(" ".join), st.text(max_size=20))
-ROWS = st.lists(st.builds(Answered, TEXTS, TEXTS, st.lists(TEXTS, max_size=4).map(tuple)), max_size=5)
+ROWS = st.lists(st.builds(MetricInput, TEXTS, TEXTS, st.lists(TEXTS, max_size=4).map(tuple)), max_size=5)
 # Most answers that are their own gold answer score best; these have nothing to compare.
 SILENT = {"rouge_l", "bleu", "cider", "yes_no_f1", "box_iou", "box_accuracy_50"}
 QUICKLY = settings(max_examples=60, deadline=None)
@@ -53,7 +53,7 @@ def test_rows_do_not_know_one_another(name, first, second):
 def test_the_gold_answer_scores_best(name, text):
     metric = METRICS[name]
 
-    (score,) = metric.rows([Answered(text, text)])
+    (score,) = metric.rows([MetricInput(text, text)])
 
     assert score in (None, 0.0 if metric.is_lower_better else 1.0)
 
@@ -71,7 +71,7 @@ def test_where_a_metric_does_not_apply_its_line_is_empty(name, rows):
 @QUICKLY
 @given(gold=TEXTS, text=TEXTS)
 def test_what_is_unread_is_wrong(gold, text):
-    row = Answered(gold, text)
+    row = MetricInput(gold, text)
     unread = [name for name, metric in METRICS.items() if metric.is_unread and metric.is_unread(row)]
 
     for name in unread:
@@ -80,4 +80,4 @@ def test_what_is_unread_is_wrong(gold, text):
 
 def test_a_table_over_no_rows_keeps_its_columns():
     for metric in METRICS.values():
-        assert metric.statistics([]).shape == (0, metric.statistics([Answered("a", "a")]).shape[1])
+        assert metric.statistics([]).shape == (0, metric.statistics([MetricInput("a", "a")]).shape[1])

@@ -3,7 +3,7 @@
 import pytest
 
 from backend.metrics.exact_match import EXACT_MATCH, SIMILARITY, exact_match, scores_of, similarity
-from backend.metrics.metric import Answered
+from backend.metrics.metric import MetricInput
 
 
 @pytest.mark.parametrize(
@@ -27,11 +27,11 @@ def test_similarity_is_one_minus_edits_over_the_longer_length():
 
 
 def test_the_best_accepted_answer_counts():
-    row = Answered("cup", "mug", references=("Mug.", "glass"))
+    row = MetricInput("cup", "mug", references=("Mug.", "glass"))
 
     assert EXACT_MATCH.rows([row]) == [1.0]
-    assert SIMILARITY.rows([row, Answered("ab", "ac")]) == [1.0, 0.5]
-    assert EXACT_MATCH.of([row, Answered("cup", "mug")]) == 0.5
+    assert SIMILARITY.rows([row, MetricInput("ab", "ac")]) == [1.0, 0.5]
+    assert EXACT_MATCH.of([row, MetricInput("cup", "mug")]) == 0.5
 
 
 def test_only_metrics_that_apply_are_scored():

@@ -2,8 +2,16 @@
 
 import pytest
 
-from backend.metrics.choices import MULTIPLE_CHOICE, YES_NO, YES_NO_F1, given_letter, given_yes, gold_letter, gold_yes
-from backend.metrics.metric import Answered
+from backend.metrics.choices import (
+    MULTIPLE_CHOICE,
+    YES_NO,
+    YES_NO_F1,
+    gold_letter,
+    gold_yes,
+    predicted_letter,
+    predicted_yes,
+)
+from backend.metrics.metric import MetricInput
 from backend.metrics.relaxed_accuracy import RELAXED_ACCURACY, number_of
 
 
@@ -37,14 +45,14 @@ from backend.metrics.relaxed_accuracy import RELAXED_ACCURACY, number_of
     ],
 )
 def test_relaxed_accuracy_allows_five_percent_of_the_gold_number(gold, given, score):
-    assert RELAXED_ACCURACY.of([Answered(gold, given)]) == score
+    assert RELAXED_ACCURACY.of([MetricInput(gold, given)]) == score
 
 
 def test_the_nearest_accepted_number_counts_and_words_for_a_number_are_unread():
-    assert RELAXED_ACCURACY.of([Answered("10", "20.5", ("20",))]) == 1.0
-    assert RELAXED_ACCURACY.is_unread(Answered("10", "ten"))
-    assert not RELAXED_ACCURACY.is_unread(Answered("10", "3"))
-    assert not RELAXED_ACCURACY.is_unread(Answered("red", "ten"))
+    assert RELAXED_ACCURACY.of([MetricInput("10", "20.5", ("20",))]) == 1.0
+    assert RELAXED_ACCURACY.is_unread(MetricInput("10", "ten"))
+    assert not RELAXED_ACCURACY.is_unread(MetricInput("10", "3"))
+    assert not RELAXED_ACCURACY.is_unread(MetricInput("red", "ten"))
     assert number_of("1,23") is None
 
 
@@ -96,11 +104,16 @@ def test_a_gold_letter_stands_alone_or_before_its_option(text, letter):
     ],
 )
 def test_the_last_letter_of_the_surest_form_is_read(text, letter):
-    assert given_letter(text) == letter
+    assert predicted_letter(text) == letter
 
 
 def test_multiple_choice_applies_where_the_gold_answer_is_a_letter():
-    rows = [Answered("B", "B) it is"), Answered("B. a cat", "C"), Answered("a cat", "B"), Answered("A", "unclear")]
+    rows = [
+        MetricInput("B", "B) it is"),
+        MetricInput("B. a cat", "C"),
+        MetricInput("a cat", "B"),
+        MetricInput("A", "unclear"),
+    ]
 
     assert MULTIPLE_CHOICE.rows(rows) == [1.0, 0.0, None, 0.0]
     assert MULTIPLE_CHOICE.of(rows) == pytest.approx(1 / 3)
@@ -140,17 +153,17 @@ def test_a_gold_yes_or_no_is_that_word_alone(text, yes):
     ],
 )
 def test_an_answer_says_yes_or_no_or_neither(text, yes):
-    assert given_yes(text) is yes
+    assert predicted_yes(text) is yes
 
 
 def test_f1_of_yes_is_popes_and_undefined_without_any_yes():
     rows = [
-        Answered("yes", "yes"), Answered("yes", "Yes."), Answered("yes", "no"), Answered("no", "yes"),
-        Answered("no", "no"), Answered("no", "who knows"), Answered("red", "yes"),
+        MetricInput("yes", "yes"), MetricInput("yes", "Yes."), MetricInput("yes", "no"), MetricInput("no", "yes"),
+        MetricInput("no", "no"), MetricInput("no", "who knows"), MetricInput("red", "yes"),
     ]  # fmt: skip
 
     assert YES_NO.of(rows) == pytest.approx(3 / 6)
     assert YES_NO_F1.of(rows) == pytest.approx(2 * 2 / (2 * 2 + 2 + 1))
     assert YES_NO_F1.rows(rows) == YES_NO.rows(rows) == [1, 1, 0, 0, 1, 0, None]
-    assert YES_NO_F1.of([Answered("no", "no")]) is None
+    assert YES_NO_F1.of([MetricInput("no", "no")]) is None
     assert [YES_NO.is_unread(row) for row in rows[-2:]] == [True, False]

@@ -12,7 +12,7 @@ import pytest
 
 from backend.metrics.edit_distance import ANLS
 from backend.metrics.library import METRICS
-from backend.metrics.metric import Answered, has_wide, plain
+from backend.metrics.metric import MetricInput, has_wide, plain
 from backend.metrics.relaxed_accuracy import number_of
 from tests.scripts.metric_cases import CASES, MAKERS, cases_of
 from tests.scripts.metric_tables import GROUPS, TABLES
@@ -24,22 +24,22 @@ class Deviation(NamedTuple):
     """Cases on which ours may differ from a reference."""
 
     why: str
-    is_meant: Callable[[Answered, float], bool]  # the row, and the reference's value
+    is_meant: Callable[[MetricInput, float], bool]  # the row, and the reference's value
 
 
-def is_wide(row: Answered, reference: float) -> bool:
+def is_wide(row: MetricInput, reference: float) -> bool:
     return has_wide("".join([row.given, *row.golds]))
 
 
-def is_spaced(row: Answered, reference: float) -> bool:
+def is_spaced(row: MetricInput, reference: float) -> bool:
     return any(" ".join(text.split()) != text for text in (*row.golds, row.given))
 
 
-def is_plainly_the_same(row: Answered, reference: float) -> bool:
+def is_plainly_the_same(row: MetricInput, reference: float) -> bool:
     return reference == 0 and plain(row.gold) == plain(row.given)
 
 
-def is_read_more(row: Answered, reference: float) -> bool:
+def is_read_more(row: MetricInput, reference: float) -> bool:
     """Both are numbers to us, and one of them is written so that lmms-eval reads it as text or otherwise."""
     wanted, found = number_of(row.gold), number_of(row.given)
     if wanted is None or found is None:
@@ -48,7 +48,7 @@ def is_read_more(row: Answered, reference: float) -> bool:
     return is_odd or wanted.is_percent != found.is_percent or wanted.written == 0
 
 
-def is_at_the_edge(row: Answered, reference: float) -> bool:
+def is_at_the_edge(row: MetricInput, reference: float) -> bool:
     wanted, found = number_of(row.gold), number_of(row.given)
     if wanted is None or found is None:
         return False
@@ -84,14 +84,14 @@ DEVIATIONS: Mapping[str, tuple[Deviation, ...]] = {
 }
 
 
-def table(name: str) -> list[tuple[Answered, float]]:
+def table(name: str) -> list[tuple[MetricInput, float]]:
     lines = (TABLES / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     entries = [json.loads(line) for line in lines]
     listed = [(golds if isinstance(golds, list) else [golds], given, value) for golds, given, value in entries]
-    return [(Answered(golds[0], given, tuple(golds[1:])), value) for golds, given, value in listed]
+    return [(MetricInput(golds[0], given, tuple(golds[1:])), value) for golds, given, value in listed]
 
 
-def our_values(name: str, rows: list[Answered]) -> list[float | None]:
+def our_values(name: str, rows: list[MetricInput]) -> list[float | None]:
     """One value per row, as the reference gives them: a corpus' own for each of its rows, but CIDEr's per row."""
     metric, size = METRICS[METRIC_OF.get(name, name)], GROUPS.get(name, 1)
     groups = [rows[at : at + size] for at in range(0, len(rows), size)]

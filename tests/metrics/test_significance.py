@@ -8,8 +8,8 @@ import pytest
 from backend.metrics.captions import BLEU
 from backend.metrics.confidence import Interval, paired_interval
 from backend.metrics.edit_distance import CER
-from backend.metrics.metric import Answered, averaged
-from backend.metrics.significance import Comparison, all_compared, compared, holm, said, verdict_of
+from backend.metrics.metric import MetricInput, averaged
+from backend.metrics.significance import Comparison, all_compared, compared, describe_comparison, holm, verdict_of
 
 MEAN = averaged("mean", lambda row: None)
 
@@ -62,7 +62,7 @@ def test_rates_and_corpus_scores_are_compared_through_their_sums():
     words = ("red", "blue", "green", "black", "white", "pink", "grey", "gold")
     golds = [f"the {word} cup stands on the wooden table" for word in words]
     bad = [gold.replace("stands on the", "is at a") for gold in golds]
-    rows_of = partial(map, Answered, golds)
+    rows_of = partial(map, MetricInput, golds)
 
     bleu = compared(BLEU, BLEU.statistics(list(rows_of(bad))), BLEU.statistics(list(rows_of(golds))))
     cer = compared(CER, CER.statistics(list(rows_of(bad))), CER.statistics(list(rows_of(golds))))
@@ -100,21 +100,21 @@ def test_sentences_need_no_knowledge_of_statistics():
     fewer_errors = Comparison(Interval(-0.12, -0.198, -0.041, 1064), 0.02)
     caption = Comparison(Interval(-0.5, -0.75, -0.25, 64), 0.004)
 
-    assert said(better, "better", 0.0005) == (
+    assert describe_comparison(better, "better", 0.0005) == (
         "B is better by 12.0 points (95 % interval 4.1 to 19.8, n = 64); "
         "chance alone gives such a difference in fewer than 1 of 1,000 tries"
     )
-    assert said(unsure, "undecided", 0.4) == (
+    assert describe_comparison(unsure, "undecided", 0.4) == (
         "64 rows cannot tell them apart: the difference lies between −3.0 and +5.1 points"
     )
-    assert said(fewer_errors, "better", 0.02, second="Run 7").startswith(
+    assert describe_comparison(fewer_errors, "better", 0.02, second="Run 7").startswith(
         "Run 7 is better by 12.0 points (95 % interval 4.1 to 19.8, n = 1,064)"
     )
-    assert said(caption, "worse", 0.004, is_share=False) == (
+    assert describe_comparison(caption, "worse", 0.004, is_share=False) == (
         "B is worse by 0.50 (95 % interval 0.25 to 0.75, n = 64); "
         "chance alone gives such a difference in about 1 of 250 tries"
     )
-    assert said(better, "undecided", 0.1) == (
+    assert describe_comparison(better, "undecided", 0.1) == (
         "64 rows cannot tell them apart for sure: the difference seems to lie between +4.1 and +19.8 points, "
         "but chance alone gives such a one in about 1 of 10 tries"
     )

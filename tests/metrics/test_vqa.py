@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.metrics.metric import Answered
+from backend.metrics.metric import MetricInput
 from backend.metrics.vqa_accuracy import CONTRACTIONS, VQA_ACCURACY, vqa_plain
 
 
@@ -10,13 +10,13 @@ from backend.metrics.vqa_accuracy import CONTRACTIONS, VQA_ACCURACY, vqa_plain
 def test_ten_people_give_the_published_scores(people, score):
     answers = ["cat"] * people + [f"dog {place}" for place in range(10 - people)]
 
-    assert VQA_ACCURACY.of([Answered(answers[0], "cat", tuple(answers[1:]))]) == pytest.approx(score)
+    assert VQA_ACCURACY.of([MetricInput(answers[0], "cat", tuple(answers[1:]))]) == pytest.approx(score)
 
 
 @pytest.mark.parametrize("references", [(), ("cat",), ("cat", "kitten")])
 def test_with_fewer_than_four_answers_any_of_them_is_right(references):
-    assert VQA_ACCURACY.of([Answered("The cat.", "cat", references)]) == 1.0
-    assert VQA_ACCURACY.of([Answered("The cat.", "dog", references)]) == 0.0
+    assert VQA_ACCURACY.of([MetricInput("The cat.", "cat", references)]) == 1.0
+    assert VQA_ACCURACY.of([MetricInput("The cat.", "dog", references)]) == 0.0
 
 
 @pytest.mark.parametrize(

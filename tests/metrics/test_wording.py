@@ -6,7 +6,7 @@ import pytest
 import sacrebleu
 
 from backend.metrics.captions import BLEU, CIDER, ROUGE_L, rouge_l, tokenizer_of
-from backend.metrics.metric import Answered, words_of
+from backend.metrics.metric import MetricInput, words_of
 
 GOLDS = ["The dog bit the man.", "It was not unexpected.", "The man bit him first."]
 OTHERS = ["The dog had bit the man.", "No one was surprised.", "The man had bitten the dog."]
@@ -14,7 +14,7 @@ GIVEN = ["The dog bit the man.", "It wasn't surprising.", "The man had just bitt
 
 
 def test_bleu_is_that_of_sacrebleus_own_example():
-    rows = [Answered(gold, given, (other,)) for gold, given, other in zip(GOLDS, GIVEN, OTHERS, strict=True)]
+    rows = [MetricInput(gold, given, (other,)) for gold, given, other in zip(GOLDS, GIVEN, OTHERS, strict=True)]
 
     value = BLEU.of(rows)
 
@@ -25,14 +25,14 @@ def test_bleu_is_that_of_sacrebleus_own_example():
 def test_chinese_bleu_splits_characters():
     golds, given = ["图中有一只黑色的狗。", "两个人在海边散步"], ["图中有一只狗。", "两个人在海边走路"]
 
-    value = BLEU.of([Answered(gold, text) for gold, text in zip(golds, given, strict=True)])
+    value = BLEU.of([MetricInput(gold, text) for gold, text in zip(golds, given, strict=True)])
 
     assert value == pytest.approx(sacrebleu.corpus_bleu(given, [golds], tokenize="zh").score / 100)
     assert [tokenizer_of([text]) for text in ("a dog", "一只狗", "犬がいる")] == ["13a", "zh", "char"]
 
 
 def test_bleu_of_one_short_row_counts_only_runs_it_has():
-    rows = [Answered("red", "red"), Answered("red cup", "blue cup"), Answered("red", ""), Answered("", "")]
+    rows = [MetricInput("red", "red"), MetricInput("red cup", "blue cup"), MetricInput("red", ""), MetricInput("", "")]
 
     assert BLEU.rows(rows) == [
         1.0,
@@ -48,7 +48,7 @@ def test_rouge_is_f1_of_the_longest_common_sequence():
     assert rouge_l("police killed the gunman", "the gunman kill police") == pytest.approx(2 / 4)
     assert rouge_l("一只黑狗", "一只狗") == pytest.approx(2 * 3 / 7)
     assert rouge_l("...", "...") == 0.0
-    assert ROUGE_L.of([Answered("a b", "c d", ("c d e",))]) == pytest.approx(4 / 5)
+    assert ROUGE_L.of([MetricInput("a b", "c d", ("c d e",))]) == pytest.approx(4 / 5)
 
 
 def test_words_are_those_of_any_writing():
@@ -58,13 +58,16 @@ def test_words_are_those_of_any_writing():
 
 
 def test_cider_of_captions_without_common_words_is_ten_where_right():
-    rows = [Answered("red cup on table", "red cup on table"), Answered("big dog runs home", "some cat sleeps here")]
+    rows = [
+        MetricInput("red cup on table", "red cup on table"),
+        MetricInput("big dog runs home", "some cat sleeps here"),
+    ]
 
     assert CIDER.rows(rows) == pytest.approx([10.0, 0.0])
 
 
 def test_cider_lessens_for_length_and_for_words_that_all_captions_have():
-    rows = [Answered("a red cup", "a red cup here"), Answered("a dog runs", "a")]
+    rows = [MetricInput("a red cup", "a red cup here"), MetricInput("a dog runs", "a")]
 
     # "a" weighs log(2 / 2) = 0. Shared: red, cup; a red, red cup; a red cup. Each weighs log 2.
     one, two, three = 2 / math.sqrt(2 * 3), 2 / math.sqrt(2 * 3), 1 / math.sqrt(1 * 2)

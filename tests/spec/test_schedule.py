@@ -19,17 +19,17 @@ CHANGES = [
 class Rows:
     """As many as a test wants."""
 
-    samples_in_pass: int
+    samples_per_epoch: int
 
 
 @pytest.mark.parametrize("samples", [1, 15, 16, 17, 480, 1200])
 @pytest.mark.parametrize("changes", CHANGES, ids=str)
 def test_the_plan_counts_the_steps_that_the_trainer_takes(changes, samples):
-    from backend.programs.training.batch_sampler import GroupBatches
+    from backend.programs.training.batch_sampler import GrpoBatchSampler
 
     spec = load_recipe("grpo").spec.with_values(changes)
 
-    assert optimizer_steps(spec, samples) == GroupBatches(spec, Rows(samples), spec.processes, 0).steps
+    assert optimizer_steps(spec, samples) == GrpoBatchSampler(spec, Rows(samples), spec.processes, 0).steps
 
 
 def test_no_rows_make_no_steps():

@@ -34,7 +34,7 @@ class Contestants:
     """Loads one contestant at a time; adapters of one base share it."""
 
     def __init__(self, spec: RunSpec, workspace: Workspace, scratch: Path) -> None:
-        """Find all of them. Raises StudioError for one that cannot be used; `scratch` is a folder for what is merged."""
+        """Find all of them. `scratch` is a folder for what is merged. Raises StudioError for one that is unusable."""
         self._scratch = scratch
         self._checkpoints = [resolve_checkpoint(each.checkpoint, workspace) for each in spec.comparison.contestants]
         self._host: tuple[Path, ModelHost] | None = None

@@ -93,8 +93,9 @@ class EvaluationRun:
             seconds = time.monotonic() - started
             writer.finish(all_answers)
             errors, examples = scorer.take_errors()
-        troubles = tuple(OwnTrouble(metric=name, side=number, errors=count, example=examples[name])
-                         for name, count in errors.items())  # fmt: skip
+        troubles = tuple(
+            OwnTrouble(metric=name, side=number, errors=count, example=examples[name]) for name, count in errors.items()
+        )
         ordered = sorted(all_answers, key=lambda answer: answer.place)
         bounds = (prompts.spec.model.min_pixels, prompts.spec.model.max_pixels)
         return ContestantAnswers(ordered, seconds, bounds, troubles)
@@ -124,8 +125,10 @@ class EvaluationRun:
             stored_answer(each.text, question, prompts.spec)
             for each, question in zip(generated, questions, strict=True)
         ]
-        answered = [MetricInput(self._rows[place].row.messages[-1].content, text, _references(self._rows[place]))
-                    for place, text in zip(places, stored, strict=True)]  # fmt: skip
+        answered = [
+            MetricInput(self._rows[place].row.messages[-1].content, text, _references(self._rows[place]))
+            for place, text in zip(places, stored, strict=True)
+        ]
         columns = [question.columns(prompts.spec) for question in questions]
         scores = scorer.scores(answered, [each.text for each in generated], columns)
         return [
@@ -169,13 +172,26 @@ def _references(asked: EvaluationRow) -> tuple[str, ...]:
 
 
 def _answer(
-    place: int, question: PromptRow, answered: MetricInput, scores: dict[str, Any], generated: GeneratedAnswer,
+    place: int,
+    question: PromptRow,
+    answered: MetricInput,
+    scores: dict[str, Any],
+    generated: GeneratedAnswer,
     frame: tuple[int, int] | None,
-) -> Answer:  # fmt: skip
+) -> Answer:
     row = question.row
     return Answer(
-        place=place, row=row.id, dataset=question.folder.name, images=row.images, asked=row.messages[:-1],
-        gold=answered.gold, references=answered.references, given=answered.prediction,
-        raw="" if generated.text == answered.prediction else generated.text, frame=frame, tokens=generated.tokens,
-        is_cut=generated.is_cut, scores=scores,
-    )  # fmt: skip
+        place=place,
+        row=row.id,
+        dataset=question.folder.name,
+        images=row.images,
+        asked=row.messages[:-1],
+        gold=answered.gold,
+        references=answered.references,
+        given=answered.prediction,
+        raw="" if generated.text == answered.prediction else generated.text,
+        frame=frame,
+        tokens=generated.tokens,
+        is_cut=generated.is_cut,
+        scores=scores,
+    )

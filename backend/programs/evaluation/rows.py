@@ -72,10 +72,14 @@ def questions_for(
             _question(eval_row, size, spec, paths) for eval_row, size, paths in zip(rows, sizes, blanks, strict=True)
         ]
     return [
-        _question(eval_row, RowSize(size.text, tuple(measures for _, measures in others)), spec,
-                  tuple(path for path, _ in others))
+        _question(
+            eval_row,
+            RowSize(size.text, tuple(measures for _, measures in others)),
+            spec,
+            tuple(path for path, _ in others),
+        )
         for eval_row, size, others in zip(rows, sizes, _exchanged(rows, sizes, spec.data.seed), strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def stored_answer(text: str, question: PromptRow, spec: RunSpec) -> str:
@@ -118,8 +122,11 @@ def _exchanged(
     All images are laid out in a drawn order and each row takes those half of the circle away.
     """
     owned = [[eval_row.folder / name for name in eval_row.row.images] for eval_row in rows]
-    size_of = {path: size for paths, row_size in zip(owned, sizes, strict=True)
-             for path, size in zip(paths, row_size.images, strict=True)}  # fmt: skip
+    size_of = {
+        path: size
+        for paths, row_size in zip(owned, sizes, strict=True)
+        for path, size in zip(paths, row_size.images, strict=True)
+    }
     circle = sorted(size_of)
     random.Random(f"{seed}/shuffled").shuffle(circle)
     at = {path: place for place, path in enumerate(circle)}

@@ -10,13 +10,13 @@ import numpy as np
 
 from backend.metrics.confidence import intervals
 from backend.metrics.library import METRICS
-from backend.metrics.metric import MetricInput, Metric, Table
+from backend.metrics.metric import Metric, MetricInput, Table
 from backend.metrics.names import FACTS, notice
-from backend.metrics.significance import Comparison, all_compared, holm, describe_comparison, verdict_of
+from backend.metrics.significance import Comparison, all_compared, describe_comparison, holm, verdict_of
 from backend.rewards.contract import named_version
 from backend.rewards.trl_reward import build_own_metrics, build_reward_batch
 from backend.runs.answers import Answer
-from backend.runs.evaluation_report import (  # fmt: skip
+from backend.runs.evaluation_report import (
     Agreement,
     Conclusion,
     Difference,
@@ -133,16 +133,25 @@ def build_report(spec: RunSpec, answers_by_side: Sequence[ContestantAnswers], to
     """
     metrics = metrics_of(spec.comparison.metrics)
     tables = [[table_of(metric, side.answers) for metric in metrics] for side in answers_by_side]
-    sides = tuple(_side(spec, number, answers_by_side[number], metrics, tables[number]) for number in range(len(answers_by_side)))
-    pairs = [(first, second) for first, second in combinations(range(len(sides)), 2)
-             if spec.comparison.check == "quality" or first == 0]  # fmt: skip
+    sides = tuple(
+        _side(spec, number, answers_by_side[number], metrics, tables[number]) for number in range(len(answers_by_side))
+    )
+    pairs = [
+        (first, second)
+        for first, second in combinations(range(len(sides)), 2)
+        if spec.comparison.check == "quality" or first == 0
+    ]
     report = Report(
-        check=spec.comparison.check, metrics=tuple(_facts(metric, answers_by_side[0].answers) for metric in metrics),
-        sides=sides, differences=tuple(_differences(metrics, tables, sides, pairs, spec.comparison.check)),
-        agreements=tuple(_agreement(answers_by_side, *pair) for pair in pairs), rows=len(answers_by_side[0].answers),
-        too_long=too_long, troubles=tuple(trouble for side in answers_by_side for trouble in side.troubles),
+        check=spec.comparison.check,
+        metrics=tuple(_facts(metric, answers_by_side[0].answers) for metric in metrics),
+        sides=sides,
+        differences=tuple(_differences(metrics, tables, sides, pairs, spec.comparison.check)),
+        agreements=tuple(_agreement(answers_by_side, *pair) for pair in pairs),
+        rows=len(answers_by_side[0].answers),
+        too_long=too_long,
+        troubles=tuple(trouble for side in answers_by_side for trouble in side.troubles),
         conclusion=Conclusion(code="nothing", values={}, text=""),
-    )  # fmt: skip
+    )
     return report.model_copy(update={"conclusion": conclusion(report)})
 
 
@@ -155,18 +164,30 @@ def groups_of(answers: Sequence[Answer], check: str) -> dict[str, list[int]]:
     return groups
 
 
-def _side(spec: RunSpec, number: int, side_answers: ContestantAnswers, metrics: Sequence[Metric], tables: Sequence[Table]) -> Side:
+def _side(
+    spec: RunSpec, number: int, side_answers: ContestantAnswers, metrics: Sequence[Metric], tables: Sequence[Table]
+) -> Side:
     contestant = spec.comparison.contestants[number]
     answers = side_answers.answers
     measured = intervals(list(zip(metrics, tables, strict=True)))
-    measures = {metric.name: Measure(value=each.value, low=each.low, high=each.high, n=each.n)
-                for metric, each in zip(metrics, measured, strict=True) if each is not None}  # fmt: skip
+    measures = {
+        metric.name: Measure(value=each.value, low=each.low, high=each.high, n=each.n)
+        for metric, each in zip(metrics, measured, strict=True)
+        if each is not None
+    }
     return Side(
-        contestant=contestant, label=label_of(contestant), rows=len(answers),
-        cut=sum(answer.is_cut for answer in answers), unread=_unread(metrics, answers), measures=measures,
-        groups=_grouped(metrics, tables, groups_of(answers, spec.comparison.check)), seconds=side_answers.seconds,
-        tokens=sum(answer.tokens for answer in answers), min_pixels=side_answers.bounds[0], max_pixels=side_answers.bounds[1],
-    )  # fmt: skip
+        contestant=contestant,
+        label=label_of(contestant),
+        rows=len(answers),
+        cut=sum(answer.is_cut for answer in answers),
+        unread=_unread(metrics, answers),
+        measures=measures,
+        groups=_grouped(metrics, tables, groups_of(answers, spec.comparison.check)),
+        seconds=side_answers.seconds,
+        tokens=sum(answer.tokens for answer in answers),
+        min_pixels=side_answers.bounds[0],
+        max_pixels=side_answers.bounds[1],
+    )
 
 
 def _unread(metrics: Sequence[Metric], answers: Sequence[Answer]) -> dict[str, int]:
@@ -179,8 +200,10 @@ def _grouped(
 ) -> dict[str, dict[str, float]]:
     values_by_group: dict[str, dict[str, float]] = {}
     for group, places in groups.items():
-        values = {metric.name: float(metric.value(table[places].sum(axis=0)))
-                  for metric, table in zip(metrics, tables, strict=True)}  # fmt: skip
+        values = {
+            metric.name: float(metric.value(table[places].sum(axis=0)))
+            for metric, table in zip(metrics, tables, strict=True)
+        }
         values_by_group[group] = {name: value for name, value in values.items() if value == value}
     return values_by_group
 
@@ -189,15 +212,21 @@ def _facts(metric: Metric, answers: Sequence[Answer]) -> MetricFacts:
     golds = sum(1 + len(answer.references) for answer in answers)
     notice_text = notice(metric.name, len(answers), golds / max(1, len(answers))) if metric.name in FACTS else None
     return MetricFacts(
-        name=metric.name, is_share=metric.is_share, is_lower_better=metric.is_lower_better,
-        is_own=metric.name not in METRICS, notice=notice_text or "",
-    )  # fmt: skip
+        name=metric.name,
+        is_share=metric.is_share,
+        is_lower_better=metric.is_lower_better,
+        is_own=metric.name not in METRICS,
+        notice=notice_text or "",
+    )
 
 
 def _differences(
-    metrics: Sequence[Metric], tables: Sequence[Sequence[Table]], sides: Sequence[Side],
-    pairs: Sequence[tuple[int, int]], check: str,
-) -> list[Difference]:  # fmt: skip
+    metrics: Sequence[Metric],
+    tables: Sequence[Sequence[Table]],
+    sides: Sequence[Side],
+    pairs: Sequence[tuple[int, int]],
+    check: str,
+) -> list[Difference]:
     if not metrics:
         return []
     columns = range(len(metrics))
@@ -208,7 +237,10 @@ def _differences(
         comparisons += [(at, (first, second), each) for at, each in enumerate(compared) if each is not None]
     comparisons.sort(key=lambda each: each[0])
     adjusted = _adjusted([(at, each.p) for at, _, each in comparisons], together=check == "image")
-    return [_difference(metrics[at], each, p, pair, sides) for (at, pair, each), p in zip(comparisons, adjusted, strict=True)]
+    return [
+        _difference(metrics[at], each, p, pair, sides)
+        for (at, pair, each), p in zip(comparisons, adjusted, strict=True)
+    ]
 
 
 def _met_by_both(metric: Metric, second: Table, first: Table) -> tuple[Table, Table]:
@@ -238,13 +270,21 @@ def _difference(
     text = describe_comparison(comparison, verdict, p, second="the first", is_share=metric.is_share)
     first, second = pair
     return Difference(
-        metric=metric.name, first=first, second=second, value=comparison.difference.value, low=comparison.difference.low,
-        high=comparison.difference.high, n=comparison.difference.n, p=p, verdict=verdict,
+        metric=metric.name,
+        first=first,
+        second=second,
+        value=comparison.difference.value,
+        low=comparison.difference.low,
+        high=comparison.difference.high,
+        n=comparison.difference.n,
+        p=p,
+        verdict=verdict,
         text=f"{sides[first].label} against {sides[second].label}: {text}",
-    )  # fmt: skip
+    )
 
 
 def _agreement(answers_by_side: Sequence[ContestantAnswers], first: int, second: int) -> Agreement:
     pairs = list(zip(answers_by_side[first].answers, answers_by_side[second].answers, strict=True))
-    return Agreement(first=first, second=second, same=sum(one.given == other.given for one, other in pairs),
-                     rows=len(pairs))  # fmt: skip
+    return Agreement(
+        first=first, second=second, same=sum(one.given == other.given for one, other in pairs), rows=len(pairs)
+    )

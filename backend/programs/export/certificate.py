@@ -65,8 +65,10 @@ class ModelAnswers(NamedTuple):
 
 def ask(model: nn.Module, questions: list[ExportQuestion], encoder: Encoder) -> ModelAnswers:
     """Let a model answer every question, always by its likeliest token."""
-    samples = [encoder.encode(question.messages, list(question.images), for_answer=True, name="a question")
-               for question in questions]  # fmt: skip
+    samples = [
+        encoder.encode(question.messages, list(question.images), for_answer=True, name="a question")
+        for question in questions
+    ]
     texts = [answer_batch(model, [sample], encoder, LONGEST_ANSWER)[0].text for sample in samples]
     return ModelAnswers(texts, torch.stack([first_logits(model, sample, DynamicCache()).cpu() for sample in samples]))
 

@@ -54,10 +54,14 @@ def export(request: ExportRequest, work: Path, events: EventWriter) -> None:
             alike = [same or is_near(whole, forced) for same, forced in zip(alike, forced_answers, strict=True)]
         _refuse_others(before, after, alike)
         report = ExportReport(
-            folder=str(target), questions=len(alike), same_answers=sum(alike), is_exact=is_exact,
+            folder=str(target),
+            questions=len(alike),
+            same_answers=sum(alike),
+            is_exact=is_exact,
             largest_difference=float((before.logits - after.logits).abs().max()),
-            is_merged=checkpoint.adapter is not None, bytes=sum(synced_sizes(partial).values()),
-        )  # fmt: skip
+            is_merged=checkpoint.adapter is not None,
+            bytes=sum(synced_sizes(partial).values()),
+        )
     events.write("end", 0, outcome="finished", report=report.model_dump())
 
 

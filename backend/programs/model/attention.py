@@ -82,7 +82,7 @@ def attend_samples(
         key: (1, key heads, S, width).
         value: as `key`.
         attention_mask: of padded batches and of some generation; None in a packed row.
-        options: `cu_seq_lens_q` (samples + 1,) says where samples begin, else `position_ids` (1, S) that fall back to 0.
+        options: `cu_seq_lens_q` (samples + 1,), where samples begin, else `position_ids` (1, S) that fall back to 0.
 
     Returns:
         (1, S, heads, width), and None for the weights.

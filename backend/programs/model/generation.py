@@ -29,16 +29,22 @@ class GeneratedAnswer(NamedTuple):
 def sampling_parameters(knobs: GrpoKnobs) -> dict[str, Any]:
     """How answers are drawn while learning from rewards, in the words of `generate`."""
     return {
-        "do_sample": True, "temperature": knobs.temperature, "top_p": knobs.top_p, "top_k": knobs.top_k,
+        "do_sample": True,
+        "temperature": knobs.temperature,
+        "top_p": knobs.top_p,
+        "top_k": knobs.top_k,
         "repetition_penalty": knobs.repetition_penalty,
-    }  # fmt: skip
+    }
 
 
 @torch.no_grad()
 def answer_batch(
-    model: nn.Module, samples: Sequence[Sample], encoder: Encoder, max_new_tokens: int,
+    model: nn.Module,
+    samples: Sequence[Sample],
+    encoder: Encoder,
+    max_new_tokens: int,
     sampling: dict[str, Any] | None = None,
-) -> list[GeneratedAnswer]:  # fmt: skip
+) -> list[GeneratedAnswer]:
     """Answer B questions together.
 
     Args:

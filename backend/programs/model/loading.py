@@ -100,9 +100,10 @@ def load_base(folder: Path, precision: Precision, *, quantised: bool = False) ->
             f"`{folder.name}` cannot be loaded: {' '.join(str(error).split())[:200]}",
             hint="Take another checkpoint, or fetch the model again",
         ) from error
-    if loading_info["missing_keys"]:  # transformers would begin them at random
+    missing = loading_info["missing_keys"]
+    if missing:  # transformers would begin them at random
         raise CheckpointError(
-            f"`{folder.name}` lacks {len(loading_info['missing_keys'])} weights, `{min(loading_info['missing_keys'])}` for one",
+            f"`{folder.name}` lacks {len(missing)} weights, `{min(missing)}` for one",
             hint="Take another checkpoint, or fetch the model again",
         )
     use_studio_attention(model)

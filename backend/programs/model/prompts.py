@@ -49,9 +49,12 @@ class PromptRow:
         """The whole row, or all but its gold answer with an open turn. Raises DatasetError naming it."""
         turns = self.turns(spec)
         return encoder.encode(
-            turns[:-1] if for_answer else turns, self.images, for_answer=for_answer, name=self.name,
+            turns[:-1] if for_answer else turns,
+            self.images,
+            for_answer=for_answer,
+            name=self.name,
             max_pixels=self.fit.max_pixels,
-        )  # fmt: skip
+        )
 
     def columns(self, spec: RunSpec) -> dict[str, Any]:
         """The row as TRL takes it: the conversation before the answer, and what rewards may ask for by name.

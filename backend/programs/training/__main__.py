@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from backend.errors import StudioError
-from backend.programs.training.process_group import join_group, leave_group
+from backend.programs.training.distributed import join_group, leave_group
 from backend.programs.training.program import train
 from backend.runs.events import STUDIO_ERROR_CODE, EventWriter
 from backend.runs.folder import RunFolder

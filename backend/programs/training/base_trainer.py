@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import distributed, nn
+from torch import nn
 from transformers import TrainingArguments
 
 from backend.programs.model.parts import optimiser_groups
+from backend.programs.training.distributed import summed
 from backend.spec.run import RunSpec
 
 BETAS = (0.9, 0.999)
@@ -44,9 +45,7 @@ class StepMeter:
 
     def pop_totals(self) -> StepTotals:
         """Give the sums over all processes, and start again. Every process must ask."""
-        sums = torch.cat([self._losses, self._learned, self._counts])
-        if distributed.is_initialized() and distributed.get_world_size() > 1:
-            distributed.all_reduce(sums)
+        sums = summed(torch.cat([self._losses, self._learned, self._counts]))
         for part in (self._losses, self._learned, self._counts):
             part.zero_()
         values, size = sums.tolist(), len(self._names)

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 import torch
-from torch import distributed, nn
+from torch import nn
 from transformers import TrainerCallback, TrainingArguments
 from trl import GRPOConfig
 from trl.models.utils import prepare_deepspeed
@@ -21,6 +21,7 @@ from backend.programs.model.loading import ModelSource, Precision, load_base
 from backend.programs.model.packing import Collator
 from backend.programs.model.parts import apply_strategy
 from backend.programs.training.batch_sampler import GrpoBatchSampler, SftBatchSampler
+from backend.programs.training.distributed import rank, world_size
 from backend.programs.training.grpo import GrpoData, GrpoTrainer
 from backend.programs.training.rollouts import rollout_writer
 from backend.programs.training.rows import TrainingRows
@@ -88,13 +89,12 @@ class TrainerBuilder:
 
     def __init__(
         self, spec: RunSpec, folder: RunFolder, source: ModelSource, encoder: Encoder, rows: TrainingRows
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Plan the run's passes; nothing heavy is loaded yet."""
         self._spec, self._folder, self._source, self._encoder, self._rows = spec, folder, source, encoder, rows
         self.collator = Collator(encoder, packing=spec.batching.packing, needs_image=_needs_image(spec))
-        world = (distributed.get_world_size(), distributed.get_rank())
         sampler = GrpoBatchSampler if spec.kind == "grpo" else SftBatchSampler
-        self.sampler: SftBatchSampler | GrpoBatchSampler = sampler(spec, rows, *world)
+        self.sampler: SftBatchSampler | GrpoBatchSampler = sampler(spec, rows, world_size(), rank())
 
     @contextmanager
     def build(self, reporter: TrainerCallback) -> Iterator[Any]:
@@ -104,9 +104,14 @@ class TrainerBuilder:
         else:
             arguments = training_arguments(self._spec, self._folder, self._source.precision, self.sampler.steps)
             yield SftTrainer(
-                self._spec, self._rows, self.sampler, self.collator, model=self._model(), args=arguments,
+                self._spec,
+                self._rows,
+                self.sampler,
+                self.collator,
+                model=self._model(),
+                args=arguments,
                 callbacks=[reporter],
-            )  # fmt: skip
+            )
 
     def _grpo(self, sampler: GrpoBatchSampler, reporter: TrainerCallback) -> Iterator[GrpoTrainer]:
         spec, workspace = self._spec, Workspace(self._folder.path.parent.parent)
@@ -115,13 +120,13 @@ class TrainerBuilder:
         rewards = build_rewards(
             spec, self._folder, [store.folder(DatasetName(each.name)) for each in spec.data.datasets]
         )
-        is_first = distributed.get_rank() == 0
+        is_first = rank() == 0
         write_rollouts = rollout_writer(self._folder, spec, self._rows.question, is_first=is_first)
         grpo_data = GrpoData(self._rows, sampler, self._encoder, self.collator)
         try:
             trainer = GrpoTrainer(
                 spec, grpo_data, rewards, write_rollouts, model=self._model(), args=arguments, callbacks=[reporter]
-            )  # fmt: skip
+            )
             if spec.grpo.beta and spec.table.learns_in_full:  # there, adapters alone do not tell the models apart
                 trainer.ref_model = self._reference(trainer)
             yield trainer
@@ -181,7 +186,7 @@ def _shared(spec: RunSpec, folder: RunFolder, precision: Precision, steps: int) 
 
 def _needs_image(spec: RunSpec) -> bool:
     """Whether every pass must run the vision tower: nothing else learns, or processes wait for each other there."""
-    alone = distributed.get_world_size() == 1
+    alone = world_size() == 1
     return spec.table.language == "frozen" or (
         not alone and (spec.devices.zero_stage == 3 or spec.table.vision != "frozen")
     )

@@ -4,14 +4,14 @@ import time
 from collections import deque
 from typing import Any
 
-import torch
-from torch import distributed, nn
+from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from backend.errors import RewardError
 from backend.programs.training.base_trainer import StudioTrainer
 from backend.programs.training.batch_sampler import GrpoBatchSampler, SftBatchSampler
 from backend.programs.training.checkpoint_manager import CheckpointManager
+from backend.programs.training.distributed import broadcast_number
 from backend.programs.training.evaluation import EvaluationInterrupted, Evaluator
 from backend.programs.training.grpo_warnings import MetricWarnings
 from backend.programs.training.run_logger import RunLogger
@@ -73,12 +73,17 @@ def skip_lone_allreduce(engine: Any) -> None:
 
 
 class TrainingCallback(TrainerCallback):
-    """Runs on every process; only the first one's teller says anything."""
+    """Runs on every process; only the first one's logger writes anything."""
 
     def __init__(
-        self, spec: RunSpec, folder: RunFolder, sampler: SftBatchSampler | GrpoBatchSampler, evaluator: Evaluator,
-        checkpoints: CheckpointManager, logger: RunLogger,
-    ) -> None:  # fmt: skip
+        self,
+        spec: RunSpec,
+        folder: RunFolder,
+        sampler: SftBatchSampler | GrpoBatchSampler,
+        evaluator: Evaluator,
+        checkpoints: CheckpointManager,
+        logger: RunLogger,
+    ) -> None:
         """Take what it works with; `bind` hands over the trainer once it exists."""
         self._spec, self._folder, self._sampler = spec, folder, sampler
         self._evaluator, self._checkpoints, self._logger = evaluator, checkpoints, logger
@@ -189,7 +194,7 @@ class TrainingCallback(TrainerCallback):
     def _save(self, state: TrainerState, *, is_best: bool = False) -> None:
         started, step = time.monotonic(), state.global_step
         shortage = self._checkpoints.disk.shortage()
-        if self._broadcast(bool(shortage)):
+        if broadcast_number(bool(shortage)):
             self._checkpoints.postpone(is_best=is_best)
             self._warn(step, [shortage] if shortage and not self._is_disk_full else [])
             self._is_disk_full = True
@@ -214,15 +219,7 @@ class TrainingCallback(TrainerCallback):
 
     def _agreed_request(self, args: TrainingArguments) -> int:
         """Let the first process look at `stop.json` and the clock, so that all do the same at the same step."""
-        return self._broadcast(self._stop_request() if args.process_index == 0 else _NOTHING)
-
-    def _broadcast(self, value: int) -> int:
-        """What the first process says, on all of them."""
-        args = self._running.args
-        code = torch.tensor([value], dtype=torch.long, device=args.device)
-        if args.world_size > 1:
-            distributed.broadcast(code, src=0)
-        return int(code.item())
+        return broadcast_number(self._stop_request() if args.process_index == 0 else _NOTHING)
 
     def _stop_request(self) -> int:
         if self._folder.stop.is_file():

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from torch import distributed, nn
+from torch import nn
 
 from backend.catalog.checkpoints import STATE
 from backend.catalog.disk_space import RESERVE_BYTES, DiskNeed, free_bytes, sized
@@ -22,6 +22,7 @@ from backend.programs.model.checkpoint import (
 )
 from backend.programs.model.encoder import Encoder
 from backend.programs.training.base_trainer import StudioTrainer
+from backend.programs.training.distributed import barrier
 from backend.runs.folder import RunFolder
 from backend.spec.run import RunSpec
 
@@ -195,9 +196,3 @@ def _not_weights(best: Path) -> Any:
         return [name for name in names if Path(folder) == best and name in (STATE, "complete.json")]
 
     return ignored
-
-
-def barrier() -> None:
-    """Wait until every process is here."""
-    if distributed.is_initialized() and distributed.get_world_size() > 1:
-        distributed.barrier()

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
-from torch import distributed, nn
+from torch import nn
 from torch.nn import functional
 
 from backend.metrics.exact_match import scores_of
@@ -13,6 +13,7 @@ from backend.programs.model.encoder import IGNORED, Encoder, Sample
 from backend.programs.model.generation import GeneratedAnswer, answer_batch
 from backend.programs.model.packing import Collator, learned_logits, moved
 from backend.programs.model.prompts import PromptRow
+from backend.programs.training.distributed import gathered_objects, rank, summed, world_size
 from backend.rewards.trl_reward import TrlReward, build_reward_batch
 from backend.runs.answers import Prediction
 from backend.spec.run import RunSpec
@@ -37,9 +38,13 @@ class Evaluator:
     """Asks the same rows each time. Every process takes its share of them and knows the whole result."""
 
     def __init__(
-        self, spec: RunSpec, rows: Sequence[PromptRow], encoder: Encoder, collator: Collator,
+        self,
+        spec: RunSpec,
+        rows: Sequence[PromptRow],
+        encoder: Encoder,
+        collator: Collator,
         own: Sequence[TrlReward] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Take the chosen rows; none means that there is nothing to evaluate.
 
         Args:
@@ -97,26 +102,27 @@ class Evaluator:
 
     def _share(self) -> list[PromptRow]:
         """This process' rows; all have equally many, so that none waits for another, some of them asked twice."""
-        processes, rank = _world()
-        each = -(-len(self._rows) // processes)
-        return [self._rows[place % len(self._rows)] for place in range(rank * each, (rank + 1) * each)]
+        each = -(-len(self._rows) // world_size())
+        places = range(rank() * each, (rank() + 1) * each)
+        return [self._rows[place % len(self._rows)] for place in places]
 
     @torch.no_grad()
     def _loss(self, model: nn.Module) -> float:
         """Mean cross-entropy of the learned tokens of all rows; of a row that is asked twice, once."""
         sums = torch.zeros(2, dtype=torch.float64)
-        share, (_, rank) = self._share(), _world()
-        twice = range(len(self._rows) - rank * len(share), len(share))
+        share = self._share()
+        twice = range(len(self._rows) - rank() * len(share), len(share))
         for places in self._until_stopped(self._batches(range(len(share)))):
             samples = [share[place].encoded(self._spec, self._encoder) for place in places]
-            part = [_unlearned(sample) if place in twice else sample
-                    for place, sample in zip(places, samples, strict=True)]  # fmt: skip
+            part = [
+                _unlearned(sample) if place in twice else sample for place, sample in zip(places, samples, strict=True)
+            ]
             inputs = moved(self._collator(part), next(model.parameters()).device)
             losses = functional.cross_entropy(
                 learned_logits(model, inputs).float(), inputs["shift_labels"], reduction="sum"
             )
             sums += torch.tensor([float(losses), len(inputs["shift_labels"])], dtype=torch.float64)
-        total = _summed(sums)
+        total = summed(sums)
         return float(total[0] / max(1.0, float(total[1])))
 
     def _answers(self, model: nn.Module) -> list[Prediction]:
@@ -133,7 +139,7 @@ class Evaluator:
             for place, answer in zip(places, answers, strict=False):
                 prediction_of[place] = _prediction(share[place], answer, self._spec)
         share_predictions = [prediction_of[place] for place in range(len(share))]
-        return [answer for part in _collected(share_predictions) for answer in part][: len(self._rows)]
+        return [answer for part in gathered_objects(share_predictions) for answer in part][: len(self._rows)]
 
     def _judged(self, predictions: list[Prediction]) -> tuple[list[Prediction], list[str]]:
         """Add what the person's own metrics say, where they say something; and what went wrong with them, in words."""
@@ -154,8 +160,10 @@ class Evaluator:
             if errors:
                 of = f"{errors} of {len(predictions)} answers"
                 troubles.append(f"`{metric.__name__}` gave no number for {of}: {example}")
-        judged = [prediction.model_copy(update={"scores": own | prediction.scores})
-                  for prediction, own in zip(predictions, own_scores, strict=True)]  # fmt: skip
+        judged = [
+            prediction.model_copy(update={"scores": own | prediction.scores})
+            for prediction, own in zip(predictions, own_scores, strict=True)
+        ]
         return judged, troubles
 
 
@@ -175,23 +183,3 @@ def _prediction(question: PromptRow, generated: GeneratedAnswer, spec: RunSpec) 
         is_cut=generated.is_cut,
         scores=scores_of([gold, *question.references(spec)], generated.text),
     )
-
-
-def _world() -> tuple[int, int]:
-    return (distributed.get_world_size(), distributed.get_rank()) if distributed.is_initialized() else (1, 0)
-
-
-def _summed(sums: torch.Tensor) -> torch.Tensor:
-    if _world()[0] > 1:
-        on_device = sums.to("cuda" if distributed.get_backend() == "nccl" else "cpu")
-        distributed.all_reduce(on_device)
-        return on_device.cpu()
-    return sums
-
-
-def _collected(local: list[Prediction]) -> list[list[Prediction]]:
-    if _world()[0] == 1:
-        return [local]
-    parts: list[Any] = [None] * _world()[0]
-    distributed.all_gather_object(parts, local)
-    return parts

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import torch
 from datasets import Dataset
-from torch import distributed
 from torch.utils.data import DataLoader
 from trl import GRPOTrainer
 from trl.models.utils import unwrap_model_for_generation
@@ -23,8 +22,9 @@ from backend.programs.model.vision_features import (
     takes_features,
     tower_is_frozen,
 )
-from backend.programs.training.base_trainer import StepTotals, StudioTrainer, StepMeter
+from backend.programs.training.base_trainer import StepMeter, StepTotals, StudioTrainer
 from backend.programs.training.batch_sampler import GrpoBatchSampler
+from backend.programs.training.distributed import gathered_objects
 from backend.programs.training.rollouts import PlacedAnswers, rollout_answers
 from backend.programs.training.rows import TrainingRows
 from backend.rewards.sandbox.client import describe_isolation
@@ -62,9 +62,13 @@ def with_answer(question: Sample, answer: torch.Tensor) -> Sample:
 
 
 def score_answers(
-    model: Any, questions: Sequence[Sample], answers: torch.Tensor, mask: torch.Tensor, collator: Collator,
+    model: Any,
+    questions: Sequence[Sample],
+    answers: torch.Tensor,
+    mask: torch.Tensor,
+    collator: Collator,
     features: Sequence[Features] | None = None,
-) -> TokenScores:  # fmt: skip
+) -> TokenScores:
     """Run one forward pass over B questions with their answers.
 
     Args:
@@ -79,7 +83,7 @@ def score_answers(
     rows = [
         with_answer(question, answer[row_mask].cpu())
         for question, answer, row_mask in zip(questions, answers, answer_mask, strict=True)
-    ]  # fmt: skip
+    ]
     batch = moved(collator(rows), answers.device)
     inputs = {name: value for name, value in batch.items() if name not in (*NOT_FOR_THE_MODEL, "logits_to_keep")}
     if features is not None:
@@ -104,9 +108,13 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
     """A thin subclass: what is asked, how it is encoded, and what is kept of the answers."""
 
     def __init__(
-        self, spec: RunSpec, data: GrpoData, rewards: list[TrlReward], write_rollouts: Callable[[int, PlacedAnswers], None],
+        self,
+        spec: RunSpec,
+        data: GrpoData,
+        rewards: list[TrlReward],
+        write_rollouts: Callable[[int, PlacedAnswers], None],
         **arguments: Any,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Take the resolved spec and the plan.
 
         Args:
@@ -128,9 +136,11 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         self._warned: list[str] = []
         dtypes = {name: parameter.dtype for name, parameter in arguments["model"].named_parameters()}
         super().__init__(
-            reward_funcs=list(rewards), processing_class=self._encoder.processor,
-            train_dataset=Dataset.from_dict({"place": list(range(len(self._rows)))}), **arguments,
-        )  # fmt: skip
+            reward_funcs=list(rewards),
+            processing_class=self._encoder.processor,
+            train_dataset=Dataset.from_dict({"place": list(range(len(self._rows)))}),
+            **arguments,
+        )
         for name, parameter in arguments[
             "model"
         ].named_parameters():  # TRL rounds the adapters of a 4-bit model to bf16
@@ -165,8 +175,10 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         """Ask the questions of one drawing, let the rewards judge, and keep what was answered."""
         questions = [self._rows.question(place) for place in inputs]
         first = {place: number for number, place in reversed(list(enumerate(inputs)))}
-        encoded = {place: questions[number].encoded(self._spec, self._encoder, for_answer=True)
-                   for place, number in first.items()}  # fmt: skip
+        encoded = {
+            place: questions[number].encoded(self._spec, self._encoder, for_answer=True)
+            for place, number in first.items()
+        }
         self._questions = questions
         self._prompts, self._distinct = [encoded[place] for place in inputs], [first[place] for place in inputs]
         self._features, self._scored_places = {}, torch.arange(len(inputs))
@@ -194,11 +206,13 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
             return super()._generate_single_turn(prompt_ids, self._images(), {}, num_generations)
         with (
             unwrap_model_for_generation(
-                self.model_wrapped, self.accelerator, generation_kwargs=self.generation_kwargs,
+                self.model_wrapped,
+                self.accelerator,
+                generation_kwargs=self.generation_kwargs,
                 gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
             ) as model,
             torch.no_grad(),
-        ):  # fmt: skip
+        ):
             features = self._image_features(model, range(len(self._prompts)), is_gathered=True)
             if takes_features(model) and tower_is_frozen(model):  # also without images: no process may look again
                 self._features = dict(zip(self._distinct, features or [()] * len(self._prompts), strict=True))
@@ -220,15 +234,14 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         rewards: torch.Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         mistaken = [any(reward.has_error(number) for reward in self._rewards) for number in range(len(completions))]
         rewards[self.accelerator.gather(torch.tensor(mistaken, device=rewards.device).int()).bool()] = torch.nan
-        streaks: list[Any] = [[(reward.failed_in_a_row, reward.last_error) for reward in self._rewards]]
-        if self.args.world_size > 1:
-            local, streaks = streaks[0], [None] * self.args.world_size
-            distributed.all_gather_object(streaks, local)
+        streaks = gathered_objects([(reward.failed_in_a_row, reward.last_error) for reward in self._rewards])
         for number, reward in enumerate(self._rewards):
             streak = max(process[number][0] for process in streaks)
             reward.last_error = next((process[number][1] for process in streaks if process[number][1]), "")
             if streak >= self._spec.grpo.failed_batches:
-                self.failure_reason = f"Reward `{reward.__name__}` failed {streak} batches in a row: {reward.last_error}"
+                self.failure_reason = (
+                    f"Reward `{reward.__name__}` failed {streak} batches in a row: {reward.last_error}"
+                )
         return rewards
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
@@ -237,9 +250,14 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         return super()._compute_loss(model, inputs)
 
     def _get_per_token_logps_and_entropies(
-        self, model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, logits_to_keep: int,
-        batch_size: int | None = None, **_: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor, None]:  # fmt: skip
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        **_: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor, None]:
         """Log-probabilities and entropies (B, C) of the answers, `batch_size` of them a pass."""
         answers, mask = input_ids[:, -logits_to_keep:], attention_mask[:, -logits_to_keep:]
         scores = []
@@ -261,10 +279,14 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         if self._features:
             return [self._features[self._distinct[place]] for place in places]
         whole = self.accelerator.unwrap_model(model)
-        if not may_share(whole, is_gathered=is_gathered) or not any(len(self._prompts[place].grids) for place in places):
+        if not may_share(whole, is_gathered=is_gathered) or not any(
+            len(self._prompts[place].grids) for place in places
+        ):
             return None
         distinct = sorted({self._distinct[place] for place in places})
-        features_by_place = dict(zip(distinct, features_of(whole, [self._prompts[place] for place in distinct]), strict=True))
+        features_by_place = dict(
+            zip(distinct, features_of(whole, [self._prompts[place] for place in distinct]), strict=True)
+        )
         return [features_by_place[self._distinct[place]] for place in places]
 
     def _images(self) -> list[list[Any] | None]:
@@ -283,7 +305,10 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
     def _completions_to_keep(self) -> list[tuple[str, int, bool]]:
         """Text, tokens and whether it was cut, of each answer of the newest drawing."""
         cut = [not ids or ids[-1] not in self.eos_token_ids for ids in self._completion_ids]
-        return [(text, len(ids), is_cut) for text, ids, is_cut in zip(self._completions, self._completion_ids, cut, strict=True)]
+        return [
+            (text, len(ids), is_cut)
+            for text, ids, is_cut in zip(self._completions, self._completion_ids, cut, strict=True)
+        ]
 
     def _meter_answers(self) -> None:
         """Add the answers of a drawing to what the next step is said to have seen."""

@@ -26,9 +26,13 @@ class MetricWarnings:
         self._evaluated: list[tuple[float, float]] = []  # mean reward around it, exact match
         self._last_given: dict[str, int] = {}  # kind of alarm -> step
         self._rules: dict[str, Callable[[], str]] = {
-            "flat": self._flat, "cut": self._cut, "certain": self._certain, "longer": self._longer,
-            "apart": self._apart, "mistaken": self._mistaken,
-        }  # fmt: skip
+            "flat": self._flat,
+            "cut": self._cut,
+            "certain": self._certain,
+            "longer": self._longer,
+            "apart": self._apart,
+            "mistaken": self._mistaken,
+        }
 
     def update(self, step: int, values: Values) -> list[str]:
         """Take in one step's metrics; returns what a person should be told now."""

@@ -20,7 +20,7 @@ from backend.programs.training.callbacks import TrainingCallback
 from backend.programs.training.checkpoint_manager import CheckpointManager
 from backend.programs.training.evaluation import Evaluator
 from backend.programs.training.rows import TrainingRows
-from backend.programs.training.run_logger import RunLogger, wandb_logger
+from backend.programs.training.run_logger import RunLogger, wandb_logger_for
 from backend.rewards.trl_reward import TrlReward, build_own_metrics, closing
 from backend.row_length import RowMeter
 from backend.runs.events import EventWriter
@@ -44,7 +44,7 @@ def train(folder: RunFolder, events: EventWriter | None) -> None:
     workspace = Workspace(folder.path.parent.parent)
     if spec.devices.threads:
         torch.set_num_threads(spec.devices.threads)
-    logger = RunLogger(events, wandb_logger(spec, folder, is_first=events is not None))
+    logger = RunLogger(events, wandb_logger_for(spec, folder, is_first=events is not None))
     logger.log("progress", 0, phase="loading")
     set_seed(spec.data.seed)
     precision = choose_precision(spec.model.precision)

@@ -76,23 +76,31 @@ def _report(spec: RunSpec, workspace: Workspace, rewards: Sequence[TrlReward], e
     questions = chosen_questions(spec, workspace, RowMeter(checkpoint.base_folder))
     with _beside() as scoring:
         reference_scores = [scoring.submit(_score_reference_answers, question, spec, rewards) for question in questions]
-        from backend.programs.training.reward_samples import sample_answers  # noqa: PLC0415 - takes seconds, in which rewards are asked already
+        from backend.programs.training.rollouts import sample_answers  # noqa: PLC0415 - takes seconds, in which rewards are asked already
 
         sampled_scores, samples = [], sample_answers(spec, checkpoint, questions)
         for number, question in enumerate(questions):
             events.write("progress", number, phase="checking", total_steps=len(questions))
-            sampled_scores.append(scoring.submit(_scored, "sample", next(samples), question.columns(spec), spec, rewards))
-        rows = [_checked(question, spec, first.result(), then.result())
-                for question, first, then in zip(questions, reference_scores, sampled_scores, strict=True)]  # fmt: skip
+            sampled_scores.append(
+                scoring.submit(_scored, "sample", next(samples), question.columns(spec), spec, rewards)
+            )
+        rows = [
+            _checked(question, spec, first.result(), then.result())
+            for question, first, then in zip(questions, reference_scores, sampled_scores, strict=True)
+        ]
     checked = tuple(
         DryRunReward(name=share.name, weight=share.weight, sha256=share.sha256) for share in spec.grpo.rewards
     )
     warnings = find_warnings(checked, rows)
     return DryRunReport(
-        rewards=checked, checkpoint=spec.model.base, rows=tuple(rows), no_spread_share=no_spread_share(rows),
-        warnings=tuple(warnings), isolation=rewards[0].worker.isolation,
+        rewards=checked,
+        checkpoint=spec.model.base,
+        rows=tuple(rows),
+        no_spread_share=no_spread_share(rows),
+        warnings=tuple(warnings),
+        isolation=rewards[0].worker.isolation,
         passed=not any(warning.code in GRAVE for warning in warnings),
-    )  # fmt: skip
+    )
 
 
 @contextmanager
@@ -127,22 +135,30 @@ def _checked(
 ) -> DryRunRow:
     totals = [answer.total for answer in sampled_scores if answer.total is not None]
     return DryRunRow(
-        row=question.row.id, dataset=question.folder.name, images=question.row.images,
-        prompt=question.turns(spec)[:-1], gold=str(question.columns(spec)["answer"]), answers=(*reference_scores, *sampled_scores),
+        row=question.row.id,
+        dataset=question.folder.name,
+        images=question.row.images,
+        prompt=question.turns(spec)[:-1],
+        gold=str(question.columns(spec)["answer"]),
+        answers=(*reference_scores, *sampled_scores),
         spread=pstdev(totals) if totals else None,
-    )  # fmt: skip
+    )
 
 
 def _scored(
     kind: AnswerKind, texts: list[str], columns: dict[str, Any], spec: RunSpec, rewards: Sequence[TrlReward]
 ) -> list[ScoredAnswer]:
     """Let every reward score answers to one question, together: a reward may compare them."""
-    repeated = {("images" if name == IMAGES_COLUMN else name): [value] * len(texts)
-                for name, value in columns.items() if name != "prompt"}  # fmt: skip
+    repeated = {
+        ("images" if name == IMAGES_COLUMN else name): [value] * len(texts)
+        for name, value in columns.items()
+        if name != "prompt"
+    }
     batch = RewardBatch(
-        prompts=(tuple(Message(**turn) for turn in columns["prompt"]),) * len(texts), completions=tuple(texts),
+        prompts=(tuple(Message(**turn) for turn in columns["prompt"]),) * len(texts),
+        completions=tuple(texts),
         columns=repeated,
-    )  # fmt: skip
+    )
     with ThreadPoolExecutor(len(rewards)) as pool:  # side by side: those that hang cost one deadline together
         tried = pool.map(partial(TrlReward.score_unless_lost, batch=batch, is_dry_run=True), rewards)
         scores_by_reward = dict(zip((reward.__name__ for reward in rewards), tried, strict=True))
@@ -154,19 +170,33 @@ def _answer(
     kind: AnswerKind, text: str, number: int, scores_by_reward: dict[str, Scores], weights: Sequence[float]
 ) -> ScoredAnswer:
     values = {name: scores.values[number] for name, scores in scores_by_reward.items()}
-    parts = {f"{name}/{part}": part_values[number] for name, scores in scores_by_reward.items() for part, part_values in scores.parts.items()}
+    parts = {
+        f"{name}/{part}": part_values[number]
+        for name, scores in scores_by_reward.items()
+        for part, part_values in scores.parts.items()
+    }
     failed = {name: scores.failure for name, scores in scores_by_reward.items() if scores.failure}
-    problems = {name: scores.invalid[number] for name, scores in scores_by_reward.items() if scores.invalid and not scores.failure}
-    problems |= {name: f"{failure.message}{f' (line {failure.line})' if failure.line else ''}"
-                 for name, failure in failed.items()}  # fmt: skip
+    problems = {
+        name: scores.invalid[number]
+        for name, scores in scores_by_reward.items()
+        if scores.invalid and not scores.failure
+    }
+    problems |= {
+        name: f"{failure.message}{f' (line {failure.line})' if failure.line else ''}"
+        for name, failure in failed.items()
+    }
     share = max(1, len(next(iter(scores_by_reward.values())).values))
     return ScoredAnswer(
-        kind=kind, text=text[:REPORT_CHARACTERS], total=weighted_total(list(values.values()), weights), values=values,
-        parts=parts, seconds=sum(scores.seconds for scores in scores_by_reward.values()) / share,
+        kind=kind,
+        text=text[:REPORT_CHARACTERS],
+        total=weighted_total(list(values.values()), weights),
+        values=values,
+        parts=parts,
+        seconds=sum(scores.seconds for scores in scores_by_reward.values()) / share,
         printed="".join(scores.printed for scores in scores_by_reward.values()) if number == 0 else "",
         problems={name: why for name, why in problems.items() if why},
         traceback="\n".join(failure.traceback for failure in failed.values()) if number == 0 else "",
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where a run's words go: always into its own events, and to Weights & Biases where the person wishes."""
+"""Where a run logs: always to its own events, and to Weights & Biases where the person wants that too."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from backend.spec.run import RunSpec
 
 
 class RunLogger:
-    """Says things on the first process, and nothing on the others."""
+    """Logs on the first process, and nothing on the others."""
 
-    def __init__(self, events: EventWriter | None, wandb_logger: "Mirror | None" = None) -> None:
+    def __init__(self, events: EventWriter | None, wandb_logger: "WandbLogger | None" = None) -> None:
         """Take the events' writer on the first process and None elsewhere."""
         self._events, self._wandb = events, wandb_logger
 
     def log(self, kind: EventKind, step: int, /, **values: Any) -> None:
-        """Write one event; metrics go to the mirror too."""
+        """Write one event; metrics go to Weights & Biases too."""
         if self._events is None:
             return
         self._events.write(kind, step, **values)
@@ -23,7 +23,7 @@ class RunLogger:
             self._wandb.log(values, step)
 
     def close(self) -> None:
-        """Let the mirror finish."""
+        """Let Weights & Biases finish."""
         if self._wandb is not None:
             self._wandb.close()
 
@@ -57,6 +57,6 @@ class WandbLogger:
         self._run.finish()
 
 
-def wandb_logger(spec: RunSpec, folder: RunFolder, *, is_first: bool) -> WandbLogger | None:
-    """The mirror that a spec wishes, on the first process."""
+def wandb_logger_for(spec: RunSpec, folder: RunFolder, *, is_first: bool) -> WandbLogger | None:
+    """The Weights & Biases logger that a spec asks for, on the first process."""
     return WandbLogger(spec, folder) if is_first and spec.reporting.wandb != "off" else None

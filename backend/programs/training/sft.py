@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import distributed, nn
+from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from backend.programs.model.packing import Batch, Collator, learned_logits
-from backend.programs.training.base_trainer import StepTotals, StudioTrainer, StepMeter
+from backend.programs.training.base_trainer import StepMeter, StepTotals, StudioTrainer
 from backend.programs.training.batch_sampler import SftBatchSampler
+from backend.programs.training.distributed import summed
 from backend.programs.training.rows import TrainingRows
 from backend.spec.run import RunSpec
 
@@ -62,9 +63,7 @@ class SftTrainer(StudioTrainer, Trainer):
         """Take the passes of one optimizer step, and count the tokens learned in it over all processes."""
         micro_batches = [next(epoch_iterator) for _ in range(num_batches)]
         learned = torch.tensor(sum(len(batch["shift_labels"]) for batch in micro_batches), device=device)
-        if self.args.world_size > 1:
-            distributed.all_reduce(learned)
-        return micro_batches, learned.clamp(min=1)
+        return micro_batches, summed(learned).clamp(min=1)
 
     def compute_loss(
         self,
@@ -94,7 +93,7 @@ class SftTrainer(StudioTrainer, Trainer):
 def _prefetched(batches: Iterator[Any]) -> Iterator[Any]:
     prefetched: queue.Queue[Any] = queue.Queue(PREFETCHED)
     is_over = threading.Event()
-    producer = threading.Thread(target=_fill, args=(batches, prefetched, is_over), name="loader-ahead", daemon=True)
+    producer = threading.Thread(target=_fill, args=(batches, prefetched, is_over), name="prefetch", daemon=True)
     producer.start()
     try:
         while (batch := prefetched.get()) is not _END:

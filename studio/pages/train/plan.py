@@ -18,7 +18,7 @@ from backend.catalog.trainable_parameters import (
 from backend.errors import StudioError
 from backend.ids import slug
 from backend.recipes.library import Effort, recipe_for
-from backend.recipes.preview import Fitting, command_words, fittings, in_lines, planned_steps
+from backend.recipes.preview import DatasetFit, command_words, dataset_fits, in_lines, planned_steps
 from backend.recipes.resolve import resolve
 from backend.settings import Workspace
 from backend.spec.deepspeed import deepspeed_config
@@ -57,7 +57,7 @@ def plan_of(
     except StudioError:
         rows = []  # the model is not here: its parts can be named, its adapters not be counted
     try:
-        fitted = fittings(spec, workspace)
+        fitted = dataset_fits(spec, workspace)
     except StudioError:
         fitted = []  # what is missing is among the problems
     total, trained = sum(row.total for row in rows), sum(row.trained for row in rows)
@@ -116,7 +116,7 @@ def _parts(spec: RunSpec, rows: Sequence[TrainedPart], t: Translate) -> list[dic
     return listed
 
 
-def _notes(spec: RunSpec, fitted: Sequence[Fitting], t: Translate) -> list[str]:
+def _notes(spec: RunSpec, fitted: Sequence[DatasetFit], t: Translate) -> list[str]:
     """Rows that are too long, with what becomes of them."""
     notes = []
     for each in fitted:
@@ -128,7 +128,7 @@ def _notes(spec: RunSpec, fitted: Sequence[Fitting], t: Translate) -> list[str]:
     return notes
 
 
-def _steps(spec: RunSpec, train_rows: Mapping[str, int], fitted: Sequence[Fitting], t: Translate) -> str:
+def _steps(spec: RunSpec, train_rows: Mapping[str, int], fitted: Sequence[DatasetFit], t: Translate) -> str:
     fitting_rows = {each.name: each.rows - each.left_out for each in fitted}
     steps = planned_steps(spec, dict(train_rows) | fitting_rows, {each.name: each.mean_tokens for each in fitted})
     if not steps.samples:

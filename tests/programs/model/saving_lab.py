@@ -52,11 +52,11 @@ class Engine:
 
 def checkpoints_of(workspace: Workspace, model, encoder, spec: RunSpec, name: str = "20260101-000000-run"):
     """The writer of a run's checkpoints, and the run's folder."""
-    from backend.programs.training.checkpoint_manager import Checkpoints
+    from backend.programs.training.checkpoint_manager import CheckpointManager
 
     folder = RunFolder(workspace.output / name)
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.spec.write_text(spec.model_dump_json())
-    checkpoints = Checkpoints(spec, folder, encoder)
+    checkpoints = CheckpointManager(spec, folder, encoder)
     checkpoints.trainer = Engine(model)
     return checkpoints, folder

@@ -84,12 +84,12 @@ def test_t7_chat_gives_the_logits_that_training_left(strategy, untrained, encode
     expected = first_logits(model, sample, DynamicCache())
     checkpoint = resolve_checkpoint(str(tmp_path / "output" / "final_model"), Workspace(tmp_path))
     host = ModelHost(checkpoint.base_folder)
-    with host.seeing_as(host.prepare(resolve_checkpoint(str(untrained), Workspace(tmp_path)))) as base:
+    with host.active_with_vision(host.prepare(resolve_checkpoint(str(untrained), Workspace(tmp_path)))) as base:
         before = first_logits(base, sample, DynamicCache())
 
-    with host.seeing_as(host.prepare(checkpoint)) as adapted:
+    with host.active_with_vision(host.prepare(checkpoint)) as adapted:
         after = first_logits(adapted, sample, DynamicCache())
-    with host.seeing_as("") as base:
+    with host.active_with_vision("") as base:
         again = first_logits(base, sample, DynamicCache())
 
     assert (after - expected).abs().max() < 1e-4
@@ -116,7 +116,7 @@ def test_two_adapters_of_one_base_each_speak_for_themselves(second, untrained, e
 
     for name in ("one", "two", "one", "two"):
         checkpoint = resolve_checkpoint(str(tmp_path / "output" / name), Workspace(tmp_path))
-        with host.seeing_as(host.prepare(checkpoint)) as adapted:
+        with host.active_with_vision(host.prepare(checkpoint)) as adapted:
             assert (first_logits(adapted, sample, DynamicCache()) - expected[name]).abs().max() < 1e-4
 
 

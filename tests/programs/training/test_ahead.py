@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from backend.programs.training.sft import LoaderAhead
+from backend.programs.training.sft import PrefetchingLoader
 
 
 class Numbers:
@@ -20,12 +20,12 @@ class Numbers:
         return place
 
 
-def ahead_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "loader-ahead" and thread.is_alive()]
+def prefetch_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "prefetch" and thread.is_alive()]
 
 
 def test_batches_come_in_order_and_as_often_as_asked_for():
-    loader = LoaderAhead(Numbers(), batch_size=3, collate_fn=list)
+    loader = PrefetchingLoader(Numbers(), batch_size=3, collate_fn=list)
 
     assert [list(loader), list(loader)] == [[list(range(at, min(at + 3, 20))) for at in range(0, 20, 3)]] * 2
 
@@ -34,17 +34,17 @@ def test_a_mistake_is_raised_behind_the_batches_before_it():
     seen = []
 
     with pytest.raises(ValueError, match="row 7"):
-        seen.extend(LoaderAhead(Numbers(wrong=7), batch_size=2, collate_fn=list))
+        seen.extend(PrefetchingLoader(Numbers(wrong=7), batch_size=2, collate_fn=list))
 
     assert seen == [[0, 1], [2, 3], [4, 5]]
 
 
 def test_a_training_that_stops_early_leaves_no_thread_behind():
-    batches = iter(LoaderAhead(Numbers(), batch_size=1, collate_fn=list))
+    batches = iter(PrefetchingLoader(Numbers(), batch_size=1, collate_fn=list))
     assert next(batches) == [0]
-    [maker] = ahead_threads()
+    [producer] = prefetch_threads()
 
     batches.close()
-    maker.join(timeout=5)
+    producer.join(timeout=5)
 
-    assert ahead_threads() == []
+    assert prefetch_threads() == []

@@ -2,18 +2,18 @@
 
 import pytest
 
-from backend.programs.training.grpo_warnings import SILENT_STEPS, WINDOW, Alarms
+from backend.programs.training.grpo_warnings import SILENT_STEPS, WINDOW, MetricWarnings
 
 CALM = {"reward": 0.5, "frac_reward_zero_std": 0.3, "completions/clipped_ratio": 0.0, "entropy": 0.6,
         "completions/mean_length": 10.0, "kl": 0.01, "rewards/mine/error_rate": 0.0}  # fmt: skip
 
 
 def said_after(*phases: tuple[int, dict[str, float]]) -> list[str]:
-    alarms, step, said = Alarms(), 0, []
+    alarms, step, said = MetricWarnings(), 0, []
     for steps, changes in phases:
         for _ in range(steps):
             step += 1
-            said += alarms.look(step, CALM | changes)
+            said += alarms.update(step, CALM | changes)
     return said
 
 
@@ -46,18 +46,18 @@ def test_longer_answers_alone_are_no_trouble():
 
 
 def test_a_reward_that_rises_while_held_out_rows_get_worse_is_told():
-    alarms = Alarms()
+    alarms = MetricWarnings()
     for step in range(WINDOW):
-        alarms.look(step, CALM)
-    assert alarms.evaluated(10, {"exact_match": 0.6}) == []
+        alarms.update(step, CALM)
+    assert alarms.update_evaluation(10, {"exact_match": 0.6}) == []
     for step in range(11, 11 + WINDOW):
-        alarms.look(step, CALM | {"reward": 0.9})
+        alarms.update(step, CALM | {"reward": 0.9})
 
-    [text] = alarms.evaluated(30, {"exact_match": 0.4})
+    [text] = alarms.update_evaluation(30, {"exact_match": 0.4})
 
     assert "from 0.50 to 0.90" in text
     assert "fell from 60% to 40%" in text
 
 
 def test_a_missing_value_is_no_value():
-    assert Alarms().look(1, {"reward": None, "frac_reward_zero_std": None}) == []
+    assert MetricWarnings().update(1, {"reward": None, "frac_reward_zero_std": None}) == []

@@ -13,9 +13,9 @@ LENGTHS = [30, 50, 20, 100, 70, 10, 90, 40, 60, 80]
 
 
 def steps(processes: int = 1, **knobs: object):
-    from backend.programs.training.batch_sampler import steps_of_pass
+    from backend.programs.training.batch_sampler import steps_of_epoch
 
-    return steps_of_pass(range(10), LENGTHS, BatchingKnobs(**knobs), processes)
+    return steps_of_epoch(range(10), LENGTHS, BatchingKnobs(**knobs), processes)
 
 
 def test_a_step_has_so_many_samples_whoever_takes_them():
@@ -49,32 +49,32 @@ def test_a_budget_is_filled_and_never_exceeded():
 
 
 def rows_like(*weights: float):
-    from backend.programs.training.rows import Source
+    from backend.programs.training.rows import DatasetSlice
 
-    sources = [Source(str(place), 10 * place, 10, round(10 * weight)) for place, weight in enumerate(weights)]
+    sources = [DatasetSlice(str(place), 10 * place, 10, round(10 * weight)) for place, weight in enumerate(weights)]
     return SimpleNamespace(
-        sources=sources, lengths=LENGTHS * len(weights), samples_in_pass=sum(each.per_epoch for each in sources)
+        sources=sources, lengths=LENGTHS * len(weights), samples_per_epoch=sum(each.per_epoch for each in sources)
     )
 
 
 @pytest.mark.parametrize("budget", [0, 120])
 def test_ranks_share_one_plan_between_them(budget):
-    from backend.programs.training.batch_sampler import RunBatches
+    from backend.programs.training.batch_sampler import SftBatchSampler
 
     changes = {"batching.batch_size": 3, "data.max_tokens": 100, "batching.max_tokens": budget, "optimiser.epochs": 2.5}
     spec = RunSpec().with_values(changes)
-    whole = [each for step in RunBatches(spec, rows_like(1.0), 2, 0).all_steps() for each in step]
+    whole = [each for step in SftBatchSampler(spec, rows_like(1.0), 2, 0).all_steps() for each in step]
 
-    shares = [list(RunBatches(spec, rows_like(1.0), 2, rank)) for rank in range(2)]
+    shares = [list(SftBatchSampler(spec, rows_like(1.0), 2, rank)) for rank in range(2)]
 
-    assert len(shares[0]) == len(shares[1]) == len(RunBatches(spec, rows_like(1.0), 2, 0))
+    assert len(shares[0]) == len(shares[1]) == len(SftBatchSampler(spec, rows_like(1.0), 2, 0))
     assert [each for pair in zip(*shares, strict=True) for each in pair] == whole
 
 
 def test_passes_over_the_data_are_counted_as_steps_go():
-    from backend.programs.training.batch_sampler import RunBatches
+    from backend.programs.training.batch_sampler import SftBatchSampler
 
-    batches = RunBatches(
+    batches = SftBatchSampler(
         RunSpec().with_values({"batching.batch_size": 3, "optimiser.epochs": 2.5}), rows_like(1.0), 1, 0
     )
 
@@ -83,8 +83,8 @@ def test_passes_over_the_data_are_counted_as_steps_go():
 
 
 def test_a_step_limit_is_a_limit():
-    from backend.programs.training.batch_sampler import RunBatches
+    from backend.programs.training.batch_sampler import SftBatchSampler
 
     for limit, expected in ((3, 3), (1000, 10)):
         spec = RunSpec().with_values({"batching.batch_size": 3, "optimiser.epochs": 2.5, "optimiser.max_steps": limit})
-        assert RunBatches(spec, rows_like(1.0), 1, 0).steps == expected
+        assert SftBatchSampler(spec, rows_like(1.0), 1, 0).steps == expected

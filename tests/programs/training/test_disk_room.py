@@ -9,8 +9,8 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 from backend.catalog.disk_space import RESERVE_BYTES, disk_need, refuse_full_disk
 from backend.catalog.trainable_parameters import trained_table
 from backend.errors import LaunchError
-from backend.programs.training.checkpoint_manager import Room
-from backend.programs.training.process_group import join_group, leave_group
+from backend.programs.training.checkpoint_manager import DiskBudget
+from backend.programs.training.distributed import join_group, leave_group
 from backend.programs.training.program import train
 from backend.runs.events import EventWriter, read_all
 from backend.spec.run import RunSpec
@@ -71,15 +71,15 @@ def test_d2_the_estimate_is_what_a_real_checkpoint_takes(lab) -> None:
 
 
 def test_d2_room_is_what_the_last_checkpoint_took(tmp_path, free) -> None:
-    room = Room(tmp_path, 1000)
+    room = DiskBudget(tmp_path, 1000)
     free(RESERVE_BYTES + 999)
-    assert "nearly full" in room.lack()
+    assert "nearly full" in room.shortage()
 
     (tmp_path / "checkpoint").mkdir()
     (tmp_path / "checkpoint" / "weights").write_bytes(b"x" * 900)
     room.measure(tmp_path / "checkpoint")
 
-    assert room.lack() == ""
+    assert room.shortage() == ""
 
 
 def test_d2_without_room_training_goes_on_without_checkpoints_and_says_so_once(lab, free, alone_in_its_group) -> None:

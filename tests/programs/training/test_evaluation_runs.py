@@ -9,7 +9,7 @@ from backend.datasets.store import DatasetStore, ImportOptions
 from backend.demo.probes import PROBES, prepare_probes
 from backend.metrics.confidence import paired_interval
 from backend.metrics.library import METRICS
-from backend.metrics.metric import Answered
+from backend.metrics.metric import MetricInput
 from backend.recipes.evaluation import evaluation_spec
 from backend.recipes.resolve import resolve
 from backend.rewards.store import RewardStore, copy_reward_sources
@@ -85,7 +85,7 @@ def test_the_report_says_what_a_hand_run_of_the_metrics_says(compared):
     report, answers = read_report(compared.report), [read_answers(compared.answers, number) for number in (0, 1)]
 
     for side, given in zip(report.sides, answers, strict=True):
-        pairs = [Answered(answer.gold, answer.given) for answer in given]
+        pairs = [MetricInput(answer.gold, answer.given) for answer in given]
         for name in ("exact_match", "similarity", "bleu"):
             assert side.measures[name].value == pytest.approx(METRICS[name].of(pairs), abs=1e-12)
             assert side.measures[name].low <= side.measures[name].value <= side.measures[name].high
@@ -111,7 +111,7 @@ def test_real_sets_give_the_numbers_of_a_hand_run_too(lab, trained):
     report = read_report(folder.report)
     assert set(report.sides[0].groups) == {"qwen-official", "llamafactory"}
     for number, side in enumerate(report.sides):
-        pairs = [Answered(each.gold, each.given, each.references) for each in read_answers(folder.answers, number)]
+        pairs = [MetricInput(each.gold, each.given, each.references) for each in read_answers(folder.answers, number)]
         assert len(pairs) == report.rows > 5
         for facts in report.metrics:
             by_hand = METRICS[facts.name].of(pairs)
@@ -200,7 +200,7 @@ def test_what_was_forgotten_is_told_by_ability(lab, trained):
 
 
 def test_an_evaluation_that_is_stopped_keeps_what_was_answered(lab, trained):
-    from backend.programs.evaluation.program import Evaluation
+    from backend.programs.evaluation.program import EvaluationResult
 
     folder = RunFolder(lab.workspace.output / "evaluation-stopped")
     folder.path.mkdir()
@@ -209,7 +209,7 @@ def test_an_evaluation_that_is_stopped_keeps_what_was_answered(lab, trained):
     )
     folder.spec.write_text(spec.model_dump_json())
     events = EventWriter(folder.events)
-    evaluation = Evaluation(folder, events)
+    evaluation = EvaluationResult(folder, events)
     answered = evaluation._answered
 
     def once(*asked):
@@ -227,7 +227,7 @@ def test_an_evaluation_that_is_stopped_keeps_what_was_answered(lab, trained):
 
 def of(lab: Lab, trained: str, **changes: object):
     """An evaluation that is ready to ask, and its spec."""
-    from backend.programs.evaluation.program import Evaluation
+    from backend.programs.evaluation.program import EvaluationResult
 
     dotted = {path.replace("__", "."): value for path, value in changes.items()}
     spec = resolve(evaluation_spec("quality", [trained], ["mixed"], CHANGES | dotted), lab.workspace)
@@ -235,7 +235,7 @@ def of(lab: Lab, trained: str, **changes: object):
     folder.path.mkdir()
     folder.spec.write_text(spec.model_dump_json())
     events = EventWriter(folder.events)
-    evaluation = Evaluation(folder, events)
+    evaluation = EvaluationResult(folder, events)
     events.close()
     return evaluation
 

@@ -48,10 +48,10 @@ def rows_of(lab: Lab, spec: RunSpec):
 
 def plan(lab: Lab, spec: RunSpec) -> Any:
     """Which rows every pass of the run sees, of which length."""
-    from backend.programs.training.batch_sampler import RunBatches
+    from backend.programs.training.batch_sampler import SftBatchSampler
 
     rows = rows_of(lab, spec)
-    batches = RunBatches(spec, rows, spec.processes, 0)
+    batches = SftBatchSampler(spec, rows, spec.processes, 0)
     return [source.name for source in rows.sources], rows.lengths, list(batches.all_steps())
 
 
@@ -130,11 +130,11 @@ class StandingStill:
 def saved(lab: Lab, spec: RunSpec) -> Any:
     """Which steps get a checkpoint, when one is overdue, which evaluation is best, what stays, what becomes final."""
     from backend.programs.model.checkpoint import save_checkpoint
-    from backend.programs.training.checkpoint_manager import Checkpoints
+    from backend.programs.training.checkpoint_manager import CheckpointManager
 
     folder = lab.folder(f"saved {len(list(lab.workspace.output.iterdir()))}", spec)
     model, encoder = model_and_encoder(lab, spec)
-    checkpoints = Checkpoints(spec, folder, encoder)
+    checkpoints = CheckpointManager(spec, folder, encoder)
     checkpoints.trainer = StandingStill(model)
     due = [step for step in range(1, 25) if checkpoints.is_due(step)]
     checkpoints._last_at -= 5 * 60
@@ -143,7 +143,7 @@ def saved(lab: Lab, spec: RunSpec) -> Any:
         {"eval_loss": 1.0, "exact_match": 0.1, "similarity": 0.4},
         {"eval_loss": 3.0, "exact_match": 0.1, "similarity": 0.6},
     ]
-    best = [checkpoints.judge(metrics) for metrics in series]
+    best = [checkpoints.update_best(metrics) for metrics in series]
     for step in (5, 6):
         save_checkpoint(model, encoder, spec, folder.path / f"checkpoint-{step}", step)
     checkpoints.best = "checkpoint-5"
@@ -158,12 +158,12 @@ def mirrored(lab: Lab, spec: RunSpec) -> Any:
     """What Weights & Biases is told at the start, nothing where it is off."""
     import wandb
 
-    from backend.programs.training.run_logger import mirror_for
+    from backend.programs.training.run_logger import wandb_logger_for
 
     told: list[dict[str, Any]] = []
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(wandb, "init", lambda **given: told.append(given))
-        mirror_for(spec, RunFolder(lab.workspace.output / "mirrored"), is_first=True)
+        wandb_logger_for(spec, RunFolder(lab.workspace.output / "mirrored"), is_first=True)
     return [(given["mode"], given["name"], given["project"]) for given in told]
 
 
@@ -347,14 +347,14 @@ def test_a_half_written_checkpoint_is_invisible(ran):
 
 
 def test_pruning_never_removes_the_best_or_the_newest(lab):
-    from backend.programs.training.checkpoint_manager import Checkpoints
+    from backend.programs.training.checkpoint_manager import CheckpointManager
 
     spec = lab.spec({"saving.keep": 1})
     folder = lab.folder("pruned", spec)
     for step in (1, 2, 3):
         (folder.path / f"checkpoint-{step}").mkdir()
         write_atomically(folder.path / f"checkpoint-{step}" / "complete.json", b"{}")
-    checkpoints = Checkpoints(spec, folder, None)
+    checkpoints = CheckpointManager(spec, folder, None)
     checkpoints.best = "checkpoint-1"
 
     checkpoints._remove_old()

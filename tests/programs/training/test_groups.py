@@ -4,17 +4,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from backend.programs.training.batch_sampler import GroupBatches
-from backend.programs.training.rows import Source
+from backend.programs.training.batch_sampler import GrpoBatchSampler
+from backend.programs.training.rows import DatasetSlice
 from backend.spec.run import RunSpec
 
-ROWS = SimpleNamespace(sources=[Source("a", 0, 6, 6), Source("b", 6, 4, 4)], samples_in_pass=10)
+ROWS = SimpleNamespace(sources=[DatasetSlice("a", 0, 6, 6), DatasetSlice("b", 6, 4, 4)], samples_per_epoch=10)
 
 
-def planned(processes: int = 1, rank: int = 0, **changes: object) -> GroupBatches:
+def planned(processes: int = 1, rank: int = 0, **changes: object) -> GrpoBatchSampler:
     plain = {"kind": "grpo", "grpo.generations": 2, "batching.batch_size": 8, "optimiser.epochs": 2.0}
     spec = RunSpec().with_values(plain | {path.replace("__", "."): value for path, value in changes.items()})
-    return GroupBatches(spec, ROWS, processes, rank)
+    return GrpoBatchSampler(spec, ROWS, processes, rank)
 
 
 def test_every_question_is_asked_as_often_as_there_are_passes_and_each_g_times_in_a_row():

@@ -28,9 +28,9 @@ def arguments(lab: Lab, spec: RunSpec) -> Any:
 
 def asked(lab: Lab, spec: RunSpec) -> Any:
     """Which questions are asked, how often."""
-    from backend.programs.training.batch_sampler import GroupBatches
+    from backend.programs.training.batch_sampler import GrpoBatchSampler
 
-    return list(GroupBatches(spec, rows_of(lab, spec), spec.processes, 0))
+    return list(GrpoBatchSampler(spec, rows_of(lab, spec), spec.processes, 0))
 
 
 def paid(lab: Lab, spec: RunSpec) -> Any:

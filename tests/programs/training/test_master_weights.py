@@ -20,8 +20,8 @@ import json, sys
 import deepspeed, torch
 from deepspeed.utils import safe_get_full_fp32_param
 from backend.programs.model.parts import optimiser_groups
-from backend.programs.training.process_group import join_group, leave_group
-from backend.programs.training.callbacks import forget_dry_step, unscale_gradient_norm
+from backend.programs.training.distributed import join_group, leave_group
+from backend.programs.training.callbacks import reset_adam_steps, unscale_gradient_norm
 from backend.programs.training.base_trainer import BETAS
 STEPS, RATE = 100, 1e-5
 chance = torch.Generator().manual_seed(0)
@@ -48,7 +48,7 @@ def plain(dtype):
 def through_deepspeed(config):
     model = layer(torch.bfloat16)
     engine, *_ = deepspeed.initialize(model=model, optimizer=adamw(model.parameters()), config=config)
-    forget_dry_step(engine)
+    reset_adam_steps(engine)
     unscale_gradient_norm(engine)
     scale, norms = 1.0, []
     if hasattr(engine.optimizer, "fp32_groups"):  # as in fp16, where DeepSpeed scales the loss; bf16 stays exact by it

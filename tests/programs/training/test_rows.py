@@ -8,15 +8,15 @@ pytestmark = pytest.mark.torch
 
 
 def order_of(sources, seed=3, epoch=0):
-    from backend.programs.training.rows import order_of_pass
+    from backend.programs.training.rows import epoch_order
 
-    return order_of_pass(sources, seed, epoch)
+    return epoch_order(sources, seed, epoch)
 
 
 def sources_of(*weights: float):
-    from backend.programs.training.rows import Source
+    from backend.programs.training.rows import DatasetSlice
 
-    return [Source(str(place), 10 * place, 10, round(10 * weight)) for place, weight in enumerate(weights)]
+    return [DatasetSlice(str(place), 10 * place, 10, round(10 * weight)) for place, weight in enumerate(weights)]
 
 
 def test_one_pass_shows_every_row_once_in_a_seeded_order():

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backend.jsonl import write_atomically
-from backend.programs.training.evaluation import Abandoned, Evaluator
+from backend.programs.training.evaluation import EvaluationInterrupted, Evaluator
 from backend.runs.events import read_all
 
 pytestmark = pytest.mark.torch
@@ -66,7 +66,7 @@ def evaluated(lab) -> tuple[Evaluator, Any]:
 def test_p13_an_evaluation_that_is_unwanted_is_left_at_its_next_batch(evaluated) -> None:
     evaluator, model = evaluated
 
-    with pytest.raises(Abandoned):
+    with pytest.raises(EvaluationInterrupted):
         evaluator.evaluate(model, lambda: True)
 
     assert model.training

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from accelerate.state import AcceleratorState, GradientState, PartialState
 
-from backend.programs.training.process_group import join_group, leave_group
+from backend.programs.training.distributed import join_group, leave_group
 from backend.programs.training.program import train
 from backend.runs.events import EventWriter
 from backend.runs.folder import RunFolder
