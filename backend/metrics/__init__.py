@@ -1,12 +1,13 @@
 """How good answers are, in numbers.
 
-`metric` says what a metric is, `library` holds them all, `names` their names and labels without what they import:
+`metric` says what a metric is, `library` lists them all and proposes those that suit a dataset. One module a family:
 
-* whole answers: `answers` (exact match, similarity), `vqa`, `relaxed` (numbers), `choices` (letters), `yes_no`
-* edits: `edits` (ANLS, character and word error rates)
-* parts: `grounding` (boxes), `json_fields`
-* wording: `bleu`, `rouge`, `cider`, over the words of `plain`
+* whole answers: `exact_match` (and similarity), `vqa_accuracy`, `relaxed_accuracy` (numbers), `choices` (letters, yes
+  or no)
+* read text: `edit_distance` (ANLS, character and word error rates)
+* parts: `boxes`, `json_fields`
+* wording: `captions` (BLEU, ROUGE-L, CIDEr)
 
-`intervals` says how sure a number is, `significance` whether two models differ, `preference` which of two people
-prefer, and `proposals` which metrics suit a dataset.
+`confidence` says how sure a number is, `significance` whether two models differ, and `preference` which of two models
+people prefer.
 """

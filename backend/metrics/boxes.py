@@ -77,8 +77,22 @@ def is_box_unread(row: MetricInput) -> bool:
     return bool(boxes_of(row.gold)) and not boxes_of(row.prediction)
 
 
-BOX_IOU = averaged("box_iou", lambda row: _best(row, box_iou), is_box_unread)
-BOX_ACCURACY_50 = averaged("box_accuracy_50", lambda row: _best(row, box_accuracy_50), is_box_unread)
+BOX_IOU = averaged(
+    "box_iou",
+    lambda row: _best(row, box_iou),
+    is_box_unread,
+    label="Box overlap (IoU)",
+    description="Shared over joint area of given and gold boxes",
+    suits={"boxes": 0},
+)
+BOX_ACCURACY_50 = averaged(
+    "box_accuracy_50",
+    lambda row: _best(row, box_accuracy_50),
+    is_box_unread,
+    label="Boxes found",
+    description="Gold boxes met by a box that shares half of their joint area or more",
+    suits={"boxes": 1},
+)
 
 
 def _best(row: MetricInput, score: Any) -> float | None:

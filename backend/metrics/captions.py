@@ -3,17 +3,17 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from rapidfuzz.distance import LCSseq
-from sacrebleu.metrics.bleu import BLEU as SacreBleu
 
 from backend.metrics.metric import Metric, MetricInput, Table, averaged, best, has_wide, mean_of, words_of
 
 ORDERS = 4
-_SCORERS = {name: SacreBleu(tokenize=name) for name in ("13a", "zh", "char")}
+LEAST_CAPTION_ROWS = 20  # with fewer, CIDEr cannot tell rare words from common ones
 _KANA = ("\u3040", "\u30ff")
 SIGMA = 6.0  # words by which lengths may differ before it costs much
 SCALE = 10.0
@@ -35,7 +35,7 @@ def counts(inputs: Sequence[MetricInput]) -> Table:
     """Per row the given length, the gold length, then shared runs and runs of 1 to 4 words."""
     table = np.zeros((len(inputs), 2 + 2 * ORDERS))
     for row, line in zip(inputs, table, strict=True):
-        bleu = _SCORERS[tokenizer_of(row.golds)].corpus_score([row.prediction], [[gold] for gold in row.golds])
+        bleu = _bleu_scorer(tokenizer_of(row.golds)).corpus_score([row.prediction], [[gold] for gold in row.golds])
         line[:] = (bleu.sys_len, bleu.ref_len, *bleu.counts, *bleu.totals)
     return table
 
@@ -52,7 +52,15 @@ def sentence_bleu(sums: Table) -> Table:
 
 # BLEU-4 over all rows, from 0 to 1, with case. Each row's closest gold length counts for its brevity. Source: Papineni
 # et al. (2002) and Post, A Call for Clarity in Reporting BLEU Scores (2018), sacrebleu's default signature.
-BLEU = Metric("bleu", counts, corpus_bleu, row_value=sentence_bleu)
+BLEU = Metric(
+    "bleu",
+    counts,
+    corpus_bleu,
+    row_value=sentence_bleu,
+    label="BLEU-4",
+    description="Runs of one to four words shared with the gold text, over all rows together",
+    suits={"text": 1},
+)
 
 
 def rouge_l(gold: str, prediction: str) -> float:
@@ -68,7 +76,13 @@ def rouge_l(gold: str, prediction: str) -> float:
     return 2 * LCSseq.similarity(gold_words, predicted_words) / (len(gold_words) + len(predicted_words))
 
 
-ROUGE_L = averaged("rouge_l", lambda row: best(row, rouge_l))
+ROUGE_L = averaged(
+    "rouge_l",
+    lambda row: best(row, rouge_l),
+    label="ROUGE-L",
+    description="The longest common sequence of words, gaps allowed",
+    suits={"text": 0},
+)
 
 
 class NgramWeights(NamedTuple):
@@ -97,11 +111,38 @@ def scores(inputs: Sequence[MetricInput]) -> Table:
     return np.array(rows, dtype=np.float64).reshape(len(rows), 2)
 
 
+def _notice(rows: int, answers_per_row: float) -> str | None:
+    if rows < LEAST_CAPTION_ROWS:
+        return f"CIDEr learns from the captions which words are rare; {rows} rows are too few for that"
+    if answers_per_row < 2:
+        return "CIDEr is meant for several captions per image; with one, read it only to compare models on these rows"
+    return None
+
+
 # The mean over rows of 10 * the mean over accepted captions and runs of 1 to 4 words of the clipped tf-idf cosine,
 # lessened by a Gaussian of the difference in length. Source: Vedantam et al., CIDEr (2015), section 5, as computed by
 # pycocoevalcap (`Cider`) on text that is in small letters and split into words; those are of `words_of` here, since
 # its own tokenizer needs Java.
-CIDER = Metric("cider", scores, mean_of, is_share=False, is_row_local=False)
+CIDER = Metric(
+    "cider",
+    scores,
+    mean_of,
+    is_share=False,
+    is_row_local=False,
+    label="CIDEr-D",
+    description="Likeness to several people's captions, rare words weighing more; 0 to 10",
+    suits={"text": 2},
+    needs_references=True,
+    least_rows=LEAST_CAPTION_ROWS,
+    notice=_notice,
+)
+
+
+@cache
+def _bleu_scorer(tokenizer: str) -> Any:
+    from sacrebleu.metrics.bleu import BLEU as SacreBleu  # noqa: PLC0415 - the web process lists metrics, it computes none
+
+    return SacreBleu(tokenize=tokenizer)
 
 
 def _bleu(sums: Table, *, is_short_allowed: bool) -> Table:

@@ -69,7 +69,14 @@ def is_letter_unread(row: MetricInput) -> bool:
     return gold_letter(row.gold) is not None and predicted_letter(row.prediction) is None
 
 
-MULTIPLE_CHOICE = averaged("multiple_choice", multiple_choice, is_letter_unread)
+MULTIPLE_CHOICE = averaged(
+    "multiple_choice",
+    multiple_choice,
+    is_letter_unread,
+    label="Multiple choice",
+    description="Answers that settle on the gold letter",
+    suits={"letter": 0},
+)
 
 
 def gold_yes(text: str) -> bool | None:
@@ -128,7 +135,23 @@ def _accuracy(sums: Table) -> Table:
     return quotient(sums[..., 0] + sums[..., 3], sums.sum(axis=-1))
 
 
-YES_NO = averaged("yes_no", yes_no, is_yes_no_unread)
+YES_NO = averaged(
+    "yes_no",
+    yes_no,
+    is_yes_no_unread,
+    label="Yes or no",
+    description="Answers that say yes or no as the gold one does",
+    suits={"yes_no": 0},
+)
 # F1 of "yes" over all rows, POPE's headline: 2 * true yes / (2 * true yes + false yes + false no). None where no row
 # says yes on either side, where it is not defined. A row alone shows whether it is right.
-YES_NO_F1 = Metric("yes_no_f1", _outcomes, f1, row_value=_accuracy, is_unread=is_yes_no_unread)
+YES_NO_F1 = Metric(
+    "yes_no_f1",
+    _outcomes,
+    f1,
+    row_value=_accuracy,
+    is_unread=is_yes_no_unread,
+    label="F1 of yes",
+    description="Precision and recall of yes in one number; always saying yes does not pay",
+    suits={"yes_no": 1},
+)

@@ -37,7 +37,13 @@ def written_words_of(text: str) -> list[str]:
     return split_wide(unicodedata.normalize("NFC", text))
 
 
-ANLS = averaged("anls", lambda row: best(row, anls))
+ANLS = averaged(
+    "anls",
+    lambda row: best(row, anls),
+    label="ANLS",
+    description="Similarity of read text, 0 where it is below a half",
+    suits={"short": 2},
+)
 
 
 def _edits(units_of: Callable[[str], list[str]], inputs: Sequence[MetricInput]) -> Table:
@@ -59,7 +65,23 @@ def _rate(sums: Table) -> Table:
 # Edits over the length of the gold text, both summed over all rows; may pass 1. Case and punctuation count, the kind
 # and amount of white space do not. What is read where nothing is written counts as edits. Source: Morris et al., From
 # WER and RIL to MER and WIL (2004); jiwer, which keeps repeated white space in its characters.
-CER = Metric("cer", partial(_edits, characters_of), _rate, is_lower_better=True)
+CER = Metric(
+    "cer",
+    partial(_edits, characters_of),
+    _rate,
+    is_lower_better=True,
+    label="Character error rate",
+    description="Edits per 100 characters of the gold text; may pass 100",
+    suits={"transcript": 0},
+)
 # The same over words. Chinese and Japanese have no spaces to split at, so there a character is a word, as is usual for
 # texts of mixed writing; jiwer splits at spaces only.
-WER = Metric("wer", partial(_edits, written_words_of), _rate, is_lower_better=True)
+WER = Metric(
+    "wer",
+    partial(_edits, written_words_of),
+    _rate,
+    is_lower_better=True,
+    label="Word error rate",
+    description="Edits per 100 words of the gold text; may pass 100",
+    suits={"transcript": 1},
+)

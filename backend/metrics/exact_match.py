@@ -25,8 +25,19 @@ def similarity(gold: str, prediction: str) -> float:
     return float(Levenshtein.normalized_similarity(plain(gold), plain(prediction)))
 
 
-EXACT_MATCH = averaged("exact_match", lambda row: best(row, exact_match))
-SIMILARITY = averaged("similarity", lambda row: best(row, similarity))
+EXACT_MATCH = averaged(
+    "exact_match",
+    lambda row: best(row, exact_match),
+    label="Exact match",
+    description="Answers that equal the gold one, apart from case, white space and a final full stop",
+    suits={"short": 1, "number": 2},
+)
+SIMILARITY = averaged(
+    "similarity",
+    lambda row: best(row, similarity),
+    label="Similarity",
+    description="1 minus the edits between the answers over the longer one's length",
+)
 
 
 def scores_of(golds: Sequence[str], prediction: str) -> dict[str, float]:

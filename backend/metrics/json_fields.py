@@ -65,7 +65,15 @@ def _f1(sums: Table) -> Table:
 # F1 over all fields of all rows: 2 * agreeing / (gold fields + given fields). Texts are compared apart from case and
 # white space, numbers by value; a text is never a number. Applies where the gold answer is a JSON object. Source:
 # `cal_f1` of Donut (Kim et al., OCR-free Document Understanding Transformer, 2022), whose values are texts with case.
-JSON_FIELD_F1 = Metric("json_field_f1", _matches, _f1, is_unread=is_object_unread)
+JSON_FIELD_F1 = Metric(
+    "json_field_f1",
+    _matches,
+    _f1,
+    is_unread=is_object_unread,
+    label="JSON fields (F1)",
+    description="Fields of the gold object that are given right, against missed and extra",
+    suits={"object": 0},
+)
 
 
 def no_number(constant: str) -> Never:

@@ -2,9 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 _WIDE = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
 _ASCII_WORD = re.compile("[a-z0-9]+")
 Table = NDArray[np.float64]
+AnswerKind = Literal["boxes", "object", "letter", "yes_no", "number", "transcript", "text", "short"]
 
 
 def plain(text: str) -> str:
@@ -64,12 +65,18 @@ class Metric:
     statistics: Callable[[Sequence[MetricInput]], Table]  # n rows -> (n, k); all zeros where the metric does not apply
     value: Callable[[Table], Table]  # sums (..., k) -> (...); nan where nothing was summed
     row_value: Callable[[Table], Table] | None = None  # of one row's statistics, where `value` says little of one row
-    is_unread: Callable[[MetricInput], bool] | None = (
-        None  # the gold answer is a box, number, ... and the given one is none
-    )
+    # whether the gold answer is a box, number, ... and the prediction is none
+    is_unread: Callable[[MetricInput], bool] | None = None
     is_share: bool = True  # from 0 to 1, shown in per cent; an error rate may pass 1
     is_lower_better: bool = False
     is_row_local: bool = True  # a row adds the same whatever the other rows are
+    label: str = ""  # in English; pages translate `measure.<name>`
+    description: str = ""  # in English; pages translate `measure.<name>.says`
+    suits: Mapping[AnswerKind, int] = field(default_factory=dict, hash=False)  # kinds of gold answers, and its rank among theirs
+    needs_references: bool = False  # proposed only where rows have further accepted answers
+    least_rows: int = 0  # proposed only for so many rows
+    # takes the rows and the accepted answers of each on average; says where the number then means little
+    notice: Callable[[int, float], str | None] = lambda _rows, _answers_per_row: None
 
     def rows(self, inputs: Sequence[MetricInput]) -> list[float | None]:
         """Each row's own score; None where the metric does not apply to it."""
@@ -86,15 +93,19 @@ def averaged(
     name: str,
     score: Callable[[MetricInput], float | None],
     is_unread: Callable[[MetricInput], bool] | None = None,
+    **facts: Any,
 ) -> Metric:
-    """Make a metric of a row's score from 0 to 1; rows whose score is None are left out of the mean."""
+    """Make a metric of a row's score from 0 to 1; rows whose score is None are left out of the mean.
+
+    `facts` are further fields of the metric.
+    """
 
     def statistics(inputs: Sequence[MetricInput]) -> Table:
         scores = [score(row) for row in inputs]
         pairs = [(0.0, 0.0) if one is None else (one, 1.0) for one in scores]
         return np.array(pairs, dtype=np.float64).reshape(len(pairs), 2)
 
-    return Metric(name, statistics, mean_of, is_unread=is_unread)
+    return Metric(name, statistics, mean_of, is_unread=is_unread, **facts)
 
 
 def mean_of(sums: Table) -> Table:

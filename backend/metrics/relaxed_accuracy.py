@@ -64,7 +64,14 @@ def is_number_unread(row: MetricInput) -> bool:
     return number_of(row.gold) is not None and number_of(row.prediction) is None
 
 
-RELAXED_ACCURACY = averaged("relaxed_accuracy", lambda row: best(row, relaxed_accuracy), is_number_unread)
+RELAXED_ACCURACY = averaged(
+    "relaxed_accuracy",
+    lambda row: best(row, relaxed_accuracy),
+    is_number_unread,
+    label="Relaxed accuracy",
+    description="Numbers within 5 % of the gold one, other answers equal to it",
+    suits={"number": 1},
+)
 
 
 def _is_near(predicted: float, gold: float) -> bool:

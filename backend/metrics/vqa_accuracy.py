@@ -63,7 +63,21 @@ def vqa_accuracy(row: MetricInput) -> float:
     return sum(min((total - match) / ENOUGH_PEOPLE, 1.0) for match in matches) / len(matches)
 
 
-VQA_ACCURACY = averaged("vqa_accuracy", vqa_accuracy)
+def _notice(_rows: int, answers_per_row: float) -> str | None:
+    if answers_per_row < LEAST_ANSWERS:
+        return "VQA accuracy needs four accepted answers; where there are fewer, an answer is right if it equals one"
+    return None
+
+
+VQA_ACCURACY = averaged(
+    "vqa_accuracy",
+    vqa_accuracy,
+    label="VQA accuracy",
+    description="How many people would have answered so; three or more make a full score",
+    suits={"short": 0, "number": 0},
+    needs_references=True,
+    notice=_notice,
+)
 
 
 def _without_punctuation(text: str) -> str:

@@ -12,7 +12,7 @@ from backend.datasets.store import DatasetStore
 from backend.demo.probes import PROBES
 from backend.errors import SpecError, StudioError
 from backend.ids import is_safe_name
-from backend.metrics.suggestions import proposed
+from backend.metrics.library import proposed_metrics
 from backend.recipes.versions import dataset_versions, refuse_all, resolve_metrics
 from backend.settings import Workspace
 from backend.spec.evaluation import Check, contestants_for
@@ -128,7 +128,7 @@ def _suitable(spec: RunSpec, workspace: Workspace) -> tuple[str, ...]:
     split = None if spec.comparison.split == "all" else spec.comparison.split
     rows = [row for share in spec.data.datasets for row in islice(store.rows(share.name, split=split), LOOKED_AT)]
     golds = [row.messages[-1].content for row in rows if row.messages[-1].role == "assistant"]
-    return proposed(golds, references=any(row.references for row in rows))
+    return proposed_metrics(golds, references=any(row.references for row in rows))
 
 
 def _usual_name(spec: RunSpec) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from backend.datasets.records import Statistics
 from backend.datasets.store import DatasetStore
 from backend.errors import RewardError, SpecError, StudioError
-from backend.metrics.names import FACTS
+from backend.metrics.library import METRICS
 from backend.rewards.builtin_library import builtin_names
 from backend.rewards.contract import NamedVersion, RewardSource, named_version
 from backend.rewards.store import RewardStore
@@ -65,7 +65,7 @@ def resolve_metrics(spec: RunSpec, workspace: Workspace, problems: list[StudioEr
     A name that the studio has and a person too means the studio's.
     """
     metrics = [
-        named_version(text).name if named_version(text).name in FACTS else _own(text, workspace, problems)
+        named_version(text).name if named_version(text).name in METRICS else _own(text, workspace, problems)
         for text in spec.comparison.metrics
     ]
     return _once([text for text in metrics if text], problems)
@@ -84,7 +84,7 @@ def resolve_own_metrics(spec: RunSpec, workspace: Workspace, problems: list[Stud
 def metric_choices(workspace: Workspace) -> list[str]:
     """Every name that can be chosen: the studio's metrics, then rewards, own and ready, that can serve as one."""
     rewards = [*RewardStore(workspace).names(), *builtin_names()]
-    return [*FACTS, *(name for name in rewards if name not in FACTS)]
+    return [*METRICS, *(name for name in rewards if name not in METRICS)]
 
 
 def resolve_rewards(spec: RunSpec, workspace: Workspace, problems: list[StudioError]) -> list[RewardShare]:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Literal, get_args
 
 from backend.datasets.problems import CODES
-from backend.metrics.names import FACTS
+from backend.metrics.library import METRICS
 from backend.rewards.builtin_library import about, builtin_names
 from backend.rewards.sandbox.client import SECURITY_STATEMENT
 from backend.runs.evaluation_report import SAID
@@ -53,8 +53,8 @@ def _texts_in_code() -> dict[str, str]:
 
 def _measure_strings() -> dict[str, str]:
     strings = {f"conclusion.{code}": text for code, text in SAID.items()}
-    for name, facts in FACTS.items():
-        strings |= {f"measure.{name}": facts.label, f"measure.{name}.says": facts.says}
+    for name, metric in METRICS.items():
+        strings |= {f"measure.{name}": metric.label, f"measure.{name}.says": metric.description}
     return strings
 
 

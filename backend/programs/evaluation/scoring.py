@@ -11,7 +11,6 @@ import numpy as np
 from backend.metrics.confidence import intervals
 from backend.metrics.library import METRICS
 from backend.metrics.metric import Metric, MetricInput, Table
-from backend.metrics.names import FACTS, notice
 from backend.metrics.significance import Comparison, all_compared, describe_comparison, holm, verdict_of
 from backend.rewards.contract import named_version
 from backend.rewards.trl_reward import build_own_metrics, build_reward_batch
@@ -210,13 +209,12 @@ def _grouped(
 
 def _facts(metric: Metric, answers: Sequence[Answer]) -> MetricFacts:
     golds = sum(1 + len(answer.references) for answer in answers)
-    notice_text = notice(metric.name, len(answers), golds / max(1, len(answers))) if metric.name in FACTS else None
     return MetricFacts(
         name=metric.name,
         is_share=metric.is_share,
         is_lower_better=metric.is_lower_better,
         is_own=metric.name not in METRICS,
-        notice=notice_text or "",
+        notice=metric.notice(len(answers), golds / max(1, len(answers))) or "",
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 from backend.metrics.boxes import boxes_of
-from backend.metrics.names import FACTS
+from backend.metrics.library import METRICS
 from backend.rewards.contract import named_version
 from backend.runs.answers import Answer, read_answers
 from backend.store.views import RunView
@@ -62,7 +62,7 @@ def wall_page(view: RunView, wanted: Wanted) -> View:
 
 def is_better_low(metric: str) -> bool:
     """Whether a metric is an error rate."""
-    return metric in FACTS and FACTS[metric].is_lower_better
+    return metric in METRICS and METRICS[metric].is_lower_better
 
 
 def _rows(answers: Sequence[Sequence[Answer]], metric: str) -> list[Row]:

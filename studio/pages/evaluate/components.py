@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from backend.metrics.names import FACTS
+from backend.metrics.library import METRICS
 from backend.runs.folder import STATES
 from studio.pages.evaluate.answers import WHICH
 from studio.ui.components import bubble_words, island
@@ -34,5 +34,5 @@ def answer_wall(t: Translate) -> gr.HTML:
             "next", "where", "gold_box", "given_box", "empty")  # fmt: skip
     words = {key: t(f"wall.{key}") for key in keys} | bubble_words(t)
     words |= {f"which.{which}": t(f"wall.which.{which}") for which in WHICH}
-    words |= {f"measure.{name}": t(f"measure.{name}") for name in FACTS}
+    words |= {f"measure.{name}": t(f"measure.{name}") for name in METRICS}
     return island("answerWall", "evaluate.js", words, ("apply",), value={}, elem_id="answer-wall")

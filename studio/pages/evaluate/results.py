@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from backend.jsonl import lines_from
-from backend.metrics.names import FACTS
+from backend.metrics.library import METRICS
 from backend.runs.answers import answers_path
 from backend.runs.evaluation_report import Difference, MetricFacts, Report, Side, read_report
 from backend.spec.evaluation import Contestant
@@ -111,7 +111,7 @@ def label_in_words(contestant: Contestant, names: Names, t: Translate) -> str:
 
 def metric_label(name: str, t: Translate) -> str:
     """What a metric is called; a person's own by its name."""
-    return t(f"measure.{name}") if name in FACTS else name
+    return t(f"measure.{name}") if name in METRICS else name
 
 
 def _read_on(path: Path, found: Means) -> None:
@@ -162,7 +162,7 @@ def _tone(report: Report) -> str:
 
 
 def _metric_view(facts: MetricFacts, t: Translate) -> View:
-    says = t(f"measure.{facts.name}.says") if facts.name in FACTS else t("evaluate.own_says")
+    says = t(f"measure.{facts.name}.says") if facts.name in METRICS else t("evaluate.own_says")
     return facts.model_dump() | {"label": metric_label(facts.name, t), "says": says}
 
 
@@ -215,7 +215,7 @@ def _so_far(view: RunView, names: Names, running: RunningMeans, t: Translate) ->
         so_far = running.of(answers_path(view.folder.answers, number))
         if so_far is not None and so_far.rows:
             means = [
-                {"label": metric_label(name, t), "value": value, "is_share": name in FACTS and FACTS[name].is_share}
+                {"label": metric_label(name, t), "value": value, "is_share": name in METRICS and METRICS[name].is_share}
                 for name, value in so_far.means.items()
             ]
             found.append({"label": label_in_words(contestant, names, t), "rows": so_far.rows, "means": means})
