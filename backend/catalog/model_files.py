@@ -1,15 +1,21 @@
-"""The JSON files of a foreign model folder: read within bounds, and nothing in them may run or fetch code."""
+"""The files of a foreign model folder: read within bounds, no tensor among it, and nothing may run or fetch code."""
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from backend.spec.strategies import LORA_TARGETS
 
 MAX_JSON_BYTES = 64 << 20
+HEADER_LENGTH_BYTES = 8  # the length of a safetensors header, little-endian, stands before it
+MAX_HEADER_BYTES = 25_000_000  # the largest released model needs 0.2 MB; the library itself reads up to 100 MB
+PICKLE_STARTS = {b"PK": "a zip of pickles", b"\x80": "a pickle"}  # how files of `torch.save` begin
 MAX_NESTING = 64  # levels; what the libraries write has eight at the most
 # Tables of tokens, whose names may be anything.
 VOCABULARIES = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json"})
@@ -47,7 +53,7 @@ STAGES = {  # stage -> what the list of a sequence's parts is called, and which 
 }
 
 
-class TextFault(Exception):
+class UnreadableFileError(Exception):
     """Why a file cannot be used, in words that follow "has"."""
 
 
@@ -55,19 +61,44 @@ def read_text(path: Path, *, must_be_table: bool) -> dict[str, Any] | None:
     """Read one file; a list becomes a table of itself, and None is what holds neither.
 
     Raises:
-        TextFault: it cannot be read, is too large or nested too deeply, or is no table where it must be one.
+        UnreadableFileError: it cannot be read, is too large or nested too deeply, or is no table where it must be one.
     """
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise ValueError("too large")
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except (OSError, ValueError, RecursionError) as error:
-        raise TextFault(f"no readable {path.name}") from error
+        raise UnreadableFileError(f"no readable {path.name}") from error
     if _is_deeper_than(MAX_NESTING, content):
-        raise TextFault(f"a {path.name} that is nested more than {MAX_NESTING} deep")
+        raise UnreadableFileError(f"a {path.name} that is nested more than {MAX_NESTING} deep")
     if must_be_table and not isinstance(content, dict):
-        raise TextFault(f"no readable {path.name}")
+        raise UnreadableFileError(f"no readable {path.name}")
     return content if isinstance(content, dict) else {"": content} if isinstance(content, list) else None
+
+
+class BrokenWeightsError(Exception):
+    """What is wrong with a file of weights, in words that follow its name."""
+
+
+def tensor_sizes(path: Path) -> dict[str, int]:
+    """Count the numbers of each tensor in a safetensors file; the library reads its header, and no tensor.
+
+    Raises:
+        BrokenWeightsError: the file is no safetensors, was cut off, or its header contradicts itself.
+        OSError: it cannot be read.
+    """
+    file_bytes = path.stat().st_size
+    with path.open("rb") as source:
+        prefix = source.read(HEADER_LENGTH_BYTES)
+    header_bytes = int.from_bytes(prefix, "little")
+    if HEADER_LENGTH_BYTES + header_bytes > file_bytes or header_bytes > MAX_HEADER_BYTES:
+        raise BrokenWeightsError(_not_safetensors(prefix, file_bytes, header_bytes))
+    try:
+        with safe_open(path, framework="np") as weights:  # "np", as "pt" would import torch
+            return {name: math.prod(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        why = " ".join(str(error).split()).removeprefix("Error while deserializing header: ")
+        raise BrokenWeightsError(f"is damaged, or no safetensors file: {why[:200]}") from error
 
 
 def set_keys(content: Any) -> set[str]:
@@ -122,6 +153,15 @@ def faults_of_tokenizer(content: dict[str, Any]) -> Iterator[str]:
             elif kind == "Split" and part.get("pattern") != {"Regex": PATTERN}:
                 pattern = _quoted(part.get("pattern"))
                 yield f"cuts texts by a pattern of its own, {pattern} (`{stage}` in tokenizer.json)"
+
+
+def _not_safetensors(prefix: bytes, file_bytes: int, header_bytes: int) -> str:
+    for start, kind in PICKLE_STARTS.items():
+        if prefix.startswith(start):
+            return f"is {kind} by another name"
+    if len(prefix) < HEADER_LENGTH_BYTES:
+        return f"is no safetensors file: it has {file_bytes} bytes"
+    return f"is cut off, or no safetensors file: it has {file_bytes:,} bytes and speaks of a header of {header_bytes:,}"
 
 
 def _refuse_constant(constant: str) -> None:

@@ -19,13 +19,14 @@ from backend.catalog.model_files import (
     POINTER_KEYS,
     READ,
     VOCABULARIES,
-    TextFault,
+    BrokenWeightsError,
+    UnreadableFileError,
     faults_of_adapter,
     faults_of_tokenizer,
     read_text,
     set_keys,
+    tensor_sizes,
 )
-from backend.catalog.safetensors_header import HeaderFault, read_header
 from backend.errors import CheckpointError
 
 CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
@@ -189,7 +190,7 @@ def _texts(folder: Path, names: list[str], faults: list[Fault]) -> dict[str, dic
     for name in names:
         try:
             contents[name] = read_text(folder / name, must_be_table=name in (CONFIG, ADAPTER_CONFIG, INDEX))
-        except TextFault as fault:
+        except UnreadableFileError as fault:
             faults.append(Fault(f"has {fault}", HINT_DAMAGED))
             contents[name] = None
     return contents
@@ -210,8 +211,8 @@ def _faults_of_code(names: set[str], texts: dict[str, dict[str, Any] | None]) ->
 
 def _header(folder: Path, name: str, faults: list[Fault]) -> dict[str, int]:
     try:
-        return read_header(folder / name)
-    except HeaderFault as error:
+        return tensor_sizes(folder / name)
+    except BrokenWeightsError as error:
         faults.append(Fault(f"its `{name[:120]}` {error}", HINT_DAMAGED))
     except OSError as error:
         faults.append(Fault(f"its `{name[:120]}` cannot be read: {error.strerror}", HINT_DAMAGED))

@@ -72,7 +72,9 @@ class Metric:
     is_row_local: bool = True  # a row adds the same whatever the other rows are
     label: str = ""  # in English; pages translate `measure.<name>`
     description: str = ""  # in English; pages translate `measure.<name>.says`
-    suits: Mapping[AnswerKind, int] = field(default_factory=dict, hash=False)  # kinds of gold answers, and its rank among theirs
+    suits: Mapping[AnswerKind, int] = field(
+        default_factory=dict, hash=False
+    )  # kinds of gold answers, and its rank among theirs
     needs_references: bool = False  # proposed only where rows have further accepted answers
     least_rows: int = 0  # proposed only for so many rows
     # takes the rows and the accepted answers of each on average; says where the number then means little

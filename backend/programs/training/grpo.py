@@ -313,7 +313,7 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
     def _meter_answers(self) -> None:
         """Add the answers of a drawing to what the next step is said to have seen."""
         tokens = sum(sample.tokens for sample in self._prompts) + sum(len(ids) for ids in self._completion_ids)
-        self.meter.count(len(self._prompts), tokens)
+        self.meter.add_counts(len(self._prompts), tokens)
 
 
 def _learned_places(batch: dict[str, Any]) -> torch.Tensor:
