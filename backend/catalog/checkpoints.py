@@ -27,6 +27,7 @@ COMPLETE = "complete.json"  # written last: without it a checkpoint does not exi
 VISION_WEIGHTS = "vision.safetensors"  # trained vision weights beside an adapter
 STATE = "state"  # within a checkpoint: optimizer, schedule and random numbers, for going on from it
 MOST_PIXELS = 2**31
+DEFAULT_PIXEL_BOUNDS = (4 * 28 * 28, 1280 * 28 * 28)  # of a model that no run has trained
 
 
 def has_own_sums(name: str, size: int) -> bool:
@@ -183,6 +184,12 @@ def read_record(folder: Path) -> CheckpointRecord | None:
             hint="Take another checkpoint of that run",
         )
     return record
+
+
+def pixel_bounds(*records: CheckpointRecord | None) -> tuple[int, int]:
+    """The fewest and most pixels of an image, as the first of these checkpoints that has a record was trained."""
+    bounds = ((record.min_pixels, record.max_pixels) for record in records if record is not None)
+    return next(bounds, DEFAULT_PIXEL_BOUNDS)
 
 
 def verify(folder: Path) -> CheckpointRecord | None:

@@ -19,17 +19,17 @@ class DiskNeed(NamedTuple):
 
     final: int  # the final model
     checkpoint: int  # one checkpoint with the optimizer's state
-    kept: int  # how many of them stay; 0 where none is written by the clock or the step
+    checkpoints_kept: int  # how many of them stay; 0 where none is written by the clock or the step
 
     @property
     def least(self) -> int:
         """Without so much not even one checkpoint and the final model fit."""
-        return self.final + (self.checkpoint if self.kept else 0)
+        return self.final + (self.checkpoint if self.checkpoints_kept else 0)
 
     @property
     def most(self) -> int:
         """All that stays, and one more while it is written."""
-        return self.final + (self.checkpoint * (self.kept + 1) if self.kept else 0)
+        return self.final + (self.checkpoint * (self.checkpoints_kept + 1) if self.checkpoints_kept else 0)
 
 
 def disk_need(spec: RunSpec, rows: list[TrainedPart]) -> DiskNeed:

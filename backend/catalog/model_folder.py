@@ -127,7 +127,7 @@ def _look(folder: Path, kind: Kind, entries: tuple[FolderEntry, ...]) -> FolderI
         faults += _faults_beside(names)
         tokenizer = texts.get(TOKENIZER)
         faults += (
-            [Fault(said, HINT_TOKENIZER) for said in faults_of_tokenizer(tokenizer)] if tokenizer is not None else []
+            [Fault(text, HINT_TOKENIZER) for text in faults_of_tokenizer(tokenizer)] if tokenizer is not None else []
         )
         faults += _faults_of_model(config, texts, headers)
     else:
@@ -234,7 +234,7 @@ def _faults_of_model(
         return
     is_read = texts[CONFIG] is not None
     hint = HINT_CONFIG if config.get("model_type") == MODEL_TYPE else HINT_KIND
-    wrong = [Fault(said, hint) for said in faults_of_config(config)] if is_read else []
+    wrong = [Fault(text, hint) for text in faults_of_config(config)] if is_read else []
     yield from wrong
     loaded = {WEIGHTS: headers[WEIGHTS]} if WEIGHTS in headers else {}
     if not loaded and INDEX in texts:
@@ -279,7 +279,7 @@ def _faults_of_size(config: dict[str, Any], stored_parameters: int) -> Iterator[
 
 
 def _faults_of_adapter_folder(config: dict[str, Any], headers: dict[str, dict[str, int]]) -> Iterator[Fault]:
-    for said in faults_of_adapter(config):
-        yield Fault(said, HINT_ADAPTER)
+    for text in faults_of_adapter(config):
+        yield Fault(text, HINT_ADAPTER)
     if ADAPTER_WEIGHTS not in headers:
         yield Fault(f"lacks `{ADAPTER_WEIGHTS}`", HINT_SAFETENSORS)

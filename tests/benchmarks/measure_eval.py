@@ -19,9 +19,9 @@ import torch
 from PIL import Image
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
+from backend.catalog.checkpoints import DEFAULT_PIXEL_BOUNDS
 from backend.datasets.store import DatasetStore
 from backend.demo.datasets import prepare_demo_datasets
-from backend.programs.model.adapters import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS
 from backend.runs.answers import Answer, read_answers
 from backend.runs.folder import RunFolder
 from backend.settings import DEMO_MODEL, Workspace
@@ -85,7 +85,7 @@ def evaluated(workspace: Workspace, count: int) -> tuple[list[Answer], Taken]:
 def plain_loop(rows: list[Answer], workspace: Workspace) -> Taken:
     """What a person would write: the released processor and `generate`, a row at a time."""
     processor = Qwen2_5_VLProcessor.from_pretrained(DEMO_MODEL)
-    processor.image_processor.size = {"shortest_edge": DEFAULT_MIN_PIXELS, "longest_edge": DEFAULT_MAX_PIXELS}
+    processor.image_processor.size = dict(zip(("shortest_edge", "longest_edge"), DEFAULT_PIXEL_BOUNDS, strict=True))
     model = Qwen2_5_VLForConditionalGeneration.from_pretrained(DEMO_MODEL, dtype=torch.float32).eval()
     answers, begun = [], time.monotonic()
     for row in rows:

@@ -46,7 +46,7 @@ LIES = {
     "three places": (one(data_offsets=[0, 4, 8]), "expected 2 elements"),
     "size": (one(data_offsets=[0, 4]), "invalid shape, data type, or offset"),
     "outside": (framed(json.dumps({"a": entry(offsets=(8, 16))}).encode(), bytes(8)), "invalid offset for tensor `a`"),
-    "overlap": (framed(json.dumps({"a": entry(), "b": entry(offsets=(4, 12))}).encode(), bytes(12)), "offset for tensor `b`"),
+    "overlap": (framed(json.dumps({"a": entry(), "b": entry(offsets=(4, 12))}).encode(), bytes(12)), "tensor `b`"),
     "beyond": (framed(json.dumps({"a": entry()}).encode(), bytes(4)), "not fully covered"),
     "left over": (framed(json.dumps({"a": entry()}).encode(), bytes(9)), "not fully covered"),
 }  # fmt: skip

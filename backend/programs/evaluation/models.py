@@ -11,11 +11,11 @@ import torch
 from peft import PeftModel
 from torch import nn
 
-from backend.catalog.checkpoints import Checkpoint, read_record, resolve_checkpoint
-from backend.programs.model.adapters import DEFAULT_MAX_PIXELS, DEFAULT_MIN_PIXELS, ModelHost
+from backend.catalog.checkpoints import Checkpoint, pixel_bounds, read_record, resolve_checkpoint
+from backend.programs.model.adapters import ModelHost
 from backend.programs.model.checkpoint import as_for_generation
 from backend.programs.model.encoder import Encoder
-from backend.programs.model.loading import choose_precision, load_base, load_checkpoint
+from backend.programs.model.loading import choose_precision, inference_device, load_base, load_checkpoint
 from backend.settings import Workspace
 from backend.spec.evaluation import Contestant
 from backend.spec.run import RunSpec
@@ -42,12 +42,7 @@ class Contestants:
     def bounds(self, number: int) -> tuple[int, int]:
         """The image bounds in px of a contestant: its own training's, else another contestant's, else the usual."""
         records = [read_record(checkpoint.folder) for checkpoint in self._checkpoints]
-        saved_records = [record for record in (records[number], *records) if record is not None]
-        return (
-            (saved_records[0].min_pixels, saved_records[0].max_pixels)
-            if saved_records
-            else (DEFAULT_MIN_PIXELS, DEFAULT_MAX_PIXELS)
-        )
+        return pixel_bounds(records[number], *records)
 
     def base_folder(self, number: int) -> Path:
         """The whole model that a contestant is, or stands on."""
@@ -83,7 +78,7 @@ class Contestants:
             torch.cuda.empty_cache()
 
     def _merged(self, checkpoint: Checkpoint) -> nn.Module:
-        model: Any = load_checkpoint(checkpoint, choose_precision("auto")).to(_device())
+        model: Any = load_checkpoint(checkpoint, choose_precision("auto")).to(inference_device())
         return model.merge_and_unload() if isinstance(model, PeftModel) else model
 
     def _in_4_bits(self, checkpoint: Checkpoint) -> nn.Module:
@@ -94,14 +89,10 @@ class Contestants:
                 folder = self._scratch / MERGED
                 self._write_merged(checkpoint, folder)
                 self._forget()  # the merged model must be gone before the other comes
-            return load_base(folder, choose_precision("auto"), quantised=True).to(_device())
+            return load_base(folder, choose_precision("auto"), quantised=True).to(inference_device())
         finally:
             shutil.rmtree(self._scratch / MERGED, ignore_errors=True)
 
     def _write_merged(self, checkpoint: Checkpoint, folder: Path) -> None:
         with as_for_generation(self._merged(checkpoint)) as whole:
             whole.save_pretrained(folder)
-
-
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -9,7 +9,7 @@ import torch
 
 from backend.metrics.metric import MetricInput
 from backend.programs.evaluation.models import Contestants, LoadedModel
-from backend.programs.evaluation.rows import EvaluationRow, chosen_rows, frame_of, questions_for, stored_answer
+from backend.programs.evaluation.rows import chosen_rows, frame_of, questions_for, stored_answer
 from backend.programs.evaluation.scoring import ContestantAnswers, Scorer, build_report
 from backend.programs.model.generation import GeneratedAnswer, answer_batch
 from backend.programs.model.prompts import PromptRow
@@ -126,7 +126,7 @@ class EvaluationRun:
             for each, question in zip(generated, questions, strict=True)
         ]
         answered = [
-            MetricInput(self._rows[place].row.messages[-1].content, text, _references(self._rows[place]))
+            MetricInput(self._rows[place].row.messages[-1].content, text, self._rows[place].row.references)
             for place, text in zip(places, stored, strict=True)
         ]
         columns = [question.columns(prompts.spec) for question in questions]
@@ -165,10 +165,6 @@ def evaluate(folder: RunFolder, events: EventWriter) -> None:
         EvaluationRun(folder, events).run()
     finally:
         shutil.rmtree(folder.path / SCRATCH, ignore_errors=True)
-
-
-def _references(asked: EvaluationRow) -> tuple[str, ...]:
-    return asked.row.references
 
 
 def _answer(

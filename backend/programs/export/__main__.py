@@ -5,10 +5,8 @@ from pathlib import Path
 
 from backend.errors import StudioError
 from backend.programs.export.program import export
-from backend.runs.events import EventWriter
+from backend.runs.events import STUDIO_ERROR_CODE, EventWriter
 from backend.runs.export_request import EVENTS, REQUEST, ExportRequest
-
-STUDIO_ERROR_CODE = 3
 
 
 def main() -> int:

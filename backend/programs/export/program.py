@@ -6,18 +6,16 @@ from typing import Any
 import torch
 from peft import PeftModel
 
-from backend.catalog.checkpoints import COMPLETE, CheckpointRecord, digests_of, resolve_checkpoint, verify
+from backend.catalog.checkpoints import COMPLETE, CheckpointRecord, digests_of, pixel_bounds, resolve_checkpoint, verify
 from backend.errors import CheckpointError
 from backend.jsonl import write_atomically
 from backend.programs.export.certificate import ModelAnswers, ask, is_near, questions_for, teacher_forced
 from backend.programs.model.checkpoint import as_for_generation, synced_sizes, whole_or_absent, write_processor
 from backend.programs.model.encoder import Encoder
-from backend.programs.model.loading import choose_precision, load_base, load_checkpoint
+from backend.programs.model.loading import choose_precision, inference_device, load_base, load_checkpoint
 from backend.runs.events import EventWriter
 from backend.runs.export_request import ExportReport, ExportRequest, refuse_target
 from backend.settings import Workspace
-
-DEFAULT_BOUNDS = (4 * 28 * 28, 1280 * 28 * 28)  # px, of a model that no run has trained
 
 
 def export(request: ExportRequest, work: Path, events: EventWriter) -> None:
@@ -33,11 +31,10 @@ def export(request: ExportRequest, work: Path, events: EventWriter) -> None:
     record, precision = verify(checkpoint.folder), choose_precision("auto")
     if checkpoint.adapter is not None:
         verify(checkpoint.base_folder)
-    bounds = (record.min_pixels, record.max_pixels) if record else DEFAULT_BOUNDS
-    encoder = Encoder(checkpoint.base_folder, *bounds)
+    encoder = Encoder(checkpoint.base_folder, *pixel_bounds(record))
     questions = questions_for(checkpoint, workspace, work)
     events.write("progress", 0, phase="loading")
-    model = load_checkpoint(checkpoint, precision).to(_device()).eval()
+    model = load_checkpoint(checkpoint, precision).to(inference_device()).eval()
     before = ask(model, questions, encoder)
     is_exact = precision.dtype == torch.float32
     forced_answers = [] if is_exact else teacher_forced(model, questions, before.texts, encoder)
@@ -47,7 +44,7 @@ def export(request: ExportRequest, work: Path, events: EventWriter) -> None:
         _write(merged, encoder, record, partial)
         del model, merged
         events.write("progress", 0, phase="comparing")
-        whole = load_base(partial, precision).to(_device()).eval()
+        whole = load_base(partial, precision).to(inference_device()).eval()
         after = ask(whole, questions, encoder)
         alike = [one == other for one, other in zip(before.texts, after.texts, strict=True)]
         if not is_exact:
@@ -86,7 +83,3 @@ def _refuse_others(before: ModelAnswers, after: ModelAnswers, alike: list[bool])
             f"`{after.texts[first]}`, not `{before.texts[first]}`",
             hint="Nothing was written; keep the adapter, which loads beside its base model",
         )
-
-
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -8,18 +8,24 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import TypeAdapter, ValidationError
+from transformers import DynamicCache
 
+from backend.catalog.checkpoints import resolve_checkpoint
 from backend.chat_protocol import Ask, Failure, Line, Piece, Ready, Stop
 from backend.errors import StudioError
-from backend.programs.inference.answers import pieces
 from backend.programs.model.adapters import ModelHost
+from backend.programs.model.generation import Sampling, choose, first_logits, next_logits
+from backend.settings import Workspace
 
 NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # as CUDA and the CPU's allocator say it
+HALF_A_CHARACTER = "\ufffd"  # a token may end in the middle of a UTF-8 character
 _QUESTIONS: TypeAdapter[Ask | Stop] = TypeAdapter(Ask | Stop)
 
 
@@ -32,10 +38,44 @@ def main() -> None:
     try:
         host = ModelHost(Path(sys.argv[1]))
     except StudioError as error:
-        _send(out, Failure(id=0, message=error.message, hint=error.hint))
+        _write_line(out, Failure(id=0, message=error.message, hint=error.hint))
         return
-    _send(out, Ready())
+    _write_line(out, Ready())
     _serve(host, requests, out)
+
+
+def pieces(ask: Ask, host: ModelHost) -> Iterator[Piece]:
+    """Answer, one token a step; several of these may take turns on one host.
+
+    Raises:
+        StudioError: the checkpoint, or an image, cannot be used.
+    """
+    checkpoint = resolve_checkpoint(ask.checkpoint, Workspace(Path(ask.workspace)))
+    name, encoder = host.prepare(checkpoint), host.encoder(checkpoint)
+    sample = encoder.encode(ask.messages, [Path(image) for image in ask.images], for_answer=True, name="the question")
+    sampling = Sampling(ask.max_new_tokens, ask.temperature, ask.top_p, ask.seed, ask.repetition_penalty)
+    ends = {encoder.end_id, encoder.tokenizer.pad_token_id}
+    cache, chance = DynamicCache(), torch.Generator().manual_seed(ask.seed)
+    with host.active_with_vision(name) as model:
+        logits = first_logits(model, sample, cache)
+    generated: list[int] = []
+    started, sent = time.monotonic(), ""
+    while True:
+        token = choose(
+            logits, sampling, chance, torch.cat([sample.input_ids, torch.tensor(generated, dtype=torch.long)])
+        )
+        if token in ends or len(generated) == ask.max_new_tokens:
+            break
+        generated.append(token)
+        text = encoder.tokenizer.decode(generated, skip_special_tokens=True)
+        if not text.endswith(HALF_A_CHARACTER):
+            yield Piece(id=ask.id, text=text[len(sent) :], tokens=len(generated), seconds=time.monotonic() - started)
+            sent = text
+        logits = next_logits(host.activate(name), sample, cache, token, len(generated))
+    reason: Literal["end", "length"] = "end" if token in ends else "length"
+    rest = encoder.tokenizer.decode(generated, skip_special_tokens=True)[len(sent) :]
+    seconds = time.monotonic() - started
+    yield Piece(id=ask.id, text=rest, tokens=len(generated), seconds=seconds, is_last=True, reason=reason)
 
 
 def _serve(host: ModelHost, requests: "queue.Queue[Ask | Stop | None]", out: object) -> None:
@@ -48,10 +88,10 @@ def _serve(host: ModelHost, requests: "queue.Queue[Ask | Stop | None]", out: obj
             if isinstance(request, Ask):
                 answers[request.id] = pieces(request, host)
             elif answers.pop(request.id, None) is not None:
-                _send(out, Piece(id=request.id, text="", tokens=0, seconds=0, is_last=True, reason="stopped"))
+                _write_line(out, Piece(id=request.id, text="", tokens=0, seconds=0, is_last=True, reason="stopped"))
         for number in list(answers):
             message = _step(number, answers[number])
-            _send(out, message)
+            _write_line(out, message)
             if isinstance(message, Failure) or message.is_last:
                 answers.pop(number)
 
@@ -85,7 +125,7 @@ def _read(requests: "queue.Queue[Ask | Stop | None]") -> None:
     requests.put(None)
 
 
-def _send(out: object, line: Line) -> None:
+def _write_line(out: object, line: Line) -> None:
     out.write(line.model_dump_json().encode() + b"\n")  # type: ignore[attr-defined]
 
 

@@ -8,13 +8,11 @@ import torch
 from peft import PeftModel
 from torch import nn
 
-from backend.catalog.checkpoints import Checkpoint, read_record
+from backend.catalog.checkpoints import Checkpoint, pixel_bounds, read_record
 from backend.programs.model.encoder import Encoder
-from backend.programs.model.loading import attach_adapter, choose_precision, load_base, vision_weights
+from backend.programs.model.loading import attach_adapter, choose_precision, inference_device, load_base, vision_weights
 from backend.programs.model.parts import plain_name
 
-DEFAULT_MIN_PIXELS = 4 * 28 * 28
-DEFAULT_MAX_PIXELS = 1280 * 28 * 28
 BASE_MODEL = ""
 
 
@@ -24,9 +22,8 @@ class ModelHost:
     def __init__(self, base_folder: Path) -> None:
         """Load the base model onto the first GPU, or the CPU. Raises CheckpointError."""
         precision = choose_precision("auto")
-        device = "cuda" if torch.cuda.is_available() else "cpu"
         self._base_folder = base_folder
-        self._model: nn.Module = load_base(base_folder, precision).to(device).eval()
+        self._model: nn.Module = load_base(base_folder, precision).to(inference_device()).eval()
         self._active = BASE_MODEL
         self._encoders: dict[tuple[int, int], Encoder] = {}
         self._names: dict[Path, str] = {}  # adapter folder -> name within peft
@@ -34,8 +31,7 @@ class ModelHost:
 
     def encoder(self, checkpoint: Checkpoint) -> Encoder:
         """The renderer with the pixel bounds that the checkpoint was trained with."""
-        record = read_record(checkpoint.folder)
-        bounds = (record.min_pixels, record.max_pixels) if record else (DEFAULT_MIN_PIXELS, DEFAULT_MAX_PIXELS)
+        bounds = pixel_bounds(read_record(checkpoint.folder))
         if bounds not in self._encoders:
             self._encoders[bounds] = Encoder(self._base_folder, *bounds)
         return self._encoders[bounds]

@@ -24,12 +24,12 @@ CALM_S = 5.0  # so long others must have used less before a core is taken back
 TOLERATED = 0.25  # of one core: pages that are looked at, the system's own work
 
 
-class Usage(NamedTuple):
+class CpuUsage(NamedTuple):
     """CPU time so far, in seconds."""
 
     at: float  # of a clock that only goes forward
-    everyone: float  # on the cores that this process may use
-    own: float  # of this process, its threads included
+    all_processes: float  # on the cores that this process may use
+    this_process: float  # of this process, its threads included
 
 
 class FreeCores:
@@ -46,9 +46,10 @@ class FreeCores:
         self._most, self._cores = most, cores
         self._crowded_at = float("-inf")
 
-    def learn(self, before: Usage, now: Usage) -> None:
+    def learn(self, before: CpuUsage, now: CpuUsage) -> None:
         """Make room at once for what others used between two looks; take it back once they have long used less."""
-        others = ((now.everyone - before.everyone) - (now.own - before.own)) / (now.at - before.at)
+        all_s, own_s = now.all_processes - before.all_processes, now.this_process - before.this_process
+        others = (all_s - own_s) / (now.at - before.at)
         allowed = max(1, min(self._most, floor(self._cores - others + TOLERATED)))
         if allowed <= self.threads:
             self.threads = allowed
@@ -56,7 +57,7 @@ class FreeCores:
         elif now.at - self._crowded_at >= CALM_S:
             self.threads = allowed
 
-    def watch(self, look: Callable[[], Usage]) -> None:
+    def watch(self, look: Callable[[], CpuUsage]) -> None:
         """Learn for ever."""
         before = look()
         while True:
@@ -80,12 +81,12 @@ def share_cores(model: nn.Module) -> None:
         part.register_forward_pre_hook(take_what_is_free)
 
 
-def usage() -> Usage:
+def usage() -> CpuUsage:
     """What has been used until now."""
     times = psutil.cpu_times(percpu=True)
     allowed_cores = [times[core] for core in os.sched_getaffinity(0) if core < len(times)]
     all_processes = sum(each.user + each.nice + each.system + each.irq + each.softirq for each in allowed_cores)
-    return Usage(time.monotonic(), all_processes, time.process_time())
+    return CpuUsage(time.monotonic(), all_processes, time.process_time())
 
 
 @cache

@@ -211,7 +211,7 @@ class Encoder:
         return np.repeat(ids, repeats), np.repeat(labels, repeats)
 
     def blank(self) -> Sample:
-        """An image of four patches on which nothing is learned, for a pass that must not be without one.
+        """An image of four patches on which nothing is learned, for a micro-batch that must not be without one.
 
         It stands in the row as a sample of its own, so it changes nothing of the others and has no gradient but zero.
         """

@@ -47,6 +47,11 @@ class ModelSource(NamedTuple):
     precision: Precision
 
 
+def inference_device() -> str:
+    """Where a model answers: the first GPU, or the CPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def choose_precision(requested: Literal["auto", "bf16", "fp16", "fp32"]) -> Precision:
     """Decide the dtype. On a CPU bf16 arithmetic is slower than fp32, so `auto` takes fp32 there.
 

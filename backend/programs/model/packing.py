@@ -15,7 +15,7 @@ NOT_FOR_THE_MODEL = ("shift_labels", "sources", "learned", "counts")
 
 
 class Collator:
-    """Makes batches of samples; a pass for which there are none, or which must show an image, gets a blank one."""
+    """Makes micro-batches of samples; one without any, or which must show an image, gets a blank one."""
 
     def __init__(self, encoder: Encoder, *, packing: bool, needs_image: bool) -> None:
         """Choose the form.
@@ -23,8 +23,8 @@ class Collator:
         Args:
             encoder: makes the blank image.
             packing: one row without padding; else one row a sample.
-            needs_image: every pass must run the vision tower. Processes that share its gradients or its weights wait
-                for each other there, so one whose samples are all text would stop the others for ever.
+            needs_image: every micro-batch must run the vision tower. Processes that share its gradients or weights
+                wait for each other there, so one whose samples are all text would stop the others for ever.
         """
         self.blank, self.needs_image = encoder.blank(), needs_image
         self._form = pack if packing else pad

@@ -86,6 +86,12 @@ class PromptRow:
         return [(width, height) for height, width in sizes]
 
 
+def dataset_folders(spec: RunSpec, workspace: Workspace) -> list[Path]:
+    """The folders of the run's datasets, whose images rewards may read. Raises NotFoundError."""
+    store = DatasetStore(workspace)
+    return [store.folder(DatasetName(share.name)) for share in spec.data.datasets]
+
+
 def questions_of(spec: RunSpec, workspace: Workspace, meter: RowMeter, split: str) -> list[PromptRow]:
     """The rows of one split of the run's datasets that end with an answer and are not too long, in order."""
     store, questions = DatasetStore(workspace), []

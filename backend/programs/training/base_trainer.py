@@ -34,7 +34,7 @@ class StepMeter:
         self._counts = torch.zeros(2, dtype=torch.float64, device=device)  # samples, tokens
 
     def add(self, losses: torch.Tensor, sources: torch.Tensor, counts: torch.Tensor) -> None:
-        """Take in one pass: the loss (K,) and the dataset (K,) of each learned token, and samples and tokens (2,)."""
+        """Take in a micro-batch: loss (K,) and dataset (K,) of each learned token, and samples and tokens (2,)."""
         self._losses.index_add_(0, sources, losses.detach().double())
         self._learned.index_add_(0, sources, torch.ones_like(losses, dtype=torch.float64))
         self._counts += counts
@@ -88,7 +88,7 @@ class StudioTrainer:
             self.state.save_to_json(str(folder / "trainer_state.json"))
 
     def floating_point_ops(self, inputs: Any) -> int:
-        """Nobody asks for them, and counting the model's parameters for them takes time at every pass."""
+        """Nobody asks for them, and counting the model's parameters for them takes time at every micro-batch."""
         return 0
 
     def start_at(self, step: int) -> None:

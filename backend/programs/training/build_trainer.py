@@ -14,12 +14,11 @@ from trl import GRPOConfig
 from trl.models.utils import prepare_deepspeed
 from trl.trainer.utils import add_fused_lm_head
 
-from backend.datasets.store import DatasetStore
-from backend.ids import DatasetName
 from backend.programs.model.encoder import Encoder
 from backend.programs.model.loading import ModelSource, Precision, load_base
 from backend.programs.model.packing import Collator
 from backend.programs.model.parts import apply_strategy
+from backend.programs.model.prompts import dataset_folders
 from backend.programs.training.batch_sampler import GrpoBatchSampler, SftBatchSampler
 from backend.programs.training.distributed import rank, world_size
 from backend.programs.training.grpo import GrpoData, GrpoTrainer
@@ -40,7 +39,7 @@ def training_arguments(spec: RunSpec, folder: RunFolder, precision: Precision, s
 
 
 def grpo_arguments(spec: RunSpec, folder: RunFolder, precision: Precision, steps: int) -> GRPOConfig:
-    """The same for learning from rewards, with what TRL wants to know of drawing and paying."""
+    """The same for learning from rewards, with what TRL wants to know of sampling and rewards."""
     knobs = spec.grpo
     return GRPOConfig(
         **_shared(spec, folder, precision, steps) | {"dataloader_num_workers": 0},  # a question is a number
@@ -90,17 +89,17 @@ class TrainerBuilder:
     def __init__(
         self, spec: RunSpec, folder: RunFolder, source: ModelSource, encoder: Encoder, rows: TrainingRows
     ) -> None:
-        """Plan the run's passes; nothing heavy is loaded yet."""
+        """Plan the run's micro-batches; nothing heavy is loaded yet."""
         self._spec, self._folder, self._source, self._encoder, self._rows = spec, folder, source, encoder, rows
         self.collator = Collator(encoder, packing=spec.batching.packing, needs_image=_needs_image(spec))
         sampler = GrpoBatchSampler if spec.kind == "grpo" else SftBatchSampler
         self.sampler: SftBatchSampler | GrpoBatchSampler = sampler(spec, rows, world_size(), rank())
 
     @contextmanager
-    def build(self, reporter: TrainerCallback) -> Iterator[Any]:
+    def build(self, callback: TrainerCallback) -> Iterator[Any]:
         """Load the model and make the trainer; what it has started ends with the block."""
         if isinstance(self.sampler, GrpoBatchSampler):
-            yield from self._grpo(self.sampler, reporter)
+            yield from self._grpo(self.sampler, callback)
         else:
             arguments = training_arguments(self._spec, self._folder, self._source.precision, self.sampler.steps)
             yield SftTrainer(
@@ -110,22 +109,19 @@ class TrainerBuilder:
                 self.collator,
                 model=self._model(),
                 args=arguments,
-                callbacks=[reporter],
+                callbacks=[callback],
             )
 
-    def _grpo(self, sampler: GrpoBatchSampler, reporter: TrainerCallback) -> Iterator[GrpoTrainer]:
+    def _grpo(self, sampler: GrpoBatchSampler, callback: TrainerCallback) -> Iterator[GrpoTrainer]:
         spec, workspace = self._spec, Workspace(self._folder.path.parent.parent)
         arguments = grpo_arguments(spec, self._folder, self._source.precision, sampler.steps)
-        store = DatasetStore(workspace)
-        rewards = build_rewards(
-            spec, self._folder, [store.folder(DatasetName(each.name)) for each in spec.data.datasets]
-        )
+        rewards = build_rewards(spec, self._folder, dataset_folders(spec, workspace))
         is_first = rank() == 0
         write_rollouts = rollout_writer(self._folder, spec, self._rows.question, is_first=is_first)
         grpo_data = GrpoData(self._rows, sampler, self._encoder, self.collator)
         try:
             trainer = GrpoTrainer(
-                spec, grpo_data, rewards, write_rollouts, model=self._model(), args=arguments, callbacks=[reporter]
+                spec, grpo_data, rewards, write_rollouts, model=self._model(), args=arguments, callbacks=[callback]
             )
             if spec.grpo.beta and spec.table.learns_in_full:  # there, adapters alone do not tell the models apart
                 trainer.ref_model = self._reference(trainer)
@@ -154,7 +150,7 @@ class TrainerBuilder:
 
 
 def _generation_kwargs(spec: RunSpec) -> dict[str, Any]:
-    """What drawing needs besides: the model's own configuration says no to a cache; vLLM has its own."""
+    """What sampling needs besides: the model's own configuration says no to a cache; vLLM has its own."""
     return {"use_cache": True} if spec.grpo.vllm == "off" else {}
 
 
@@ -185,7 +181,7 @@ def _shared(spec: RunSpec, folder: RunFolder, precision: Precision, steps: int) 
 
 
 def _needs_image(spec: RunSpec) -> bool:
-    """Whether every pass must run the vision tower: nothing else learns, or processes wait for each other there."""
+    """Whether every micro-batch must run the vision tower: nothing else learns, or processes meet there."""
     alone = world_size() == 1
     return spec.table.language == "frozen" or (
         not alone and (spec.devices.zero_stage == 3 or spec.table.vision != "frozen")

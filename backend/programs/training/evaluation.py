@@ -71,7 +71,7 @@ class Evaluator:
             should_stop: asked between two batches, at the same moment on every process, which must all say the same.
 
         Raises:
-            Abandoned: it was unwanted.
+            EvaluationInterrupted: `should_stop` said so.
         """
         self._should_stop = should_stop
         model.eval()

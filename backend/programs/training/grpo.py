@@ -99,7 +99,7 @@ class GrpoData(NamedTuple):
     """What a run may ask."""
 
     rows: TrainingRows
-    sampler: GrpoBatchSampler  # which of them each drawing asks
+    sampler: GrpoBatchSampler  # which of them each generation asks
     encoder: Encoder
     collator: Collator  # makes batches of answered questions
 
@@ -121,16 +121,16 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
             spec: resolved.
             data: what may be asked, in which order, and how it is encoded.
             rewards: what judges answers.
-            write_rollouts: called with the step and this process' answers of each drawing.
+            write_rollouts: called with the step and this process' answers of each generation.
             arguments: `model`, `args` and what `GRPOTrainer` takes besides.
         """
         self._spec, self._rewards, self._write_rollouts = spec, rewards, write_rollouts
         self._rows, self._sampler, self._encoder, self._collator = data
         self._questions: list[PromptRow] = []
-        self._prompts: list[Sample] = []  # the newest drawing's questions, one for each answer
+        self._prompts: list[Sample] = []  # the newest generation's prompts, one for each answer
         self._distinct: list[int] = []  # for each of them the first place of the same question
         self._features: dict[int, Features] = {}  # by such a place, while the tower is frozen
-        self._scored_places: torch.Tensor = torch.empty(0)  # places in `_asked` of the answers a forward pass is about
+        self._scored_places: torch.Tensor = torch.empty(0)  # places in `_prompts` of the answers a micro-batch is about
         self._completions: list[str] = []  # to them
         self._completion_ids: list[list[int]] = []  # their tokens
         self._warned: list[str] = []
@@ -141,23 +141,22 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
             train_dataset=Dataset.from_dict({"place": list(range(len(self._rows)))}),
             **arguments,
         )
-        for name, parameter in arguments[
-            "model"
-        ].named_parameters():  # TRL rounds the adapters of a 4-bit model to bf16
+        # TRL rounds the adapters of a 4-bit model to bf16
+        for name, parameter in arguments["model"].named_parameters():
             parameter.data = parameter.data.to(dtypes[name])
-        self.beta = spec.grpo.beta  # told only now: TRL would load a second model, or copy the adapters, by itself
+        self.beta = spec.grpo.beta  # set only now: TRL would load a second model, or copy the adapters, by itself
         self.meter = StepMeter([], self.args.device)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """This process' drawings, in the planned order."""
+        """This process' generations, in the planned order."""
         return DataLoader(range(len(self._rows)), batch_sampler=self._sampler, collate_fn=list)
 
     def start_at(self, step: int) -> None:
-        """Draw anew where a whole run would have: TRL counts passes from 0."""
+        """Generate anew where a whole run would have: TRL counts micro-batches from 0."""
         self._step = step * self.args.gradient_accumulation_steps
 
     def notes(self) -> list[str]:
-        """What the reward workers are kept from here. Raises SpecError where that is less than was asked for."""
+        """How reward workers are isolated here. Raises SpecError where that is less than the spec demands."""
         return [f"Rewards run apart: {describe_isolation(self._rewards[0].worker.isolation)}"]
 
     def new_warnings(self) -> list[str]:
@@ -172,7 +171,7 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         return {name: value for name, value in logs.items() if name in REPORTED or name.startswith("rewards/")}
 
     def _generate_and_score_completions(self, inputs: list[int]) -> dict[str, Any]:
-        """Ask the questions of one drawing, let the rewards judge, and keep what was answered."""
+        """Ask the questions of one generation, let the rewards judge, and keep what was answered."""
         questions = [self._rows.question(place) for place in inputs]
         first = {place: number for number, place in reversed(list(enumerate(inputs)))}
         encoded = {
@@ -245,7 +244,7 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         return rewards
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        """Remember which answers this pass is about: TRL has mixed the drawing before it cut it into passes."""
+        """Remember which answers this micro-batch is about: TRL has mixed the generation before it cut it."""
         self._scored_places = inputs["places"]
         return super()._compute_loss(model, inputs)
 
@@ -258,11 +257,11 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         batch_size: int | None = None,
         **_: Any,
     ) -> tuple[torch.Tensor, torch.Tensor, None]:
-        """Log-probabilities and entropies (B, C) of the answers, `batch_size` of them a pass."""
+        """Log-probabilities and entropies (B, C) of the answers, `batch_size` of them a forward pass."""
         answers, mask = input_ids[:, -logits_to_keep:], attention_mask[:, -logits_to_keep:]
         scores = []
-        for start_at in range(0, len(answers), batch_size or len(answers)):
-            part = slice(start_at, start_at + (batch_size or len(answers)))
+        for begin in range(0, len(answers), batch_size or len(answers)):
+            part = slice(begin, begin + (batch_size or len(answers)))
             places = self._scored_places[part].tolist()
             questions = [self._prompts[place] for place in places]
             with self.accelerator.autocast():
@@ -303,7 +302,7 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         return tokens[: end + 1]
 
     def _completions_to_keep(self) -> list[tuple[str, int, bool]]:
-        """Text, tokens and whether it was cut, of each answer of the newest drawing."""
+        """Text, tokens and whether it was cut, of each answer of the newest generation."""
         cut = [not ids or ids[-1] not in self.eos_token_ids for ids in self._completion_ids]
         return [
             (text, len(ids), is_cut)
@@ -311,7 +310,7 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         ]
 
     def _meter_answers(self) -> None:
-        """Add the answers of a drawing to what the next step is said to have seen."""
+        """Add the answers of a generation to what the next step counts."""
         tokens = sum(sample.tokens for sample in self._prompts) + sum(len(ids) for ids in self._completion_ids)
         self.meter.add_counts(len(self._prompts), tokens)
 

@@ -9,19 +9,17 @@ from transformers import set_seed
 from backend.catalog.checkpoints import STATE, resolve_checkpoint, resumable, verify
 from backend.catalog.disk_space import disk_need
 from backend.catalog.trainable_parameters import trained_table
-from backend.datasets.store import DatasetStore
-from backend.ids import DatasetName
 from backend.programs.model.encoder import Encoder
 from backend.programs.model.loading import ModelSource, Precision, choose_precision
 from backend.programs.model.parts import whole_size
-from backend.programs.model.prompts import heldout_questions
+from backend.programs.model.prompts import dataset_folders, heldout_questions
 from backend.programs.training.build_trainer import TrainerBuilder
 from backend.programs.training.callbacks import TrainingCallback
 from backend.programs.training.checkpoint_manager import CheckpointManager
 from backend.programs.training.evaluation import Evaluator
 from backend.programs.training.rows import TrainingRows
 from backend.programs.training.run_logger import RunLogger, wandb_logger_for
-from backend.rewards.trl_reward import TrlReward, build_own_metrics, closing
+from backend.rewards.trl_reward import build_own_metrics, closing
 from backend.row_length import RowMeter
 from backend.runs.events import EventWriter
 from backend.runs.folder import RunFolder
@@ -52,25 +50,22 @@ def train(folder: RunFolder, events: EventWriter | None) -> None:
     encoder, meter = Encoder(base, spec.model.min_pixels, spec.model.max_pixels), RowMeter(base)
     rows = TrainingRows(spec, workspace, encoder, meter)
     builder = TrainerBuilder(spec, folder, ModelSource(base, precision), encoder, rows)
-    metrics_of_person = _own_metrics(spec, folder, workspace) if events is not None else []
-    evaluator = Evaluator(spec, heldout_questions(spec, workspace, meter), encoder, builder.collator, metrics_of_person)
+    own_metrics = (
+        build_own_metrics(spec, spec.evaluation.own_metrics, folder, dataset_folders(spec, workspace))
+        if events is not None
+        else []
+    )
+    evaluator = Evaluator(spec, heldout_questions(spec, workspace, meter), encoder, builder.collator, own_metrics)
     need = disk_need(spec, trained_table(spec, workspace))
     checkpoints = CheckpointManager(spec, folder, encoder, need)
     callback = TrainingCallback(spec, folder, builder.sampler, evaluator, checkpoints, logger)
-    with closing(metrics_of_person), builder.build(callback) as trainer:
+    with closing(own_metrics), builder.build(callback) as trainer:
         callback.bind(trainer)
         _log_setup(logger, spec, rows, trainer.model, precision)
         for text in trainer.notes():
             logger.log("note", 0, level="info", text=text)
         trainer.train(resume_from_checkpoint=_state_of(spec, workspace))
         _finish(trainer, callback, checkpoints, logger)
-
-
-def _own_metrics(spec: RunSpec, folder: RunFolder, workspace: Workspace) -> list[TrlReward]:
-    """The person's own metrics, whose workers may read the images of the run's datasets."""
-    store = DatasetStore(workspace)
-    folders = [store.folder(DatasetName(share.name)) for share in spec.data.datasets]
-    return build_own_metrics(spec, spec.evaluation.own_metrics, folder, folders)
 
 
 def _state_of(spec: RunSpec, workspace: Workspace) -> str | None:

@@ -15,10 +15,8 @@ from typing import Any
 
 from backend.catalog.checkpoints import resolve_checkpoint
 from backend.conversation import Message
-from backend.datasets.store import DatasetStore
 from backend.errors import DatasetError
-from backend.ids import DatasetName
-from backend.programs.model.prompts import PromptRow, questions_of
+from backend.programs.model.prompts import PromptRow, dataset_folders, questions_of
 from backend.rewards.contract import RewardBatch, Scores
 from backend.rewards.dry_run import (
     AnswerKind,
@@ -53,8 +51,7 @@ def check_rewards(folder: RunFolder, events: EventWriter) -> None:
     """
     spec, workspace = read_spec(folder.path), Workspace(folder.path.parent.parent)
     events.write("progress", 0, phase="loading")
-    store = DatasetStore(workspace)
-    rewards = build_rewards(spec, folder, [store.folder(DatasetName(share.name)) for share in spec.data.datasets])
+    rewards = build_rewards(spec, folder, dataset_folders(spec, workspace))
     try:
         report = _report(spec, workspace, rewards, events)
     finally:

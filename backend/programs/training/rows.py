@@ -24,7 +24,7 @@ class DatasetSlice:
     name: str
     first: int  # index of its first row in `TrainingRows`
     count: int
-    per_epoch: int  # samples drawn in one pass: count x weight, at least 1
+    per_epoch: int  # samples of one epoch: count x weight, at least 1
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class TrainingRows(Dataset[Sample]):
 
     @property
     def samples_per_epoch(self) -> int:
-        """Samples of one pass, over all datasets."""
+        """Samples of one epoch, over all datasets."""
         return sum(source.per_epoch for source in self.sources)
 
     @property
@@ -114,9 +114,9 @@ class TrainingRows(Dataset[Sample]):
 
 
 def epoch_order(sources: list[DatasetSlice], seed: int, epoch: int) -> list[int]:
-    """The row indices of one pass: each dataset gives `per_epoch` rows, shuffled together by seed and epoch.
+    """The row indices of one epoch: each dataset gives `per_epoch` rows, shuffled together by seed and epoch.
 
-    A weight of 2 shows each row twice a pass; a weight of 0.5 shows half of the rows, another half in the next pass.
+    A weight of 2 shows each row twice an epoch; a weight of 0.5 shows half of the rows, another half in the next.
     The order depends on the arguments alone, so every rank has the same.
     """
     order = [index for source in sources for index in _epoch_rows(source, seed, epoch)]
@@ -125,7 +125,7 @@ def epoch_order(sources: list[DatasetSlice], seed: int, epoch: int) -> list[int]
 
 
 def _epoch_rows(source: DatasetSlice, seed: int, epoch: int) -> Iterator[int]:
-    """Walk endlessly through shuffled rounds of the dataset; each pass takes up where the last one ended."""
+    """Walk endlessly through shuffled rounds of the dataset; each epoch takes up where the last one ended."""
     position = epoch * source.per_epoch
     rounds: dict[int, list[int]] = {}
     for place in range(position, position + source.per_epoch):

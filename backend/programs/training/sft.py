@@ -18,7 +18,7 @@ from backend.programs.training.distributed import summed
 from backend.programs.training.rows import TrainingRows
 from backend.spec.run import RunSpec
 
-PREFETCHED = 2  # passes
+PREFETCHED = 2  # micro-batches
 _END = object()
 
 
@@ -32,10 +32,10 @@ class PrefetchingLoader(DataLoader[Any]):
 
 
 class SftTrainer(StudioTrainer, Trainer):
-    """A thin subclass: what a pass is, what the loss is, which rates apply.
+    """A thin subclass: what a micro-batch is, what the loss is, which rates apply.
 
-    The Trainer sees one single epoch, the whole run: its passes are planned ahead, so that going on from a checkpoint
-    only skips some of the plan.
+    The Trainer sees one single epoch, the whole run: its micro-batches are planned ahead, so that going on from a
+    checkpoint only skips some of the plan.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class SftTrainer(StudioTrainer, Trainer):
         self.meter = StepMeter([source.name for source in rows.sources], self.args.device)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """The passes of this process, in the planned order; nothing else may shuffle or share them out again."""
+        """The micro-batches of this process, in the planned order; nothing else may shuffle or share them out again."""
         return PrefetchingLoader(
             self.train_dataset,
             batch_sampler=self._sampler,
@@ -60,7 +60,7 @@ class SftTrainer(StudioTrainer, Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
     ) -> tuple[list[Batch], torch.Tensor]:
-        """Take the passes of one optimizer step, and count the tokens learned in it over all processes."""
+        """Take the micro-batches of one optimizer step, and count the tokens learned in it over all processes."""
         micro_batches = [next(epoch_iterator) for _ in range(num_batches)]
         learned = torch.tensor(sum(len(batch["shift_labels"]) for batch in micro_batches), device=device)
         return micro_batches, summed(learned).clamp(min=1)
@@ -72,7 +72,7 @@ class SftTrainer(StudioTrainer, Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """Cross-entropy summed over the learned tokens of a pass, divided by those of the whole optimizer step.
+        """Cross-entropy summed over the learned tokens of a micro-batch, divided by those of the whole optimizer step.
 
         Processes average their gradients, hence the factor of their number.
         """

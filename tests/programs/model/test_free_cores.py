@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from backend.programs.model.cpu_threads import CALM_S, FreeCores, Usage, usage
+from backend.programs.model.cpu_threads import CALM_S, CpuUsage, FreeCores, usage
 from backend.settings import ROOT
 
 pytestmark = pytest.mark.torch
@@ -38,8 +38,8 @@ def told(free: FreeCores, *others: float, since: float = 0.0) -> list[int]:
     """The threads after each second in which others used so many cores."""
     seen = []
     for second, cores in enumerate(others):
-        before = Usage(since + second, 0.0, 0.0)
-        free.learn(before, Usage(since + second + 1, cores + 1.5, 1.5))
+        before = CpuUsage(since + second, 0.0, 0.0)
+        free.learn(before, CpuUsage(since + second + 1, cores + 1.5, 1.5))
         seen.append(free.threads)
     return seen
 
