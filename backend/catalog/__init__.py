@@ -1,4 +1,7 @@
-"""The models that can be trained.
+"""The models that can be trained, and the checkpoints that training leaves.
 
-`models` says what they are, `parameters` how large, `trained` what a strategy trains, `checkpoints` where they lie.
+* `models`: the released ones; `download` of them
+* `checkpoints`: found by name, whole or not, and byte for byte what was saved
+* `model_folder`: whether a foreign folder may be loaded, by its `model_config` and its `model_files`
+* `trainable_parameters`: what a strategy trains and the memory it takes; `disk_space`: what a run writes
 """

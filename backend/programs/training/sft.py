@@ -18,7 +18,7 @@ from backend.programs.training.distributed import summed
 from backend.programs.training.rows import TrainingRows
 from backend.spec.run import RunSpec
 
-PREFETCHED = 2  # micro-batches
+PREFETCH_BATCHES = 2  # micro-batches
 _END = object()
 
 
@@ -91,7 +91,7 @@ class SftTrainer(StudioTrainer, Trainer):
 
 
 def _prefetched(batches: Iterator[Any]) -> Iterator[Any]:
-    prefetched: queue.Queue[Any] = queue.Queue(PREFETCHED)
+    prefetched: queue.Queue[Any] = queue.Queue(PREFETCH_BATCHES)
     is_over = threading.Event()
     producer = threading.Thread(target=_fill, args=(batches, prefetched, is_over), name="prefetch", daemon=True)
     producer.start()
