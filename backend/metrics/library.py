@@ -12,7 +12,7 @@ from backend.metrics.choices import MULTIPLE_CHOICE, YES_NO, YES_NO_F1, gold_let
 from backend.metrics.edit_distance import ANLS, CER, WER
 from backend.metrics.exact_match import EXACT_MATCH, SIMILARITY
 from backend.metrics.json_fields import JSON_FIELD_F1, gold_object
-from backend.metrics.metric import AnswerKind, Metric, has_wide, words_of
+from backend.metrics.metric import GoldKind, Metric, has_wide, words_of
 from backend.metrics.relaxed_accuracy import RELAXED_ACCURACY, number_of
 from backend.metrics.vqa_accuracy import VQA_ACCURACY
 
@@ -64,7 +64,7 @@ def proposed_metrics(golds: Sequence[str], references: bool = False) -> tuple[st
     return tuple(dict.fromkeys((EXACT_MATCH.name, *names)))
 
 
-def kind_of(gold: str) -> AnswerKind:
+def kind_of(gold: str) -> GoldKind:
     """Tell what sort of answer a gold answer is."""
     if boxes_of(gold):
         return "boxes"
@@ -79,7 +79,7 @@ def kind_of(gold: str) -> AnswerKind:
     return _kind_of_text(gold)
 
 
-def _kind_of_text(gold: str) -> AnswerKind:
+def _kind_of_text(gold: str) -> GoldKind:
     """Texts of several lines, and formulas, are copied from an image; other long ones are somebody's wording."""
     words = words_of(gold)
     wide = sum(map(has_wide, words))
@@ -88,7 +88,7 @@ def _kind_of_text(gold: str) -> AnswerKind:
     return "transcript" if "\n" in gold.strip() or "\\" in gold else "text"
 
 
-def _suiting(kind: AnswerKind, rows: int, *, references: bool) -> tuple[str, ...]:
+def _suiting(kind: GoldKind, rows: int, *, references: bool) -> tuple[str, ...]:
     metrics = [
         metric
         for metric in METRICS.values()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 _WIDE = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
 _ASCII_WORD = re.compile("[a-z0-9]+")
 Table = NDArray[np.float64]
-AnswerKind = Literal["boxes", "object", "letter", "yes_no", "number", "transcript", "text", "short"]
+GoldKind = Literal["boxes", "object", "letter", "yes_no", "number", "transcript", "text", "short"]
 
 
 def plain(text: str) -> str:
@@ -72,7 +72,7 @@ class Metric:
     is_row_local: bool = True  # a row adds the same whatever the other rows are
     label: str = ""  # in English; pages translate `measure.<name>`
     description: str = ""  # in English; pages translate `measure.<name>.says`
-    suits: Mapping[AnswerKind, int] = field(
+    suits: Mapping[GoldKind, int] = field(
         default_factory=dict, hash=False
     )  # kinds of gold answers, and its rank among theirs
     needs_references: bool = False  # proposed only where rows have further accepted answers

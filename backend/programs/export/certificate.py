@@ -76,12 +76,12 @@ def ask(model: nn.Module, questions: list[ExportQuestion], encoder: Encoder) -> 
 def teacher_forced(
     model: nn.Module, questions: list[ExportQuestion], texts: list[str], encoder: Encoder
 ) -> list[TeacherForcedAnswer | None]:
-    """The ways along this model's own answers; None where an answer cannot be read back."""
+    """Read this model's own answers with teacher forcing; None where an answer cannot be read back."""
     return [_teacher_forced(model, question, text, encoder) for question, text in zip(questions, texts, strict=True)]
 
 
 def is_near(model: nn.Module, forced: TeacherForcedAnswer | None) -> bool:
-    """Whether a model would nowhere on the road prefer another token by more than `NEAR`."""
+    """Whether a model would nowhere along the answer prefer another token by more than `NEAR`."""
     if forced is None:
         return False
     logits = _along(model, forced.sample)
