@@ -9,7 +9,7 @@ from browser_lab import Served, open_tab, write_run
 from playwright.sync_api import Page, Route, expect
 
 from backend.datasets.store import DatasetStore, ImportOptions
-from backend.programs.evaluation.scoring import Answers, summed_up
+from backend.programs.evaluation.scoring import ContestantAnswers, build_report
 from backend.recipes.evaluation import evaluation_spec
 from backend.recipes.resolve import resolve
 from backend.runs.answers import Answer, AnswerWriter, read_answers
@@ -97,7 +97,7 @@ def write_evaluation(served: Served, run_id: str, given: str) -> None:
     ]  # fmt: skip
     with AnswerWriter(folder.answers, 0) as writer:
         writer.add(answers)
-    write_report(folder.report, summed_up(spec, [Answers(answers, 2.0, (784, 7840))], too_long=0))
+    write_report(folder.report, build_report(spec, [ContestantAnswers(answers, 2.0, (784, 7840))], too_long=0))
     ended = ExitRecord(raw_status=0, exit_code=0, signal=None, duration_s=1.0, peak_memory_bytes=0, state="finished",
                        reason="", hint="", ended_at=time.time())  # fmt: skip
     folder.exit.write_text(ended.model_dump_json())

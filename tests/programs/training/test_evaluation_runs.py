@@ -200,7 +200,7 @@ def test_what_was_forgotten_is_told_by_ability(lab, trained):
 
 
 def test_an_evaluation_that_is_stopped_keeps_what_was_answered(lab, trained):
-    from backend.programs.evaluation.program import EvaluationResult
+    from backend.programs.evaluation.program import EvaluationRun
 
     folder = RunFolder(lab.workspace.output / "evaluation-stopped")
     folder.path.mkdir()
@@ -209,7 +209,7 @@ def test_an_evaluation_that_is_stopped_keeps_what_was_answered(lab, trained):
     )
     folder.spec.write_text(spec.model_dump_json())
     events = EventWriter(folder.events)
-    evaluation = EvaluationResult(folder, events)
+    evaluation = EvaluationRun(folder, events)
     answered = evaluation._answered
 
     def once(*asked):
@@ -227,7 +227,7 @@ def test_an_evaluation_that_is_stopped_keeps_what_was_answered(lab, trained):
 
 def of(lab: Lab, trained: str, **changes: object):
     """An evaluation that is ready to ask, and its spec."""
-    from backend.programs.evaluation.program import EvaluationResult
+    from backend.programs.evaluation.program import EvaluationRun
 
     dotted = {path.replace("__", "."): value for path, value in changes.items()}
     spec = resolve(evaluation_spec("quality", [trained], ["mixed"], CHANGES | dotted), lab.workspace)
@@ -235,7 +235,7 @@ def of(lab: Lab, trained: str, **changes: object):
     folder.path.mkdir()
     folder.spec.write_text(spec.model_dump_json())
     events = EventWriter(folder.events)
-    evaluation = EvaluationResult(folder, events)
+    evaluation = EvaluationRun(folder, events)
     events.close()
     return evaluation
 

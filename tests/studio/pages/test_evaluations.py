@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.errors import DatasetError, SpecError, StudioError
 from backend.ids import RunId
-from backend.programs.evaluation.scoring import Answers, summed_up
+from backend.programs.evaluation.scoring import ContestantAnswers, build_report
 from backend.recipes.evaluation import boxes_of_contestants, evaluation_spec
 from backend.recipes.library import load_recipe
 from backend.recipes.preview import command_of_run
@@ -83,9 +83,9 @@ def measured(services: Services) -> RunView:
         found = answers_of(services.datasets, given)
         with AnswerWriter(folder.answers, number) as writer:
             writer.add(list(reversed(found)))
-        said.append(Answers(found, 2.0, (784, 7840)))
+        said.append(ContestantAnswers(found, 2.0, (784, 7840)))
     folder.spec.write_text(spec.model_dump_json())
-    write_report(folder.report, summed_up(spec, said, too_long=1))
+    write_report(folder.report, build_report(spec, said, too_long=1))
     services.runs.add(RunId(RUN), spec, 1.0)
     services.runs.transition(RunId(RUN), "finished", ("queued",))
     return services.runs.get(RunId(RUN))
