@@ -28,28 +28,28 @@ class Deviation(NamedTuple):
 
 
 def is_wide(row: MetricInput, reference: float) -> bool:
-    return has_wide("".join([row.given, *row.golds]))
+    return has_wide("".join([row.prediction, *row.golds]))
 
 
 def is_spaced(row: MetricInput, reference: float) -> bool:
-    return any(" ".join(text.split()) != text for text in (*row.golds, row.given))
+    return any(" ".join(text.split()) != text for text in (*row.golds, row.prediction))
 
 
 def is_plainly_the_same(row: MetricInput, reference: float) -> bool:
-    return reference == 0 and plain(row.gold) == plain(row.given)
+    return reference == 0 and plain(row.gold) == plain(row.prediction)
 
 
 def is_read_more(row: MetricInput, reference: float) -> bool:
     """Both are numbers to us, and one of them is written so that lmms-eval reads it as text or otherwise."""
-    wanted, found = number_of(row.gold), number_of(row.given)
+    wanted, found = number_of(row.gold), number_of(row.prediction)
     if wanted is None or found is None:
         return False
-    is_odd = any("," in text or text.endswith(".") for text in (row.gold, row.given))
+    is_odd = any("," in text or text.endswith(".") for text in (row.gold, row.prediction))
     return is_odd or wanted.is_percent != found.is_percent or wanted.written == 0
 
 
 def is_at_the_edge(row: MetricInput, reference: float) -> bool:
-    wanted, found = number_of(row.gold), number_of(row.given)
+    wanted, found = number_of(row.gold), number_of(row.prediction)
     if wanted is None or found is None:
         return False
     beyond = abs(found.share - wanted.share) - 0.05 * abs(wanted.share)
@@ -119,7 +119,7 @@ def test_values_are_those_of_the_reference_but_for_what_is_argued(name):
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_table_holds_the_generated_cases(name):
-    assert [(list(row.golds), row.given) for row, _ in table(name)] == [tuple(case) for case in cases_of(name)]
+    assert [(list(row.golds), row.prediction) for row, _ in table(name)] == [tuple(case) for case in cases_of(name)]
 
 
 def test_there_is_a_table_for_each_reference_and_together_they_stay_small():

@@ -243,7 +243,7 @@ def of(lab: Lab, trained: str, **changes: object):
 def test_every_knob_of_an_evaluation_changes_what_is_asked(lab, trained, compared):
     def batches(**changes: object) -> list[list[int]]:
         evaluation = of(lab, trained, **changes)
-        return list(evaluation._batches(evaluation._askings[0]))
+        return list(evaluation._batches(evaluation._prompts[0]))
 
     def rows(**changes: object) -> list[str]:
         return [asked.row.id for asked in of(lab, trained, **changes)._rows]
