@@ -8,8 +8,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from backend.spec.strategies import LORA_TARGETS
 
 MAX_JSON_BYTES = 64 << 20
@@ -93,6 +91,8 @@ def tensor_sizes(path: Path) -> dict[str, int]:
     header_bytes = int.from_bytes(prefix, "little")
     if HEADER_LENGTH_BYTES + header_bytes > file_bytes or header_bytes > MAX_HEADER_BYTES:
         raise BrokenWeightsError(_not_safetensors(prefix, file_bytes, header_bytes))
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - only for what passes the first look
+
     try:
         with safe_open(path, framework="np") as weights:  # "np", as "pt" would import torch
             return {name: math.prod(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118

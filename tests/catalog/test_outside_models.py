@@ -305,7 +305,7 @@ def test_a_second_look_costs_nothing_until_a_file_changes(tmp_path):
 
     assert inspect(folder, "model") is first
     (folder / "m.py").write_text("")
-    assert [fault.said for fault in inspect(folder, "model").faults] == ["brings code (`m.py`)"]
+    assert [fault.text for fault in inspect(folder, "model").faults] == ["brings code (`m.py`)"]
 
 
 def test_an_adapter_on_a_model_that_has_a_name_is_taken(tmp_path, workspace):

@@ -173,18 +173,12 @@ class Encoder:
             learned[position : position + len(segment.text)] = segment.is_learned
             position += len(segment.text)
         labels = np.where(learned[starts], ids, IGNORED)
-        image_patches = [self._patches(path, name, max_pixels or self.max_pixels) for path in images]
-        ids, labels = self._expand(ids, labels, [grid for _, grid in image_patches], name)
+        tiles = [self._patches(path, name, max_pixels or self.max_pixels) for path in images]
+        ids, labels = self._expand(ids, labels, [grid for _, grid in tiles], name)
         types = (ids == self.image_id).astype(np.int64)
         # numpy here: torch operations in a thread that prepares would take threads from the one that trains
-        grids = (
-            np.stack([grid.numpy() for _, grid in image_patches]) if image_patches else np.zeros((0, 3), dtype=np.int64)
-        )
-        patches = (
-            np.concatenate([patch.numpy() for patch, _ in image_patches])
-            if image_patches
-            else np.zeros((0, 1176), np.float32)
-        )
+        grids = np.stack([grid.numpy() for _, grid in tiles]) if tiles else np.zeros((0, 3), dtype=np.int64)
+        patches = np.concatenate([patch.numpy() for patch, _ in tiles]) if tiles else np.zeros((0, 1176), np.float32)
         return Sample(
             input_ids=torch.from_numpy(ids),
             labels=torch.from_numpy(labels),

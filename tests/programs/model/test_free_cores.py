@@ -72,8 +72,8 @@ def test_what_others_use_is_told_from_what_this_process_uses() -> None:
         busy.kill()
         busy.wait()
 
-    assert 0.45 < now.own - before.own < 0.9
-    assert now.everyone - before.everyone - (now.own - before.own) > 0.2
+    assert 0.45 < now.this_process - before.this_process < 0.9
+    assert now.all_processes - before.all_processes - (now.this_process - before.this_process) > 0.2
 
 
 def test_a_loaded_model_computes_on_fewer_threads_beside_a_busy_program_unless_its_threads_sleep_soon() -> None:
