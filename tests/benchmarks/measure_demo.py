@@ -53,7 +53,7 @@ def share(host: ModelHost, make_question: QuestionMaker, rows: int, chinese: boo
             turn = Message(role="user", content="<image>" + pair[0])
             sample = encoder.encode((turn,), [path], for_answer=True)
             given = greedy(host.activate(""), sample, encoder)
-            right += overlaps(pair[1], given) if asker.__name__ == "box" else pair[1] == given.strip()
+            right += overlaps(pair[1], given) if make_question.__name__ == "box" else pair[1] == given.strip()
             seen += 1
     return right / rows
 
