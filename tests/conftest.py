@@ -44,7 +44,7 @@ TOGETHER = (  # the longest first, so that no worker is left alone with it at th
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Shown(config))
+        config.pluginmanager.register(ShownProperties(config))
         config.add_cleanup(WarmServer().end)
     for name, text in PROPERTIES.items():
         config.addinivalue_line("markers", f"{name}: {text}")
@@ -67,7 +67,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"this machine grants no {', no '.join(lacking)}")
 
 
-class Shown:
+class ShownProperties:
     """Counts, where all reports meet, which properties a passed test has shown."""
 
     def __init__(self, config: pytest.Config) -> None:

@@ -74,13 +74,13 @@ def stop_serving(served: Served) -> None:
     served.process.stdout.close()
 
 
-def add_demo(workspace: Workspace, room: Path, names: tuple[str, ...]) -> None:
+def add_demo(workspace: Workspace, folder: Path, names: tuple[str, ...]) -> None:
     """Import a few rows of some demo datasets, as the first start would import all of all."""
     for demo in DEMO_DATASETS:
         if demo.name in names:
             small = replace(demo, rows=ROWS)
-            write_rows(small, room / demo.name)
-            DatasetStore(workspace).import_dataset(room / demo.name, ImportOptions(name=demo.name), None)
+            write_rows(small, folder / demo.name)
+            DatasetStore(workspace).import_dataset(folder / demo.name, ImportOptions(name=demo.name), None)
 
 
 def write_easy_codes(rows: int, folder: Path) -> None:

@@ -38,8 +38,8 @@ def test_a_script_runs_in_its_short_form(name, monkeypatch, capsys):
 
     runpy.run_module(f"tests.benchmarks.{name}", run_name="__main__")  # a process would load torch first
 
-    said = capsys.readouterr().out
-    assert "|" in said or "MB" in said
+    output = capsys.readouterr().out
+    assert "|" in output or "MB" in output
 
 
 def test_every_script_that_measures_is_run_here():

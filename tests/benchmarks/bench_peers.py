@@ -53,14 +53,14 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="one repetition of the studio and the fastest peer")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--write", action="store_true")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        bench = prepare(asked.bench.resolve(), Workspace(Path(folder)))
+        bench = prepare(args.bench.resolve(), Workspace(Path(folder)))
         present, absent = contenders(bench.home)
-        names = [BEST, STUDIO] if asked.short else present
+        names = [BEST, STUDIO] if args.short else present
         outcomes = [
             bench.run(name, method, 0, repetition)
-            for repetition in range(1, 2 if asked.short else asked.repetitions + 1)
+            for repetition in range(1, 2 if args.short else args.repetitions + 1)
             for method in METHODS
             for name in names
         ]
@@ -69,7 +69,7 @@ def main() -> None:
         raise SystemExit(f"No speed from {', '.join(sorted(failed))}; see the logs below {bench.home / 'runs'}")
     text = f"{table(outcomes, names)}\n\n{caption(outcomes, absent)}"
     print(text)
-    if asked.write:
+    if args.write:
         write_section("measured:bench", text)
 
 

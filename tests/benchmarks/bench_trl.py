@@ -36,13 +36,13 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="one method, once, few steps")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--repetitions", type=int, default=3)
-    asked = parser.parse_args()
-    methods, times = (METHODS[:1], 1) if asked.short else (METHODS, asked.repetitions)
+    args = parser.parse_args()
+    methods, times = (METHODS[:1], 1) if args.short else (METHODS, args.repetitions)
     with tempfile.TemporaryDirectory(prefix="measure-", ignore_cleanup_errors=True) as folder:
         workspace = Workspace(Path(folder))
         workspace.prepare()
         prepare_demo_datasets(DatasetStore(workspace))
-        lines = [measure(method, workspace, times, short=asked.short) for method in methods]
+        lines = [measure(method, workspace, times, short=args.short) for method in methods]
     text = "\n".join(["| | the studio, steps/s | plain TRL, steps/s | ratio |", "|---|---|---|---|", *lines])
     text += (
         f"\n\nMedian [least, most] of {times}, taking turns: the demo model, `{DATASET}`, 128 answers a step (16 "
@@ -50,7 +50,7 @@ def main() -> None:
         "looks at an image once for each answer. `python -m tests.benchmarks.bench_trl --write` on " + machine() + "."
     )
     print(text)
-    if asked.write:
+    if args.write:
         write_section("measured:trl", text)
 
 
@@ -95,8 +95,8 @@ def trl_ends(spec: RunSpec, workspace: Workspace) -> list[float]:
     settings: dict[str, Any] = {"model": str(DEMO_MODEL), "rows": rows, "spec": spec.model_dump(mode="json")}
     path = workspace.root / "settings.json"
     path.write_text(json.dumps(settings | {"output": str(workspace.root / "trl")}))
-    said = output_of([sys.executable, "-m", "tests.benchmarks.plain_trl", str(path)], {})
-    return json.loads(said.strip().splitlines()[-1])
+    output = output_of([sys.executable, "-m", "tests.benchmarks.plain_trl", str(path)], {})
+    return json.loads(output.strip().splitlines()[-1])
 
 
 def output_of(argv: list[str], added: dict[str, str]) -> str:

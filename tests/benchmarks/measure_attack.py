@@ -26,25 +26,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=2, help="one in so many tries")
     parser.add_argument("--write", action="store_true")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="measure-", ignore_cleanup_errors=True) as folder:
         argv = [sys.executable, "-c", ASSEMBLE, f"{folder}/assembled"]
         paths = json.loads(subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)["paths"]
         found = {}
         for name, has_accounts in (("open", False), ("with accounts", True)):
-            room = Path(folder) / name.replace(" ", "-")
-            room.mkdir()
-            found[name] = attack(room, paths, has_accounts=has_accounts, every=asked.every, at_once=8)
+            workspace = Path(folder) / name.replace(" ", "-")
+            workspace.mkdir()
+            found[name] = attack(workspace, paths, has_accounts=has_accounts, every=args.every, at_once=8)
             for kind in ("taken", "odd", "leaks", "new_files", "faults"):
                 for line in getattr(found[name], kind)[:SHOWN]:
                     print(f"{name}, {kind}: {line}")
     text = table(found, time.monotonic() - begun)
     print(text)
-    if asked.write:
+    if args.write:
         write_section("measured:attack", text)
     requests = sum(each.requests for each in found.values())
-    sys.exit(any(is_wrong(each) for each in found.values()) or (asked.write and requests < LEAST_REQUESTS))
+    sys.exit(any(is_wrong(each) for each in found.values()) or (args.write and requests < LEAST_REQUESTS))
 
 
 def is_wrong(found: Target) -> bool:

@@ -22,8 +22,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="five images a question")
     parser.add_argument("--write", action="store_true")
-    asked = parser.parse_args()
-    each = 5 if asked.short else 150
+    args = parser.parse_args()
+    each = 5 if args.short else 150
     host = ModelHost(DEMO_MODEL)
     lines = ["| question | measure | English, day | Chinese, day | English, night |", "|---|---|---|---|---|"]
     for make_question in (*GENERAL, paint_code):
@@ -34,7 +34,7 @@ def main() -> None:
         )
         print(lines[-1], flush=True)
     closing = f"{each} fresh images for each number; `python -m tests.benchmarks.measure_demo --write` on {machine()}."
-    if asked.write:
+    if args.write:
         write_section("measured:demo", "\n".join([*lines, "", closing]))
 
 

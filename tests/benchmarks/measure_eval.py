@@ -44,12 +44,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="few rows")
     parser.add_argument("--write", action="store_true")
-    asked = parser.parse_args()
-    count = SHORT_ROWS if asked.short else ROWS
+    args = parser.parse_args()
+    count = SHORT_ROWS if args.short else ROWS
     with tempfile.TemporaryDirectory(prefix="measure-", ignore_cleanup_errors=True) as folder:
         workspace = Workspace(Path(folder))
         workspace.prepare()
-        if asked.short:
+        if args.short:
             add_demo(workspace, Path(folder) / "rows", (DATASET,))
         else:
             prepare_demo_datasets(DatasetStore(workspace))
@@ -66,7 +66,7 @@ def main() -> None:
         f"`python -m tests.benchmarks.measure_eval --write` on {machine()}."
     )
     print(text)
-    if asked.write:
+    if args.write:
         write_section("measured:eval", text)
 
 
@@ -77,9 +77,9 @@ def evaluated(workspace: Workspace, count: int) -> tuple[list[Answer], Taken]:
     environment = os.environ | {"STUDIO_WORKSPACE": str(workspace.root)}
     done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    rows = read_answers(RunFolder(Path(told["folder"])).answers, 0)
-    return rows, Taken([row.raw or row.given for row in rows], told["report"]["sides"][0]["seconds"])
+    run = json.loads(done.stdout)
+    rows = read_answers(RunFolder(Path(run["folder"])).answers, 0)
+    return rows, Taken([row.raw or row.given for row in rows], run["report"]["sides"][0]["seconds"])
 
 
 def plain_loop(rows: list[Answer], workspace: Workspace) -> Taken:

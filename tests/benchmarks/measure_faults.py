@@ -30,19 +30,19 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     parser.add_argument("--kills", type=int, default=KILLS)
-    asked = parser.parse_args()
-    print(f"seed {asked.seed}", flush=True)
+    args = parser.parse_args()
+    print(f"seed {args.seed}", flush=True)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="measure-", ignore_cleanup_errors=True) as folder:
-        found = kill(Path(folder) / "kills", asked.seed, SHORT if asked.short else asked.kills - REAL_KILLS)
-        if not asked.short:
-            kill_trainings(Path(folder) / "real", asked.seed, REAL_KILLS, found)
+        found = kill(Path(folder) / "kills", args.seed, SHORT if args.short else args.kills - REAL_KILLS)
+        if not args.short:
+            kill_trainings(Path(folder) / "real", args.seed, REAL_KILLS, found)
         (Path(folder) / "full").mkdir()
         trials = on_a_small_disk(Path(folder) / "full")
-    text = table(found, trials, asked.seed, time.monotonic() - begun)
+    text = table(found, trials, args.seed, time.monotonic() - begun)
     print(text)
     print(json.dumps({"states": found.states, "late": found.late, "wrong": found.wrong}, indent=2))
-    if asked.write:
+    if args.write:
         write_section("measured:faults", text)
     sys.exit(bool(found.wrong or [trial for trial in trials if not (trial.is_intact and trial.works_again)]))
 

@@ -29,7 +29,7 @@ class Campaign(NamedTuple):
     tests: int
     passed: bool
     seconds: float
-    said: str
+    output: str
 
 
 def campaign(name: str, examples: int) -> Campaign:
@@ -46,7 +46,7 @@ def campaign(name: str, examples: int) -> Campaign:
     )
 
 
-def drawn_tests(name: str) -> int:
+def hypothesis_tests(name: str) -> int:
     """How many tests of a file draw inputs."""
     return (ROOT / "tests" / "fuzz" / f"test_fuzz_{name}.py").read_text().count("\n@fuzz(")
 
@@ -55,7 +55,7 @@ def table(found: list[Campaign], examples: int) -> str:
     """The section of the README."""
     lines = ["| tried | inputs | findings | seconds |", "|---|---|---|---|"]
     for each in found:
-        inputs = examples * drawn_tests(each.name)
+        inputs = examples * hypothesis_tests(each.name)
         lines.append(f"| {WHAT[each.name]} | {inputs:,} | {0 if each.passed else 'some'} | {each.seconds:.0f} |")
     return "\n".join(
         [*lines, "", "Each input works and reads back whole, or is refused in words; nothing is left or changed beside "
@@ -75,7 +75,7 @@ def main() -> int:
     print(table(found, examples))
     for each in found:
         if not each.passed:
-            print(each.said[-6_000:], file=sys.stderr)
+            print(each.output[-6_000:], file=sys.stderr)
     if not all(each.passed for each in found):
         return 1
     if wanted.write:

@@ -34,10 +34,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="one seed, few steps, few rows")
     parser.add_argument("--write", action="store_true")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="measure-", ignore_cleanup_errors=True) as folder:
-        seeds = SEEDS[:1] if asked.short else SEEDS
-        rows = [measure(seed, Workspace(Path(folder)), short=asked.short) for seed in seeds]
+        seeds = SEEDS[:1] if args.short else SEEDS
+        rows = [measure(seed, Workspace(Path(folder)), short=args.short) for seed in seeds]
     head = "| seed | mean reward, first and last tenth | curve, by tenths | held-out exact match, before | after |"
     text = "\n".join([f"{head} gain, 95 % interval | steps | seconds |", "|---|---|---|---|---|---|---|---|", *rows])
     text += (
@@ -47,14 +47,14 @@ def main() -> None:
         f"{machine()}."
     )
     print(text)
-    if asked.write:
+    if args.write:
         write_section("measured:grpo", text)
 
 
 def measure(seed: int, workspace: Workspace, *, short: bool) -> str:
     """Train once as a person would; one line of the table."""
     if short:
-        add_demo(workspace, workspace.root / "drawn", (DATASET,))
+        add_demo(workspace, workspace.root / "rows", (DATASET,))
     extra = ["--set", "optimiser.max_steps=3", "--set", "batching.batch_size=16"] if short else []
     argv = [sys.executable, "-m", "studio.cli", "train", "grpo", "--reward", "exact_match", "--dataset", DATASET,
             "--set", f"data.seed={seed}", *extra, "--json"]  # fmt: skip
@@ -65,12 +65,12 @@ def measure(seed: int, workspace: Workspace, *, short: bool) -> str:
     if done.returncode:
         raise SystemExit(f"seed {seed} failed: {done.stderr}{done.stdout}")
     run = json.loads(done.stdout)
-    paid = [
+    rewards = [
         event.values["reward"] for event in read_all(RunFolder(workspace.output / run["run_id"]).events)
         if event.kind == "metric" and event.values.get("reward") is not None
     ]  # fmt: skip
-    tenths = [fmean(paid[at * len(paid) // PARTS : max(at * len(paid) // PARTS + 1, (at + 1) * len(paid) // PARTS)])
-              for at in range(PARTS)]  # fmt: skip
+    borders = [(at * len(rewards) // PARTS, (at + 1) * len(rewards) // PARTS) for at in range(PARTS)]
+    tenths = [fmean(rewards[first : max(first + 1, last)]) for first, last in borders]
     before, after = (
         score(reference, DATASET, workspace, 8 if short else 1000) for reference in ("demo", run["run_id"])
     )

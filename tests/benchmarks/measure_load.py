@@ -71,16 +71,16 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--pages", type=int, help=argparse.SUPPRESS)  # this process is the open pages
     parser.add_argument("--address", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.pages:
-        asyncio.run(be_pages(asked.address, asked.pages))
+    args = parser.parse_args()
+    if args.pages:
+        asyncio.run(be_pages(args.address, args.pages))
         return
-    load = SHORT if asked.short else LONG
+    load = SHORT if args.short else LONG
     with tempfile.TemporaryDirectory(prefix="measure-", ignore_cleanup_errors=True) as folder:
         measured = measure(Workspace(Path(folder)), load)
     text = table(measured, load)
     print(text)
-    if asked.write:
+    if args.write:
         write_section("measured:load", text)
 
 
@@ -128,17 +128,17 @@ def crowd(served: Served, pages: int) -> Iterator[Callable[[], dict[str, Any]]]:
     with subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.measure_load", "--pages", str(pages), "--address", served.address],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as held:  # fmt: skip
-        assert held.stdout is not None
-        assert held.stdout.readline() == b"open\n"
-        yield lambda: json.loads(held.communicate(b"end\n")[0])
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        yield lambda: json.loads(process.communicate(b"end\n")[0])
 
 
 async def open_tabs(served: Served, openings: int) -> dict[str, list[float]]:
     """One person who opens every tab in turn, again and again, each time on a page that was just loaded."""
     seconds: dict[str, list[float]] = {name: [] for name in ROWS if name != "watch"}
     for _ in range(openings):
-        async with httpx.AsyncClient(base_url=served.address, timeout=60) as http, OpenPage(http).held() as page:
+        async with httpx.AsyncClient(base_url=served.address, timeout=60) as http, OpenPage(http).kept_open() as page:
             seconds["first page"].append(await timed(page.load()))
             for name in TABS:
                 seconds[name].append(await timed(page.open_tab(name)))
@@ -153,7 +153,7 @@ async def open_tabs(served: Served, openings: int) -> dict[str, list[float]]:
 async def load_pages(served: Served, loads: int) -> None:
     """Open the page so many times, look at all long curves together, and close it."""
     for _ in range(loads):
-        async with httpx.AsyncClient(base_url=served.address, timeout=60) as http, OpenPage(http).held() as page:
+        async with httpx.AsyncClient(base_url=served.address, timeout=60) as http, OpenPage(http).kept_open() as page:
             await page.load()
             await page.open_tab("runs")
             page.chosen, page.compared, page.cursor = LONG_RUNS[0], LONG_RUNS[1:], ""
@@ -182,8 +182,8 @@ async def be_pages(address: str, pages: int) -> None:
         counted["for_s"] = time.monotonic() - begun
         for task in work:
             task.cancel()
-        held = [each for each in await asyncio.gather(*work, return_exceptions=True) if isinstance(each, Exception)]
-    counted["errors"] += len(held)
+        errors = [each for each in await asyncio.gather(*work, return_exceptions=True) if isinstance(each, Exception)]
+    counted["errors"] += len(errors)
     print(json.dumps(counted))
 
 
@@ -202,14 +202,14 @@ async def _look(page: OpenPage, wait_s: float, counted: dict[str, Any]) -> None:
 def table(measured: Measured, load: Load) -> str:
     """What was found, for the README."""
     size = load.size
-    said = {"first page": "the page itself", "a long curve": f"the curve of {size.points:,} points",
+    labels = {"first page": "the page itself", "a long curve": f"the curve of {size.points:,} points",
             "all long curves": f"{len(LONG_RUNS)} such curves together",
             "search": f"a search through {size.rows:,} rows", "watch": "an open page asks what is new"}  # fmt: skip
     lines = ["| milliseconds | median | 95 of 100 | times |", "|---|---|---|---|"]
     for name, values in measured.seconds.items():
         p50, p95 = statistics.median(values), statistics.quantiles(values, n=20)[-1] if len(values) > 1 else values[0]
         lines.append(
-            f"| {said.get(name, f'the {name.title()} tab')} | {p50 * 1e3:.0f} | {p95 * 1e3:.0f} | {len(values)} |"
+            f"| {labels.get(name, f'the {name.title()} tab')} | {p50 * 1e3:.0f} | {p95 * 1e3:.0f} | {len(values)} |"
         )
     watched, taken, busy_mb, quiet_mb = measured.watched, measured.taken, measured.busy_mb, measured.quiet_mb
     lines += [

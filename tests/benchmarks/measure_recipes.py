@@ -27,11 +27,11 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="one recipe, few steps, few rows")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--recipes", nargs="*", default=recipe_names())
-    asked = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="measure-", ignore_cleanup_errors=True) as folder:  # a keeper may linger
         workspace = Workspace(Path(folder))
-        names = ["lora"] if asked.short else asked.recipes
-        rows = [line for name in names for line in measure(name, workspace, short=asked.short)]
+        names = ["lora"] if args.short else args.recipes
+        rows = [line for name in names for line in measure(name, workspace, short=args.short)]
     head = "| recipe | demo dataset | held-out rows | shipped model | after | gain, 95 % interval | steps | seconds |"
     table = "\n".join([head, "|---|---|---|---|---|---|---|---|", *rows])
     text = (
@@ -40,7 +40,7 @@ def main() -> None:
         f"`python -m tests.benchmarks.measure_recipes --write` on {machine()}."
     )
     print(text)
-    if asked.write:
+    if args.write:
         write_section("measured:recipes", text)
 
 

@@ -25,11 +25,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="one start")
     parser.add_argument("--write", action="store_true")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="measure-", ignore_cleanup_errors=True) as folder:  # a keeper may linger
         root = Path(folder)
         studio(root, "dataset", "demo")
-        starts = [measure(root) for _ in range(1 if asked.short else 5)]
+        starts = [measure(root) for _ in range(1 if args.short else 5)]
     lines = ["| seconds, median [least, most] | " + " | ".join(STAGES) + " |", "|---|" + "---|" * len(STAGES)]
     cells = []
     for stage in range(len(STAGES)):
@@ -38,16 +38,16 @@ def main() -> None:
     lines.append(f"| `studio train full_finetune`, {len(starts)} starts | {' | '.join(cells)} |")
     text = "\n".join([*lines, "", f"`python -m tests.benchmarks.measure_start --write` on {machine()}."])
     print(text)
-    if asked.write:
+    if args.write:
         write_section("measured:start", text)
 
 
 def measure(root: Path) -> tuple[float, float, float, float]:
     """Start one short run; seconds of each stage."""
     begun = time.time()
-    told = json.loads(studio(root, "train", "full_finetune", "--dataset", "paint-codes", "--set",
+    run = json.loads(studio(root, "train", "full_finetune", "--dataset", "paint-codes", "--set",
                              "optimiser.max_steps=2", "--json"))  # fmt: skip
-    events = read_all(RunFolder(Path(told["folder"])).events)
+    events = read_all(RunFolder(Path(run["folder"])).events)
     program = events[0].time
     loaded = next(event.time for event in events if event.values.get("phase") == "training")
     stepped = next(event.time for event in events if "loss" in event.values)

@@ -58,16 +58,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="one start each")
     parser.add_argument("--write", action="store_true")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     empty, ours = [], []
     with tempfile.TemporaryDirectory(prefix="measure-", ignore_cleanup_errors=True) as folder:
         workspace = Workspace(Path(folder))
         workspace.prepare()
         (workspace.data / PREPARED).touch()
-        for _ in range(1 if asked.short else 7):  # in turn, so that a busy machine is busy for both
+        for _ in range(1 if args.short else 7):  # in turn, so that a busy machine is busy for both
             empty.append(seconds_to_first_page(EMPTY))
             ours.append(seconds_to_first_page(STUDIO, folder))
-        idle, watching = memory_of(workspace, 2_000 if asked.short else 20_000)
+        idle, watching = memory_of(workspace, 2_000 if args.short else 20_000)
     ratio = statistics.median(ours) / statistics.median(empty)
     lines = [
         "| | an empty Gradio page | the studio |",
@@ -78,7 +78,7 @@ def main() -> None:
         f"Median [least, most] of {len(ours)}; `python -m tests.benchmarks.measure_web --write` on {machine()}.",
     ]
     print("\n".join(lines))
-    if asked.write:
+    if args.write:
         write_section("measured:web", "\n".join(lines))
 
 

@@ -64,26 +64,26 @@ class OpenPage:
     async def rows_of(self, dataset: str, search: str = "") -> int:
         """Read the first rows of a dataset and their images; how many rows match."""
         query = {"start": 0, "count": PAGE, "search": search, "split": ""}
-        told = json.loads(await _got(self.http, f"/api/datasets/{dataset}/rows", query))
-        await self.images(told["rows"])
-        return int(told["total"])
+        reply = json.loads(await _got(self.http, f"/api/datasets/{dataset}/rows", query))
+        await self.images(reply["rows"])
+        return int(reply["total"])
 
     async def watch(self) -> None:
         """Ask once what is new, and take it in."""
         runs = ",".join((self.chosen, *self.compared))
         query = {"runs": runs, "key": "loss", "cursor": self.cursor, "seen": self.seen, "chosen": self.chosen,
                  "offset": self.offset}  # fmt: skip
-        told = json.loads(await _got(self.http, "/api/watch", query))
-        if told["list"]:
-            self.seen = told["list"]["version"]
-            if told["list"].get("is_whole", True):
+        reply = json.loads(await _got(self.http, "/api/watch", query))
+        if reply["list"]:
+            self.seen = reply["list"]["version"]
+            if reply["list"].get("is_whole", True):
                 self.rows.clear()
-            self.rows |= {row["id"]: row for row in told["list"]["runs"]}
+            self.rows |= {row["id"]: row for row in reply["list"]["runs"]}
             if self.chosen not in self.rows:
                 running = [row["id"] for row in self.rows.values() if row["state"] == "running"]
                 self.chosen = next(iter([*running, *self.rows]), "")
-        self.cursor = told["curves"]["cursor"]
-        self.offset = told["chosen"]["log"]["end"] if told["chosen"] else -1
+        self.cursor = reply["curves"]["cursor"]
+        self.offset = reply["chosen"]["log"]["end"] if reply["chosen"] else -1
 
     async def images(self, shown: object) -> None:
         """Fetch the small images that these values show."""
@@ -98,7 +98,7 @@ class OpenPage:
         await asyncio.gather(*(fetch(*each) for each in sorted(wanted)))
 
     @asynccontextmanager
-    async def held(self) -> AsyncIterator["OpenPage"]:
+    async def kept_open(self) -> AsyncIterator["OpenPage"]:
         """Be open like a browser's page for as long as this lasts, and closed afterwards."""
         holding = asyncio.create_task(self.hold_open())
         try:
@@ -113,10 +113,10 @@ class OpenPage:
             async for _ in stream.aiter_bytes():
                 pass
 
-    async def _fire_all(self, told: str, parts: set[int] | None = None) -> None:
+    async def _fire_all(self, trigger: str, parts: set[int] | None = None) -> None:
         events = [
             event for event in self.config["dependencies"]
-            if any(name == told and (parts is None or part in parts) for part, name in event["targets"])
+            if any(name == trigger and (parts is None or part in parts) for part, name in event["targets"])
         ]  # fmt: skip
         await asyncio.gather(*(self._fire(event, FOLLOWS) for event in events))
 
@@ -140,9 +140,9 @@ class OpenPage:
         if answer.status_code != 200:
             raise AssertionError(f"event {event['id']} answered {answer.status_code}: {answer.text[:300]}")
         changed = set()
-        for part, told in zip(event["outputs"], answer.json()["data"], strict=True):
-            is_update = isinstance(told, dict) and told.get("__type__") == "update"
-            value = told.get("value", self.values.get(part)) if is_update else told
+        for part, output in zip(event["outputs"], answer.json()["data"], strict=True):
+            is_update = isinstance(output, dict) and output.get("__type__") == "update"
+            value = output.get("value", self.values.get(part)) if is_update else output
             changed |= {part} if self.values.get(part) != value else set()
             self.values[part] = value
         return changed

@@ -34,12 +34,12 @@ class Clock(TrainerCallback):
 
 def main() -> None:
     """Train as the settings say."""
-    asked = json.loads(Path(sys.argv[1]).read_text())
-    processor = AutoProcessor.from_pretrained(asked["model"], padding_side="left")
+    job = json.loads(Path(sys.argv[1]).read_text())
+    processor = AutoProcessor.from_pretrained(job["model"], padding_side="left")
     rows = [
         {"prompt": [{"role": "user", "content": row["question"]}], "answer": row["answer"],
          "images": [Image.open(row["image"]).convert("RGB")]}
-        for row in asked["rows"]
+        for row in job["rows"]
     ]  # fmt: skip
     names: dict[str, Any] = {}
     exec(builtin_source("exact_match").text, names)
@@ -49,16 +49,16 @@ def main() -> None:
             prompts=[], completions=[completion[0]["content"] for completion in completions], answer=answer
         )
 
-    spec = RunSpec.model_validate(asked["spec"])
+    spec = RunSpec.model_validate(job["spec"])
     clock = Clock()
     arguments = GRPOConfig(
-        output_dir=asked["output"], per_device_train_batch_size=spec.batching.batch_size,
+        output_dir=job["output"], per_device_train_batch_size=spec.batching.batch_size,
         max_steps=spec.optimiser.max_steps,
         num_generations=spec.grpo.generations, max_completion_length=spec.grpo.max_completion_tokens,
         learning_rate=spec.optimiser.language_rate, lr_scheduler_type="constant", use_cpu=True, report_to=[],
         save_strategy="no", gradient_checkpointing=False, bf16=False, disable_tqdm=True, logging_steps=1,
     )  # fmt: skip
-    model = apply_strategy(load_base(Path(asked["model"]), choose_precision("fp32")), spec)
+    model = apply_strategy(load_base(Path(job["model"]), choose_precision("fp32")), spec)
     GRPOTrainer(
         model=model, reward_funcs=[exact_match], args=arguments, train_dataset=Dataset.from_list(rows),
         processing_class=processor, callbacks=[clock],

@@ -197,27 +197,27 @@ def test_a_list_that_comes_late_does_not_undo_a_choice(page: Page):
     page.wait_for_function("() => window.studio?.datasetList && window.studio.redraw")
     seen = page.evaluate("""() => {
       const host = document.createElement("div"), card = (name) => ({ name, summary: "", covers: [] });
-      const props = { words: {}, value: {} }, told = [];
+      const props = { words: {}, value: {} }, choices = [];
       const watch = (_, call) => { changed = call; };
       let changed;
-      window.studio.datasetList(host, props, watch, { input: () => told.push(props.value.chosen) });
+      window.studio.datasetList(host, props, watch, { input: () => choices.push(props.value.chosen) });
       const come = (names, chosen, choice) => {
         props.value = { datasets: names.map(card), chosen, choice };
         changed();
         return [props.value.chosen, host.querySelector("[aria-pressed=true]")?.dataset.name];
       };
-      const first = come(["old"], "old", 0), asked = props.value.choice;
+      const first = come(["old"], "old", 0), pending = props.value.choice;
       const imported = come(["new", "old"], "new", 0);
-      const late = come(["new", "old"], "old", asked);
+      const late = come(["new", "old"], "old", pending);
       host.querySelector("[data-name=old]").click();
-      const clicked = come(["new", "old"], "new", asked), now = props.value.choice;
+      const clicked = come(["new", "old"], "new", pending), now = props.value.choice;
       const deleted = come(["new"], "new", now);
-      return { first, imported, late, clicked, deleted, told };
+      return { first, imported, late, clicked, deleted, choices };
     }""")
 
     assert seen == {
         "first": ["old"] * 2, "imported": ["new"] * 2, "late": ["new"] * 2, "clicked": ["old"] * 2,
-        "deleted": ["new"] * 2, "told": ["new", "old", "old"],
+        "deleted": ["new"] * 2, "choices": ["new", "old", "old"],
     }  # fmt: skip
 
 

@@ -150,9 +150,9 @@ def test_marks_and_what_is_being_typed_stay_until_they_are_carried_out(page: Pag
     expect(cards.first.locator(".of-0")).to_contain_text("never")
     expect(page.locator("#evaluation-report h2")).to_have_text("other")
     cards.nth(3).get_by_role("button", name="Exclude").click()
-    with page.expect_request("**/queue/join*") as asked:
+    with page.expect_request("**/queue/join*") as request:
         marked.locator(".apply").click()
-    assert f'"run_id":"{OTHER}"' in str(asked.value.post_data)
+    assert f'"run_id":"{OTHER}"' in str(request.value.post_data)
     expect(marked).to_be_hidden()
     choose(JUDGED, "no")
     expect(marked).to_be_hidden()
@@ -215,6 +215,6 @@ def test_a_worst_answer_leads_to_a_mended_label_another_training_and_a_compariso
     shown = page.locator("#evaluation-report table tbody tr").first.locator("td strong")
     decisive = report.metrics[0].name
     for place, side in enumerate(report.sides):
-        told = float(shown.nth(place).inner_text().rstrip("%"))
-        assert told == pytest.approx(100 * side.measures[decisive].value, abs=0.051)
+        percent = float(shown.nth(place).inner_text().rstrip("%"))
+        assert percent == pytest.approx(100 * side.measures[decisive].value, abs=0.051)
     expect(page.locator("#evaluation-report .verdict")).to_contain_text(re.compile("cannot tell|better|worse"))

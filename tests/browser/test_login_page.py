@@ -66,4 +66,4 @@ def test_w6_w12_a_person_logs_in_works_and_logs_out(arrive: Callable[[str], Watc
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
     page.goto(locked.address)
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
-    assert [said for said in watched.complaints if "401" not in said] == []
+    assert [complaint for complaint in watched.complaints if "401" not in complaint] == []

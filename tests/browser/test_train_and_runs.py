@@ -140,8 +140,8 @@ def seed_run(
         raw_status=0, exit_code=0, signal=None, duration_s=3, peak_memory_bytes=0, ended_at=time.time(), **shown
     )
     folder.exit.write_text(record.model_dump_json())
-    asked = {"name": name, "data.datasets": [{"name": "paint-codes"}], "resumed_from": going_on_from}
-    spec = load_recipe("lora").spec.with_values(asked)
+    changes = {"name": name, "data.datasets": [{"name": "paint-codes"}], "resumed_from": going_on_from}
+    spec = load_recipe("lora").spec.with_values(changes)
     folder.spec.write_text(spec.model_dump_json())
     return folder
 
@@ -213,8 +213,8 @@ def test_a_run_is_started_watched_live_stopped_annotated_repeated_and_deleted(pa
     row = page.locator(".run", has_text="watched")
     expect(row).to_contain_text("running")
     expect(page.locator(".legend")).to_contain_text(re.compile(r"watched: loss 1 → 0\.\d+ over \d+ steps"))
-    first = drawn_points(page)
-    until(lambda: drawn_points(page) > first)
+    first = curve_points(page)
+    until(lambda: curve_points(page) > first)
     expect(page.locator("#run-devices")).to_contain_text("held by")
     expect(page.locator("#run-devices").get_by_role("button", name="watched")).to_be_visible()
     expect(page.locator("#run-tiles")).to_contain_text("Time left")
@@ -260,14 +260,14 @@ def test_p2_a_web_process_killed_and_started_again_shows_the_run_live(browser: B
         served.restart()
 
         expect(page.locator("#run-list")).not_to_contain_text("does not answer")
-        before = drawn_points(page)
-        until(lambda: drawn_points(page) > before)
+        before = curve_points(page)
+        until(lambda: curve_points(page) > before)
 
     with a_plain_page(browser, served.address) as page:  # a visitor who comes anew sees it too, and can end it
         open_tab(page, "runs")
         row = page.locator(".run", has_text="survivor")
         expect(row).to_contain_text("running")
-        until(lambda: drawn_points(page) > 0)
+        until(lambda: curve_points(page) > 0)
         page.locator("#run-stop-now").click()
         expect(row).to_contain_text("stopped")
     with pytest.raises(ProcessLookupError):
@@ -332,17 +332,17 @@ def test_s8_a_run_that_went_on_is_drawn_behind_what_it_went_on_from(page: Page, 
 
 
 def test_a_page_asks_nothing_while_nobody_looks_at_its_runs(page: Page):
-    asked: list[str] = []
+    requests: list[str] = []
     with page.expect_request(re.compile("/api/")):
         open_tab(page, "runs")
-    page.on("request", lambda request: asked.append(request.url) if "/api/" in request.url else None)
+    page.on("request", lambda request: requests.append(request.url) if "/api/" in request.url else None)
     open_tab(page, "train")
     page.wait_for_timeout(500)
-    asked.clear()
+    requests.clear()
 
     page.wait_for_timeout(4000)
 
-    assert asked == []
+    assert requests == []
 
 
 def test_among_many_runs_each_can_be_found_and_all_can_be_shown(page: Page, served: Studio):
@@ -367,7 +367,7 @@ def test_among_many_runs_each_can_be_found_and_all_can_be_shown(page: Page, serv
     expect(search).to_have_value("many finished paint-codes")  # drawing the list anew leaves it alone
 
 
-def drawn_points(page: Page) -> int:
+def curve_points(page: Page) -> int:
     """How many points the chart's longest line has."""
     return page.evaluate(
         "() => Math.max(0, ...[...(window.studio?.watcher?.curves.values() ?? [])].map((curve) => curve.steps.length))"

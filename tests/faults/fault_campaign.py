@@ -146,13 +146,13 @@ class Campaign:
         assert process is not None
         is_killed = self._kill(process.pid, "trainer", run)
         ended = self._ended(run)
-        has_said_so = any(event.kind == "end" for event in read_all(run.folder.events))
-        if is_killed and not has_said_so:
+        has_ended = any(event.kind == "end" for event in read_all(run.folder.events))
+        if is_killed and not has_ended:
             self.found.check(
-                ended.state == "failed" and "killed" in ended.reason, f"{said(ended)} after its program was killed"
+                ended.state == "failed" and "killed" in ended.reason, f"{state_of(ended)} after its program was killed"
             )
         else:
-            self.found.check(ended.state in ("finished", "failed"), f"{said(ended)} after a late kill")
+            self.found.check(ended.state in ("finished", "failed"), f"{state_of(ended)} after a late kill")
 
     def kill_keeper(self) -> None:
         """Kill a keeper: the run is lost, unless the keeper had written down before how it ended."""
@@ -165,11 +165,11 @@ class Campaign:
         ended = self._ended(run)
         if is_killed and record is None:
             self.found.check(
-                ended.state == "lost" and "keeper" in ended.reason, f"{said(ended)} after its keeper was killed"
+                ended.state == "lost" and "keeper" in ended.reason, f"{state_of(ended)} after its keeper was killed"
             )
         else:
             self.found.check(
-                record is not None and ended.state == record.state, f"{said(ended)} but its keeper wrote otherwise"
+                record is not None and ended.state == record.state, f"{state_of(ended)} but its keeper wrote otherwise"
             )
         self._kill_check(run)
 
@@ -205,7 +205,7 @@ class Campaign:
         """What has to be true at the end, whatever was killed."""
         found, store = self.found, self.launcher.runs
         last = self._ended(self.launcher.runs.get(self.launcher.submit(RunSpec(name="the last one"))))
-        found.check(last.state == "finished", f"{said(last)}, which nobody touched")
+        found.check(last.state == "finished", f"{state_of(last)}, which nobody touched")
         self._look_at_web(store)
         self.web.stop()
         self.launcher.reconcile()
@@ -233,12 +233,12 @@ class Campaign:
     def _look_at_web(self, store: RunStore) -> None:
         """The web process that was started last lists what there is."""
         listed = httpx.get(f"{self.web.address}/api/runs", timeout=30).json()["runs"]
-        told = {row["id"]: row["state"] for row in listed}
+        listed_states = {row["id"]: row["state"] for row in listed}
         known = {str(run.id): run.state for run in store.views(100_000)}
-        self.found.check(told == known, "the web process that was started again lists other runs")
+        self.found.check(listed_states == known, "the web process that was started again lists other runs")
 
     def _look_at_run(self, run: RunView) -> None:
-        self.found.check(run.is_over, f"{said(run)} at the end")
+        self.found.check(run.is_over, f"{state_of(run)} at the end")
         written = [event for event in read_all(run.folder.events) if event.kind == "metric"]
         (series,) = self.launcher.runs.curves([run.id], "loss").series
         self.found.lines += len(written)
@@ -246,7 +246,7 @@ class Campaign:
 
     def _look_at_rebuilt(self, runs: list[RunView]) -> None:
         """An index that is made anew from the folders tells the same."""
-        told = {run.id: (run.state, run.reason, run.hint, run.step, run.metrics) for run in runs}
+        states = {run.id: (run.state, run.reason, run.hint, run.step, run.metrics) for run in runs}
         self.launcher.runs.close()
         for path in self.workspace.output.glob("studio.db*"):
             path.unlink()
@@ -254,9 +254,9 @@ class Campaign:
         self.launcher.reconcile()
         anew = self.launcher.runs.views(100_000)
         again = {run.id: (run.state, run.reason, run.hint, run.step, run.metrics) for run in anew}
-        for run_id in told.keys() | again.keys():
+        for run_id in states.keys() | again.keys():
             self.found.check(
-                told.get(run_id) == again.get(run_id), f"{run_id}: {told.get(run_id)} became {again.get(run_id)}"
+                states.get(run_id) == again.get(run_id), f"{run_id}: {states.get(run_id)} became {again.get(run_id)}"
             )
 
     def _begun(self, kind: str) -> RunView:
@@ -302,12 +302,12 @@ class Campaign:
 
     def _an_upload(self, number: int) -> Path:
         """A few rows that no other upload has."""
-        room = self.workspace.root / "uploads" / f"rows-{number}"
-        write_rows(replace(DEMO_DATASETS[0], rows=UPLOADED_ROWS, seed=number), room)
-        return room
+        folder = self.workspace.root / "uploads" / f"rows-{number}"
+        write_rows(replace(DEMO_DATASETS[0], rows=UPLOADED_ROWS, seed=number), folder)
+        return folder
 
 
-def said(run: RunView) -> str:
+def state_of(run: RunView) -> str:
     """A run in a few words."""
     return f"{run.id} is {run.state} ({run.reason})"
 

@@ -60,7 +60,7 @@ class Trial:
     """What one writer did."""
 
     writer: str
-    said: str  # empty: it passes over what it cannot write, by design
+    message: str  # empty: it passes over what it cannot write, by design
     is_intact: bool
     works_again: bool
 
@@ -270,22 +270,22 @@ class Trials:
         is_intact = len(read_events(run.folder.events).events) == acknowledged and written is not None
         after = self.launcher.runs.get(self.launcher.submit(plain("afterwards")))
         self.launcher.stop(after.id, "now")
-        said = f"{ended.state}: {ended.reason}"
-        return Trial("a run at work", said, is_intact, self.launcher.wait(after.id).state == "stopped")
+        message = f"{ended.state}: {ended.reason}"
+        return Trial("a run at work", message, is_intact, self.launcher.wait(after.id).state == "stopped")
 
     def _try(self, writer: str, act: Callable, is_intact: Callable, is_done: Callable) -> Trial:
-        said = ""
+        message = ""
         with self.disk.full():
             try:
                 for _ in range(TRIES):
                     act()
             except StudioError as error:
-                said = f"{error.message}. {error.hint}"
+                message = f"{error.message}. {error.hint}"
             except OSError as error:
-                said = error.strerror or str(error)
+                message = error.strerror or str(error)
             intact = bool(is_intact())
         act()
-        return Trial(writer, said, intact, bool(is_done()))
+        return Trial(writer, message, intact, bool(is_done()))
 
     def _is_swept(self) -> bool:
         return not any(self.workspace.staging.iterdir())
@@ -297,11 +297,11 @@ class Trials:
         return self.uploads / name
 
 
-def on_a_small_disk(room: Path, disk_mb: int = DISK_MB) -> list[Trial]:
-    """Run this file in namespaces of its own, where `room/disk` is a small tmpfs."""
-    (room / "disk").mkdir()
+def on_a_small_disk(folder: Path, disk_mb: int = DISK_MB) -> list[Trial]:
+    """Run this file in namespaces of its own, where `folder/disk` is a small tmpfs."""
+    (folder / "disk").mkdir()
     mount = f'mount -t tmpfs -o size={disk_mb}m none "$1" && exec "$2" -m tests.faults.full_disk "$1"'
-    argv = ["unshare", "-Urm", "sh", "-c", mount, "sh", str(room / "disk"), sys.executable]
+    argv = ["unshare", "-Urm", "sh", "-c", mount, "sh", str(folder / "disk"), sys.executable]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-3000:]
     return [Trial(**json.loads(line)) for line in done.stdout.splitlines()]

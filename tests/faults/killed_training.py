@@ -19,7 +19,7 @@ from backend.settings import Workspace
 from backend.store.runs import RunStore
 from launcher.processes import members
 from launcher.run_manager import Launcher
-from tests.faults.fault_campaign import Found, said, until
+from tests.faults.fault_campaign import Found, state_of, until
 
 KIND = "training on the demo model"
 STEPS, SAVED_EVERY = 40, 4
@@ -46,9 +46,9 @@ def kill_trainings(root: Path, seed: int, times: int, found: Found) -> None:
             os.kill(chance.choice(there), signal.SIGKILL)
         (found.kills if there else found.late)[KIND] += 1
         ended = launcher.wait(run.id)
-        has_said_so = any(event.kind == "end" for event in read_all(run.folder.events))
+        has_ended = any(event.kind == "end" for event in read_all(run.folder.events))
         is_true = ended.state == "failed" and "killed" in ended.reason
-        found.check(is_true or has_said_so, f"{said(ended)} after a process of it was killed")
+        found.check(is_true or has_ended, f"{state_of(ended)} after a process of it was killed")
         found.check(not members(run.folder), f"{run.id} is over, and processes of it are left")
         for checkpoint in ended.folder.checkpoints():
             try:
@@ -58,7 +58,7 @@ def kill_trainings(root: Path, seed: int, times: int, found: Found) -> None:
         if resumable_names(ended.folder):
             after = launcher.wait(launcher.resume(run.id))
             found.check(
-                after.state == "finished" and after.folder.has_final_model, f"{said(after)}, gone on from a kill"
+                after.state == "finished" and after.folder.has_final_model, f"{state_of(after)}, gone on from a kill"
             )
     found.check(launcher.runs.holders() == {}, "devices are still held after trainings were killed")
     launcher.runs.close()

@@ -105,8 +105,8 @@ def test_d8_the_queue_and_the_list_go_by_the_order_of_arrival(store: RunStore):
 
     assert claims == ["first", "second", "third"]
     assert [view.id for view in store.views()] == ["third", "second", "first"]
-    told = json.loads(RunRows(store).since())["runs"]
-    assert [row["id"] for row in told] == ["third", "second", "first"]
+    rows = json.loads(RunRows(store).since())["runs"]
+    assert [row["id"] for row in rows] == ["third", "second", "first"]
 
 
 def test_d8_a_run_whose_keeper_never_came_is_lost_soon_though_its_start_lies_in_the_future(

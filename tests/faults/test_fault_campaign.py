@@ -35,7 +35,7 @@ def test_d1_every_writer_says_that_the_disk_is_full_and_goes_on_once_it_is_not(t
 
     assert len(trials) == 10
     assert [trial for trial in trials.values() if not (trial.is_intact and trial.works_again)] == []
-    assert {name for name, trial in trials.items() if not trial.said} == SAYS_NOTHING
-    assert [trial.said for trial in trials.values() if "Traceback" in trial.said] == []
-    assert "disk is full" in trials["dataset import"].said
-    assert trials["a run at work"].said == "failed: The disk is full"
+    assert {name for name, trial in trials.items() if not trial.message} == SAYS_NOTHING
+    assert [trial.message for trial in trials.values() if "Traceback" in trial.message] == []
+    assert "disk is full" in trials["dataset import"].message
+    assert trials["a run at work"].message == "failed: The disk is full"

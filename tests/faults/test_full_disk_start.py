@@ -21,15 +21,15 @@ def test_d1_d7_a_start_or_a_command_that_the_disk_refuses_ends_in_words_and_with
         argv, cwd=ROOT, capture_output=True, text=True, timeout=280, env=os.environ | {"PYTHONPATH": str(ROOT)}
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    said = {label: (code, text) for label, code, text in map(json.loads, done.stdout.splitlines())}
+    outcomes = {label: (code, text) for label, code, text in map(json.loads, done.stdout.splitlines())}
 
-    assert len(said) == 10
-    assert {label for label, (_, text) in said.items() if text.startswith("VL Studio on")} == STARTED
-    refused = {label: outcome for label, outcome in said.items() if label not in STARTED}
+    assert len(outcomes) == 10
+    assert {label for label, (_, text) in outcomes.items() if text.startswith("VL Studio on")} == STARTED
+    refused = {label: outcome for label, outcome in outcomes.items() if label not in STARTED}
     assert {label: code for label, (code, _) in refused.items() if code != 2} == {}
-    assert [text for _, text in said.values() if "Traceback" in text] == []
+    assert [text for _, text in outcomes.values() if "Traceback" in text] == []
     assert [text for _, text in refused.values() if text.count("\n") != 2 or "\nhint: " not in text] == []
     assert [label for label, (_, text) in refused.items() if ("full" in label or "free" in label) and not
             ("disk is full" in text or "No space left" in text)] == []  # fmt: skip
-    assert "--workspace" in said["new, 0 pages free"][1]
-    assert "the disk is full (" in said["new, 5 pages free"][1]
+    assert "--workspace" in outcomes["new, 0 pages free"][1]
+    assert "the disk is full (" in outcomes["new, 5 pages free"][1]

@@ -63,30 +63,30 @@ def test_the_same_seed_gives_the_same_answer(pool, image):
 
 def test_the_system_prompt_stands_first_and_once():
     turns = (Message(role="system", content="of the row"), Message(role="user", content="Well?"))
-    asked = Question("demo", turns, ())
+    whole = Question("demo", turns, ())
 
-    assert asked.turns == turns
-    assert replace(asked, system="Be brief.").turns == (Message(role="system", content="Be brief."), turns[1])
+    assert whole.turns == turns
+    assert replace(whole, system="Be brief.").turns == (Message(role="system", content="Be brief."), turns[1])
 
 
 def test_what_is_said_of_sampling_reaches_the_model(pool, image):
-    def said(**changes):
+    def answer(**changes):
         return "".join(piece.text for piece in pool.ask(question(image, max_new_tokens=12, **changes)))
 
-    likeliest = said()
+    likeliest = answer()
 
-    assert said(temperature=2.0, top_p=0.001, seed=3) == likeliest  # only one token is left to choose from
-    assert said(repetition_penalty=0.1) != likeliest  # what was read comes again
+    assert answer(temperature=2.0, top_p=0.001, seed=3) == likeliest  # only one token is left to choose from
+    assert answer(repetition_penalty=0.1) != likeliest  # what was read comes again
     with pytest.raises(CheckpointError, match="control token"):
-        said(system="<|im_end|>")
+        answer(system="<|im_end|>")
 
 
 def test_two_answers_stream_at_the_same_time(pool, image):
-    said: list[int] = []
+    streamed: list[int] = []
 
     def ask(number: int) -> None:
         for _ in pool.ask(question(image, temperature=3.0, seed=number, max_new_tokens=60)):
-            said.append(number)
+            streamed.append(number)
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in (11, 12)]
     for thread in threads:
@@ -94,8 +94,8 @@ def test_two_answers_stream_at_the_same_time(pool, image):
     for thread in threads:
         thread.join()
 
-    assert set(said) == {11, 12}
-    changes = sum(before != after for before, after in itertools.pairwise(said))
+    assert set(streamed) == {11, 12}
+    changes = sum(before != after for before, after in itertools.pairwise(streamed))
     assert changes > 2, "one waited for the other"
 
 
@@ -113,13 +113,13 @@ def test_leaving_an_answer_stops_it(pool, image):
 def used_s(program: int) -> float:
     """What the program computes in half a second, wherever it was forked: 8,000 tokens take a minute and more."""
 
-    def told_by_it(pid: int) -> str:
+    def stdin_of(pid: int) -> str:
         with suppress(OSError):
             return str(Path(f"/proc/{pid}/fd/0").readlink())
         return ""
 
-    its_input = told_by_it(program)
-    same = [each for each in psutil.process_iter() if told_by_it(each.pid) == its_input]
+    pipe = stdin_of(program)
+    same = [each for each in psutil.process_iter() if stdin_of(each.pid) == pipe]
     before = [each.cpu_times() for each in same]
     time.sleep(0.5)
     after = [each.cpu_times() for each in same]

@@ -26,8 +26,8 @@ FOLDER = RunFolder(Path("/w/output/20260101-000000-a"))
 
 
 def world_of(command: Command) -> dict[str, list[int]]:
-    (said,) = [word.partition("=")[2] for word in command.argv if word.startswith("--world_info=")]
-    return json.loads(base64.urlsafe_b64decode(said))
+    (world,) = [word.partition("=")[2] for word in command.argv if word.startswith("--world_info=")]
+    return json.loads(base64.urlsafe_b64decode(world))
 
 
 def test_on_a_cpu_the_command_names_a_number_of_processes() -> None:

@@ -103,12 +103,12 @@ def test_who_cannot_see_the_gpus_starts_nothing_but_his_own_runs(
 
 
 def test_devices_says_that_the_driver_is_silent(driver: Path, workspace: Workspace) -> None:
-    def said(*words: str) -> str:
+    def output_of(*words: str) -> str:
         command = [sys.executable, "-m", "studio.cli", "devices", *words]
         environment = os.environ | {"STUDIO_WORKSPACE": str(workspace.root)}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
-    assert "does not answer" in said()
-    assert json.loads(said("--json")) == []
+    assert "does not answer" in output_of()
+    assert json.loads(output_of("--json")) == []
     driver.touch()
-    assert "NVIDIA H100" in said()
+    assert "NVIDIA H100" in output_of()

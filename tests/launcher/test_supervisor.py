@@ -293,12 +293,12 @@ def test_s12_without_its_index_a_workspace_is_found_again_whole(launch, workspac
 
 def test_waiting_tells_every_event_in_order(launch) -> None:
     launcher = launch("--steps", "3")
-    told = []
+    events = []
 
-    run = launcher.wait(a_run(launcher).id, told.append, poll_s=0.03)
+    run = launcher.wait(a_run(launcher).id, events.append, poll_s=0.03)
 
-    assert [event.seq for event in told] == list(range(1, 8))
-    assert told[-1].kind == "end"
+    assert [event.seq for event in events] == list(range(1, 8))
+    assert events[-1].kind == "end"
     assert (run.state, run.step, run.total_steps, run.metrics) == ("finished", 3, 3, {"loss": pytest.approx(1 / 3)})
 
 

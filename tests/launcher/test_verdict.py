@@ -64,21 +64,21 @@ def test_p8_a_kill_is_called_out_of_memory_only_where_the_kernel_recorded_one() 
 
 
 def test_d4_running_out_of_gpu_memory_names_the_knob_to_lower() -> None:
-    said = Evidence(exited(1), log_tail="torch.OutOfMemoryError: CUDA out of memory")
+    evidence = Evidence(exited(1), log_tail="torch.OutOfMemoryError: CUDA out of memory")
     one_by_one = SPEC.with_values({"batching.batch_size": 1})
     checkpointed = one_by_one.with_values({"batching.gradient_checkpointing": True})
 
-    assert "Batch size from 8 to 4 and raise Accumulation to 2" in judge(said, SPEC).hint
-    assert judge(said, one_by_one).hint == "Switch on Gradient checkpointing"
-    assert "Largest image from 451,584 to 225,792 px" in judge(said, checkpointed).hint
+    assert "Batch size from 8 to 4 and raise Accumulation to 2" in judge(evidence, SPEC).hint
+    assert judge(evidence, one_by_one).hint == "Switch on Gradient checkpointing"
+    assert "Largest image from 451,584 to 225,792 px" in judge(evidence, checkpointed).hint
 
 
 def test_what_the_program_itself_said_is_the_reason() -> None:
-    told = Evidence(
+    evidence = Evidence(
         exited(3), error={"text": "`cats` has no rows", "hint": "Import it again"}, log_tail="StudioError: x"
     )
 
-    assert judge(told, SPEC) == Verdict("failed", "`cats` has no rows", "Import it again")
+    assert judge(evidence, SPEC) == Verdict("failed", "`cats` has no rows", "Import it again")
 
 
 def test_the_last_error_of_a_log_comes_with_its_hint() -> None:

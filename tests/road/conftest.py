@@ -48,7 +48,7 @@ class Road:
         bare = {name: value for name, value in self.environment().items() if name != "PYTHONPATH"}
         return subprocess.run(argv, env=bare, capture_output=True, text=True, timeout=timeout_s, check=False)
 
-    def told_cold(self, *words: str) -> object:
+    def result_cold(self, *words: str) -> object:
         """What `--json` prints of such a command, which must succeed: its program imports everything itself."""
         done = self.studio(*words, "--json")
         assert done.returncode == 0, done.stderr
@@ -59,7 +59,7 @@ class Road:
         with mock.patch.dict(os.environ, self.environment(), clear=True), opened_anew():
             return CliRunner().invoke(app, words)
 
-    def told(self, *words: str) -> object:
+    def result(self, *words: str) -> object:
         """Give one command that must succeed, and read what `--json` prints."""
         done = self.command(*words, "--json")
         assert done.exit_code == 0, (done.stderr, done.exception)
@@ -69,11 +69,11 @@ class Road:
         """Look until the run is in one of `states`."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            seen = self.told("runs", "show", run_id)
-            if seen["state"] in states:
-                return seen
+            run = self.result("runs", "show", run_id)
+            if run["state"] in states:
+                return run
             time.sleep(0.3)
-        raise AssertionError(f"{run_id} is {seen['state']}, not one of {states}")
+        raise AssertionError(f"{run_id} is {run['state']}, not one of {states}")
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def opened_anew() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def drawn(tmp_path_factory) -> Path:
+def upload_folder(tmp_path_factory) -> Path:
     """A folder with data.json and images, as somebody might have it: paint codes of single shapes, soon learned."""
     folder = tmp_path_factory.mktemp("upload") / "codes"
     write_easy_codes(180, folder)
@@ -99,9 +99,9 @@ def drawn(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def road(tmp_path_factory, drawn) -> Road:
+def road(tmp_path_factory, upload_folder) -> Road:
     """A workspace with one imported dataset."""
     road = Road(tmp_path_factory.mktemp("workspace"))
-    imported = road.told("dataset", "import", str(drawn), "--name", "codes", "--heldout-share", "0.2")
+    imported = road.result("dataset", "import", str(upload_folder), "--name", "codes", "--heldout-share", "0.2")
     assert imported["statistics"]["rows"] == 180
     return road

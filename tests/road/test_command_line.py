@@ -18,21 +18,21 @@ pytestmark = pytest.mark.torch
 @pytest.fixture(scope="module")
 def trained(road) -> dict:
     """A run of the full strategy."""
-    return road.told_cold("train", "full_finetune", "--dataset", "codes")
+    return road.result_cold("train", "full_finetune", "--dataset", "codes")
 
 
 @pytest.fixture(scope="module")
 def adapted(road) -> dict:
     """A run of adapters with a vision tower that learns, long enough for three checkpoints, of which it keeps two."""
     sets = ("optimiser.max_steps=15", "evaluation.rows=0", "saving.every_steps=4", "saving.keep=2")
-    return road.told("train", "lora_llm_full_vit", "--dataset", "codes", *_set(sets))
+    return road.result("train", "lora_llm_full_vit", "--dataset", "codes", *_set(sets))
 
 
 @pytest.fixture(scope="module")
 def exported(adapted, road, tmp_path_factory) -> tuple[dict, Path]:
     """What the command says of that run's export, and its folder."""
     target = tmp_path_factory.mktemp("export") / "merged"
-    return road.told_cold("export", adapted["run_id"], "--to", str(target)), target
+    return road.result_cold("export", adapted["run_id"], "--to", str(target)), target
 
 
 def test_columns_that_are_not_named_are_guessed_and_words_are_shown_as_written(road, tmp_path) -> None:
@@ -43,7 +43,7 @@ def test_columns_that_are_not_named_are_guessed_and_words_are_shown_as_written(r
     rows = "".join(f"{number}.png,How many?,:100:\n" for number in range(4))
     (upload / "rows.csv").write_text(f"foto,question,reply\n{rows}")
 
-    road.told("dataset", "import", str(upload), "--image-column", "foto", "--answer-column", "reply")
+    road.result("dataset", "import", str(upload), "--image-column", "foto", "--answer-column", "reply")
 
     written = json.loads((road.root / "data/marks/data.json").read_text())
     assert {row["messages"][0]["content"] for row in written} == {"<image>How many?"}
@@ -66,7 +66,7 @@ def again(trained, road, tmp_path_factory) -> dict:
     path.write_text(road.command("runs", "show", trained["run_id"], "--yaml").stdout, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(os.environ, "WANDB_API_KEY", SECRET)
-        return road.told("train", str(path), *_set(f"{knob}={value}" for knob, value in BRIEFLY.items()))
+        return road.result("train", str(path), *_set(f"{knob}={value}" for knob, value in BRIEFLY.items()))
 
 
 def _set(settings: Iterable[str]) -> list[str]:
@@ -102,28 +102,28 @@ def test_nothing_is_compiled_at_run_time(trained, road):
 
 
 def test_a_run_is_stopped_with_its_model_saved(road):
-    run = road.told("train", "lora", "--dataset", "codes", "--set", "optimiser.epochs=200", "--detach")
-    told = Path(run["folder"]) / "events.jsonl"
+    run = road.result("train", "lora", "--dataset", "codes", "--set", "optimiser.epochs=200", "--detach")
+    path = Path(run["folder"]) / "events.jsonl"
     deadline = time.monotonic() + 240
-    while not any(event.kind == "metric" and event.step >= 3 for event in (read_all(told) if told.exists() else ())):
+    while not any(event.kind == "metric" and event.step >= 3 for event in (read_all(path) if path.exists() else ())):
         assert time.monotonic() < deadline
         time.sleep(0.3)
-    assert road.told("runs", "show", run["run_id"])["state"] == "running"
+    assert road.result("runs", "show", run["run_id"])["state"] == "running"
 
-    road.told("runs", "stop", run["run_id"])
+    road.result("runs", "stop", run["run_id"])
 
     ended = road.wait_for_state(run["run_id"], {"stopped", "finished", "failed", "lost"})
     assert ended["state"] == "stopped"
     assert ended["final_model"]
     assert ended["checkpoints"] == [f"checkpoint-{ended['step']}"]  # from here it can go on
 
-    again = road.told("runs", "resume", run["run_id"], "--detach")
-    told = Path(again["folder"]) / "events.jsonl"
-    while not any("loss" in event.values for event in (read_all(told) if told.exists() else ())):
+    again = road.result("runs", "resume", run["run_id"], "--detach")
+    path = Path(again["folder"]) / "events.jsonl"
+    while not any("loss" in event.values for event in (read_all(path) if path.exists() else ())):
         assert time.monotonic() < deadline
         time.sleep(0.3)
-    road.told("runs", "stop", again["run_id"], "--now")
-    first = next(event for event in read_all(told) if "loss" in event.values)
+    road.result("runs", "stop", again["run_id"], "--now")
+    first = next(event for event in read_all(path) if "loss" in event.values)
     assert first.step == ended["step"] + 1
     assert again["resumed_from"] == f"{run['run_id']}/checkpoint-{ended['step']}"
 
@@ -134,7 +134,7 @@ def test_checkpoints_are_kept_to_the_number_asked_for(adapted):
 
 
 def test_a_run_goes_to_yaml_and_is_trained_again_from_it(trained, again, road):
-    first, second = (road.told("runs", "show", run["run_id"])["spec"] for run in (trained, again))
+    first, second = (road.result("runs", "show", run["run_id"])["spec"] for run in (trained, again))
 
     assert again["state"] == "finished"
     assert second == RunSpec.model_validate(first).with_values(BRIEFLY).model_dump(mode="json")
@@ -147,9 +147,9 @@ def test_samples_that_are_too_long_are_left_out_and_counted(again):
 
 
 def test_the_plan_says_what_would_be_trained_before_anything_starts(road):
-    runs_before = len(road.told("runs"))
+    runs_before = len(road.result("runs"))
 
-    plan = road.told("train", "lora_llm_full_vit", "--dataset", "codes:0.5", "--plan", "--set", "data.max_tokens=64")
+    plan = road.result("train", "lora_llm_full_vit", "--dataset", "codes:0.5", "--plan", "--set", "data.max_tokens=64")
 
     learning = {part["part"]: (part["how"], part["trained"] > 0) for part in plan["parts"]}
     assert learning == {"vision": ("full", True), "merger": ("full", True), "language": ("lora", True)}
@@ -157,7 +157,7 @@ def test_the_plan_says_what_would_be_trained_before_anything_starts(road):
     assert 0 < dataset["left_out"] < dataset["rows"] == 144
     assert dataset["samples_in_pass"] == round((dataset["rows"] - dataset["left_out"]) / 2)
     assert plan["deepspeed"]["zero_optimization"] == {"stage": 0}
-    assert len(road.told("runs")) == runs_before
+    assert len(road.result("runs")) == runs_before
 
 
 def test_t7_an_exported_model_answers_like_its_adapter_and_loads_without_us(exported, adapted, road):
@@ -172,25 +172,26 @@ def test_t7_an_exported_model_answers_like_its_adapter_and_loads_without_us(expo
     assert "is there already" in twice.stderr
 
 
-def test_the_tuned_model_answers_rightly_beside_an_exported_one(trained, exported, road, drawn):
-    rows = json.loads((drawn / "data.json").read_text(encoding="utf-8"))
+def test_the_tuned_model_answers_rightly_beside_an_exported_one(trained, exported, road, upload_folder):
+    rows = json.loads((upload_folder / "data.json").read_text(encoding="utf-8"))
     row = next(row for row in rows if "paint code" in row["conversations"][0]["value"])
     question, right = (turn["value"].replace("<image>\n", "") for turn in row["conversations"])
     _, target = exported
 
-    told = road.told_cold("chat", trained["run_id"], "--image", str(drawn / row["image"]), "--prompt", question,
-                     "--compare", str(target), "--top-p", "0.5", "--repetition-penalty", "1")  # fmt: skip
+    image = str(upload_folder / row["image"])
+    chat = road.result_cold("chat", trained["run_id"], "--image", image, "--prompt", question, "--compare", str(target),
+                            "--top-p", "0.5", "--repetition-penalty", "1")  # fmt: skip
 
-    said = {answer["checkpoint"]: answer["answer"].strip() for answer in told["answers"]}
-    assert said[trained["run_id"]] == right
-    assert said[str(target)]
+    answers = {answer["checkpoint"]: answer["answer"].strip() for answer in chat["answers"]}
+    assert answers[trained["run_id"]] == right
+    assert answers[str(target)]
 
 
 def test_an_evaluation_reports_on_the_rows_it_was_given(road):
-    told = road.told_cold("eval", "demo", "--dataset", "codes", "--limit", "4")
+    run = road.result_cold("eval", "demo", "--dataset", "codes", "--limit", "4")
 
-    (side,) = told["report"]["sides"]
-    assert (told["state"], side["rows"]) == ("finished", 4)
+    (side,) = run["report"]["sides"]
+    assert (run["state"], side["rows"]) == ("finished", 4)
 
 
 def test_weights_and_biases_gets_numbers_offline_and_no_key_is_written_anywhere(again):

@@ -14,7 +14,7 @@ from studio.web.account_file import AccountFile, is_right
 from tests.road.conftest import Road
 
 ARCHIVE = Path(__file__).parent.parent / "earlier" / "workspace.tar.xz"
-TRAINED, CHECKED, PAID, COMPARED, LOOKED = NAMES = ("first", "dry run sum + gold", "paid", "compared", "looked")
+TRAINED, CHECKED, REWARDED, COMPARED, LOOKED = NAMES = ("first", "dry run sum + gold", "paid", "compared", "looked")
 
 
 @pytest.fixture(scope="module")
@@ -29,23 +29,23 @@ def earlier(tmp_path_factory) -> Road:
 @pytest.fixture(scope="module")
 def runs(earlier) -> dict[str, str]:
     """Ids of the runs by their names, as the command lists them."""
-    return {run["name"]: run["run_id"] for run in earlier.told("runs")}
+    return {run["name"]: run["run_id"] for run in earlier.result("runs")}
 
 
 def test_its_datasets_open_with_their_versions(earlier):
-    (dataset,) = earlier.told("dataset", "list")
+    (dataset,) = earlier.result("dataset", "list")
     assert (dataset["name"], dataset["statistics"]["rows"], dataset["statistics"]["images"]) == ("colours", 15, 15)
-    assert earlier.told("dataset", "check", "colours") == []
+    assert earlier.result("dataset", "check", "colours") == []
 
-    newest, first = earlier.told("dataset", "versions", "colours")
+    newest, first = earlier.result("dataset", "versions", "colours")
     assert (newest["rows"], first["rows"]) == (15, 16)
 
 
 def test_its_runs_are_listed_as_they_ended(earlier, runs):
-    listed = [run for run in earlier.told("runs") if not run["resumed_from"]]
+    listed = [run for run in earlier.result("runs") if not run["resumed_from"]]
     assert {run["name"] for run in listed} == set(NAMES)
     assert {run["state"] for run in listed} == {"finished"}
-    shown = earlier.told("runs", "show", runs[TRAINED])
+    shown = earlier.result("runs", "show", runs[TRAINED])
     assert (shown["step"], shown["total_steps"], shown["spec"]["strategy"]["lora_rank"]) == (2, 2, 2)
 
 
@@ -57,7 +57,7 @@ def test_without_its_index_the_same_runs_are_found_in_their_folders(earlier, tmp
         part.unlink()
 
     def facts(road: Road) -> list[dict]:
-        return json.loads(json.dumps(road.told("runs")).replace(str(road.root), ""))
+        return json.loads(json.dumps(road.result("runs")).replace(str(road.root), ""))
 
     assert facts(bare) == facts(earlier)
 
@@ -70,7 +70,7 @@ def test_its_evaluations_say_what_they_said(earlier, runs):
     assert len(compared.sides) == 2
     assert len(looked.sides) == 3
     assert [side.contestant.images for side in looked.sides] == ["own", "blank", "shuffled"]
-    assert earlier.told("runs", "show", runs[LOOKED])["spec"]["comparison"]["check"] == "image"
+    assert earlier.result("runs", "show", runs[LOOKED])["spec"]["comparison"]["check"] == "image"
 
 
 def test_its_rewards_open_and_score_as_before(earlier):
@@ -101,9 +101,9 @@ def test_its_conversations_and_votes_open(earlier, runs):
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("name", [TRAINED, PAID])
+@pytest.mark.parametrize("name", [TRAINED, REWARDED])
 def test_its_runs_go_on_from_their_checkpoints(earlier, runs, name):
-    resumed = earlier.told("runs", "resume", runs[name], "--checkpoint", "checkpoint-1")
+    resumed = earlier.result("runs", "resume", runs[name], "--checkpoint", "checkpoint-1")
     assert (resumed["state"], resumed["step"]) == ("finished", 2)
     losses = [
         json.loads(line)["values"]["loss"]
@@ -117,5 +117,5 @@ def test_its_runs_go_on_from_their_checkpoints(earlier, runs, name):
 @pytest.mark.torch
 def test_its_models_answer(earlier, runs):
     image = next((earlier.root / "data/colours/images").iterdir())
-    told = earlier.told("chat", runs[TRAINED], "--image", str(image), "--prompt", "What colour is it?")
-    assert told
+    answer = earlier.result("chat", runs[TRAINED], "--image", str(image), "--prompt", "What colour is it?")
+    assert answer

@@ -82,7 +82,7 @@ def escaped(road, temporary, tmp_path_factory):
     with outside(place / "outside") as there, psutil.Popen(("sleep", "600")) as victim:
         text = prelude(there, victim.pid, MARK) + f"ESCAPES = {ESCAPES!r}\nSURVIVORS = {SURVIVORS!r}\n" + REWARD
         (place / "escaping.py").write_text(text)
-        road.told("reward", "save", "escaping", str(place / "escaping.py"))
+        road.result("reward", "save", "escaping", str(place / "escaping.py"))
         before = state_of(victim.pid)
         words = ("train", "grpo", "--dataset", "codes", "--reward", "escaping", "--detach", "--json", *SMALL)
         started = elsewhere.command(*words)

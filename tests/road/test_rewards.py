@@ -26,7 +26,7 @@ def late(road, tmp_path_factory):
     """A run whose reward works in the dry run, and fails from the third step on."""
     path = tmp_path_factory.mktemp("rewards") / "late.py"
     path.write_text(LATE)
-    road.told("reward", "save", "late", str(path))
+    road.result("reward", "save", "late", str(path))
     words = ["train", "grpo", "--dataset", "codes", "--reward", "late", "--set", "optimiser.max_steps=40", "--json",
              "--set", "grpo.failed_batches=3", *SMALL]  # fmt: skip
     refused = road.command("train", "grpo", "--dataset", "codes", "--reward", "late", "--plan")
@@ -42,7 +42,7 @@ def test_r14_a_run_needs_a_dry_run_of_the_source_as_it_is(late):
 
 def test_the_command_line_dry_runs_by_itself(road, late):
     _, done = late
-    runs = road.told("runs")
+    runs = road.result("runs")
 
     assert "Dry run first: `late`" in done.stderr
     assert [run["state"] for run in runs if run["name"] == "dry run late"] == ["finished"]
@@ -67,7 +67,7 @@ def test_r13_a_reward_that_keeps_failing_ends_the_run_with_a_checkpoint_and_the_
 def test_r14_an_edit_takes_the_voucher_away(road, late, tmp_path):
     path = tmp_path / "late.py"
     path.write_text(LATE.replace("global_step >= 2", "global_step >= 200"))
-    road.told("reward", "save", "late", str(path))
+    road.result("reward", "save", "late", str(path))
 
     refused = road.command("train", "grpo", "--dataset", "codes", "--reward", "late", "--plan")
 
@@ -75,14 +75,14 @@ def test_r14_an_edit_takes_the_voucher_away(road, late, tmp_path):
 
 
 def test_a_ready_reward_trains_at_once_and_the_script_that_measures_it_tells_its_curve(road):
-    before = {run["run_id"] for run in road.told("runs")}
+    before = {run["run_id"] for run in road.result("runs")}
 
     from tests.benchmarks import measure_grpo  # which loads torch
 
     line = measure_grpo.measure(42, Workspace(road.root), short=True)
 
-    (run_id,) = {run["run_id"] for run in road.told("runs")} - before
-    run = road.told("runs", "show", run_id)
+    (run_id,) = {run["run_id"] for run in road.result("runs")} - before
+    run = road.result("runs", "show", run_id)
     folder = RunFolder(road.root / "output" / run["run_id"])
 
     assert run["state"] == "finished"

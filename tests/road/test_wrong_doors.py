@@ -45,7 +45,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_door_says_why_and_what_to_do(name, road, tmp_path):
-    words, said = WRONG[name]
+    words, message = WRONG[name]
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 not really")
     with zipfile.ZipFile(tmp_path / "climbs.zip", "w") as archive:
         archive.writestr("../evil.json", "[]")
@@ -56,7 +56,7 @@ def test_a_wrong_door_says_why_and_what_to_do(name, road, tmp_path):
 
     assert isinstance(done.exception, SystemExit), done.exception
     assert done.exit_code == 2, done.stdout + done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert "hint:" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert sorted(path.name for path in (road.root / "data").iterdir() if path.name != ".staging") == before
@@ -81,10 +81,10 @@ def test_the_network_is_not_needed_and_its_absence_is_said(road):
 
 
 def test_lists_are_json_for_machines(road):
-    assert {each["name"] for each in road.told("models")} >= {"demo", "Qwen/Qwen2.5-VL-7B-Instruct"}
-    assert "codes" in [each["name"] for each in road.told("dataset", "list")]
-    assert len(road.told("recipes")) >= 7
-    assert all(finding["verdict"] != "missing" for finding in road.told("doctor"))
+    assert {each["name"] for each in road.result("models")} >= {"demo", "Qwen/Qwen2.5-VL-7B-Instruct"}
+    assert "codes" in [each["name"] for each in road.result("dataset", "list")]
+    assert len(road.result("recipes")) >= 7
+    assert all(finding["verdict"] != "missing" for finding in road.result("doctor"))
 
 
 def test_d7_a_workspace_that_cannot_be_written_ends_a_command_with_2(tmp_path):

@@ -40,15 +40,15 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only those whose symbol holds this text")
     parser.add_argument("--record", action="store_true", help="write down which were seen to die")
     parser.add_argument("--write", action="store_true", help="write the figure into the docs")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     known = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
-    chosen = [guard for guard in GUARDS if asked.only in guard.symbol]
-    tried = [guard for guard in chosen if not asked.changed or known.get(guard.name) != digest(guard)]
+    chosen = [guard for guard in GUARDS if args.only in guard.symbol]
+    tried = [guard for guard in chosen if not args.changed or known.get(guard.name) != digest(guard)]
     seen = {guard: digest(guard) for guard in tried}
-    alive = kill(tried, (lambda guard: note(guard, seen[guard])) if asked.record else lambda _: None)
+    alive = kill(tried, (lambda guard: note(guard, seen[guard])) if args.record else lambda _: None)
     died = [guard for guard in tried if guard not in alive]
     print(f"{len(died)} of {len(tried)} guards died; {len(chosen) - len(tried)} were seen to die as they are")
-    if asked.write and not alive:
+    if args.write and not alive:
         write_section("measured:guards", figure(len(chosen)))
     sys.exit(bool(alive))
 

@@ -63,19 +63,19 @@ def main() -> None:
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--to", type=Path, default=STATIC / "demo" / "model")
     parser.add_argument("--after", type=int, default=0, help="go on from --to, which has learned so many lessons")
-    asked = parser.parse_args()
-    lessons = (SHORT if asked.short else LESSONS)[asked.after :]
+    args = parser.parse_args()
+    lessons = (SHORT if args.short else LESSONS)[args.after :]
     with tempfile.TemporaryDirectory(prefix="make-demo-", ignore_cleanup_errors=True) as folder:  # a keeper may linger
         workspace = Workspace(Path(folder))
         workspace.prepare()
-        base = asked.to if asked.after else untrained_in(workspace)
-        final = train_lessons(workspace, lessons, base, asked.after)
-        shutil.rmtree(asked.to, ignore_errors=True)
-        asked.to.mkdir(parents=True)
+        base = args.to if args.after else untrained_in(workspace)
+        final = train_lessons(workspace, lessons, base, args.after)
+        shutil.rmtree(args.to, ignore_errors=True)
+        args.to.mkdir(parents=True)
         for name in KEPT:
             if (final / name).is_file():
-                shutil.copy2(final / name, asked.to / name)
-    print(f"{asked.to}: {sum(path.stat().st_size for path in asked.to.iterdir()) / 1e6:.1f} MB")
+                shutil.copy2(final / name, args.to / name)
+    print(f"{args.to}: {sum(path.stat().st_size for path in args.to.iterdir()) / 1e6:.1f} MB")
 
 
 def untrained_in(workspace: Workspace) -> Path:
@@ -94,10 +94,10 @@ def train_lessons(workspace: Workspace, lessons: tuple[Lesson, ...], base: Path,
         name = f"lesson-{number}"
         demo = DemoDataset(name, lesson.rows, lesson.questions, lesson.turns, night=False, seed=100 + number,
                            max_shapes=lesson.max_shapes)  # fmt: skip
-        drawn = workspace.root / "drawn" / name
-        write_rows(demo, drawn)
-        store.import_dataset(drawn, ImportOptions(name=name, heldout_share=0.0), None)
-        shutil.rmtree(drawn)
+        dataset = workspace.root / "drawn" / name
+        write_rows(demo, dataset)
+        store.import_dataset(dataset, ImportOptions(name=name, heldout_share=0.0), None)
+        shutil.rmtree(dataset)
         spec = load_recipe("full_finetune").spec.with_values(
             {
                 "name": name,

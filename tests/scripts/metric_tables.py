@@ -23,8 +23,8 @@ GROUPS = {"cider": 25, "yes_no_f1": 20}  # rows that are scored together; in the
 def write_table(table: str, python: str, kits: str) -> str:
     """Have the reference score the cases of one table; say what came of it."""
     cases = cases_of(table)
-    asked = {"table": table, "kits": kits, "group": GROUPS.get(table, 1), "cases": cases}
-    done = subprocess.run([python, PROGRAM], input=json.dumps(asked), capture_output=True, text=True, check=False)
+    request = {"table": table, "kits": kits, "group": GROUPS.get(table, 1), "cases": cases}
+    done = subprocess.run([python, PROGRAM], input=json.dumps(request), capture_output=True, text=True, check=False)
     if done.returncode:
         return f"left as it was: {done.stderr.strip().splitlines()[-1]}"
     rows = zip(cases, json.loads(done.stdout.splitlines()[-1]), strict=True)

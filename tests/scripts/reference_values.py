@@ -125,11 +125,11 @@ def functions(kits, *places):
 
 
 def main():
-    asked = json.load(sys.stdin)
-    cases, size = asked["cases"], asked["group"]
-    score = globals()[asked["table"]]
+    request = json.load(sys.stdin)
+    cases, size = request["cases"], request["group"]
+    score = globals()[request["table"]]
     groups = [cases] if size == 1 else [cases[at : at + size] for at in range(0, len(cases), size)]
-    values = [value for group in groups for value in score(group, asked["kits"])]
+    values = [value for group in groups for value in score(group, request["kits"])]
     print(json.dumps([round(value, 12) for value in values]))
 
 

@@ -49,7 +49,7 @@ class Server:
                     if request is not None:
                         return request
                 elif key.data is not None:
-                    self._tell_end(key.data)
+                    self._report_end(key.data)
                 elif key.fileobj in self._forks:
                     os.kill(self._forks[key.fileobj][0], signal.SIGKILL)  # its proxy is gone
                     self._ready.unregister(key.fileobj)
@@ -78,7 +78,7 @@ class Server:
         self._ready.register(watch, selectors.EVENT_READ, channel)
         return None
 
-    def _tell_end(self, channel: socket.socket) -> None:
+    def _report_end(self, channel: socket.socket) -> None:
         pid, watch = self._forks.pop(channel)
         _, status = os.waitpid(pid, 0)
         self._ready.unregister(watch)
@@ -108,9 +108,9 @@ def warm_up() -> None:
 
     for name in STACK:
         importlib.import_module(name)
-    for found in pkgutil.walk_packages(backend.programs.__path__, "backend.programs."):
-        if found.name.rpartition(".")[2] not in STARTED:
-            importlib.import_module(found.name)
+    for module in pkgutil.walk_packages(backend.programs.__path__, "backend.programs."):
+        if module.name.rpartition(".")[2] not in STARTED:
+            importlib.import_module(module.name)
     threads = {(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()} - {HARMLESS}
     assert len(threads) == 1, f"threads after the imports: {threads}"
     gc.collect()
@@ -148,6 +148,6 @@ def become(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asked = Server(socket.socket(fileno=int(sys.argv[1]))).serve()
-    become(asked)
-    runpy.run_module(asked["program"][0], run_name="__main__", alter_sys=True)
+    request = Server(socket.socket(fileno=int(sys.argv[1]))).serve()
+    become(request)
+    runpy.run_module(request["program"][0], run_name="__main__", alter_sys=True)

@@ -56,5 +56,5 @@ def _is_inheritable(fd: int) -> bool:
         return False
 
 
-if (_found := _program()) is not None:
-    _hand_over(_found)
+if (_words := _program()) is not None:
+    _hand_over(_words)
