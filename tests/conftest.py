@@ -15,7 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.probes import has, summary
 from tests.properties import PROPERTIES, shown_by
-from tests.warm.starting import WarmServer, warm_up, without_warmth
+from tests.warm.starting import WarmServer, warm_up
 
 # What a test starts finds the code compiled, as a person's second start does.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -31,14 +31,14 @@ TOGETHER = (  # the longest first, so that no worker is left alone with it at th
     "tests/road/test_command_line.py",
     "tests/road/test_rewards.py",
     "tests/road/test_wrong_doors.py",
-    "tests/browser/test_journey.py",
     "tests/browser/test_train_and_runs.py",
-    "tests/browser/test_rewards_page.py",
-    "tests/browser/test_evaluate_page.py",
-    "tests/browser/test_grpo_pages.py",
-    "tests/browser/test_look.py",
-    "tests/browser/test_data.py",
     "tests/browser/test_playground.py",
+    "tests/browser/test_journey.py",
+    "tests/browser/test_data.py",
+    "tests/browser/test_rewards_page.py",
+    "tests/browser/test_look.py",
+    "tests/browser/test_grpo_pages.py",
+    "tests/browser/test_evaluate_page.py",
 )
 
 
@@ -119,9 +119,3 @@ class InOrder(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> InOrder:
     """Instead of xdist's `loadgroup`, whose groups pytest 9.2 does not see."""
     return InOrder(config, log)
-
-
-@pytest.fixture
-def cold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs that the test starts import everything themselves, as a person's do."""
-    without_warmth(monkeypatch)

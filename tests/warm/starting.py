@@ -8,8 +8,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pytest
-
 from backend.settings import ROOT
 
 PREFIX = "studio-warm-"
@@ -50,11 +48,6 @@ def warm_up() -> None:
     for folder in _folders():
         with socket.socket(socket.AF_UNIX) as channel:
             channel.connect(str(folder / "socket"))
-
-
-def without_warmth(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the server from programs that are started from here."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(_others()))
 
 
 def _folders() -> list[Path]:
