@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from backend.conversation import Message
+from backend.spec.sampling import SamplingParameters
 
 
 class Line(BaseModel):
@@ -22,11 +23,7 @@ class Ask(Line):
     checkpoint: str
     messages: tuple[Message, ...]
     images: tuple[str, ...]  # checked local files, one for each `<image>`
-    seed: int
-    max_new_tokens: int = Field(ge=1, le=8192)
-    temperature: float = Field(ge=0, le=5)
-    top_p: float = Field(1.0, gt=0, le=1)
-    repetition_penalty: float = Field(1.0, gt=0, le=5)
+    sampling: SamplingParameters
 
 
 class Stop(Line):

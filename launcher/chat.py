@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +18,7 @@ from backend.datasets.turns import CONTROL_TOKENS
 from backend.errors import CheckpointError, LaunchError, StudioError
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
+from backend.spec.sampling import ChatSettings
 from backend.store.queue import Holder
 from launcher.chat_process import ChatProgram, Seat, take_seat
 from launcher.devices import CPU
@@ -36,21 +37,15 @@ class Question:
     checkpoint: str  # as `resolve_checkpoint` takes it
     messages: tuple[Message, ...]
     images: tuple[Path, ...]  # checked local files, one for each `<image>` in the messages
-    seed: int = 0
-    max_new_tokens: int = 256
-    temperature: float = 0.0
-    top_p: float = 1.0
-    repetition_penalty: float = 1.0
-    system: str = ""  # instead of what the messages or the model would say first
-    beside_runs: bool = False  # answer on a GPU that a run holds where no other is free
+    settings: ChatSettings = field(default_factory=ChatSettings)
 
     @property
     def turns(self) -> tuple[Message, ...]:
         """The messages as the model reads them, the system's first where there is one."""
-        if not self.system:
+        if not self.settings.system:
             return self.messages
-        said = tuple(message for message in self.messages if message.role != "system")
-        return (Message(role="system", content=self.system), *said)
+        rest = tuple(message for message in self.messages if message.role != "system")
+        return (Message(role="system", content=self.settings.system), *rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +192,7 @@ class ChatPool:
         while True:
             try:
                 return take_seat(self._launcher.runs, self._device_names(), question.checkpoint,
-                                 beside_runs=question.beside_runs)  # fmt: skip
+                                 beside_runs=question.settings.beside_runs)  # fmt: skip
             except LaunchError:
                 runs = self._launcher.runs
                 lost = {lease.device for lease in runs.leases() if lease.run_id} | {CPU}
@@ -247,11 +242,7 @@ def _asked(question: Question, workspace: Workspace) -> Ask:
         checkpoint=question.checkpoint,
         messages=question.turns,
         images=tuple(str(image) for image in question.images),
-        seed=question.seed,
-        max_new_tokens=question.max_new_tokens,
-        temperature=question.temperature,
-        top_p=question.top_p,
-        repetition_penalty=question.repetition_penalty,
+        sampling=question.settings.sampling,
     )
 
 

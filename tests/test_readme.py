@@ -1,8 +1,10 @@
-"""What the README claims is what the code has."""
+"""What the README and the pages of the docs claim is what the code has."""
 
 import re
 import shlex
+from pathlib import Path
 
+import pytest
 import typer
 
 from backend.settings import ROOT
@@ -10,12 +12,32 @@ from studio.cli.main import app
 from tests.scripts.generate_readme import knobs_table, strategies_table
 from tests.scripts.readme import PAGES
 
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+PATH = re.compile(r"`((?:studio|launcher|backend|static|tests)/[\w./-]*)`")
 
 
 def test_the_two_commands_stand_as_agreed():
-    assert "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/studio\n" in TEXT
-    assert "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest\n" in TEXT
+    assert "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/studio\n" in README
+    assert "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest\n" in README
+
+
+def test_the_readme_is_read_in_minutes():
+    assert len(README.encode()) <= 10 * 1024
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_and_link_of_a_page_leads_somewhere(page: Path):
+    text = page.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if not link.startswith("http")]
+
+    assert [path for path in PATH.findall(text) if not (ROOT / path).exists()] == []
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_page_is_named_in_the_readme():
+    named = set(re.findall(r"\]\(static/docs/(\w+)\.md\)", README))
+    assert named == {page.stem for page in PAGES if page.name != "README.md"}
 
 
 def test_the_generated_tables_are_current():
@@ -88,9 +110,8 @@ def test_every_command_is_named():
 
 
 def test_every_measured_section_is_filled():
-    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
-    sections = re.findall(r"<!-- (measured:\w+) -->\n(.*?)<!-- /\1 -->", text, re.DOTALL)
-    assert len(sections) == text.count("<!-- measured:")
+    sections = re.findall(r"<!-- (measured:\w+) -->\n(.*?)<!-- /\1 -->", TEXT, re.DOTALL)
+    assert len(sections) == TEXT.count("<!-- measured:")
     assert [name for name, text in sections if len(text) < 80] == []
 
 

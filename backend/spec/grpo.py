@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from backend.spec.knobs import RunKind, SpecModel, knob
+from backend.spec.sampling import MAX_TEMPERATURE, REPETITION_PENALTY_LIMITS, TOP_P_LIMITS
 
 DRAWS_ANSWERS: tuple[RunKind, ...] = ("grpo", "reward_check")  # runs that draw answers and score them
 CALLS_REWARDS: tuple[RunKind, ...] = (*DRAWS_ANSWERS, "evaluation")  # runs that call rewards
@@ -43,15 +44,19 @@ class GrpoKnobs(SpecModel):
         le=128,
     )
     temperature: float = knob(
-        1.0, label="Temperature", help="How freely answers are drawn; 1 as learned", read_by=DRAWS_ANSWERS, gt=0, le=5
+        1.0,
+        label="Temperature",
+        help="How freely answers are drawn; 1 as learned",
+        read_by=DRAWS_ANSWERS,
+        gt=0,
+        le=MAX_TEMPERATURE,
     )
     top_p: float = knob(
         1.0,
         label="Top p",
         help="Draw from the likeliest tokens that hold this share",
         read_by=DRAWS_ANSWERS,
-        gt=0,
-        le=1,
+        **TOP_P_LIMITS,
     )
     top_k: int = knob(
         0,
@@ -66,8 +71,7 @@ class GrpoKnobs(SpecModel):
         label="Repetition penalty",
         help="Above 1 makes tokens that were said before less likely",
         read_by=DRAWS_ANSWERS,
-        ge=0.5,
-        le=2,
+        **REPETITION_PENALTY_LIMITS,
     )
     max_completion_tokens: int = knob(
         256,

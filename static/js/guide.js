@@ -4,8 +4,8 @@
   const studio = window.studio, { el } = studio;
   const WIDE = "(min-width: 861px)", READ_ABOVE_PX = 120; // a section is being read once its heading is this high up
 
-  /** The sections of a text, to jump to; the one being read is marked. Value: their headings in order. */
-  studio.contents = (host, props, watch) => {
+  /** The sections of a text, to jump to; the one being read is marked. Value: {sections, open}; tells `input` after a click on a link to another page. */
+  studio.contents = (host, props, watch, tell) => {
     const { label, text } = props.words;
     const heading = (number) => document.getElementById(text)?.querySelectorAll("h2")[number];
     const list = el("ol"), box = el("details", { open: matchMedia(WIDE).matches }, el("summary", {}, label), list);
@@ -27,12 +27,20 @@
       buttons.forEach((button, number) => (number === read ? button.setAttribute("aria-current", "true") : button.removeAttribute("aria-current")));
     };
     const draw = () => {
-      studio.redraw(list, ...(props.value || []).map((title, number) => el("li", {}, el("button", { type: "button", "data-number": number }, title))));
+      studio.redraw(list, ...((props.value || {}).sections || []).map((title, number) => el("li", {}, el("button", { type: "button", "data-number": number }, title))));
       mark();
     };
     list.addEventListener("click", ({ target }) => {
       const button = target.closest("[data-number]");
       if (button) jump(Number(button.dataset.number));
+    });
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest?.(`#${text} a[href^="#page-"]`);
+      if (!link) return;
+      event.preventDefault();
+      props.value = { ...props.value, open: link.getAttribute("href").slice("#page-".length) };
+      tell.input();
+      window.scrollTo({ top: 0 });
     });
     window.addEventListener("scroll", mark, { passive: true });
     watch("value", draw);

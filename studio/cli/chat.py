@@ -1,20 +1,26 @@
 """`studio chat`: one question, or a conversation, with one model or two side by side."""
 
+import functools
+import inspect
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from PIL import Image, UnidentifiedImageError
+from pydantic import ValidationError
 
 from backend.conversation import PLACEHOLDER, Message
 from backend.datasets.image_pool import ImagePool
 from backend.datasets.problems import CODES
-from backend.errors import DatasetError
+from backend.errors import DatasetError, SpecError
 from backend.image_size import MAX_ASPECT_RATIO
+from backend.spec.files import problems_of
+from backend.spec.knobs import knobs_of
+from backend.spec.sampling import ChatSettings
 from launcher.chat import ChatPool, Question
 from studio.cli import context
 from studio.cli.output import JSON_OPTION, console, explained, print_json, say
@@ -71,58 +77,77 @@ def as_imported(paths: Sequence[Path], folder: Path) -> tuple[Path, ...]:
     return tuple(folder / outcomes[path].stored for path in paths)
 
 
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take each field of `ChatSettings` as an option, and hand them over as its argument `settings`."""
+    signature = inspect.signature(command)
+    options = [
+        inspect.Parameter(
+            knob.path, inspect.Parameter.KEYWORD_ONLY, default=knob.field.default,
+            annotation=Annotated[knob.field.annotation, typer.Option(help=f"{knob.help}.")],
+        )
+        for knob in knobs_of(ChatSettings)
+    ]  # fmt: skip
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> None:
+        values = {option.name: arguments.pop(option.name) for option in options}
+        try:
+            settings = ChatSettings(**values)
+        except ValidationError as error:
+            raise SpecError("; ".join(problems_of(error)), hint="`studio chat --help` lists the options") from error
+        command(**arguments, settings=settings)
+
+    others = [parameter for name, parameter in signature.parameters.items() if name != "settings"]
+    parameters = [*(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in others), *options]
+    vars(run)["__signature__"] = signature.replace(parameters=parameters)
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
 @explained
+@with_settings
 def chat(
     checkpoint: Annotated[str, typer.Argument(help="A model, a run, run/checkpoint-N, or a folder.")],
     image: IMAGE = None,
     prompt: Annotated[str, typer.Option(help="Without it: a conversation.")] = "",
     compare: Annotated[str, typer.Option(help="A second checkpoint, asked the same.")] = "",
-    seed: int = 0,
-    temperature: Annotated[float, typer.Option(min=0, max=5, help="0 takes the likeliest token.")] = 0.0,
-    top_p: Annotated[float, typer.Option(min=0.01, max=1, help="With a temperature: only the likeliest tokens.")] = 1.0,
-    repetition_penalty: Annotated[float, typer.Option(min=0.5, max=2, help="Above 1: repeats itself less.")] = 1.0,
-    system: Annotated[str, typer.Option(help="How to answer; without it the model's own.")] = "",
-    max_new_tokens: Annotated[int, typer.Option(min=1, max=8192)] = 256,
-    beside_runs: Annotated[bool, typer.Option(help="Answer on a GPU that a run holds where no other is free.")] = False,
     as_json: JSON_OPTION = False,
+    *,
+    settings: ChatSettings,
 ) -> None:
     """Talk to a checkpoint about images."""
     references = [checkpoint, *([compare] if compare else [])]
-    sampling = {
-        "seed": seed, "temperature": temperature, "top_p": top_p, "repetition_penalty": repetition_penalty,
-        "max_new_tokens": max_new_tokens, "system": system, "beside_runs": beside_runs,
-    }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="asked-") as folder, closing(ChatPool(context.launcher())) as pool:
         images = as_imported([path.resolve() for path in image or ()], Path(folder))
         if prompt:
-            _ask_once(pool, references, images, prompt, sampling, as_json)
+            _ask_once(pool, references, images, prompt, settings, as_json)
         else:
-            _converse(pool, references, images, sampling)
+            _converse(pool, references, images, settings)
 
 
 def _ask_once(
-    pool: ChatPool, references: list[str], images: tuple[Path, ...], prompt: str, sampling: Any, as_json: bool
+    pool: ChatPool, references: list[str], images: tuple[Path, ...], prompt: str, settings: ChatSettings, as_json: bool
 ) -> None:
     turn = _user_turn(prompt, len(images))
     answers = []
     for reference in references:
         if not as_json and len(references) > 1:
             console.rule(reference)
-        question = Question(reference, (turn,), images, **sampling)
+        question = Question(reference, (turn,), images, settings)
         text, tokens, seconds = _stream(pool, question, quiet=as_json)
         answers.append({"checkpoint": reference, "answer": text, "tokens": tokens, "seconds": round(seconds, 3)})
     if as_json:
         print_json({"prompt": prompt, "answers": answers})
 
 
-def _converse(pool: ChatPool, references: list[str], images: tuple[Path, ...], sampling: Any) -> None:
+def _converse(pool: ChatPool, references: list[str], images: tuple[Path, ...], settings: ChatSettings) -> None:
     say("Ask; an empty line ends.")
     histories: dict[str, list[Message]] = {reference: [] for reference in references}
     while text := typer.prompt("you", default="", show_default=False).strip():
         for reference, history in histories.items():
             history.append(_user_turn(text, 0 if history else len(images)))
             console.rule(reference)
-            answer, _, _ = _stream(pool, Question(reference, tuple(history), images, **sampling), quiet=False)
+            answer, _, _ = _stream(pool, Question(reference, tuple(history), images, settings), quiet=False)
             history.append(Message(role="assistant", content=answer))
 
 

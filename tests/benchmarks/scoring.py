@@ -10,8 +10,9 @@ from backend.catalog.checkpoints import Checkpoint, resolve_checkpoint
 from backend.datasets.store import DatasetStore
 from backend.ids import DatasetName
 from backend.programs.model.adapters import ModelHost
-from backend.programs.model.generation import Sampling, choose, first_logits, next_logits
+from backend.programs.model.generation import choose, first_logits, next_logits
 from backend.settings import Workspace
+from backend.spec.sampling import SamplingParameters
 
 MOST_TOKENS = 48
 
@@ -58,7 +59,7 @@ def encoder_of(host: ModelHost, folder: Path):
 
 def greedy(model, sample, encoder) -> str:
     """The likeliest answer, without its end token."""
-    sampling, chance, cache = Sampling(MOST_TOKENS, 0.0, 1.0, 0), torch.Generator(), DynamicCache()
+    sampling, chance, cache = SamplingParameters(), torch.Generator(), DynamicCache()
     made: list[int] = []
     token = choose(first_logits(model, sample, cache), sampling, chance)
     while token != encoder.end_id and len(made) < MOST_TOKENS:

@@ -113,7 +113,7 @@ def test_nothing_to_ask_and_control_tokens_are_refused(playground: Page):
 def test_stopping_keeps_what_was_said(playground: Page):
     page = playground
     page.get_by_role("button", name="Length, chance and seed").click()
-    page.locator("#max-tokens input[type=number]").fill("2048")
+    page.locator("#max-new-tokens input[type=number]").fill("2048")
     page.locator("#temperature input[type=number]").fill("2")
     page.keyboard.press("Tab")
 
@@ -160,7 +160,7 @@ def test_a_blind_vote_goes_by_keyboard_and_shows_no_name_before_its_end(
     expect(page.locator("#blind-vote .question img")).to_have_count(1)
     assert not re.search("Demo|twin", page.locator("#nav").evaluate("nav => nav.outerHTML"))
     page.get_by_role("button", name="System prompt").click()
-    page.locator("#system-prompt textarea").focus()
+    page.locator("#system textarea").focus()
     page.keyboard.press("ArrowLeft")
     page.locator("#blind-vote h2").focus()
     expect(votes).to_have_text("No vote yet.")

@@ -30,11 +30,11 @@ from backend.runs.events import EventWriter, read_events
 from backend.runs.folder import ExitRecord, read_record
 from backend.settings import ROOT, Workspace
 from backend.spec.run import RunSpec
+from backend.spec.sampling import ChatSettings
 from backend.store.runs import RunStore
 from launcher.devices import Device
 from launcher.keeper_settings import KeeperSettings
 from launcher.run_manager import Launcher
-from studio.pages.playground.sampling import Manner
 from studio.pages.playground.storage import (
     ColumnRecord,
     SessionRecord,
@@ -191,7 +191,7 @@ class Trials:
 
     def kept_talk(self) -> Trial:
         store, place, kept = TalkStore(self.workspace), TalkPlace(new_id()), []
-        record = TalkRecord(id=TalkId(place.id), begun_at=1.0, saved_at=1.0, manner=Manner(), columns=())
+        record = TalkRecord(id=TalkId(place.id), begun_at=1.0, saved_at=1.0, settings=ChatSettings(), columns=())
 
         def act() -> None:
             turn = Message(role="user", content="What is it? " * 500)
@@ -209,7 +209,7 @@ class Trials:
     def vote(self) -> Trial:
         store, kept = VoteStore(self.workspace), []
         record = SessionRecord(id=VoteId(new_id()), begun_at=1.0, models=("demo", "other"), dataset="first",
-                               questions=9, seed=1, manner=Manner())  # fmt: skip
+                               questions=9, seed=1, settings=ChatSettings())  # fmt: skip
         store.begin(record)
 
         def act() -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 from backend.conversation import Message
 from backend.errors import CheckpointError, LaunchError, NotFoundError
 from backend.settings import Workspace
+from backend.spec.sampling import ChatSettings
 from launcher.chat import ChatPool, Question
 from launcher.run_manager import Launcher
 
@@ -40,7 +41,9 @@ def image(tmp_path):
 
 def question(image, text="Describe the picture.", **changes):
     turn = Message(role="user", content=f"<image>{text}")
-    return Question(**({"checkpoint": "demo", "messages": (turn,), "images": (image,)} | changes))
+    asked = {"checkpoint": "demo", "messages": (turn,), "images": (image,)}
+    settings = {name: changes.pop(name) for name in list(changes) if name in ChatSettings.model_fields}
+    return Question(**(asked | changes), settings=ChatSettings(**settings))
 
 
 def test_an_answer_comes_in_pieces_and_says_why_it_ended(pool, image):
@@ -66,7 +69,10 @@ def test_the_system_prompt_stands_first_and_once():
     whole = Question("demo", turns, ())
 
     assert whole.turns == turns
-    assert replace(whole, system="Be brief.").turns == (Message(role="system", content="Be brief."), turns[1])
+    assert replace(whole, settings=ChatSettings(system="Be brief.")).turns == (
+        Message(role="system", content="Be brief."),
+        turns[1],
+    )
 
 
 def test_what_is_said_of_sampling_reaches_the_model(pool, image):
@@ -76,7 +82,8 @@ def test_what_is_said_of_sampling_reaches_the_model(pool, image):
     likeliest = answer()
 
     assert answer(temperature=2.0, top_p=0.001, seed=3) == likeliest  # only one token is left to choose from
-    assert answer(repetition_penalty=0.1) != likeliest  # what was read comes again
+    again = f"Describe the picture. {likeliest}"
+    assert answer(text=again, repetition_penalty=2.0) != answer(text=again)
     with pytest.raises(CheckpointError, match="control token"):
         answer(system="<|im_end|>")
 
@@ -139,7 +146,7 @@ def test_a_dead_program_is_started_anew(pool, image):
     assert list(pool.ask(question(image, max_new_tokens=2)))[-1].is_last
 
 
-def test_what_cannot_be_asked_is_said(pool, image, tmp_path):
+def test_what_cannot_be_asked_is_answer(pool, image, tmp_path):
     with pytest.raises(NotFoundError, match="`nowhere`"):
         list(pool.ask(question(image, checkpoint="nowhere")))
     with pytest.raises(CheckpointError, match="control token"):

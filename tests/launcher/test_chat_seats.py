@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from backend.conversation import Message
 from backend.errors import LaunchError
 from backend.settings import DEMO_MODEL
+from backend.spec.sampling import ChatSettings
 from backend.store.queue import Holder
 from launcher.chat import ChatPool, Question
 from launcher.chat_process import take_seat
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.torch
 
 
 def question(**changes: object) -> Question:
-    return Question("demo", (Message(role="user", content="Hello"),), (), max_new_tokens=3, **changes)  # type: ignore[arg-type]
+    return Question("demo", (Message(role="user", content="Hello"),), (), ChatSettings(max_new_tokens=3, **changes))
 
 
 def test_p15_a_seat_is_kept_while_its_program_starts(launch) -> None:
@@ -147,7 +148,7 @@ def test_p15_chats_and_runs_take_turns_on_a_gpu_and_share_it_only_where_asked(la
 def test_p15_a_run_that_waits_for_a_chat_starts_when_the_chats_are_closed(launch) -> None:
     launcher = launch("--steps", "3", gpus=1)
     pool = ChatPool(launcher)
-    answer = pool.ask(Question("demo", question().messages, (), max_new_tokens=8000, temperature=5.0))
+    answer = pool.ask(Question("demo", question().messages, (), ChatSettings(max_new_tokens=8000, temperature=5.0)))
     next(answer)  # somebody is talking, so the chat keeps its GPU
     run = a_run(launcher)
     assert run.state == "queued"

@@ -21,7 +21,7 @@ from backend.catalog.checkpoints import resolve_checkpoint
 from backend.chat_protocol import Ask, Failure, Line, Piece, Ready, Stop
 from backend.errors import StudioError
 from backend.programs.model.adapters import ModelHost
-from backend.programs.model.generation import Sampling, choose, first_logits, next_logits
+from backend.programs.model.generation import choose, first_logits, next_logits
 from backend.settings import Workspace
 
 NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # as CUDA and the CPU's allocator say it
@@ -53,9 +53,9 @@ def pieces(ask: Ask, host: ModelHost) -> Iterator[Piece]:
     checkpoint = resolve_checkpoint(ask.checkpoint, Workspace(Path(ask.workspace)))
     name, encoder = host.prepare(checkpoint), host.encoder(checkpoint)
     sample = encoder.encode(ask.messages, [Path(image) for image in ask.images], for_answer=True, name="the question")
-    sampling = Sampling(ask.max_new_tokens, ask.temperature, ask.top_p, ask.seed, ask.repetition_penalty)
+    sampling = ask.sampling
     ends = {encoder.end_id, encoder.tokenizer.pad_token_id}
-    cache, chance = DynamicCache(), torch.Generator().manual_seed(ask.seed)
+    cache, chance = DynamicCache(), torch.Generator().manual_seed(sampling.seed)
     with host.active_with_vision(name) as model:
         logits = first_logits(model, sample, cache)
     generated: list[int] = []
@@ -64,7 +64,7 @@ def pieces(ask: Ask, host: ModelHost) -> Iterator[Piece]:
         token = choose(
             logits, sampling, chance, torch.cat([sample.input_ids, torch.tensor(generated, dtype=torch.long)])
         )
-        if token in ends or len(generated) == ask.max_new_tokens:
+        if token in ends or len(generated) == sampling.max_new_tokens:
             break
         generated.append(token)
         text = encoder.tokenizer.decode(generated, skip_special_tokens=True)

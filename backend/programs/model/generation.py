@@ -1,7 +1,6 @@
 """Generate answers: many at once, greedily or sampled; or token by token, taking turns on one model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +10,7 @@ from transformers import DynamicCache
 from backend.programs.model.encoder import Encoder, Sample
 from backend.programs.model.vision_features import Features, as_model_input
 from backend.spec.grpo import GrpoKnobs
+from backend.spec.sampling import SamplingParameters
 
 # also against what a model's generation_config.json wishes: released ones penalise repetition
 GREEDY: dict[str, Any] = {
@@ -110,17 +110,6 @@ def left_padded(
     return moved | (as_model_input(features) if features is not None else {})
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How the next token is chosen."""
-
-    max_new_tokens: int
-    temperature: float  # 0 takes the likeliest token
-    top_p: float  # with a temperature: sample from the likeliest tokens that hold this much probability
-    seed: int
-    repetition_penalty: float = 1.0  # above 1: tokens that were read or said before become less likely
-
-
 @torch.inference_mode()
 def first_logits(model: nn.Module, sample: Sample, cache: DynamicCache) -> torch.Tensor:
     """Read the whole prompt. Fills `cache`; returns the logits of the next token, shape (vocabulary,)."""
@@ -161,7 +150,9 @@ def next_logits(model: nn.Module, sample: Sample, cache: DynamicCache, token: in
     return outputs.logits[0, -1].float()
 
 
-def choose(logits: torch.Tensor, sampling: Sampling, chance: torch.Generator, read: torch.Tensor | None = None) -> int:
+def choose(
+    logits: torch.Tensor, sampling: SamplingParameters, chance: torch.Generator, read: torch.Tensor | None = None
+) -> int:
     """Choose the next token from its logits (vocabulary,); `read` are all tokens so far, those of the prompt first."""
     warped = _warped(logits, sampling, read)
     if sampling.temperature <= 0:
@@ -169,7 +160,7 @@ def choose(logits: torch.Tensor, sampling: Sampling, chance: torch.Generator, re
     return int(torch.multinomial(warped.softmax(-1).cpu(), 1, generator=chance))
 
 
-def _warped(logits: torch.Tensor, sampling: Sampling, read: torch.Tensor | None) -> torch.Tensor:
+def _warped(logits: torch.Tensor, sampling: SamplingParameters, read: torch.Tensor | None) -> torch.Tensor:
     """Penalise what was read, then temperature, then the likeliest tokens only: in this order.
 
     Source: `RepetitionPenaltyLogitsProcessor`, `TemperatureLogitsWarper` and `TopPLogitsWarper` of transformers,

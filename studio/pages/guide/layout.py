@@ -1,9 +1,9 @@
-"""Guide: what every choice does and when to choose it, from the Markdown files of `static/guides`."""
+"""Guide: what every choice does and when to choose it, and the reference pages of `static/docs`."""
 
 import re
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import gradio as gr
 
@@ -15,16 +15,23 @@ from studio.ui.i18n import Language, Translate
 from studio.ui.shared_state import SharedState
 
 GUIDES = STATIC / "guides"
+DOCS = STATIC / "docs"
+REFERENCE = ("commands", "knobs", "rewards", "evaluation", "operations", "security", "measured", "architecture",
+             "contributing", "decisions")  # fmt: skip
 FIRST = "sft"  # what to read first; the others follow by name
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^(#{1,2}) (.+)$", re.MULTILINE)
+_LINK = re.compile(r"\]\((\w+)\.md\)")
 TEXT = "guide-text"
 
 
 def contents(t: Translate, sections: list[str], text: str) -> gr.HTML:
-    """List the sections of a text to jump to. Value: their headings in order; `text` is the id of the component."""
+    """List the sections of a text to jump to; `text` is the id of the component that shows it.
+
+    Value: {sections, open}; tells `input` after a click on a link of the text to another page, whose name is `open`.
+    """
     words = {"label": t("guide.contents"), "text": text}
-    return island("contents", "guide.js", words, value=sections, elem_id="guide-contents")
+    return island("contents", "guide.js", words, ("input",), value={"sections": sections}, elem_id="guide-contents")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,11 @@ def guides(language: Language) -> list[Guide]:
     return [parsed(path.stem, path.read_text(encoding="utf-8")) for path in ordered]
 
 
+def reference() -> list[Guide]:
+    """The pages on commands, knobs and the house, in reading order, in English only."""
+    return [parsed(name, (DOCS / f"{name}.md").read_text(encoding="utf-8")) for name in REFERENCE]
+
+
 def parsed(name: str, markdown: str) -> Guide:
     """Take a guide apart. Raises ValueError where it does not start with exactly one title."""
     headings = _HEADING.findall(_FENCE.sub("", markdown))
@@ -56,28 +68,44 @@ def parsed(name: str, markdown: str) -> Guide:
 
 
 def build(services: Services, shared: SharedState, t: Translate) -> None:  # noqa: ARG001 - every tab is built alike
-    """Lay out the tab, then wire it. The choice among guides shows where there is more than one."""
-    written = guides(cast(Language, t("guide.language")))
+    """Lay out the tab, then wire it."""
+    written, pages = guides(cast(Language, t("guide.language"))), reference()
     first = written[0]
     page_head(t("guide.title"), t("guide.about"))
-    chosen = gr.Radio(
-        [(guide.title, guide.name) for guide in written], value=first.name, label=t("guide.choose"), show_label=False,
-        visible=len(written) > 1, elem_id="guide-choice", elem_classes="seg",
-    )  # fmt: skip
+    with gr.Row(elem_classes="guide-choices"):
+        guide = gr.Radio(
+            [(each.title, each.name) for each in written], value=first.name, label=t("guide.choose"), show_label=False,
+            elem_id="guide-choice", elem_classes="seg",
+        )  # fmt: skip
+        page = gr.Dropdown(
+            [(each.title, each.name) for each in pages], value=None, label=t("guide.reference"), min_width=260,
+            elem_id="guide-reference",
+        )  # fmt: skip
     with gr.Row(equal_height=False, elem_classes="guide-columns"):
         with gr.Column(scale=3, min_width=200, elem_classes="guide-side"):
             sections = contents(t, first.sections, TEXT)
         with gr.Column(scale=9, min_width=300, elem_classes="card guide-card"):
-            text = gr.Markdown(_article(first), latex_delimiters=[], elem_id=TEXT)
+            text = gr.Markdown(article(first), latex_delimiters=[], elem_id=TEXT)
 
-    refresh(chosen.change, partial(show, written), chosen, [sections, text])
-
-
-def show(written: list[Guide], name: str) -> tuple[list[str], str]:
-    """The sections and the text of the guide of this name; of the first one where a browser sends no such name."""
-    guide = next((guide for guide in written if guide.name == name), written[0])
-    return guide.sections, _article(guide)
+    shown = [guide, page, sections, text]
+    refresh(guide.input, partial(show, written, pages), guide, shown)
+    refresh(page.input, partial(show, written, pages), page, shown)
+    refresh(sections.input, partial(follow, written, pages), sections, shown)
 
 
-def _article(guide: Guide) -> str:
-    return f"# {guide.title}\n\n{guide.text}"
+def show(written: list[Guide], pages: list[Guide], name: str) -> tuple[str | None, str | None, dict[str, Any], str]:
+    """Both choices, the sections and the text for a name; the first guide's where a browser sends another one."""
+    chosen = next((each for each in (*written, *pages) if each.name == name), written[0])
+    is_page = chosen in pages
+    sections = {"sections": chosen.sections}
+    return (None, chosen.name, sections, article(chosen)) if is_page else (chosen.name, None, sections, article(chosen))
+
+
+def follow(written: list[Guide], pages: list[Guide], contents: dict[str, Any] | None) -> tuple[Any, ...]:
+    """What a link of the text leads to."""
+    return show(written, pages, str((contents or {}).get("open", "")))
+
+
+def article(guide: Guide) -> str:
+    """The whole text, with links among the pages that lead to none but the page itself."""
+    return f"# {guide.title}\n\n" + _LINK.sub(r"](#page-\1)", guide.text)

@@ -15,6 +15,7 @@ from typing import Any
 
 from backend.conversation import PLACEHOLDER, Row
 from backend.errors import NotFoundError, SpecError, StudioError
+from launcher.chat import Question
 from studio.pages.playground.blind_views import (
     View,
     question_turns,
@@ -25,7 +26,7 @@ from studio.pages.playground.blind_views import (
 )
 from studio.pages.playground.context import Page
 from studio.pages.playground.conversation import refuse_gone
-from studio.pages.playground.sampling import manner_of
+from studio.pages.playground.settings import settings_of
 from studio.pages.playground.storage import RevealRecord, Session, SessionRecord, Side, VoteId, VoteRecord, new_id
 
 _SIDES: tuple[Side, ...] = ("left", "right", "tie", "skip")
@@ -62,7 +63,7 @@ def begin(page: Page, choice: tuple[Any, ...], knobs: tuple[Any, ...]) -> Sessio
     chance = random.SystemRandom()
     record = SessionRecord(
         id=VoteId(new_id()), begun_at=time.time(), models=(first, second), dataset=dataset, questions=total,
-        seed=chance.randrange(2**31), manner=manner_of(knobs, page.t),
+        seed=chance.randrange(2**31), settings=settings_of(knobs, page.t),
     )  # fmt: skip
     page.votes.begin(record)
     return Session(record, (), is_revealed=False)
@@ -158,7 +159,7 @@ def _answers(page: Page, record: SessionRecord, row: Row, order: tuple[int, int]
     def answer(model: str) -> str:
         refuse_gone(page, model)
         paths = tuple(page.services.datasets.image(record.dataset, name) for name in images)
-        with closing(page.services.chats.ask(record.manner.question(model, turns, paths))) as pieces:  # type: ignore[type-var]
+        with closing(page.services.chats.ask(Question(model, turns, paths, record.settings))) as pieces:  # type: ignore[type-var]
             return "".join(piece.text for piece in pieces)
 
     try:

@@ -11,9 +11,10 @@ import gradio as gr
 
 from backend.conversation import PLACEHOLDER, Message
 from backend.errors import DatasetError, NotFoundError, SpecError, StudioError
+from backend.spec.sampling import ChatSettings
 from launcher.chat import Question
 from studio.pages.playground.context import COLUMNS, Page
-from studio.pages.playground.sampling import MOST_SEED, Manner, manner_of, refuse_marks
+from studio.pages.playground.settings import refuse_marks, settings_of
 from studio.pages.playground.storage import TalkPlace, new_id
 from studio.ui.views import turns_view
 from studio.web.images import asked_folder, take_images
@@ -65,10 +66,10 @@ def ask(page: Page, place: TalkPlace, box: Value, *rest: Any) -> list[Any]:
     if not text and not box["files"]:
         raise DatasetError(page.t("play.no_question"), hint=page.t("play.no_question.hint"))
     refuse_marks(text, page.t)
-    manner = manner_of(knobs, page.t)
+    settings = settings_of(knobs, page.t)
     images = take_images(page.services.workspace, [Path(file) for file in box["files"]], page.t)
     asked = [talk.asked(text, images) if model else talk for talk, model in zip(talks, models, strict=True)]
-    return [gr.MultimodalTextbox(value=None, interactive=False), *_begun(page, place, manner, models, asked)]
+    return [gr.MultimodalTextbox(value=None, interactive=False), *_begun(page, place, settings, models, asked)]
 
 
 def ask_again(page: Page, place: TalkPlace, *rest: Any) -> list[Any]:
@@ -79,23 +80,23 @@ def ask_again(page: Page, place: TalkPlace, *rest: Any) -> list[Any]:
     """
     models, talks, knobs = rest[:COLUMNS], rest[COLUMNS : 2 * COLUMNS], rest[2 * COLUMNS :]
     _refuse_no_model(page, models)
-    manner = manner_of(knobs, page.t)
+    settings = settings_of(knobs, page.t)
     asked = [talk.unanswered() if model else talk for talk, model in zip(talks, models, strict=True)]
     if not any(talk.turns for talk in asked):
         raise SpecError(page.t("play.nothing_again"), hint=page.t("play.empty_help"))
-    if manner.temperature > 0:
-        manner = manner.model_copy(update={"seed": (manner.seed + 1) % (MOST_SEED + 1)})
-    return [manner.seed, gr.MultimodalTextbox(interactive=False), *_begun(page, place, manner, models, asked)]
+    if settings.temperature > 0:
+        settings = settings.with_next_seed()
+    return [settings.seed, gr.MultimodalTextbox(interactive=False), *_begun(page, place, settings, models, asked)]
 
 
-def answer(page: Page, talk: Talk, model: str | None, manner: Manner) -> Iterator[tuple[Any, Any]]:
+def answer(page: Page, talk: Talk, model: str | None, settings: ChatSettings) -> Iterator[tuple[Any, Any]]:
     """Stream one model's answer into its column. What goes wrong is said there; the other columns go on."""
     if not model or not talk.turns or talk.turns[-1].role != "user":
         yield gr.skip(), gr.skip()
         return
     text, status = "", ""
     try:
-        question = _question(page, talk, model, manner)
+        question = _question(page, talk, model, settings)
         told = 0.0
         with closing(page.services.chats.ask(question)) as pieces:  # type: ignore[type-var]
             for piece in pieces:
@@ -135,8 +136,10 @@ def refuse_gone(page: Page, model: str) -> None:
         raise NotFoundError(page.t("play.gone", model=model), hint=page.t("play.gone.hint"))
 
 
-def _begun(page: Page, place: TalkPlace, manner: Manner, models: tuple[Any, ...], asked: list[Talk]) -> list[Any]:
-    """What shows that answers are on their way: buttons, the conversation's place and manner, its sides, columns."""
+def _begun(
+    page: Page, place: TalkPlace, settings: ChatSettings, models: tuple[Any, ...], asked: list[Talk]
+) -> list[Any]:
+    """What shows that answers are on their way: buttons, place and settings, conversations, columns."""
     if place.id:
         page.talks.lay_out(place.id)  # a page may be open for longer than a day
     views = [
@@ -144,7 +147,7 @@ def _begun(page: Page, place: TalkPlace, manner: Manner, models: tuple[Any, ...]
         for talk, model in zip(asked, models, strict=True)
     ]
     place = place if place.id else TalkPlace(new_id())
-    return [gr.Button(visible=True), gr.Button(visible=False), place, manner, *asked, *views]
+    return [gr.Button(visible=True), gr.Button(visible=False), place, settings, *asked, *views]
 
 
 def _refuse_no_model(page: Page, models: tuple[Any, ...]) -> None:
@@ -152,10 +155,10 @@ def _refuse_no_model(page: Page, models: tuple[Any, ...]) -> None:
         raise NotFoundError(page.t("play.no_model"), hint=page.t("play.no_model.hint"))
 
 
-def _question(page: Page, talk: Talk, model: str, manner: Manner) -> Question:
+def _question(page: Page, talk: Talk, model: str, settings: ChatSettings) -> Question:
     refuse_gone(page, model)
     images = tuple(asked_folder(page.services.workspace) / name for name in talk.images)
-    return manner.question(model, talk.turns, images)
+    return Question(model, talk.turns, images, settings)
 
 
 def _status(page: Page, tokens: int, seconds: float, reason: str) -> str:

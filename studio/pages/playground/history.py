@@ -6,23 +6,24 @@ from typing import Any
 import gradio as gr
 
 from backend.errors import NotFoundError
+from backend.spec.sampling import ChatSettings
 from studio.models import Choices, present_choices
 from studio.pages.playground.context import COLUMNS, Page, show_mode
 from studio.pages.playground.conversation import Talk, rested
-from studio.pages.playground.sampling import Manner
+from studio.pages.playground.settings import values_of
 from studio.pages.playground.storage import ColumnRecord, TalkId, TalkPlace, TalkRecord
 
 TITLE = 80  # characters in the list
 Value = dict[str, Any]
 
 
-def finish(page: Page, place: TalkPlace, manner: Manner, *rest: Any) -> list[Any]:
+def finish(page: Page, place: TalkPlace, settings: ChatSettings, *rest: Any) -> list[Any]:
     """Once no column is busy: let the next question be asked, keep what was said, say where it lies."""
     views, models, talks = (rest[start * COLUMNS : (start + 1) * COLUMNS] for start in range(3))
     if any((view or {}).get("busy") for view in views):
         return [gr.skip()] * 5
     has_answer = any(turn.role == "assistant" for talk in talks for turn in talk.turns)
-    saved = _keep(page, place, manner, models, talks) if has_answer and place.id else {}
+    saved = _keep(page, place, settings, models, talks) if has_answer and place.id else {}
     offered = present_choices(page.services, page.t)
     return [*rested(has_answer=any(talk.turns for talk in talks)), saved, list_view(page, offered)]
 
@@ -52,7 +53,7 @@ def open_talk(page: Page, asked: Value | None) -> list[Any]:
         *talks,
         *(talk.view(status) for talk, status in zip(talks, said, strict=True)),
         *(gr.Column(visible=number < 2 or bool(talk.turns)) for number, talk in enumerate(talks)),
-        *record.manner.knobs,
+        *values_of(record.settings),
     ]  # fmt: skip
 
 
@@ -92,7 +93,7 @@ def model_dropdown(page: Page, offered: Choices, wanted: str | None) -> Any:
     return gr.Dropdown(choices=[(page.t("play.none"), ""), *offered], value=known)
 
 
-def _keep(page: Page, place: TalkPlace, manner: Manner, models: Any, talks: Any) -> Value:
+def _keep(page: Page, place: TalkPlace, settings: ChatSettings, models: Any, talks: Any) -> Value:
     """Write the conversation; what the page says of that."""
     before = page.talks.find(place.id)
     known = before.columns if isinstance(before, TalkRecord) else ()
@@ -105,7 +106,7 @@ def _keep(page: Page, place: TalkPlace, manner: Manner, models: Any, talks: Any)
         id=TalkId(place.id),
         begun_at=before.begun_at if isinstance(before, TalkRecord) else now,
         saved_at=now,
-        manner=manner,
+        settings=settings,
         columns=tuple(
             ColumnRecord(model=name, turns=talk.turns, images=talk.images) if name or talk.turns
             else ColumnRecord(model="", turns=(), images=())

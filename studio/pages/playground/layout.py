@@ -7,13 +7,14 @@ from typing import Any
 import gradio as gr
 
 from backend.errors import NotFoundError
+from backend.spec.sampling import ChatSettings
 from studio.models import present_choices
 from studio.pages.playground.blind_layout import blind_panel
 from studio.pages.playground.components import answers, image_strip, kept_list, talk_link
 from studio.pages.playground.context import COLUMNS, Page, open_page, show_mode
 from studio.pages.playground.conversation import Talk, answer, ask, ask_again, clear_all, stop_all
 from studio.pages.playground.history import delete_talk, finish, list_view, model_dropdown, open_talk
-from studio.pages.playground.sampling import MOST_SEED, MOST_TOKENS, Manner
+from studio.pages.playground.settings import SEED, settings_controls
 from studio.pages.playground.storage import TalkPlace
 from studio.services import Services
 from studio.ui.components import card_head, page_head
@@ -42,7 +43,7 @@ class Talking:
     dataset: gr.Dropdown
     strip: gr.HTML
     place: gr.State
-    manner: gr.State
+    settings: gr.State
     talks: list[gr.State]
 
     @property
@@ -60,7 +61,7 @@ def build(services: Services, shared: SharedState, t: Translate) -> None:
     with gr.Column(elem_classes="stack") as above:
         asking = _asking(t)
     blind = blind_panel(t)
-    knobs = _manner_knobs(t)
+    knobs = settings_controls(t)
     with gr.Column(elem_classes="stack") as below:
         talking = _examples(t, *asking)
     modes = [switch, above, below, blind.box]
@@ -82,15 +83,15 @@ def build(services: Services, shared: SharedState, t: Translate) -> None:
 def _wire_asking(page: Page, talking: Talking, knobs: list[Any]) -> list[Any]:
     """Ask, answer again, stop, begin anew. Returns the events that stream answers, for others to cancel."""
     t, both = page.t, [*talking.models, *talking.talks, *knobs]
-    begun = [talking.box, talking.stop, talking.again, talking.place, talking.manner, *talking.talks, *talking.views]
+    begun = [talking.box, talking.stop, talking.again, talking.place, talking.settings, *talking.talks, *talking.views]
     asked = act(talking.box.submit, partial(ask, page), [talking.place, talking.box, *both], begun, t=t)
-    redone = act(talking.again.click, partial(ask_again, page), [talking.place, *both], [knobs[1], *begun], t=t)
+    redone = act(talking.again.click, partial(ask_again, page), [talking.place, *both], [knobs[SEED], *begun], t=t)
     running = [
-        stream(event.success, partial(answer, page), [talk, model, talking.manner], [talk, view], t=t)
+        stream(event.success, partial(answer, page), [talk, model, talking.settings], [talk, view], t=t)
         for event in (asked, redone)
         for talk, model, view in zip(talking.talks, talking.models, talking.views, strict=True)
     ]
-    ends = [talking.place, talking.manner, *talking.views, *talking.models, *talking.talks]
+    ends = [talking.place, talking.settings, *talking.views, *talking.models, *talking.talks]
     rests = [talking.box, talking.stop, talking.again, talking.saved, talking.kept]
     for event in running:
         refresh(event.then, partial(finish, page), ends, rests)
@@ -157,34 +158,7 @@ def _examples(t: Translate, models: list[Any], columns: list[Any], views: list[A
     box, stop, again, clear, saved = asked
     talks = [gr.State(Talk()) for _ in range(COLUMNS)]
     return Talking(models, columns, views, box, stop, again, clear, saved, kept, dataset, strip,
-                   gr.State(TalkPlace()), gr.State(Manner()), talks)  # fmt: skip
-
-
-def _manner_knobs(t: Translate) -> list[Any]:
-    """What every model is told first, how words are chosen, and where it may sit; in the order of `KNOBS`."""
-    with gr.Column(elem_classes="card manner"):
-        with gr.Accordion(t("play.system"), open=False, elem_id="system-fold"):
-            system = gr.Textbox(label=t("play.system.label"), info=t("play.system.help"), lines=2, max_lines=10,
-                                placeholder=t("play.system.none"), elem_id="system-prompt")  # fmt: skip
-        with gr.Accordion(t("play.sampling"), open=False, elem_id="sampling"), gr.Row(elem_classes="knobs"):
-            return [
-                system,
-                gr.Number(0, label=t("play.seed"), info=t("play.seed.help"), precision=0, minimum=0,
-                          maximum=MOST_SEED, min_width=280, elem_id="seed"),
-                _slider("tokens", (1, MOST_TOKENS, 256, 1), "max-tokens", t),
-                _slider("temperature", (0, 2, 0, 0.05), "temperature", t),
-                _slider("top_p", (0.05, 1, 1, 0.05), "top-p", t),
-                _slider("penalty", (0.5, 2, 1, 0.05), "repetition-penalty", t),
-                gr.Checkbox(False, label=t("play.beside"), info=t("play.beside.help"), min_width=280,
-                            elem_id="beside-runs"),
-            ]  # fmt: skip
-
-
-def _slider(key: str, range_of: tuple[float, float, float, float], name: str, t: Translate) -> gr.Slider:
-    """One knob: least, most, usual value and step."""
-    least, most, usual, step = range_of
-    return gr.Slider(least, most, usual, step=step, label=t(f"play.{key}"), info=t(f"play.{key}.help"), min_width=280,
-                     elem_id=name)  # fmt: skip
+                   gr.State(TalkPlace()), gr.State(ChatSettings()), talks)  # fmt: skip
 
 
 def load(page: Page, place: TalkPlace, *shown: str | None) -> list[Any]:

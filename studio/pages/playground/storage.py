@@ -15,7 +15,7 @@ from backend.conversation import Message
 from backend.earlier_names import renamed
 from backend.jsonl import all_lines, append_line, write_atomically
 from backend.settings import Workspace
-from studio.pages.playground.sampling import Manner
+from backend.spec.sampling import ChatSettings
 from studio.web.images import asked_folder
 
 TalkId = NewType("TalkId", str)
@@ -50,8 +50,10 @@ class TalkRecord(Record):
     id: TalkId
     begun_at: float  # seconds since the epoch
     saved_at: float
-    manner: Manner  # of the last question
+    settings: ChatSettings  # of the last question
     columns: tuple[ColumnRecord, ...]
+
+    _earlier = model_validator(mode="before")(renamed({"manner": "settings"}))
 
     @property
     def title(self) -> str:
@@ -75,7 +77,9 @@ class SessionRecord(Record):
     dataset: str
     questions: int  # held-out rows when it began
     seed: int  # draws the order of the questions, and who stands left
-    manner: Manner
+    settings: ChatSettings
+
+    _earlier = model_validator(mode="before")(renamed({"manner": "settings"}))
 
 
 class VoteRecord(Record):

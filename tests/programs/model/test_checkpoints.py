@@ -12,6 +12,7 @@ from backend.catalog.checkpoints import read_record, resolve_checkpoint
 from backend.conversation import Message
 from backend.errors import CheckpointError, NotFoundError
 from backend.settings import Workspace
+from backend.spec.sampling import SamplingParameters
 
 pytestmark = pytest.mark.torch
 
@@ -160,7 +161,7 @@ def test_what_is_not_there_is_not_found(reference, tmp_path):
 def test_generation_one_token_at_a_time_is_transformers_greedy_generation(untrained, encoder, images):
     from transformers import DynamicCache
 
-    from backend.programs.model.generation import Sampling, choose, first_logits, next_logits
+    from backend.programs.model.generation import choose, first_logits, next_logits
     from backend.programs.model.loading import choose_precision, load_base
 
     model = load_base(untrained, choose_precision("fp32")).eval()
@@ -176,7 +177,7 @@ def test_generation_one_token_at_a_time_is_transformers_greedy_generation(untrai
         eos_token_id=-1,
     )[0, sample.tokens :].tolist()
 
-    sampling, chance, cache = Sampling(12, 0.0, 1.0, 0), torch.Generator(), DynamicCache()
+    sampling, chance, cache = SamplingParameters(), torch.Generator(), DynamicCache()
     made = [choose(first_logits(model, sample, cache), sampling, chance)]
     while len(made) < 12:
         made.append(choose(next_logits(model, sample, cache, made[-1], len(made)), sampling, chance))

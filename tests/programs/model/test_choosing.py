@@ -31,8 +31,10 @@ def theirs(logits, read, temperature, top_p, penalty):
 def test_tokens_are_those_of_transformers(temperature: float, top_p: float, penalty: float):
     import torch
 
-    from backend.programs.model.generation import Sampling, choose
+    from backend.programs.model.generation import choose
+    from backend.spec.sampling import SamplingParameters
 
+    sampling = SamplingParameters(temperature=temperature, top_p=top_p, repetition_penalty=penalty)
     draw = torch.Generator().manual_seed(5)
     ours, expected = torch.Generator().manual_seed(1), torch.Generator().manual_seed(1)
     for _ in range(20):
@@ -40,7 +42,7 @@ def test_tokens_are_those_of_transformers(temperature: float, top_p: float, pena
         read = torch.randint(VOCABULARY, (40,), generator=draw)  # some of them twice
         scores = theirs(logits, read, temperature, top_p, penalty)
 
-        token = choose(logits, Sampling(1, temperature, top_p, 0, penalty), ours, read)
+        token = choose(logits, sampling, ours, read)
 
         sampled = torch.multinomial(scores.softmax(-1), 1, generator=expected) if temperature else scores.argmax()
         assert token == int(sampled)
@@ -49,9 +51,10 @@ def test_tokens_are_those_of_transformers(temperature: float, top_p: float, pena
 def test_a_penalty_ends_what_would_be_said_for_ever():
     import torch
 
-    from backend.programs.model.generation import Sampling, choose
+    from backend.programs.model.generation import choose
+    from backend.spec.sampling import SamplingParameters
 
     logits, said = torch.tensor([0.1, 2.0, 1.5]), torch.tensor([1, 1, 1])
 
-    assert choose(logits, Sampling(1, 0.0, 1.0, 0), torch.Generator(), said) == 1
-    assert choose(logits, Sampling(1, 0.0, 1.0, 0, 2.0), torch.Generator(), said) == 2
+    assert choose(logits, SamplingParameters(), torch.Generator(), said) == 1
+    assert choose(logits, SamplingParameters(repetition_penalty=2.0), torch.Generator(), said) == 2

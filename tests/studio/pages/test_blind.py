@@ -9,11 +9,12 @@ from backend.datasets.store import DatasetStore, ImportOptions
 from backend.demo.datasets import DEMO_DATASETS, write_rows
 from backend.errors import NotFoundError, SpecError
 from backend.settings import Workspace
+from backend.spec.sampling import ChatSettings
 from studio.pages.playground import blind
 from studio.pages.playground.blind_layout import Seat, begin, open_vote, questions, set_up
 from studio.pages.playground.blind_views import sessions_view
 from studio.pages.playground.context import Page, open_page
-from studio.pages.playground.sampling import Manner
+from studio.pages.playground.settings import values_of
 from studio.pages.playground.storage import Session, new_id
 from studio.services import build_services
 from studio.ui.i18n import translator
@@ -39,7 +40,7 @@ def page(workspace: Workspace) -> Page:
 
 
 def begun(page: Page, *models: str) -> Session:
-    return blind.begin(page, (*(models or NAMES), "shapes"), tuple(Manner().knobs))
+    return blind.begin(page, (*(models or NAMES), "shapes"), tuple(values_of(ChatSettings())))
 
 
 def judge(page: Page, vote_id: str, choose) -> list[dict[str, object]]:
@@ -133,7 +134,7 @@ def test_only_the_question_that_is_shown_can_be_judged_and_only_once(page: Page)
 
 
 def test_answers_to_a_vote_that_was_left_do_not_appear_in_the_next_one(page: Page):
-    seat, asked = Seat(), (*NAMES, "shapes", *Manner().knobs)
+    seat, asked = Seat(), (*NAMES, "shapes", *values_of(ChatSettings()))
     begin(page, seat, *asked)
     first, left = seat.vote_id, questions(page, seat)
     assert next(left)[1]["state"] == "asking"  # the models are answering
@@ -154,7 +155,7 @@ def test_answers_to_a_vote_that_was_left_do_not_appear_in_the_next_one(page: Pag
 
 
 def test_a_vote_that_is_deleted_while_its_models_answer_is_no_error_on_the_next_one(page: Page):
-    seat, asked = Seat(), (*NAMES, "shapes", *Manner().knobs)
+    seat, asked = Seat(), (*NAMES, "shapes", *values_of(ChatSettings()))
     begin(page, seat, *asked)
     left = questions(page, seat)
     next(left)
@@ -177,7 +178,7 @@ def test_a_model_that_fails_is_not_named_and_its_question_is_skipped(page: Page)
 
 
 def test_what_cannot_be_compared_is_said(page: Page):
-    knobs = tuple(Manner().knobs)
+    knobs = tuple(values_of(ChatSettings()))
 
     with pytest.raises(SpecError, match="two different models"):
         blind.begin(page, ("alpha", "alpha", "shapes"), knobs)

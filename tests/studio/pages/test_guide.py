@@ -25,7 +25,7 @@ from backend.spec.grpo import GrpoKnobs
 from backend.spec.run import RunSpec
 from backend.spec.strategies import STRATEGIES, STRATEGY_NAMES
 from studio.cli.main import app
-from studio.pages.guide.layout import GUIDES, guides, parsed, show
+from studio.pages.guide.layout import DOCS, GUIDES, REFERENCE, article, follow, guides, parsed, reference, show
 from studio.ui.formatting import gigabytes
 from studio.ui.i18n import LANGUAGES, Language
 
@@ -239,17 +239,28 @@ def test_the_tab_shows_the_guides(language: Language, ask: httpx.Client):
 
     assert written[0].name == "sft"
     assert len(written) == len(NAMES)
-    assert shown["guide-contents"]["value"] == written[0].sections
+    assert shown["guide-contents"]["value"] == {"sections": written[0].sections}
     assert written[0].text in shown["guide-text"]["value"]
-    assert shown["guide-choice"]["visible"] == (len(written) > 1)
     assert shown["guide-choice"]["choices"] == [[guide.title, guide.name] for guide in written]
+    assert shown["guide-reference"]["choices"] == [[page.title, page.name] for page in reference()]
 
 
 def test_another_guide_is_shown_with_its_own_sections():
     one, two = parsed("sft", "# One\n\n## A\n\na\n"), parsed("grpo", "# Two\n\n## B\n\nb\n")
 
-    assert show([one, two], "grpo") == (["B"], "# Two\n\n## B\n\nb")
-    assert show([one, two], "../../secret") == (["A"], "# One\n\n## A\n\na")
+    assert show([one, two], [], "grpo") == ("grpo", None, {"sections": ["B"]}, "# Two\n\n## B\n\nb")
+    assert show([one], [two], "grpo") == (None, "grpo", {"sections": ["B"]}, "# Two\n\n## B\n\nb")
+    assert show([one, two], [], "../../secret") == ("sft", None, {"sections": ["A"]}, "# One\n\n## A\n\na")
+
+
+def test_every_page_of_the_reference_is_offered_and_its_links_lead_to_one():
+    pages = reference()
+
+    assert {path.stem for path in DOCS.glob("*.md")} == set(REFERENCE)
+    for page in pages:
+        assert not re.search(r"\]\((?!https?:|#page-)", article(page)), page.name
+        for name in re.findall(r"\]\(#page-(\w+)\)", article(page)):
+            assert follow(guides("en"), pages, {"open": name})[1] == name
 
 
 def test_sections_come_in_the_order_of_the_text():

@@ -5,17 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
+import httpx
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from backend.conversation import Message
 from backend.errors import NotFoundError, SpecError
 from backend.settings import Workspace
+from backend.spec.sampling import ChatSettings
 from backend.store.rebuild import unknown_folders
 from studio.pages.playground.context import Page, open_page
 from studio.pages.playground.conversation import Talk, answer, ask, ask_again
 from studio.pages.playground.history import delete_talk, finish, list_view, open_talk
-from studio.pages.playground.sampling import KNOBS, Manner, manner_of
+from studio.pages.playground.settings import KNOBS, settings_of, values_of
 from studio.pages.playground.storage import TalkPlace, TalkRecord, TalkStore, is_id, new_id
 from studio.services import build_services
 from studio.ui.i18n import translator
@@ -23,7 +26,7 @@ from studio.web.background import KEEP_UPLOADS_S, remove_old_uploads
 from studio.web.images import asked_folder, asked_image
 from tests.fakes.fake_chats import FakeChats
 
-PLAIN = Manner()
+PLAIN = ChatSettings()
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
@@ -41,22 +44,28 @@ def image(tmp_path: Path) -> Path:
     return tmp_path / "red.png"
 
 
-def converse(page: Page, *, models: tuple[str, ...] = ("demo", "other", ""), files: tuple[str, ...] = (),
-             text: str = "What is it?", manner: Manner = PLAIN) -> tuple[str, list[Talk], list[object]]:  # fmt: skip
+def converse(
+    page: Page,
+    *,
+    models: tuple[str, ...] = ("demo", "other", ""),
+    files: tuple[str, ...] = (),
+    text: str = "What is it?",
+    settings: ChatSettings = PLAIN,
+) -> tuple[str, list[Talk], list[object]]:
     """One question, answered by every model and kept: the conversation's id, its sides, what the page shows at last."""
-    said = ask(page, TalkPlace(), {"text": text, "files": list(files)}, *models, *[Talk()] * 3, *manner.knobs)
+    said = ask(page, TalkPlace(), {"text": text, "files": list(files)}, *models, *[Talk()] * 3, *values_of(settings))
     place, asked_in, talks = said[3], said[4], said[5:8]
-    assert asked_in == manner
+    assert asked_in == settings
     for number, model in enumerate(models):
-        for talk, _ in answer(page, talks[number], model, manner):
+        for talk, _ in answer(page, talks[number], model, settings):
             talks[number] = talk if isinstance(talk, Talk) else talks[number]
-    shown = finish(page, place, manner, *[{}] * 3, *models, *talks)
+    shown = finish(page, place, settings, *[{}] * 3, *models, *talks)
     return place.id, talks, shown
 
 
 def go_on(page: Page, place: TalkPlace, talks: list[Talk], text: str) -> list[object]:
     """The next question to `demo`, from a page that has opened the conversation, and its answer; what is shown then."""
-    said = ask(page, place, {"text": text, "files": []}, "demo", "", "", *talks, *PLAIN.knobs)
+    said = ask(page, place, {"text": text, "files": []}, "demo", "", "", *talks, *values_of(PLAIN))
     first, *others = said[5:8]
     *_, (first, _) = answer(page, first, "demo", PLAIN)
     return finish(page, said[3], PLAIN, *[{}] * 3, "demo", "", "", first, *others)
@@ -76,9 +85,9 @@ def opened(page: Page, talk_id: str) -> dict[str, list[object]]:
 
 
 def test_a_conversation_is_kept_after_its_answers_and_opened_as_it_was(page: Page, image: Path):
-    manner = Manner(system="Be brief.", seed=7, temperature=0.5, top_p=0.9, repetition_penalty=1.1)
+    settings = ChatSettings(system="Be brief.", seed=7, temperature=0.5, top_p=0.9, repetition_penalty=1.1)
 
-    talk_id, talks, shown = converse(page, files=(str(image),), text=HOSTILE, manner=manner)
+    talk_id, talks, shown = converse(page, files=(str(image),), text=HOSTILE, settings=settings)
 
     assert is_id(talk_id)
     assert shown[3] == {"id": talk_id, "said": page.t("play.saved")}
@@ -86,15 +95,17 @@ def test_a_conversation_is_kept_after_its_answers_and_opened_as_it_was(page: Pag
     again = opened(page, talk_id)
     assert again["models"] == ["demo", "other", ""]
     assert again["talks"] == talks
-    assert again["knobs"] == ["Be brief.", 7, 256, 0.5, 0.9, 1.1, False]
+    assert dict(zip(KNOBS, again["knobs"], strict=True)) == settings.model_dump()
     assert again["views"][0]["turns"][0]["parts"][1] == {"text": HOSTILE}  # data, to be written as text
 
 
 def test_nothing_is_kept_while_a_column_is_busy_or_before_anybody_answered(page: Page):
     talk = Talk().asked("Well?")
 
-    busy = finish(page, TalkPlace(new_id()), Manner(), {"busy": True}, {}, {}, "demo", "", "", talk, Talk(), Talk())
-    silent = finish(page, TalkPlace(new_id()), Manner(), {}, {}, {}, "demo", "", "", talk, Talk(), Talk())
+    busy = finish(
+        page, TalkPlace(new_id()), ChatSettings(), {"busy": True}, {}, {}, "demo", "", "", talk, Talk(), Talk()
+    )
+    silent = finish(page, TalkPlace(new_id()), ChatSettings(), {}, {}, {}, "demo", "", "", talk, Talk(), Talk())
 
     assert busy == [gr.skip()] * 5
     assert silent[3] == {}
@@ -119,11 +130,11 @@ def test_its_images_outlive_the_sweep_of_uploads_and_go_with_it(page: Page, imag
 
 def test_the_next_turn_is_kept_under_the_same_link(page: Page):
     talk_id, talks, _ = converse(page)
-    manner = Manner()
+    settings = ChatSettings()
     place = opened(page, talk_id)["place"]
-    said = ask(page, place, {"text": "And now?", "files": []}, "demo", "other", "", *talks, *manner.knobs)
+    said = ask(page, place, {"text": "And now?", "files": []}, "demo", "other", "", *talks, *values_of(settings))
 
-    finish(page, said[3], manner, {}, {}, {}, "demo", "other", "", *said[5:8])
+    finish(page, said[3], settings, {}, {}, {}, "demo", "other", "", *said[5:8])
 
     record = page.talks.find(talk_id)
     assert isinstance(record, TalkRecord)
@@ -139,7 +150,7 @@ def test_what_a_model_said_that_is_gone_is_still_shown(page: Page):
 
     assert again["models"] == ["demo", "", ""]
     assert "`other`" in again["views"][1]["status"]
-    finish(page, again["place"], Manner(), {}, {}, {}, "demo", "", "", *talks)
+    finish(page, again["place"], ChatSettings(), {}, {}, {}, "demo", "", "", *talks)
     record = page.talks.find(talk_id)
     assert isinstance(record, TalkRecord)
     assert record.columns[1].model == "other"
@@ -232,38 +243,52 @@ def test_answering_again_takes_the_next_seed_only_where_chance_plays_a_part(page
     talk = Talk().asked("Well?").answered("So.")
     models = ("demo", "", "")
 
-    greedy = ask_again(page, TalkPlace(), *models, talk, Talk(), Talk(), *Manner(seed=4).knobs)
-    drawn = ask_again(page, TalkPlace(), *models, talk, Talk(), Talk(), *Manner(seed=4, temperature=1).knobs)
+    greedy = ask_again(page, TalkPlace(), *models, talk, Talk(), Talk(), *values_of(ChatSettings(seed=4)))
+    drawn = ask_again(page, TalkPlace(), *models, talk, Talk(), Talk(), *values_of(ChatSettings(seed=4, temperature=1)))
 
     assert (greedy[0], drawn[0], drawn[5].seed) == (4, 5, 5)
     assert drawn[6].turns == (Message(role="user", content="Well?"),)
     with pytest.raises(SpecError, match="no question yet"):
-        ask_again(page, TalkPlace(), *models, Talk(), Talk(), Talk(), *Manner().knobs)
+        ask_again(page, TalkPlace(), *models, Talk(), Talk(), Talk(), *values_of(ChatSettings()))
 
 
-def test_every_model_is_asked_in_the_same_manner(page: Page):
-    manner = Manner(system="Be brief.", seed=3, most_tokens=9, temperature=1.5, top_p=0.5, repetition_penalty=1.2)
+def test_every_model_is_asked_in_the_same_settings(page: Page):
+    settings = ChatSettings(
+        system="Be brief.", seed=3, max_new_tokens=9, temperature=1.5, top_p=0.5, repetition_penalty=1.2
+    )
 
-    converse(page, manner=manner)
+    converse(page, settings=settings)
 
     asked = page.services.chats.asked  # type: ignore[attr-defined]
     assert [question.checkpoint for question in asked] == ["demo", "other"]
     for question in asked:
-        assert (question.seed, question.max_new_tokens, question.temperature) == (3, 9, 1.5)
-        assert (question.top_p, question.repetition_penalty) == (0.5, 1.2)
+        assert question.settings == settings
         assert question.turns[0] == Message(role="system", content="Be brief.")
 
 
 @pytest.mark.parametrize(
     ("knob", "value"),
-    [("seed", None), ("seed", -1), ("most_tokens", 0), ("most_tokens", 2049), ("temperature", 2.1), ("top_p", 0),
+    [("seed", None), ("seed", -1), ("max_new_tokens", 0), ("max_new_tokens", 8193), ("temperature", 5.1), ("top_p", 0),
      ("repetition_penalty", 0), ("temperature", "hot"), ("system", "x" * 20_001)],
 )  # fmt: skip
 def test_knobs_out_of_range_are_refused(knob: str, value: object):
-    values = Manner().model_dump() | {knob: value}
+    values = ChatSettings().model_dump() | {knob: value}
 
     with pytest.raises(SpecError, match="out of range"):
-        manner_of(tuple(values[name] for name in KNOBS), translator("en"))
+        settings_of(tuple(values[name] for name in KNOBS), translator("en"))
+
+
+@pytest.mark.parametrize("address", ["/config", "/zh/config"])
+def test_every_setting_has_a_control_within_its_limits(address: str, ask: httpx.Client):
+    shown = {each["props"].get("elem_id"): each["props"] for each in ask.get(address).json()["components"]}
+    controls = {name: shown[name.replace("_", "-")] for name in KNOBS}
+
+    assert [control["label"] for control in controls.values() if "play." in control["label"]] == []
+    for name in ("seed", "max_new_tokens", "temperature", "top_p", "repetition_penalty"):
+        for end in ("minimum", "maximum"):
+            ChatSettings(**{name: controls[name][end]})
+        with pytest.raises(ValidationError):
+            ChatSettings(**{name: controls[name]["maximum"] + 1})
 
 
 def test_a_store_without_a_folder_lists_nothing(tmp_path: Path):
