@@ -21,7 +21,6 @@ class BuiltinSummary(NamedTuple):
     text: str  # one sentence: what it pays
     what: str  # what it pays for, as a sentence may go on with it: "an exact match"
     is_graded: bool  # pays anything from 0 to 1, rather than 0 or 1
-    details: str  # the rest of its docstring
 
 
 def builtin_names() -> list[str]:
@@ -37,22 +36,22 @@ def builtin_source(name: str) -> RewardSource:
         NotFoundError: no built-in reward has that name; the hint names the nearest.
     """
     if name not in builtin_names():
-        raise NotFoundError(f"No ready reward is called `{name}`", hint=nearest(name, builtin_names()))
+        raise NotFoundError(f"No ready reward is called `{name}`", hint=nearest_hint(name, builtin_names()))
     return RewardSource(name, (FOLDER / f"{name}.py").read_text(encoding="utf-8"), "library")
 
 
 @cache
-def about(name: str) -> BuiltinSummary:
+def builtin_summary(name: str) -> BuiltinSummary:
     """What a built-in reward pays for. Raises NotFoundError."""
     docstring = ast.get_docstring(ast.parse(builtin_source(name).text)) or ""
-    first, _, details = docstring.partition("\n")
+    first = docstring.partition("\n")[0]
     match = _PAYS.fullmatch(first)
     if match is None:
         raise ValueError(f"the first line of {name}.py is not `Pays 1 for THIS: more.`")
-    return BuiltinSummary(name, first, match["what"], bool(match["graded"]), details.strip())
+    return BuiltinSummary(name, first, match["what"], bool(match["graded"]))
 
 
-def nearest(name: str, names: list[str]) -> str:
+def nearest_hint(name: str, names: list[str]) -> str:
     """The hint for a name that there is not: the one that was meant, or all there are."""
     close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.4)
     return f"Did you mean `{close[0]}`?" if close else f"There are: {', '.join(names)}"

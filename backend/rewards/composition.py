@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from backend.errors import SpecError
-from backend.rewards.builtin_library import builtin_names, builtin_source, nearest
+from backend.rewards.builtin_library import builtin_names, builtin_source, nearest_hint
 
 MAX_WEIGHT = 1000
 _HINT = f"Give each part once, with a weight between -{MAX_WEIGHT} and {MAX_WEIGHT} that is not 0"
@@ -81,7 +81,7 @@ def refuse_bad_parts(parts: Sequence[RewardPart]) -> None:
         if not math.isfinite(part.weight) or part.weight == 0 or abs(part.weight) > MAX_WEIGHT
     ]
     if problems:
-        raise SpecError("; ".join(problems), hint=nearest(unknown[0], builtin_names()) if unknown else _HINT)
+        raise SpecError("; ".join(problems), hint=nearest_hint(unknown[0], builtin_names()) if unknown else _HINT)
 
 
 def _as_function(name: str) -> str:

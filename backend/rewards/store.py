@@ -18,7 +18,7 @@ from backend.audit import audit
 from backend.errors import NotFoundError
 from backend.ids import is_safe_name
 from backend.jsonl import write_atomically
-from backend.rewards.builtin_library import builtin_names, builtin_source, nearest
+from backend.rewards.builtin_library import builtin_names, builtin_source, nearest_hint
 from backend.rewards.composition import RewardPart, refuse_bad_parts
 from backend.rewards.contract import NamedVersion, RewardSource, named_version
 from backend.rewards.validation import RewardEditConflict, refuse_bad_name, refuse_bad_source, refuse_builtin_name
@@ -85,7 +85,7 @@ class RewardStore:
         own = self._own(name)
         if own is None:
             raise NotFoundError(
-                f"No reward is called `{name[:80]}`", hint=nearest(name, [*builtin_names(), *self.names()])
+                f"No reward is called `{name[:80]}`", hint=nearest_hint(name, [*builtin_names(), *self.names()])
             )
         return own
 

@@ -10,7 +10,7 @@ import typer
 from backend.errors import NotFoundError, SpecError
 from backend.ids import slug
 from backend.recipes.resolve import resolve
-from backend.rewards.builtin_library import about, builtin_names
+from backend.rewards.builtin_library import builtin_names, builtin_summary
 from backend.rewards.composition import RewardPart, compose
 from backend.rewards.contract import RewardSource
 from backend.rewards.lint import lint
@@ -220,7 +220,7 @@ def _parts_of(source: RewardSource) -> tuple[RewardPart, ...] | None:
 def _pays(source: RewardSource) -> str:
     """What a reward says of itself: its parts, or the first paragraph of the docstring of an own one that has one."""
     if source.origin == "library":
-        return about(source.name).text
+        return builtin_summary(source.name).text
     if parts := _parts_of(source):
         return sentence(parts, translator("en"))
     try:

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from backend.datasets.problems import CODES
 from backend.metrics.library import METRICS
-from backend.rewards.builtin_library import about, builtin_names
+from backend.rewards.builtin_library import builtin_names, builtin_summary
 from backend.rewards.sandbox.client import SECURITY_STATEMENT
 from backend.runs.evaluation_report import SAID
 from backend.settings import STATIC
@@ -74,6 +74,6 @@ def _knob_strings() -> dict[str, str]:
 
 def _reward_strings() -> dict[str, str]:
     strings = {"rewards.statement": SECURITY_STATEMENT}
-    for reward in map(about, builtin_names()):
+    for reward in map(builtin_summary, builtin_names()):
         strings |= {f"reward.{reward.name}.about": reward.text, f"reward.{reward.name}.what": reward.what}
     return strings

@@ -6,7 +6,7 @@ import pytest
 
 from backend.errors import NotFoundError
 from backend.metrics.exact_match import exact_match
-from backend.rewards.builtin_library import FOLDER, about, builtin_names, builtin_source
+from backend.rewards.builtin_library import FOLDER, builtin_names, builtin_source, builtin_summary
 from tests.rewards.scoring_lab import load_reward, scores_of
 
 NAMES = [
@@ -58,7 +58,7 @@ def test_a_file_says_what_it_pays_and_stands_alone(name):
     imports = {(getattr(node, "module", None) or node.names[0].name).partition(".")[0]
                for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)}  # fmt: skip
 
-    assert about(name).text.startswith("Pays ")
+    assert builtin_summary(name).text.startswith("Pays ")
     assert imports <= {"json", "math", "re", "rapidfuzz", "typing"}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.errors import SpecError
-from backend.rewards.builtin_library import about, builtin_names
+from backend.rewards.builtin_library import builtin_names, builtin_summary
 from backend.rewards.composition import MAX_WEIGHT, RewardPart, refuse_bad_parts
 from studio.ui.i18n import Translate
 
@@ -57,7 +57,7 @@ def sentence(parts: Sequence[RewardPart], t: Translate) -> str:
 
 
 def _amount(part: RewardPart, t: Translate) -> str:
-    key = "pay.graded" if about(part.name).is_graded else "pay.amount"
+    key = "pay.graded" if builtin_summary(part.name).is_graded else "pay.amount"
     return t(key, weight=f"{abs(part.weight):g}", what=t(f"reward.{part.name}.what"))
 
 
