@@ -8,6 +8,7 @@ import gradio as gr
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, RedirectResponse
 
+from backend.errors import StudioError
 from backend.settings import STATIC
 from studio.app import build
 from studio.pages.data import routes as data
@@ -28,6 +29,7 @@ from studio.web.login_gate import LoginGate
 from studio.web.open_pages import MOST_PAGES, OpenPages
 from studio.web.page_html import PageFiles, PageOpening
 from studio.web.request_guard import Guard
+from studio.web.responses import on_studio_error
 from studio.web.visitor_files import VisitorFiles
 from studio.web.visitor_files import router as visitor_files
 from studio.web.visitors import Visitors
@@ -51,6 +53,7 @@ def create_app(services: Services, reach: Reach | None = None) -> FastAPI:
         upkeep.end()
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.add_exception_handler(StudioError, on_studio_error)
     app.mount("/zh/ui", PageFiles(directory=STATIC))  # pages name scripts relative to their own address
     app.mount("/ui", PageFiles(directory=STATIC))  # not /static nor /assets: those are Gradio's
 

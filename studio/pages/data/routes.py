@@ -6,10 +6,9 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
 from backend.datasets.store import DatasetStore
-from backend.errors import StudioError
 from studio.services import Services
 from studio.ui.views import row_view
-from studio.web.responses import json_reply, refusal
+from studio.web.responses import json_reply
 
 MOST_ROWS = 60  # in one page
 MAX_SEARCH = 200  # characters
@@ -27,17 +26,11 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/{name}/rows")
     def rows(name: Name, start: Start = 0, count: Count = 12, search: Search = "", split: Side = "") -> Response:
-        try:
-            return json_reply(_page(store, name, (start, count), search, split))
-        except StudioError as error:
-            return refusal(error)
+        return json_reply(_page(store, name, (start, count), search, split))
 
     @routes.get("/{name}/problems.csv")
     def problems(name: Name) -> Response:
-        try:
-            table = store.problems_csv(name)
-        except StudioError as error:
-            return refusal(error)
+        table = store.problems_csv(name)
         headers = {
             "Content-Disposition": f'attachment; filename="{name}-problems.csv"'
         }  # the name was found: it is safe

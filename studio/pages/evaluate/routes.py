@@ -5,14 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 
-from backend.errors import NotFoundError, StudioError
+from backend.errors import NotFoundError
 from backend.store.views import RunView
 from studio.models import names_of
 from studio.pages.evaluate.answers import Wanted, Which, wall_page
 from studio.pages.evaluate.results import RunningMeans, evaluation_view
 from studio.services import Services
 from studio.ui.i18n import Language, translator
-from studio.web.responses import json_reply, refusal
+from studio.web.responses import json_reply
 
 RunPart = Annotated[str, Path(max_length=80)]
 Number = Annotated[int, Query(ge=0, le=10**9)]
@@ -31,17 +31,11 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/{run_id}/evaluation")
     def evaluation(run_id: RunPart, language: Language = "en") -> Response:
-        try:
-            view = found(run_id)
-            return json_reply(evaluation_view(view, names_of(services.runs, view.spec), running, translator(language)))
-        except StudioError as error:
-            return refusal(error)
+        view = found(run_id)
+        return json_reply(evaluation_view(view, names_of(services.runs, view.spec), running, translator(language)))
 
     @routes.get("/{run_id}/wall")
     def wall(run_id: RunPart, which: Which = "worst", metric: MetricName = "", start: Number = 0) -> Response:
-        try:
-            return json_reply(wall_page(found(run_id), Wanted(which, metric, start)))
-        except StudioError as error:
-            return refusal(error)
+        return json_reply(wall_page(found(run_id), Wanted(which, metric, start)))
 
     return routes

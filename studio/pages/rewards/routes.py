@@ -5,10 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from fastapi.responses import Response
 
-from backend.errors import StudioError
 from studio.pages.rewards.dry_runs import check_view
 from studio.services import Services
-from studio.web.responses import json_reply, refusal
+from studio.web.responses import json_reply
 
 RunPart = Annotated[str, Path(max_length=80)]
 
@@ -19,9 +18,6 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/{run_id}/check")
     def check(run_id: RunPart) -> Response:
-        try:
-            return json_reply(check_view(services.runs.get(run_id)))
-        except StudioError as error:
-            return refusal(error)
+        return json_reply(check_view(services.runs.get(run_id)))
 
     return routes

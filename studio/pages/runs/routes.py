@@ -1,7 +1,6 @@
 """JSON for pages that watch runs: list, curves, logs, answers and roll-outs; and the script that draws charts."""
 
 import importlib.util
-from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Annotated
 
@@ -9,14 +8,14 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, Field
 
-from backend.errors import NotFoundError, StudioError
+from backend.errors import NotFoundError
 from backend.ids import RunId, is_safe_name
 from backend.jsonl import strict_json
 from backend.store.runs import RunStore
 from studio.pages.runs.answers import Which, answers_page, rollouts_page, rollouts_with
 from studio.pages.runs.live import Row, RunRows, device_rows, new_points, program_notes, read_log
 from studio.services import Services
-from studio.web.responses import json_reply, refusal
+from studio.web.responses import json_reply, json_text
 
 MAX_RUNS = 24  # curves in one chart
 BOKEH_SCRIPT = "server/static/js/bokeh.min.js"  # within the installed package
@@ -42,61 +41,38 @@ class Watch(BaseModel):
 def router(services: Services) -> APIRouter:
     """The routes of this file. Their handlers are plain functions: FastAPI runs them beside the event loop."""
     routes = APIRouter()
-    routes.include_router(_answers(services))
-    routes.include_router(_rollouts(services))
     store, rows = services.runs, RunRows(services.runs)
 
     @routes.get("/api/runs")
     def list_runs(seen: str = "") -> Response:
-        return _answer(lambda: rows.since(seen))
+        return json_text(rows.since(seen))
 
     @routes.get("/api/curves")
     def curves(
         runs: Annotated[RunList, Query()] = "", key: str = "loss", cursor: Annotated[Cursor, Query()] = ""
     ) -> Response:
-        return _answer(lambda: strict_json(new_points(store, _known(store, runs), key, cursor)))
+        return json_reply(new_points(store, _existing(store, runs), key, cursor))
 
     @routes.get("/api/runs/{run_id}/log")
     def log(run_id: str, offset: int = -1) -> Response:
-        return _answer(lambda: strict_json(_log(_row_of(store, rows, run_id), offset)))
+        return json_reply(_log(_row_of(store, rows, run_id), offset))
+
+    @routes.get("/api/runs/{run_id}/answers")
+    def answers(run_id: RunPart, step: Number = 10**9, start: Number = 0, which: Which = "all") -> Response:
+        return json_reply(answers_page(store.get(run_id).folder, step, start, which))
+
+    @routes.get("/api/runs/{run_id}/rollouts")
+    def rollouts(run_id: RunPart, step: Number = 10**9, start: Number = 0, text: Text = "") -> Response:
+        folder, search = store.get(run_id).folder, text.strip()
+        return json_reply(rollouts_with(folder, search) if search else rollouts_page(folder, step, start))
 
     @routes.get("/api/watch")
     def watch(asked: Annotated[Watch, Query()]) -> Response:
-        return _answer(lambda: _tick(services, rows, asked))
+        return json_text(_tick(services, rows, asked))
 
     @routes.get("/ui-vendor/bokeh.min.js", include_in_schema=False)
     def chart_script() -> Response:
         return _chart_script()
-
-    return routes
-
-
-def _answers(services: Services) -> APIRouter:
-    """A page of the answers to held-out rows."""
-    routes = APIRouter(prefix="/api/runs")
-
-    @routes.get("/{run_id}/answers")
-    def answers(run_id: RunPart, step: Number = 10**9, start: Number = 0, which: Which = "all") -> Response:
-        try:
-            return json_reply(answers_page(services.runs.get(run_id).folder, step, start, which))
-        except StudioError as error:
-            return refusal(error)
-
-    return routes
-
-
-def _rollouts(services: Services) -> APIRouter:
-    """A page of what one generation drew, or what a search finds in many."""
-    routes = APIRouter(prefix="/api/runs")
-
-    @routes.get("/{run_id}/rollouts")
-    def rollouts(run_id: RunPart, step: Number = 10**9, start: Number = 0, text: Text = "") -> Response:
-        try:
-            folder = services.runs.get(run_id).folder
-            wanted = text.strip()
-            return json_reply(rollouts_with(folder, wanted) if wanted else rollouts_page(folder, step, start))
-        except StudioError as error:
-            return refusal(error)
 
     return routes
 
@@ -124,7 +100,7 @@ def _row_of(store: RunStore, rows: RunRows, run_id: str) -> Row:
     return row
 
 
-def _known(store: RunStore, listed: str) -> list[RunId]:
+def _existing(store: RunStore, listed: str) -> list[RunId]:
     """The ids of a comma-separated list. Raises NotFoundError for the first that is no run."""
     asked = [run_id for run_id in listed.split(",") if run_id][:MAX_RUNS]
     return [store.get(run_id).id for run_id in asked]
@@ -134,16 +110,6 @@ def _present(rows: RunRows, listed: str) -> list[RunId]:
     """The ids of a comma-separated list that are runs."""
     asked = [RunId(run_id) for run_id in listed.split(",") if is_safe_name(run_id)][:MAX_RUNS]
     return [run_id for run_id in asked if rows.get(run_id) is not None]
-
-
-def _answer(ask: Callable[[], str]) -> Response:
-    """Answer with this JSON; what is not there is a 404 and what cannot be done a 400, both in words."""
-    try:
-        content, status = ask(), 200
-    except StudioError as error:
-        content = strict_json({"message": error.message, "hint": error.hint})
-        status = 404 if isinstance(error, NotFoundError) else 400
-    return Response(content, status, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 def _chart_script() -> Response:

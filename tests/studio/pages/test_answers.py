@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from backend.conversation import Message
+from backend.errors import StudioError
 from backend.ids import RunId
 from backend.recipes.library import load_recipe
 from backend.runs.answers import Prediction, evaluated_steps, read_predictions, write_predictions
@@ -16,6 +17,7 @@ from backend.settings import Workspace
 from studio.pages.runs import routes as answers
 from studio.pages.runs.answers import PAGE
 from studio.services import Services, build_services
+from studio.web.responses import on_studio_error
 
 RUN = "20260101-000000-receipts"
 
@@ -40,6 +42,7 @@ def folder(services: Services) -> RunFolder:
 @pytest.fixture
 def client(services: Services) -> Iterator[TestClient]:
     app = FastAPI()
+    app.add_exception_handler(StudioError, on_studio_error)
     app.include_router(answers.router(services))
     with TestClient(app) as client:
         yield client

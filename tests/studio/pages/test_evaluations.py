@@ -30,6 +30,7 @@ from studio.pages.evaluate.label_fixes import HARD_SET, apply_changes, changes_o
 from studio.pages.evaluate.results import RunningMeans, report_view
 from studio.services import Services, build_services
 from studio.ui.i18n import translator
+from studio.web.responses import on_studio_error
 from tests.datasets.dataset_lab import folder_of
 from tests.programs.training.training_lab import mixed_rows
 
@@ -199,6 +200,7 @@ def test_the_report_is_told_in_words_of_the_page(measured, language):
 
 def test_the_routes_answer_and_refuse(services, measured):
     app = FastAPI()
+    app.add_exception_handler(StudioError, on_studio_error)
     app.include_router(evaluations.router(services))
     with TestClient(app) as client:
         assert client.get(f"/api/runs/{RUN}/evaluation").json()["report"]["rows"] == 10

@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from backend.errors import StudioError
 from backend.ids import RunId
 from backend.recipes.library import load_recipe
 from backend.runs.events import EventWriter
@@ -20,6 +21,7 @@ from backend.store.queue import Holder, Lease
 from studio.pages.runs import routes as metrics
 from studio.pages.runs.live import LOG_BYTES, read_log
 from studio.services import Services, build_services
+from studio.web.responses import on_studio_error
 
 
 @pytest.fixture
@@ -34,6 +36,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
 @pytest.fixture
 def client(services: Services) -> Iterator[TestClient]:
     app = FastAPI()
+    app.add_exception_handler(StudioError, on_studio_error)
     app.include_router(metrics.router(services))
     with TestClient(app) as client:
         yield client

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from backend.conversation import Message
+from backend.errors import StudioError
 from backend.ids import RunId
 from backend.recipes.library import load_recipe
 from backend.runs.answers import Rollout, RolloutAnswer, write_rollouts
@@ -17,6 +18,7 @@ from studio.pages.runs import answers
 from studio.pages.runs import routes as rollouts
 from studio.pages.runs.answers import MOST_HITS, ROLLOUTS_PER_PAGE, rollouts_page, rollouts_with
 from studio.services import Services, build_services
+from studio.web.responses import on_studio_error
 
 RUN = "20260101-000000-night"
 HOSTILE = "</script><img src=x onerror=alert(1)> ${alert(2)} {{name}} \u2028 `x`"
@@ -42,6 +44,7 @@ def folder(services: Services) -> RunFolder:
 @pytest.fixture
 def client(services: Services) -> Iterator[TestClient]:
     app = FastAPI()
+    app.add_exception_handler(StudioError, on_studio_error)
     app.include_router(rollouts.router(services))
     with TestClient(app) as client:
         yield client
