@@ -27,6 +27,7 @@
       buttons.forEach((button, number) => (number === read ? button.setAttribute("aria-current", "true") : button.removeAttribute("aria-current")));
     };
     const draw = () => {
+      box.hidden = !(props.value || {}).sections?.length;
       studio.redraw(list, ...((props.value || {}).sections || []).map((title, number) => el("li", {}, el("button", { type: "button", "data-number": number }, title))));
       mark();
     };
