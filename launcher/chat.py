@@ -20,9 +20,9 @@ from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from backend.spec.sampling import ChatSettings
 from backend.store.queue import Holder
-from launcher.chat_process import ChatProgram, Seat, take_seat
+from launcher.chat_process import ChatDevice, ChatProgram, reserve_device
 from launcher.devices import CPU
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 
 MOST_PROGRAMS = 3
 LOOK_S = 2.0  # between two looks at who is idle, and whether a run waits
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ChatRequest:
     """A conversation to continue; its last turn is the user's."""
 
     checkpoint: str  # as `resolve_checkpoint` takes it
@@ -49,7 +49,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChatTarget:
     """Something to talk to."""
 
     reference: str
@@ -59,7 +59,7 @@ class Choice:
 class ChatPool:
     """Answers questions from any number of threads; holds at most three base models in memory."""
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(self, launcher: RunManager) -> None:
         """Start nothing yet.
 
         Args:
@@ -68,11 +68,11 @@ class ChatPool:
         self._launcher = launcher
         self._programs: dict[Path, ChatProgram] = {}
         self._lock = threading.Lock()
-        self._of_ended: dict[str, list[Choice]] = {}  # by run
+        self._of_ended: dict[str, list[ChatTarget]] = {}  # by run
         self._closed = threading.Event()
         self._watcher: threading.Thread | None = None
 
-    def ask(self, question: Question) -> Iterator[Piece]:
+    def ask(self, question: ChatRequest) -> Iterator[Piece]:
         """Stream an answer; closing the iterator stops it.
 
         Raises:
@@ -87,9 +87,9 @@ class ChatPool:
         finally:
             program.leave()
 
-    def choices(self) -> list[Choice]:
+    def choices(self) -> list[ChatTarget]:
         """What can be talked to: models on this machine, then runs, newest first, each with its checkpoints."""
-        found = [Choice(model.name, model.title) for model in CATALOGUE.values() if self._is_here(model.name)]
+        found = [ChatTarget(model.name, model.title) for model in CATALOGUE.values() if self._is_here(model.name)]
         there = sorted((entry.name for entry in os.scandir(self._workspace.output) if entry.is_dir()), reverse=True)
         self._of_ended = {run_id: self._of_ended[run_id] for run_id in there if run_id in self._of_ended}
         for run_id in there:
@@ -98,12 +98,12 @@ class ChatPool:
                 found += self._choices_of(RunFolder(self._workspace.output / run_id)) if known is None else known
         return found
 
-    def _choices_of(self, folder: RunFolder) -> list[Choice]:
+    def _choices_of(self, folder: RunFolder) -> list[ChatTarget]:
         """What can be talked to of one run; where it has ended, looked up once: there may be a thousand."""
         is_over, is_run = folder.exit.is_file(), folder.spec.is_file()
-        final = [Choice(folder.run_id, str(folder.run_id))] if is_run and folder.has_final_model else []
+        final = [ChatTarget(folder.run_id, str(folder.run_id))] if is_run and folder.has_final_model else []
         kept = reversed(folder.checkpoints()) if is_run else ()
-        found = final + [Choice(f"{folder.run_id}/{path.name}", f"{folder.run_id} · {path.name}") for path in kept]
+        found = final + [ChatTarget(f"{folder.run_id}/{path.name}", f"{folder.run_id} · {path.name}") for path in kept]
         if is_over:
             self._of_ended[folder.run_id] = found
         return found
@@ -153,7 +153,7 @@ class ChatPool:
             return False
         return True
 
-    def _reserved(self, checkpoint: Checkpoint, question: Question) -> ChatProgram:
+    def _reserved(self, checkpoint: Checkpoint, question: ChatRequest) -> ChatProgram:
         """The program of the checkpoint's base model, which nobody ends before it is left."""
         base = checkpoint.base_folder
         with self._lock:
@@ -169,7 +169,7 @@ class ChatPool:
                 self._watcher.start()
             return self._programs[base]
 
-    def _start(self, base: Path, question: Question) -> ChatProgram:
+    def _start(self, base: Path, question: ChatRequest) -> ChatProgram:
         runs, seat = self._launcher.runs, self._seat(question)
         program: ChatProgram | None = None
         try:
@@ -187,11 +187,11 @@ class ChatPool:
             raise
         return program
 
-    def _seat(self, question: Question) -> Seat:
+    def _seat(self, question: ChatRequest) -> ChatDevice:
         """A device for one more program; models that nobody is talking to make way, the longest quiet first."""
         while True:
             try:
-                return take_seat(self._launcher.runs, self._device_names(), question.checkpoint,
+                return reserve_device(self._launcher.runs, self._device_names(), question.checkpoint,
                                  beside_runs=question.settings.beside_runs)  # fmt: skip
             except LaunchError:
                 runs = self._launcher.runs
@@ -235,7 +235,7 @@ class ChatPool:
                 _log.exception("looking after the chats failed; trying again")
 
 
-def _asked(question: Question, workspace: Workspace) -> Ask:
+def _asked(question: ChatRequest, workspace: Workspace) -> Ask:
     return Ask(
         id=0,
         workspace=str(workspace.root),

@@ -35,7 +35,7 @@ _Line = Piece | Failure | None
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class ChatDevice:
     """A device that a chat holds."""
 
     holder: str
@@ -43,7 +43,7 @@ class Seat:
     environment: dict[str, str] = field(default_factory=dict)  # so that the program sees this device only
 
 
-def take_seat(runs: RunStore, devices: tuple[str, ...], label: str, *, beside_runs: bool) -> Seat:
+def reserve_device(runs: RunStore, devices: tuple[str, ...], label: str, *, beside_runs: bool) -> ChatDevice:
     """Hold the first device that is free; on a CPU there is always room, and no run waits for a chat.
 
     Args:
@@ -63,7 +63,7 @@ def take_seat(runs: RunStore, devices: tuple[str, ...], label: str, *, beside_ru
         for device in devices:
             wish = Lease(device, holder, None, label, device != CPU, Holder(*starter), time.time())
             if runs.hold_for_chat(wish, devices, beside_runs=asks):
-                return Seat(holder, device, _visible(device))
+                return ChatDevice(holder, device, _visible(device))
     held = [f"{lease.device} by {lease.said}" for lease in runs.leases() if lease.keeps_out]
     raise LaunchError(
         f"Every GPU is held: {', '.join(held)}" if held else "A run waits for every GPU that is free",
@@ -74,7 +74,7 @@ def take_seat(runs: RunStore, devices: tuple[str, ...], label: str, *, beside_ru
 class ChatProgram:
     """One base model in memory. Whoever asks reserves it first, so that nobody ends it in between."""
 
-    def __init__(self, base_folder: Path, seat: Seat) -> None:
+    def __init__(self, base_folder: Path, seat: ChatDevice) -> None:
         """Start the process on the device of `seat`. Raises OSError where that cannot be done."""
         self.seat = seat
         self.last_used = time.monotonic()

@@ -1,6 +1,6 @@
 """Which devices this machine has, found without loading torch.
 
-A driver that sleeps, hangs or is being updated does not answer. That is no machine without GPUs: what waits for one
+A driver that sleeps, hangs or is being updated does not output. That is no machine without GPUs: what waits for one
 must neither be ended nor be started on the CPU. So nothing at all is known then, and a later look asks again.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from backend.settings import child_environment
-from launcher.processes import answer_of
+from launcher.processes import run_briefly
 
 CPU = "cpu:0"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -76,11 +76,11 @@ def find_devices(environment: dict[str, str]) -> tuple[Device, ...]:
     named = environment.get(VISIBLE)
     if named in _HIDE_ALL:
         return (_cpu(),)
-    answer = answer_of(QUERY, timeout_s=QUERY_TIMEOUT_S)
-    gpus = _read_gpus(answer.said) if answer is not None and answer.code == 0 else ()
+    output = run_briefly(QUERY, timeout_s=QUERY_TIMEOUT_S)
+    gpus = _read_gpus(output.stdout) if output is not None and output.code == 0 else ()
     if gpus:
         return _left_visible(gpus, named)
-    is_without = answer is None or (answer.code in _NO_GPU and not _driver_has_gpus())
+    is_without = output is None or (output.code in _NO_GPU and not _driver_has_gpus())
     return (_cpu(),) if is_without else ()
 
 
@@ -88,12 +88,12 @@ def describe(devices: tuple[Device, ...]) -> str:
     """Say what the machine has in a few words: `2 CPU cores · 24 GB`, `4 x NVIDIA H100 80 GB`."""
     if not devices:
         return "the GPU driver does not answer"
-    said = []
+    labels = []
     for label, memory_bytes in dict.fromkeys((device.label, device.memory_bytes) for device in devices):
         count = sum((device.label, device.memory_bytes) == (label, memory_bytes) for device in devices)
         times = f"{count} x " if count > 1 else ""
-        said.append(f"{times}{label} · {memory_bytes / 1e9:.0f} GB")
-    return ", ".join(said)
+        labels.append(f"{times}{label} · {memory_bytes / 1e9:.0f} GB")
+    return ", ".join(labels)
 
 
 def _read_gpus(listing: str) -> tuple[Device, ...]:

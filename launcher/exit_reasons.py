@@ -39,7 +39,7 @@ class Evidence:
     disk_free_bytes: int | None = None  # at the end; a log that lies on a full disk cannot say so itself
 
 
-class Verdict(NamedTuple):
+class ExitReason(NamedTuple):
     """What is proposed as the run's end."""
 
     state: TerminalState
@@ -47,19 +47,23 @@ class Verdict(NamedTuple):
     hint: str = ""
 
 
-_FULL = Verdict("failed", "The disk is full", "Free some space, for example by deleting old runs, and start it again")
+_FULL = ExitReason(
+    "failed", "The disk is full", "Free some space, for example by deleting old runs, and start it again"
+)
 
 
-def judge(evidence: Evidence, spec: RunSpec) -> Verdict:
+def judge(evidence: Evidence, spec: RunSpec) -> ExitReason:
     """Name the run's end. `spec` is read for the knobs that hints speak of."""
     if evidence.status is None:
-        return Verdict("failed", f"It could not be started: {evidence.start_error}", "Correct that and start it again")
+        return ExitReason(
+            "failed", f"It could not be started: {evidence.start_error}", "Correct that and start it again"
+        )
     code = os.waitstatus_to_exitcode(evidence.status)
     outcome = (evidence.end or {}).get("outcome")
     if outcome == "finished" and evidence.was_hung:
-        return Verdict("finished", "It finished, but its processes did not end by themselves and were ended")
+        return ExitReason("finished", "It finished, but its processes did not end by themselves and were ended")
     if outcome == "finished" and code == 0:
-        return Verdict("finished", "")
+        return ExitReason("finished", "")
     if evidence.stop_mode is not None or outcome == "stopped":
         return _stopped(evidence)
     number = signal_of(code)
@@ -90,61 +94,61 @@ def last_error(log_tail: str) -> tuple[str, str]:
     return said, hint
 
 
-def _stopped(evidence: Evidence) -> Verdict:
+def _stopped(evidence: Evidence) -> ExitReason:
     if evidence.stop_mode is None:
-        return Verdict("stopped", "It stopped by itself")
+        return ExitReason("stopped", "It stopped by itself")
     if evidence.stop_mode == "now":
-        return Verdict("stopped", "It was stopped on request, without saving")
+        return ExitReason("stopped", "It was stopped on request, without saving")
     if evidence.end is None:
-        return Verdict("stopped", "It was stopped before it could save a final model")
+        return ExitReason("stopped", "It was stopped before it could save a final model")
     saved = evidence.end.get("saved", True)
-    return Verdict("stopped", "It was stopped on request, after saving" if saved else "It was stopped on request")
+    return ExitReason("stopped", "It was stopped on request, after saving" if saved else "It was stopped on request")
 
 
-def _from_log(evidence: Evidence, spec: RunSpec) -> Verdict | None:
+def _from_log(evidence: Evidence, spec: RunSpec) -> ExitReason | None:
     if _GPU_MEMORY.search(evidence.log_tail):
-        return Verdict("failed", "The GPU ran out of memory", _less_memory(spec))
+        return ExitReason("failed", "The GPU ran out of memory", _less_memory(spec))
     return _FULL if _DISK_FULL.search(evidence.log_tail) else None
 
 
-def _from_disk(evidence: Evidence) -> Verdict | None:
+def _from_disk(evidence: Evidence) -> ExitReason | None:
     is_full = evidence.disk_free_bytes is not None and evidence.disk_free_bytes < _NO_SPACE_BYTES
     return _FULL if is_full else None
 
 
-def _from_signal(number: signal.Signals | None, evidence: Evidence, spec: RunSpec) -> Verdict | None:
+def _from_signal(number: signal.Signals | None, evidence: Evidence, spec: RunSpec) -> ExitReason | None:
     if number == signal.SIGKILL and evidence.oom_kills:
         reason = "The machine ran out of memory, and the kernel killed a process of the run (SIGKILL)"
-        return Verdict("failed", reason, _less_memory(spec))
+        return ExitReason("failed", reason, _less_memory(spec))
     if number == signal.SIGKILL:
         reason = "A process of the run was killed (SIGKILL); the kernel has no record of running out of memory"
-        return Verdict("failed", reason, "Ask who killed it: a person, a batch system or a container limit may have")
+        return ExitReason("failed", reason, "Ask who killed it: a person, a batch system or a container limit may have")
     if number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL):
         reason = f"A process of the run crashed inside compiled code ({number.name})"
-        return Verdict("failed", reason, f"{_READ_LOG}; a driver that does not fit torch is a frequent cause")
+        return ExitReason("failed", reason, f"{_READ_LOG}; a driver that does not fit torch is a frequent cause")
     if number == signal.SIGABRT:
         reason = "A process of the run gave up (SIGABRT), often because the GPUs waited for each other too long"
-        return Verdict("failed", reason, f"{_READ_LOG} for `NCCL` or `terminate called`")
+        return ExitReason("failed", reason, f"{_READ_LOG} for `NCCL` or `terminate called`")
     if number is not None:
-        return Verdict(
+        return ExitReason(
             "failed", f"A process of the run was ended by {number.name}", "Ask who ended it, then start it again"
         )
     return None
 
 
-def _from_exit(code: int, evidence: Evidence) -> Verdict:
+def _from_exit(code: int, evidence: Evidence) -> ExitReason:
     if code == 0 and evidence.end is None:
         reason = "Its launcher reported success, but the program never said that it finished"
-        return Verdict("failed", reason, f"{_READ_LOG}: a process was probably killed from outside")
+        return ExitReason("failed", reason, f"{_READ_LOG}: a process was probably killed from outside")
     told, advice = str(evidence.error.get("text", "")), str(evidence.error.get("hint", ""))
     said, hint = (told, advice) if told else last_error(evidence.log_tail)
     if (evidence.end or {}).get("outcome") == "finished":
         reason = f"It finished its work, but then ended with exit code {code}" + (f": {said}" if said else "")
-        return Verdict("failed", reason, "Its final model is whole and can be used; read the end of its log")
+        return ExitReason("failed", reason, "Its final model is whole and can be used; read the end of its log")
     if told:
-        return Verdict("failed", told, advice)
+        return ExitReason("failed", told, advice)
     reason = f"It ended with exit code {code} before it was done" + (f": {said}" if said else "")
-    return Verdict("failed", reason, hint or _READ_LOG)
+    return ExitReason("failed", reason, hint or _READ_LOG)
 
 
 def _less_memory(spec: RunSpec) -> str:

@@ -11,18 +11,18 @@ from backend.runs.events import Event, read_all
 from backend.runs.export_request import EVENTS, LOG, REQUEST, ExportReport, ExportRequest, refuse_target
 from backend.store.queue import Holder
 from backend.store.runs import RunStore
-from launcher.chat_process import Seat, take_seat
+from launcher.chat_process import ChatDevice, reserve_device
 from launcher.commands import program_environment
 from launcher.logs import read_tail
 from launcher.processes import identify, start
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 
 POLL_S = 0.2
 LOG_LINES = 5
 
 
 def export_checkpoint(
-    launcher: Launcher, checkpoint: str, target: Path, on_phase: Callable[[str], None] | None = None
+    launcher: RunManager, checkpoint: str, target: Path, on_phase: Callable[[str], None] | None = None
 ) -> ExportReport:
     """Merge a checkpoint into one whole model at `target`, and prove that it answers the same.
 
@@ -39,7 +39,7 @@ def export_checkpoint(
     refuse_target(target)
     runs, workspace = launcher.runs, launcher.runs.workspace
     names = tuple(device.name for device in launcher.devices)
-    seat = take_seat(runs, names, f"{checkpoint} (export)", beside_runs=False)
+    seat = reserve_device(runs, names, f"{checkpoint} (export)", beside_runs=False)
     try:
         return _exported(runs, seat, ExportRequest(workspace=str(workspace.root), checkpoint=checkpoint,
                                                    target=str(target)), on_phase)  # fmt: skip
@@ -50,7 +50,7 @@ def export_checkpoint(
 
 
 def _exported(
-    runs: RunStore, seat: Seat, request: ExportRequest, on_phase: Callable[[str], None] | None
+    runs: RunStore, seat: ChatDevice, request: ExportRequest, on_phase: Callable[[str], None] | None
 ) -> ExportReport:
     with tempfile.TemporaryDirectory(prefix=".export-", dir=runs.workspace.output) as folder:
         work = Path(folder)
@@ -60,7 +60,7 @@ def _exported(
         return _outcome(events, code, work)
 
 
-def _run(work: Path, runs: RunStore, seat: Seat, on_phase: Callable[[str], None] | None) -> int:
+def _run(work: Path, runs: RunStore, seat: ChatDevice, on_phase: Callable[[str], None] | None) -> int:
     told = 0
     with (work / LOG).open("ab") as log:
         argv = [sys.executable, "-m", "backend.programs.export", str(work)]

@@ -19,7 +19,7 @@ from backend.runs.folder import CommandRecord, ExitRecord, ProcessRecord, RunFol
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from launcher.commands import free_port, with_port
-from launcher.exit_reasons import Evidence, Verdict, judge, signal_of
+from launcher.exit_reasons import Evidence, ExitReason, judge, signal_of
 from launcher.keeper_lock import drop_lock, take_lock
 from launcher.keeper_settings import KeeperSettings
 from launcher.logs import keep_short, read_end
@@ -199,7 +199,7 @@ class Keeper:
         _write_stubbornly(self._folder.exit, record.model_dump_json().encode(), self._settings)
         return record
 
-    def _exit_record(self, verdict: Verdict) -> ExitRecord:
+    def _exit_record(self, verdict: ExitReason) -> ExitRecord:
         status = self._evidence.status
         code = None if status is None else os.waitstatus_to_exitcode(status)
         number = None if code is None else signal_of(code)
@@ -234,13 +234,13 @@ def main() -> None:
 
 def start_next(folder: RunFolder, settings: KeeperSettings) -> None:
     """Bring the index up to date and start the next run, again and again while that fails or devices are not free."""
-    from launcher.run_manager import Launcher  # noqa: PLC0415 - slow to import, and needed only now
+    from launcher.run_manager import RunManager  # noqa: PLC0415 - slow to import, and needed only now
 
-    launcher: Launcher | None = None
+    launcher: RunManager | None = None
     deadline = time.monotonic() + settings.next_s
     while folder.path.parent.is_dir():  # somebody may remove the workspace meanwhile
         try:
-            launcher = launcher or Launcher.open(Workspace(folder.path.parent.parent), settings)
+            launcher = launcher or RunManager.open(Workspace(folder.path.parent.parent), settings)
             launcher.schedule(judges=False)
             if launcher.devices and all(lease.run_id != folder.run_id for lease in launcher.runs.leases()):
                 break

@@ -2,12 +2,12 @@
 
 from pydantic import Field
 
-from backend.runs.folder import Record
+from backend.runs.folder import FileRecord
 
 MIB = 1 << 20
 
 
-class KeeperSettings(Record):
+class KeeperSettings(FileRecord):
     """All times in seconds. The defaults are for people; tests are in more of a hurry."""
 
     save_grace_s: float = Field(120, ge=0)  # from a wish to save and stop until the run is told to end

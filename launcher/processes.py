@@ -31,11 +31,11 @@ class Identity(NamedTuple):
     boot_id: str
 
 
-class Answer(NamedTuple):
-    """What a short command answered."""
+class CommandOutput(NamedTuple):
+    """How a short command ended, and what it printed."""
 
     code: int | None  # its exit code; None where it did not end in time or could not be started
-    said: str  # on stdout
+    stdout: str
 
 
 class _Stat(NamedTuple):
@@ -125,11 +125,11 @@ def reap_orphans(*, but: int = 0) -> None:
             os.waitpid(ended.si_pid, 0)
 
 
-def answer_of(argv: Sequence[str], *, timeout_s: float) -> Answer | None:
+def run_briefly(argv: Sequence[str], *, timeout_s: float) -> CommandOutput | None:
     """Run a short command. One that takes too long is killed but not waited for: it may hang inside the kernel.
 
     Returns:
-        What it answered; None where there is no such command.
+        How it ended; None where there is no such command.
     """
     try:
         process = subprocess.Popen(
@@ -143,14 +143,14 @@ def answer_of(argv: Sequence[str], *, timeout_s: float) -> Answer | None:
     except FileNotFoundError:
         return None
     except OSError:
-        return Answer(None, "")
+        return CommandOutput(None, "")
     try:
-        said, _ = process.communicate(timeout=timeout_s)
+        stdout, _ = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
         process.kill()
         threading.Thread(target=process.communicate, name=f"reap {process.pid}", daemon=True).start()
-        return Answer(None, "")
-    return Answer(process.returncode, said)
+        return CommandOutput(None, "")
+    return CommandOutput(process.returncode, stdout)
 
 
 def members(folder: RunFolder, leader: Identity | None = None) -> list[Identity]:

@@ -75,7 +75,7 @@ def new_folder(spec: RunSpec, workspace: Workspace) -> RunFolder:
     return folder
 
 
-class Launcher:
+class RunManager:
     """Every act on runs. Safe to use from many threads and processes at once."""
 
     def __init__(

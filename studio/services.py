@@ -8,7 +8,7 @@ from backend.demo.datasets import prepare_demo_datasets
 from backend.settings import Workspace
 from backend.store.runs import RunStore
 from launcher.chat import ChatPool
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 
 PREPARED = ".demo-prepared"  # in data/: demo datasets that were deleted do not come back by themselves
 
@@ -46,7 +46,7 @@ class Services:
     workspace: Workspace
     datasets: DatasetStore
     runs: RunStore
-    launcher: Launcher
+    launcher: RunManager
     chats: ChatPool
     demo: DemoPreparation
 
@@ -55,5 +55,5 @@ def build_services(workspace: Workspace) -> Services:
     """Open a workspace whose folders are prepared. Raises StudioError where its index cannot be opened."""
     runs, datasets = RunStore(workspace), DatasetStore(workspace)
     demo = DemoPreparation(workspace, datasets)
-    launcher = Launcher(workspace, runs)
+    launcher = RunManager(workspace, runs)
     return Services(workspace, datasets, runs, launcher, ChatPool(launcher), demo)

@@ -17,8 +17,8 @@ ConclusionCode = Literal[
 ]  # fmt: skip
 IMAGES = {"blank": "blank images", "shuffled": "other rows' images"}
 FORMS = {"merged": "merged", "4bit": "in 4 bits"}
-FALLEN = 0.05  # by so much an ability must have fallen to be named
-SAID: dict[ConclusionCode, str] = {
+MIN_DROP = 0.05  # by so much an ability must have fallen to be named
+CONCLUSION_TEXTS: dict[ConclusionCode, str] = {
     "nothing": "No chosen metric applies to these answers: choose others",
     "alone": "{first} reaches {value} in {metric} over {rows} rows",
     "compared": "{said}",
@@ -39,11 +39,11 @@ SAID: dict[ConclusionCode, str] = {
 }
 
 
-class _Plain(BaseModel):
+class _ReportPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class MetricFacts(_Plain):
+class MetricFacts(_ReportPart):
     """How a metric's numbers are to be read."""
 
     name: str
@@ -53,7 +53,7 @@ class MetricFacts(_Plain):
     notice: str = ""  # why its numbers say little here; empty where they are sound
 
 
-class Measure(_Plain):
+class Measure(_ReportPart):
     """One number, the 95 % interval around it, and over how many rows."""
 
     value: float
@@ -62,7 +62,7 @@ class Measure(_Plain):
     n: int
 
 
-class Side(_Plain):
+class ContestantResult(_ReportPart):
     """One contestant's results."""
 
     contestant: Contestant
@@ -78,7 +78,7 @@ class Side(_Plain):
     max_pixels: int
 
 
-class Difference(_Plain):
+class Difference(_ReportPart):
     """How much more of a metric one side has than another, over the same rows."""
 
     metric: str
@@ -93,7 +93,7 @@ class Difference(_Plain):
     text: str  # in plain words
 
 
-class Agreement(_Plain):
+class Agreement(_ReportPart):
     """On how many rows two sides gave the very same answer."""
 
     first: int
@@ -102,7 +102,7 @@ class Agreement(_Plain):
     rows: int
 
 
-class OwnTrouble(_Plain):
+class MetricFailures(_ReportPart):
     """An own metric that did not always give a number."""
 
     metric: str
@@ -111,7 +111,7 @@ class OwnTrouble(_Plain):
     example: str
 
 
-class Conclusion(_Plain):
+class Conclusion(_ReportPart):
     """The answer to the check's question. `text` is plain English; pages may say `code` in their language."""
 
     code: ConclusionCode
@@ -125,31 +125,31 @@ class Conclusion(_Plain):
     )
 
 
-class Report(_Plain):
+class EvaluationReport(_ReportPart):
     """All of it."""
 
     version: Literal[1] = 1
     check: Check
     metrics: tuple[MetricFacts, ...]  # the decisive one first
-    sides: tuple[Side, ...]
+    sides: tuple[ContestantResult, ...]
     differences: tuple[Difference, ...]
     agreements: tuple[Agreement, ...]
     rows: int  # asked
     too_long: int  # left out: longer than `data.max_tokens`
-    troubles: tuple[OwnTrouble, ...] = ()
+    troubles: tuple[MetricFailures, ...] = ()
     conclusion: Conclusion
 
     _earlier = model_validator(mode="before")(renamed(values={"picture": "image"}))
 
 
-def write_report(path: Path, report: Report) -> None:
+def write_report(path: Path, report: EvaluationReport) -> None:
     """Write it whole. Raises OSError where the disk refuses."""
     write_atomically(path, report.model_dump_json(indent=1).encode())
 
 
-def read_report(path: Path) -> Report | None:
+def read_report(path: Path) -> EvaluationReport | None:
     """Read it; None where there is none (yet)."""
-    return Report.model_validate_json(path.read_bytes()) if path.is_file() else None
+    return EvaluationReport.model_validate_json(path.read_bytes()) if path.is_file() else None
 
 
 def label_of(contestant: Contestant) -> str:
@@ -158,21 +158,21 @@ def label_of(contestant: Contestant) -> str:
     return " · ".join([contestant.checkpoint, *(each for each in varied if each)])
 
 
-def conclusion(report: Report) -> Conclusion:
+def conclusion(report: EvaluationReport) -> Conclusion:
     """One or two sentences: what was asked, and what the answers say."""
     decisive = report.metrics[0].name if report.metrics else ""
     if decisive not in report.sides[0].measures:
-        return _made("nothing", {})
+        return _conclude("nothing", {})
     said = {"quality": _quality, "image": _image, "forgetting": _forgetting, "export": _export}
     code, values = said[report.check](report)
     common = {
         "first": report.sides[0].label, "metric": decisive, "rows": f"{report.rows:,}",
         "value": shown(report, report.sides[0]),
     }  # fmt: skip
-    return _made(code, common | values)
+    return _conclude(code, common | values)
 
 
-def shown(report: Report, side: Side, metric: str = "") -> str:
+def shown(report: EvaluationReport, side: ContestantResult, metric: str = "") -> str:
     """A metric, by default the decisive one, as people read it: a share in per cent."""
     facts = next((each for each in report.metrics if each.name == metric), report.metrics[0])
     measure = side.measures.get(facts.name)
@@ -181,32 +181,32 @@ def shown(report: Report, side: Side, metric: str = "") -> str:
     return f"{measure.value:.1%}" if facts.is_share else f"{measure.value:.4g}"
 
 
-def fallen_groups(report: Report, after: Side, before: Side) -> list[str]:
+def fallen_groups(report: EvaluationReport, after: ContestantResult, before: ContestantResult) -> list[str]:
     """The abilities that got worse by more than 5 points of the decisive metric."""
     name, sign = report.metrics[0].name, -1 if report.metrics[0].is_lower_better else 1
     return sorted(
         group for group, values in before.groups.items()
         if name in values and name in after.groups.get(group, {})
-        and sign * (values[name] - after.groups[group][name]) > FALLEN
+        and sign * (values[name] - after.groups[group][name]) > MIN_DROP
     )  # fmt: skip
 
 
-def _made(code: ConclusionCode, values: dict[str, str]) -> Conclusion:
-    return Conclusion(code=code, values=values, text=SAID[code].format(**values))
+def _conclude(code: ConclusionCode, values: dict[str, str]) -> Conclusion:
+    return Conclusion(code=code, values=values, text=CONCLUSION_TEXTS[code].format(**values))
 
 
-def _decisive(report: Report) -> list[Difference]:
+def _decisive(report: EvaluationReport) -> list[Difference]:
     return [each for each in report.differences if each.metric == report.metrics[0].name]
 
 
-def _quality(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
+def _quality(report: EvaluationReport) -> tuple[ConclusionCode, dict[str, str]]:
     differences = _decisive(report)
     if not differences:
         return ("alone" if len(report.sides) == 1 else "nothing"), {}
     return "compared", {"said": ". ".join(each.text for each in differences)}
 
 
-def _image(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
+def _image(report: EvaluationReport) -> tuple[ConclusionCode, dict[str, str]]:
     """By the first of the metrics that tells most of the differences: an exact match may be too strict to tell any."""
     names = [facts.name for facts in report.metrics]
     told = {
@@ -219,7 +219,7 @@ def _image(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
     return codes[told[metric]], values
 
 
-def _forgetting(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
+def _forgetting(report: EvaluationReport) -> tuple[ConclusionCode, dict[str, str]]:
     after, before = report.sides[0], report.sides[1]
     fallen = fallen_groups(report, after, before)
     values = {
@@ -233,7 +233,7 @@ def _forgetting(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
     return ("forgotten" if is_worse else "not_forgotten"), values
 
 
-def _export(report: Report) -> tuple[ConclusionCode, dict[str, str]]:
+def _export(report: EvaluationReport) -> tuple[ConclusionCode, dict[str, str]]:
     same = {report.sides[each.second].contestant.form: each for each in report.agreements}
     values = {"merged": f"{same['merged'].same:,}", "four_bit": f"{same['4bit'].same:,}"}
     if all(each.same == each.rows for each in report.agreements):

@@ -31,7 +31,7 @@ class Event(NamedTuple):
     values: dict[str, Any]
 
 
-class Batch(NamedTuple):
+class EventBatch(NamedTuple):
     """What one reading gave."""
 
     events: list[Event]
@@ -67,10 +67,10 @@ class EventWriter:
         os.close(self._handle)
 
 
-def read_events(path: Path, offset: int = 0, limit_bytes: int = READ_BYTES) -> Batch:
+def read_events(path: Path, offset: int = 0, limit_bytes: int = READ_BYTES) -> EventBatch:
     """Read the whole lines behind `offset`, about `limit_bytes` of them; others than events are counted and skipped."""
     if not path.is_file():
-        return Batch([], offset, 0)
+        return EventBatch([], offset, 0)
     events, end, bad = [], offset, 0
     for line in lines_from(path, offset, limit_bytes):
         end = line.end
@@ -79,7 +79,7 @@ def read_events(path: Path, offset: int = 0, limit_bytes: int = READ_BYTES) -> B
             events.append(event)
         elif line.raw.strip():
             bad += 1
-    return Batch(events, end, bad)
+    return EventBatch(events, end, bad)
 
 
 def read_all(path: Path) -> list[Event]:

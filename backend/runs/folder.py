@@ -21,13 +21,13 @@ FOLDER_MARKER = "STUDIO_RUN_DIR"  # beside it: two workspaces may hold runs of o
 _CHECKPOINT = re.compile(r"checkpoint-[0-9]{1,15}")
 
 
-class Record(BaseModel):
+class FileRecord(BaseModel):
     """Rests on disk; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class CommandRecord(Record):
+class CommandRecord(FileRecord):
     """`command.json`: what was started. The preview shows the same."""
 
     argv: tuple[str, ...]
@@ -35,7 +35,7 @@ class CommandRecord(Record):
     cwd: str
 
 
-class ProcessRecord(Record):
+class ProcessRecord(FileRecord):
     """`process.json`: who runs. A pid alone is no identity: pids are reused."""
 
     pid: int  # the keeper's child, leader of its session and group
@@ -47,14 +47,14 @@ class ProcessRecord(Record):
     started_at: float  # seconds since the epoch
 
 
-class StopRecord(Record):
+class StopRecord(FileRecord):
     """`stop.json`: `save` writes a final model first, `now` does not."""
 
     mode: StopMode
     asked_at: float
 
 
-class ExitRecord(Record):
+class ExitRecord(FileRecord):
     """`exit.json`: how it ended, as far as the keeper could see."""
 
     raw_status: int | None  # as os.waitpid gives it; None where the child was never started
@@ -68,7 +68,7 @@ class ExitRecord(Record):
     ended_at: float
 
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=FileRecord)
 
 
 def read_record(path: Path, kind: type[R]) -> R | None:

@@ -50,14 +50,14 @@ class Curves:
     cursor: str
 
 
-class Thinned:
+class BucketCache:
     """The buckets of long curves that are full: they never change, so they are read once. Safe to use from threads."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[_Curve, _Buckets] = OrderedDict()
+        self._known: OrderedDict[_CurveKey, _Buckets] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, curve: "_Curve") -> "_Buckets":
+    def of(self, curve: "_CurveKey") -> "_Buckets":
         """What is known of one curve; a few curves are remembered."""
         with self._lock:
             found = self._known.setdefault(curve, _Buckets())
@@ -67,7 +67,7 @@ class Thinned:
             return found
 
 
-class _Curve(NamedTuple):
+class _CurveKey(NamedTuple):
     """One metric of one run, cut into buckets of one width."""
 
     run_id: RunId
@@ -82,7 +82,7 @@ class _Buckets:
         self.lock = threading.Lock()  # of several who ask for one curve at once, one reads it
 
 
-def read_curves(connection: Connection, thinned: Thinned, run_ids: list[RunId], key: str, cursor: str) -> Curves:
+def read_curves(connection: Connection, thinned: BucketCache, run_ids: list[RunId], key: str, cursor: str) -> Curves:
     """Read one metric of some runs behind `cursor`.
 
     Args:
@@ -120,7 +120,7 @@ def read_metric_keys(connection: Connection, run_ids: list[RunId]) -> list[str]:
     return sorted(found)
 
 
-def _points(connection: Connection, thinned: Thinned, curve: tuple[RunId, str, int], after: int) -> list[Point]:
+def _points(connection: Connection, thinned: BucketCache, curve: tuple[RunId, str, int], after: int) -> list[Point]:
     """Read the points behind `after`; more than MAX_POINTS are thinned to the extremes of equal buckets."""
     run_id, key, epoch = curve
     here = (metrics.c.run_id == run_id, metrics.c.key == key, metrics.c.seq > after)
@@ -132,10 +132,10 @@ def _points(connection: Connection, thinned: Thinned, curve: tuple[RunId, str, i
     first, width = points[0].seq, 1
     while last // width - first // width >= _BUCKETS:
         width *= 2  # so that a growing curve keeps its buckets for a while
-    return _thinned(connection, thinned, _Curve(run_id, key, epoch, width), (first, last))
+    return _thinned(connection, thinned, _CurveKey(run_id, key, epoch, width), (first, last))
 
 
-def _thinned(connection: Connection, thinned: Thinned, curve: _Curve, extent: tuple[int, int]) -> list[Point]:
+def _thinned(connection: Connection, thinned: BucketCache, curve: _CurveKey, extent: tuple[int, int]) -> list[Point]:
     """The lowest, the highest and a gap of each bucket, and both ends.
 
     The table lies in the order of (run, key, seq), so a bucket is read in one go; one question that groups a million
@@ -157,7 +157,7 @@ def _thinned(connection: Connection, thinned: Thinned, curve: _Curve, extent: tu
     return sorted(kept, key=lambda point: point.seq)
 
 
-def _extremes(cursor: Any, curve: _Curve, extent: tuple[int, int]) -> tuple[Point, ...]:
+def _extremes(cursor: Any, curve: _CurveKey, extent: tuple[int, int]) -> tuple[Point, ...]:
     rows = [cursor.execute(asked, (curve.run_id, curve.key, *extent)).fetchone() for asked in _OF_A_BUCKET]
     return tuple(Point(*row) for row in rows if row[0] is not None)
 

@@ -12,7 +12,7 @@ from backend.jsonl import strict_json
 from backend.runs.events import Event, read_events
 from backend.runs.folder import RunFolder
 from backend.store.database import Database
-from backend.store.tables import happenings, metrics, runs
+from backend.store.tables import metrics, recorded_events, runs
 
 BATCH_BYTES = 512 << 10  # of lines in one transaction: some 5,000, for which others wait a twentieth of a second
 MAX_KEY = 200  # characters of a metric's name
@@ -75,7 +75,7 @@ def _position(connection: Connection, run_id: RunId) -> tuple[int | None, int | 
 
 
 def _forget(connection: Connection, run_id: RunId) -> None:
-    for table in (metrics, happenings):
+    for table in (metrics, recorded_events):
         connection.execute(delete(table).where(table.c.run_id == run_id))
     connection.execute(
         update(runs)
@@ -107,7 +107,7 @@ def _insert(connection: Connection, run_id: RunId, events: list[Event]) -> None:
     if points:
         connection.exec_driver_sql(_ADD_POINTS, points)
     if told:
-        connection.execute(insert(happenings).on_conflict_do_nothing(), told)
+        connection.execute(insert(recorded_events).on_conflict_do_nothing(), told)
 
 
 def _advance(connection: Connection, run_id: RunId, events: list[Event]) -> None:

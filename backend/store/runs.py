@@ -15,11 +15,11 @@ from backend.runs.folder import TERMINAL, RunFolder, RunState
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.store import ingest, queue, rebuild
-from backend.store.curves import Curves, Thinned, read_curves, read_metric_keys
+from backend.store.curves import BucketCache, Curves, read_curves, read_metric_keys
 from backend.store.database import open_database
 from backend.store.queue import Holder, Lease
-from backend.store.tables import happenings, runs
-from backend.store.views import Happening, RunListing, RunView, happening_of, view_of
+from backend.store.tables import recorded_events, runs
+from backend.store.views import RecordedEvent, RunListing, RunView, recorded_event, view_of
 
 MAX_NAME = 120  # characters
 MAX_NOTES = 20_000
@@ -34,7 +34,7 @@ class RunStore:
         self.workspace = workspace
         workspace.output.mkdir(parents=True, exist_ok=True)
         self._database = open_database(workspace.database)
-        self._thinned = Thinned()
+        self._thinned = BucketCache()
         self._copies: set[RunFolder] = set()  # taken in while they may have been half copied
 
     def close(self) -> None:
@@ -194,15 +194,17 @@ class RunStore:
         with self._database.read() as connection:
             return read_metric_keys(connection, run_ids)
 
-    def notes_of(self, run_id: RunId) -> list[Happening]:
+    def notes_of(self, run_id: RunId) -> list[RecordedEvent]:
         """What the program noted for people, oldest first."""
-        return self.happenings_of(run_id, "note")
+        return self.recorded_events_of(run_id, "note")
 
-    def happenings_of(self, run_id: RunId, kind: str) -> list[Happening]:
+    def recorded_events_of(self, run_id: RunId, kind: str) -> list[RecordedEvent]:
         """The program's notes, samples, checkpoints or end, oldest first."""
-        chosen = select(happenings).where(happenings.c.run_id == run_id, happenings.c.kind == kind)
+        chosen = select(recorded_events).where(recorded_events.c.run_id == run_id, recorded_events.c.kind == kind)
         with self._database.read() as connection:
-            return [happening_of(row) for row in connection.execute(chosen.order_by(happenings.c.seq)).mappings()]
+            return [
+                recorded_event(row) for row in connection.execute(chosen.order_by(recorded_events.c.seq)).mappings()
+            ]
 
     def claim_next(
         self, devices: tuple[str, ...], pick_port: queue.PickPort, only: Collection[str] | None = None

@@ -48,7 +48,7 @@ metrics = Table(
     sqlite_with_rowid=False,
 )
 
-happenings = Table(  # notes, checkpoints, samples and the end, as the program told them
+recorded_events = Table(  # notes, checkpoints, samples and the end, as the program told them
     "happenings",
     metadata,
     Column("run_id", Text, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),

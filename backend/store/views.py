@@ -70,7 +70,7 @@ class RunView:
         return ended.duration_s if ended is not None else max(0.0, self.ended_at - self.started_at)
 
 
-class Happening(NamedTuple):
+class RecordedEvent(NamedTuple):
     """A note, checkpoint, sample or end, as the program told it."""
 
     seq: int
@@ -105,9 +105,9 @@ def view_of(row: RowMapping, output: Path) -> RunView:
     )
 
 
-def happening_of(row: RowMapping) -> Happening:
+def recorded_event(row: RowMapping) -> RecordedEvent:
     """Make one row of `happenings` plain."""
-    return Happening(row["seq"], row["kind"], row["time"], row["step"], json.loads(row["values_json"]))
+    return RecordedEvent(row["seq"], row["kind"], row["time"], row["step"], json.loads(row["values_json"]))
 
 
 @lru_cache(maxsize=SPECS_REMEMBERED)
@@ -126,7 +126,7 @@ def readable_spec(text: str) -> RunSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry(Generic[T]):
+class ListingEntry(Generic[T]):
     """What is shown of one run."""
 
     number: int  # order of arrival
@@ -139,11 +139,11 @@ class Snapshot(Generic[T]):
     """The listing at one moment; it never changes."""
 
     change: int  # counts the changes that were seen
-    entries: dict[RunId, Entry[T]]
+    entries: dict[RunId, ListingEntry[T]]
     gone: tuple[tuple[int, RunId], ...]  # by which change which run was removed, oldest first
     told_since: int  # removals by this change and earlier ones are forgotten
 
-    def newest_first(self) -> list[Entry[T]]:
+    def newest_first(self) -> list[ListingEntry[T]]:
         """Every entry, the last run first."""
         return sorted(self.entries.values(), key=lambda entry: -entry.number)
 
@@ -198,7 +198,7 @@ class RunListing(Generic[T]):
 
     def _take(self, views: list[tuple[int, RunView]], removed: set[RunId]) -> None:
         before, change = self._snapshot, self._snapshot.change + 1
-        fresh = {view.id: Entry(number, change, self._show(view)) for number, view in views}
+        fresh = {view.id: ListingEntry(number, change, self._show(view)) for number, view in views}
         fresh = {run_id: entry for run_id, entry in fresh.items() if not _is_same(before.entries.get(run_id), entry)}
         if not fresh and not removed:
             return
@@ -217,5 +217,5 @@ def _drop(content: Any, path: tuple[int | str, ...]) -> None:
         content.pop(last, None)
 
 
-def _is_same(before: Entry[T] | None, now: Entry[T]) -> bool:
+def _is_same(before: ListingEntry[T] | None, now: ListingEntry[T]) -> bool:
     return before is not None and (before.number, before.shown) == (now.number, now.shown)

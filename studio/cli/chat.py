@@ -21,7 +21,7 @@ from backend.image_size import MAX_ASPECT_RATIO
 from backend.spec.files import problems_of
 from backend.spec.knobs import knobs_of
 from backend.spec.sampling import ChatSettings
-from launcher.chat import ChatPool, Question
+from launcher.chat import ChatPool, ChatRequest
 from studio.cli import context
 from studio.cli.output import JSON_OPTION, console, explained, print_json, say
 
@@ -133,7 +133,7 @@ def _ask_once(
     for reference in references:
         if not as_json and len(references) > 1:
             console.rule(reference)
-        question = Question(reference, (turn,), images, settings)
+        question = ChatRequest(reference, (turn,), images, settings)
         text, tokens, seconds = _stream(pool, question, quiet=as_json)
         answers.append({"checkpoint": reference, "answer": text, "tokens": tokens, "seconds": round(seconds, 3)})
     if as_json:
@@ -147,7 +147,7 @@ def _converse(pool: ChatPool, references: list[str], images: tuple[Path, ...], s
         for reference, history in histories.items():
             history.append(_user_turn(text, 0 if history else len(images)))
             console.rule(reference)
-            answer, _, _ = _stream(pool, Question(reference, tuple(history), images, settings), quiet=False)
+            answer, _, _ = _stream(pool, ChatRequest(reference, tuple(history), images, settings), quiet=False)
             history.append(Message(role="assistant", content=answer))
 
 
@@ -157,7 +157,7 @@ def _user_turn(text: str, images: int) -> Message:
     return Message(role="user", content=PLACEHOLDER * images + text)
 
 
-def _stream(pool: ChatPool, question: Question, *, quiet: bool) -> tuple[str, int, float]:
+def _stream(pool: ChatPool, question: ChatRequest, *, quiet: bool) -> tuple[str, int, float]:
     text, tokens, seconds = "", 0, 0.0
     for piece in pool.ask(question):
         text, tokens, seconds = text + piece.text, piece.tokens, piece.seconds

@@ -7,7 +7,7 @@ from backend.errors import StudioError
 from backend.rewards.store import RewardStore
 from backend.settings import Workspace, default_workspace
 from backend.store.runs import RunStore
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 
 
 @cache
@@ -43,6 +43,6 @@ def run_store() -> RunStore:
 
 
 @cache
-def launcher() -> Launcher:
+def launcher() -> RunManager:
     """What starts and stops runs."""
-    return Launcher(workspace(), run_store())
+    return RunManager(workspace(), run_store())

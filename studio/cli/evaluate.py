@@ -9,7 +9,7 @@ from backend.demo.probes import PROBES, prepare_probes
 from backend.errors import SpecError
 from backend.recipes.evaluation import evaluation_spec
 from backend.recipes.resolve import resolve
-from backend.runs.evaluation_report import MetricFacts, Report, Side, read_report
+from backend.runs.evaluation_report import ContestantResult, EvaluationReport, MetricFacts, read_report
 from backend.spec.evaluation import Check
 from backend.spec.files import apply_settings
 from backend.spec.run import RunSpec
@@ -37,13 +37,13 @@ CHECK = Annotated[
 SET = Annotated[list[str] | None, typer.Option("--set", help="knob=value; may be repeated.")]
 
 
-def as_plain(report: Report) -> dict[str, Any]:
+def as_plain(report: EvaluationReport) -> dict[str, Any]:
     """The report for `--json`; `metrics` are those of the first checkpoint, as {name: {value, low, high, n}}."""
     plain = report.model_dump(mode="json")
     return {"report": plain, "metrics": plain["sides"][0]["measures"], "conclusion": report.conclusion.text}
 
 
-def print_report(report: Report) -> None:
+def print_report(report: EvaluationReport) -> None:
     """Print each side's numbers with their intervals, then the verdicts in words."""
     for letter, side in zip(LETTERS, report.sides, strict=False):
         say(f"{letter}: {side.label}")
@@ -99,7 +99,7 @@ def evaluate(
         raise typer.Exit(RUN_FAILED)
 
 
-def _lines(report: Report) -> list[tuple[str, ...]]:
+def _lines(report: EvaluationReport) -> list[tuple[str, ...]]:
     """The table: metrics, then how much was cut off or could not be read, then the speed."""
     lines = [(facts.name, *(_measured(facts, side) for side in report.sides)) for facts in report.metrics]
     lines.append(("cut off", *(f"{side.cut / max(1, side.rows):.1%}" for side in report.sides)))
@@ -111,7 +111,7 @@ def _lines(report: Report) -> list[tuple[str, ...]]:
     return lines
 
 
-def _notes(report: Report) -> Iterator[str]:
+def _notes(report: EvaluationReport) -> Iterator[str]:
     if report.too_long:
         yield f"{report.too_long:,} rows were left out: they are too long"
     for facts in report.metrics:
@@ -125,7 +125,7 @@ def _notes(report: Report) -> Iterator[str]:
         yield f"{pair} give the same answer on {each.same} of {each.rows} rows"
 
 
-def _print_groups(report: Report) -> None:
+def _print_groups(report: EvaluationReport) -> None:
     names = list(report.sides[0].groups)
     if len(names) < 2 or not report.metrics:
         return
@@ -135,7 +135,7 @@ def _print_groups(report: Report) -> None:
     print_table((facts.name, *LETTERS[: len(report.sides)]), rows, empty="")
 
 
-def _measured(facts: MetricFacts, side: Side) -> str:
+def _measured(facts: MetricFacts, side: ContestantResult) -> str:
     measure = side.measures.get(facts.name)
     if measure is None:
         return "-"

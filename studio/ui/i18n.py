@@ -9,7 +9,7 @@ from backend.datasets.problems import CODES
 from backend.metrics.library import METRICS
 from backend.rewards.builtin_library import builtin_names, builtin_summary
 from backend.rewards.sandbox.client import SECURITY_STATEMENT
-from backend.runs.evaluation_report import SAID
+from backend.runs.evaluation_report import CONCLUSION_TEXTS
 from backend.settings import STATIC
 from backend.spec.knobs import knobs_of
 from backend.spec.run import RunSpec
@@ -52,7 +52,7 @@ def _texts_in_code() -> dict[str, str]:
 
 
 def _measure_strings() -> dict[str, str]:
-    strings = {f"conclusion.{code}": text for code, text in SAID.items()}
+    strings = {f"conclusion.{code}": text for code, text in CONCLUSION_TEXTS.items()}
     for name, metric in METRICS.items():
         strings |= {f"measure.{name}": metric.label, f"measure.{name}.says": metric.description}
     return strings

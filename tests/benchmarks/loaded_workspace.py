@@ -19,7 +19,7 @@ from backend.spec.run import RunSpec
 from backend.store.runs import RunStore
 from launcher.devices import Device
 from launcher.keeper_settings import KeeperSettings
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 from studio.services import PREPARED
 
 LONG_RUNS = tuple(f"20260101-000000-long-{number}" for number in range(5))
@@ -138,18 +138,18 @@ def write_upload(folder: Path, rows: int) -> Path:
     return folder
 
 
-def start_writers(workspace: Workspace) -> Launcher:
+def start_writers(workspace: Workspace) -> RunManager:
     """Start runs whose programs write like trainers, through the real launcher; `stop_writers` ends them."""
     pause_s = 2 / LINES_PER_S  # two lines a step
     program = (sys.executable, str(FAKE), "--steps", "1000000", "--pause", str(pause_s))
     devices = tuple(Device(f"cpu:{number}", "measured", 1) for number in range(WRITERS))
-    launcher = Launcher(workspace, RunStore(workspace), KeeperSettings(program=program, now_grace_s=10), devices)
+    launcher = RunManager(workspace, RunStore(workspace), KeeperSettings(program=program, now_grace_s=10), devices)
     for number in range(WRITERS):
         launcher.submit(RunSpec(name=f"writer {number}"))
     return launcher
 
 
-def stop_writers(launcher: Launcher) -> None:
+def stop_writers(launcher: RunManager) -> None:
     """End them, and wait until all are over."""
     active = [run.id for run in launcher.runs.views(50, states=("queued", "starting", "running", "stopping"))]
     for run_id in active:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from backend.chat_protocol import Piece
 from backend.errors import CheckpointError
-from launcher.chat import Choice, Question
+from launcher.chat import ChatRequest, ChatTarget
 
 
 class FakeChats:
@@ -12,12 +12,12 @@ class FakeChats:
 
     def __init__(self, *models: str) -> None:
         self.models = list(models)
-        self.asked: list[Question] = []
+        self.asked: list[ChatRequest] = []
 
-    def choices(self) -> list[Choice]:
-        return [Choice(model, f"The model {model}") for model in self.models]
+    def choices(self) -> list[ChatTarget]:
+        return [ChatTarget(model, f"The model {model}") for model in self.models]
 
-    def ask(self, question: Question) -> Iterator[Piece]:
+    def ask(self, question: ChatRequest) -> Iterator[Piece]:
         self.asked.append(question)
         if question.checkpoint == "broken":
             raise CheckpointError("the weights of `broken` are broken", hint="Mend them")

@@ -11,7 +11,7 @@ import uvicorn
 
 from backend.settings import Workspace
 from launcher.keeper_settings import KeeperSettings
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 from studio.services import build_services
 from studio.web.assembly import create_app
 
@@ -23,7 +23,7 @@ def main() -> None:
     workspace.prepare()
     services = build_services(workspace)
     settings = KeeperSettings(program=(sys.executable, str(FAKE), *sys.argv[3:]), poll_s=0.05, now_grace_s=1)
-    services = dataclasses.replace(services, launcher=Launcher(workspace, services.runs, settings))
+    services = dataclasses.replace(services, launcher=RunManager(workspace, services.runs, settings))
     uvicorn.run(create_app(services), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning")
 
 

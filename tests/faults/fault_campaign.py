@@ -31,7 +31,7 @@ from backend.store.runs import RunStore
 from backend.store.views import RunView
 from launcher.devices import CPU, Device
 from launcher.keeper_settings import KeeperSettings
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 from studio.services import PREPARED
 from tests.serving import free_port
 
@@ -297,8 +297,8 @@ class Campaign:
         pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
         return [pid for pid in pids if pid != os.getpid() and needle in _seen(pid)]
 
-    def _opened(self) -> Launcher:
-        return Launcher(self.workspace, RunStore(self.workspace), self.settings, (Device(CPU, "measured", 1),))
+    def _opened(self) -> RunManager:
+        return RunManager(self.workspace, RunStore(self.workspace), self.settings, (Device(CPU, "measured", 1),))
 
     def _an_upload(self, number: int) -> Path:
         """A few rows that no other upload has."""

@@ -34,7 +34,7 @@ from backend.spec.sampling import ChatSettings
 from backend.store.runs import RunStore
 from launcher.devices import Device
 from launcher.keeper_settings import KeeperSettings
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 from studio.pages.playground.storage import (
     ColumnRecord,
     SessionRecord,
@@ -104,7 +104,7 @@ class Trials:
         self.datasets.import_dataset(self._upload("first"), ImportOptions(name="first"))
         program = (sys.executable, str(FAKE), "--steps", "4000", "--pause", "0.02")
         self.settings = KeeperSettings(program=program, poll_s=0.05, now_grace_s=5, term_s=1)
-        self.launcher = Launcher(
+        self.launcher = RunManager(
             self.workspace, RunStore(self.workspace), self.settings, (Device("cpu:0", "measured", 1),)
         )
 

@@ -18,7 +18,7 @@ from backend.runs.folder import ProcessRecord, read_record
 from backend.settings import Workspace
 from backend.store.runs import RunStore
 from launcher.processes import members
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 from tests.faults.fault_campaign import Found, state_of, until
 
 KIND = "training on the demo model"
@@ -32,7 +32,7 @@ def kill_trainings(root: Path, seed: int, times: int, found: Found) -> None:
     workspace.prepare()
     write_rows(DEMO_DATASETS[0], root / "rows")
     DatasetStore(workspace).import_dataset(root / "rows", ImportOptions(name="shapes"))
-    launcher = Launcher(workspace, RunStore(workspace))
+    launcher = RunManager(workspace, RunStore(workspace))
     values = {"data.datasets": [{"name": "shapes"}], "optimiser.max_steps": STEPS, "saving.every_steps": SAVED_EVERY,
               "saving.keep": 2, "evaluation.rows": 0}  # fmt: skip
     spec = resolve(load_recipe("lora").spec.with_values(values), workspace)

@@ -18,7 +18,7 @@ from backend.store.runs import RunStore
 from launcher.commands import run_environment
 from launcher.devices import Device
 from launcher.keeper_settings import KeeperSettings
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 from studio.pages.runs.live import RunRows
 
 HOUR_S = 3600
@@ -114,7 +114,7 @@ def test_d8_a_run_whose_keeper_never_came_is_lost_soon_though_its_start_lies_in_
 ):
     folder = a_run(store, "20260101-000000-alone", time.time())
     store.claim_next(("cpu:0",), lambda taken: 1)  # and who claimed it died there
-    launcher = Launcher(store.workspace, store, KeeperSettings(), (Device("cpu:0", "fake", 1),))
+    launcher = RunManager(store.workspace, store, KeeperSettings(), (Device("cpu:0", "fake", 1),))
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() - HOUR_S)
 

@@ -95,7 +95,7 @@ def taken_in(runs: RunStore, folder: RunFolder) -> Any:
     """All that the index says of a run, each of it strict JSON."""
     view, keys = runs.get(folder.run_id), runs.metric_keys([folder.run_id])
     curves = [json.loads(strict_json(runs.curves([folder.run_id], key)._asdict().get("points", []))) for key in keys]
-    told = [[each._asdict() for each in runs.happenings_of(folder.run_id, kind)] for kind in KINDS]
+    told = [[each._asdict() for each in runs.recorded_events_of(folder.run_id, kind)] for kind in KINDS]
     json.loads(json.dumps(told), parse_constant=pytest.fail)
     return view.step, view.total_steps, view.phase, view.state, repr(view.seconds_left), keys, len(curves), repr(told)
 

@@ -13,13 +13,13 @@ from backend.settings import Workspace
 from backend.store.runs import RunStore
 from launcher.devices import Device
 from launcher.keeper_settings import KeeperSettings
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 
 FAKE = Path(__file__).parents[1] / "fakes" / "fake_trainer.py"
 # Patient with programs that obey, since a busy machine is slow; `IMPATIENT` is for those that do not.
 HURRY = {"poll_s": 0.03, "pause_s": 0.2, "save_grace_s": 30, "now_grace_s": 30, "term_s": 0.5, "hang_s": 30}
 
-Launch = Callable[..., Launcher]
+Launch = Callable[..., RunManager]
 
 
 def settings_for(*behaviour: str, **patience: float) -> KeeperSettings:
@@ -34,12 +34,12 @@ def workspace(tmp_path: Path) -> Workspace:
 @pytest.fixture
 def launch(workspace: Workspace) -> Iterator[Launch]:
     """Build launchers: `launch("--steps", "5", gpus=2, hang_s=1)`; each opens the index anew, as a process would."""
-    opened: list[Launcher] = []
+    opened: list[RunManager] = []
 
-    def build(*behaviour: str, gpus: int = 0, **patience: float) -> Launcher:
+    def build(*behaviour: str, gpus: int = 0, **patience: float) -> RunManager:
         settings = settings_for(*behaviour, **patience)
         slots = tuple(Device(f"cuda:{index}", "fake", 1) for index in range(gpus)) or (Device("cpu:0", "fake", 1),)
-        opened.append(Launcher(workspace, RunStore(workspace), settings, slots))
+        opened.append(RunManager(workspace, RunStore(workspace), settings, slots))
         return opened[-1]
 
     yield build

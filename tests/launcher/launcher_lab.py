@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from backend.spec.run import RunSpec
 from backend.store.views import RunView
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 
 IMPATIENT = {"save_grace_s": 0.5, "now_grace_s": 0.3, "hang_s": 0.3}  # with programs that never obey
 
@@ -18,7 +18,7 @@ def until(claim: Callable[[], object], timeout_s: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-def a_run(launcher: Launcher, name: str = "a run", **values: object) -> RunView:
+def a_run(launcher: RunManager, name: str = "a run", **values: object) -> RunView:
     """Submit a run and return it as it is then."""
     spec = RunSpec(name=name)
     return launcher.runs.get(launcher.submit(spec.with_values(dict(values)) if values else spec))

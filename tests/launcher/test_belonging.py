@@ -10,7 +10,16 @@ import pytest
 from launcher_lab import a_run, until
 
 from backend.runs.folder import FOLDER_MARKER, RUN_MARKER, RunFolder
-from launcher.processes import LARGEST_PID, Answer, answer_of, end_all, identify, is_signallable, members, start
+from launcher.processes import (
+    LARGEST_PID,
+    CommandOutput,
+    end_all,
+    identify,
+    is_signallable,
+    members,
+    run_briefly,
+    start,
+)
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
 RENAMED = """
@@ -101,8 +110,8 @@ def test_p4_when_an_end_is_told_nobody_of_the_run_is_left(launch) -> None:
 def test_a_short_command_that_takes_long_is_killed(tmp_path: Path) -> None:
     code = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
 
-    answer = answer_of((sys.executable, "-c", code), timeout_s=3)
+    answer = run_briefly((sys.executable, "-c", code), timeout_s=3)
 
-    assert answer == Answer(None, "")
+    assert answer == CommandOutput(None, "")
     pid = int((tmp_path / "pid").read_text())
     until(lambda: identify(pid) is None, timeout_s=20)

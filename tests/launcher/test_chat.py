@@ -17,8 +17,8 @@ from backend.conversation import Message
 from backend.errors import CheckpointError, LaunchError, NotFoundError
 from backend.settings import Workspace
 from backend.spec.sampling import ChatSettings
-from launcher.chat import ChatPool, Question
-from launcher.run_manager import Launcher
+from launcher.chat import ChatPool, ChatRequest
+from launcher.run_manager import RunManager
 
 pytestmark = pytest.mark.torch
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.torch
 def pool(tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("chat"))
     workspace.prepare()
-    launcher = Launcher.open(workspace)
+    launcher = RunManager.open(workspace)
     with closing(ChatPool(launcher)) as pool:
         yield pool
     launcher.runs.close()
@@ -43,7 +43,7 @@ def question(image, text="Describe the picture.", **changes):
     turn = Message(role="user", content=f"<image>{text}")
     asked = {"checkpoint": "demo", "messages": (turn,), "images": (image,)}
     settings = {name: changes.pop(name) for name in list(changes) if name in ChatSettings.model_fields}
-    return Question(**(asked | changes), settings=ChatSettings(**settings))
+    return ChatRequest(**(asked | changes), settings=ChatSettings(**settings))
 
 
 def test_an_answer_comes_in_pieces_and_says_why_it_ended(pool, image):
@@ -66,7 +66,7 @@ def test_the_same_seed_gives_the_same_answer(pool, image):
 
 def test_the_system_prompt_stands_first_and_once():
     turns = (Message(role="system", content="of the row"), Message(role="user", content="Well?"))
-    whole = Question("demo", turns, ())
+    whole = ChatRequest("demo", turns, ())
 
     assert whole.turns == turns
     assert replace(whole, settings=ChatSettings(system="Be brief.")).turns == (

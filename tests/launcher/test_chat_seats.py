@@ -15,21 +15,21 @@ from backend.errors import LaunchError
 from backend.settings import DEMO_MODEL
 from backend.spec.sampling import ChatSettings
 from backend.store.queue import Holder
-from launcher.chat import ChatPool, Question
-from launcher.chat_process import take_seat
+from launcher.chat import ChatPool, ChatRequest
+from launcher.chat_process import reserve_device
 from launcher.processes import identify
 
 pytestmark = pytest.mark.torch
 
 
-def question(**changes: object) -> Question:
-    return Question("demo", (Message(role="user", content="Hello"),), (), ChatSettings(max_new_tokens=3, **changes))
+def question(**changes: object) -> ChatRequest:
+    return ChatRequest("demo", (Message(role="user", content="Hello"),), (), ChatSettings(max_new_tokens=3, **changes))
 
 
 def test_p15_a_seat_is_kept_while_its_program_starts(launch) -> None:
     launcher = launch(gpus=2)
 
-    seat = take_seat(launcher.runs, ("cuda:0", "cuda:1"), "demo", beside_runs=False)
+    seat = reserve_device(launcher.runs, ("cuda:0", "cuda:1"), "demo", beside_runs=False)
     launcher.reconcile()
 
     assert [(lease.device, lease.holder) for lease in launcher.runs.leases()] == [("cuda:0", seat.holder)]
@@ -128,7 +128,7 @@ def test_p15_chats_and_runs_take_turns_on_a_gpu_and_share_it_only_where_asked(la
         with pytest.raises(
             LaunchError, match="held: cuda:0 by a chat"
         ):  # it makes way for the run, not for another chat
-            list(pool.ask(Question(str(copy), question().messages, ())))
+            list(pool.ask(ChatRequest(str(copy), question().messages, ())))
         until(lambda: launcher.schedule() or launcher.runs.get(run.id).state == "running")  # the chat was quiet
         assert [lease.holder for lease in launcher.runs.leases()] == [run.id]
 
@@ -148,7 +148,7 @@ def test_p15_chats_and_runs_take_turns_on_a_gpu_and_share_it_only_where_asked(la
 def test_p15_a_run_that_waits_for_a_chat_starts_when_the_chats_are_closed(launch) -> None:
     launcher = launch("--steps", "3", gpus=1)
     pool = ChatPool(launcher)
-    answer = pool.ask(Question("demo", question().messages, (), ChatSettings(max_new_tokens=8000, temperature=5.0)))
+    answer = pool.ask(ChatRequest("demo", question().messages, (), ChatSettings(max_new_tokens=8000, temperature=5.0)))
     next(answer)  # somebody is talking, so the chat keeps its GPU
     run = a_run(launcher)
     assert run.state == "queued"

@@ -13,11 +13,11 @@ from backend.runs.folder import ExitRecord, RunFolder
 from backend.spec.run import RunSpec
 from backend.store.views import RunView
 from launcher.deletion import delete_run, empty_trash
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 
 
 @pytest.fixture
-def over(launch) -> tuple[Launcher, RunView]:
+def over(launch) -> tuple[RunManager, RunView]:
     """A run that is over, as its folder tells."""
     launcher = launch()
     folder = RunFolder(launcher.workspace.output / "20260101-000000-over")

@@ -9,7 +9,7 @@ from backend.settings import Workspace
 from backend.store.runs import RunStore
 from launcher.devices import Device
 from launcher.export import export_checkpoint
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 
 pytestmark = pytest.mark.torch
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.torch
 def test_the_folder_of_an_export_is_hidden_and_goes(workspace: Workspace, tmp_path) -> None:
     workspace.prepare()
     runs = RunStore(workspace)
-    launcher = Launcher(workspace, runs, devices=(Device("cpu:0", "here", 1),))
+    launcher = RunManager(workspace, runs, devices=(Device("cpu:0", "here", 1),))
     before, seen, has_ended = set(workspace.output.iterdir()), set(), threading.Event()
 
     def watch() -> None:

@@ -14,10 +14,10 @@ from backend.runs.folder import CommandRecord, ExitRecord, ProcessRecord, RunFol
 from backend.settings import ROOT
 from launcher.keeper_lock import is_locked, take_lock
 from launcher.processes import identify
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 
 
-def ended(launcher: Launcher, **values: object) -> ExitRecord:
+def ended(launcher: RunManager, **values: object) -> ExitRecord:
     run = launcher.wait(a_run(launcher, **values).id, poll_s=0.03)
     record = read_record(run.folder.exit, ExitRecord)
     assert record is not None

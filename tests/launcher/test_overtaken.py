@@ -15,10 +15,10 @@ from launcher.commands import free_port
 from launcher.keeper_lock import take_lock
 from launcher.processes import boot_id, identify
 from launcher.reconciler import settle_all
-from launcher.run_manager import Launcher, new_folder
+from launcher.run_manager import RunManager, new_folder
 
 
-def queued(launcher: Launcher, name: str) -> RunFolder:
+def queued(launcher: RunManager, name: str) -> RunFolder:
     """A run in the queue that nobody has been told of yet."""
     spec = RunSpec(name=name)
     folder = new_folder(spec, launcher.workspace)

@@ -16,8 +16,8 @@ from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.store.runs import RunStore
 from launcher import devices
-from launcher.chat_process import take_seat
-from launcher.run_manager import Launcher
+from launcher.chat_process import reserve_device
+from launcher.run_manager import RunManager
 
 LISTS = "echo '0, GPU-aaaaaaaa-1, NVIDIA H100, 81559'"
 
@@ -35,14 +35,14 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def launcher(launch, workspace: Workspace) -> Iterator[Launcher]:
+def launcher(launch, workspace: Workspace) -> Iterator[RunManager]:
     """It finds its devices itself."""
-    found = Launcher(workspace, RunStore(workspace), launch("--steps", "2")._settings)
+    found = RunManager(workspace, RunStore(workspace), launch("--steps", "2")._settings)
     yield found
     found.runs.close()
 
 
-def queued(launcher: Launcher, name: str, **values: object) -> RunFolder:
+def queued(launcher: RunManager, name: str, **values: object) -> RunFolder:
     """A run that somebody else has submitted."""
     folder = RunFolder(launcher.workspace.output / f"20260101-000000-{name}")
     folder.path.mkdir()
@@ -52,7 +52,7 @@ def queued(launcher: Launcher, name: str, **values: object) -> RunFolder:
     return folder
 
 
-def test_while_a_driver_is_silent_runs_wait_and_none_is_judged(launcher: Launcher, driver: Path) -> None:
+def test_while_a_driver_is_silent_runs_wait_and_none_is_judged(launcher: RunManager, driver: Path) -> None:
     named, any_device = queued(launcher, "named", **{"devices.gpus": (0,)}), queued(launcher, "any")
 
     later = launcher.submit(RunSpec(name="later").with_values({"devices.gpus": (0,), "devices.shared": True}))
@@ -61,14 +61,14 @@ def test_while_a_driver_is_silent_runs_wait_and_none_is_judged(launcher: Launche
     assert {run.state for run in launcher.runs.views()} == {"queued"}
     assert launcher.devices == ()
     with pytest.raises(LaunchError, match="does not answer"):
-        take_seat(launcher.runs, (), "demo", beside_runs=False)
+        reserve_device(launcher.runs, (), "demo", beside_runs=False)
     driver.touch()
     for run_id in (named.run_id, any_device.run_id, later):
         ended = launcher.wait(run_id, poll_s=0.03)
         assert (ended.state, ended.devices) == ("finished", ("cuda:0",))
 
 
-def test_an_ending_keeper_waits_for_a_silent_driver(launch, launcher: Launcher, driver: Path) -> None:
+def test_an_ending_keeper_waits_for_a_silent_driver(launch, launcher: RunManager, driver: Path) -> None:
     driver.touch()
     launcher._settings = launch("--steps", "30", "--pause", "0.05")._settings
     first = launcher.runs.get(launcher.submit(RunSpec(name="first")))
@@ -84,7 +84,7 @@ def test_an_ending_keeper_waits_for_a_silent_driver(launch, launcher: Launcher, 
 
 
 def test_who_cannot_see_the_gpus_starts_nothing_but_his_own_runs(
-    launcher: Launcher, driver: Path, monkeypatch: pytest.MonkeyPatch
+    launcher: RunManager, driver: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver.touch()
     others = [queued(launcher, "named", **{"devices.gpus": (0,)}), queued(launcher, "any")]

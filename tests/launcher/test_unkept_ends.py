@@ -17,10 +17,10 @@ from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from backend.store import database, rebuild
 from launcher import reconciler
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 
 
-def queued(launcher: Launcher, name: str, **values: object) -> RunFolder:
+def queued(launcher: RunManager, name: str, **values: object) -> RunFolder:
     """A run that waits, and nobody has looked at yet."""
     folder = RunFolder(launcher.workspace.output / new_run_id(name, datetime.now().astimezone()))
     folder.path.mkdir()
@@ -30,27 +30,27 @@ def queued(launcher: Launcher, name: str, **values: object) -> RunFolder:
     return folder
 
 
-def impossible(launcher: Launcher) -> RunFolder:
+def impossible(launcher: RunManager) -> RunFolder:
     folder = queued(launcher, "impossible", **{"devices.gpus": (5,)})
     launcher.schedule()
     return folder
 
 
-def failed_start(launcher: Launcher) -> RunFolder:
+def failed_start(launcher: RunManager) -> RunFolder:
     folder = queued(launcher, "failed")
     folder.command.mkdir()  # where its file has to lie
     launcher.schedule()
     return folder
 
 
-def never_started(launcher: Launcher) -> RunFolder:
+def never_started(launcher: RunManager) -> RunFolder:
     folder = queued(launcher, "never")
     assert launcher.runs.claim_next(("cpu:0",), lambda taken: 1) is not None
     launcher.reconcile()
     return folder
 
 
-def stopped(launcher: Launcher) -> RunFolder:
+def stopped(launcher: RunManager) -> RunFolder:
     folder = queued(launcher, "stopped")
     launcher.stop(folder.run_id)
     return folder
@@ -60,7 +60,7 @@ def stopped(launcher: Launcher) -> RunFolder:
     ("end", "state"), [(impossible, "failed"), (failed_start, "failed"), (never_started, "lost"), (stopped, "stopped")]
 )
 def test_s12_an_end_without_a_keeper_outlives_the_index(
-    launch, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, end: Callable[[Launcher], RunFolder], state: str
+    launch, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, end: Callable[[RunManager], RunFolder], state: str
 ) -> None:
     monkeypatch.setattr(reconciler, "START_PATIENCE_S", 0.0)
     launcher = launch()

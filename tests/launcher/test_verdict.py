@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from backend.spec.run import RunSpec
-from launcher.exit_reasons import Evidence, Verdict, judge, last_error, signal_of
+from launcher.exit_reasons import Evidence, ExitReason, judge, last_error, signal_of
 
 SPEC = RunSpec()
 DONE = {"outcome": "finished"}
@@ -78,7 +78,7 @@ def test_what_the_program_itself_said_is_the_reason() -> None:
         exited(3), error={"text": "`cats` has no rows", "hint": "Import it again"}, log_tail="StudioError: x"
     )
 
-    assert judge(evidence, SPEC) == Verdict("failed", "`cats` has no rows", "Import it again")
+    assert judge(evidence, SPEC) == ExitReason("failed", "`cats` has no rows", "Import it again")
 
 
 def test_the_last_error_of_a_log_comes_with_its_hint() -> None:

@@ -19,7 +19,7 @@ from backend.recipes.library import load_recipe
 from backend.recipes.resolve import resolve
 from backend.settings import STATIC, Workspace
 from backend.store.runs import RunStore
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 
 KEPT = (
     "config.json",
@@ -89,7 +89,7 @@ def untrained_in(workspace: Workspace) -> Path:
 
 def train_lessons(workspace: Workspace, lessons: tuple[Lesson, ...], base: Path, first: int) -> Path:
     """Train each lesson on what the one before left; returns the last final model."""
-    store, launcher = DatasetStore(workspace), Launcher(workspace, RunStore(workspace))
+    store, launcher = DatasetStore(workspace), RunManager(workspace, RunStore(workspace))
     for number, lesson in enumerate(lessons, start=first):
         name = f"lesson-{number}"
         demo = DemoDataset(name, lesson.rows, lesson.questions, lesson.turns, night=False, seed=100 + number,

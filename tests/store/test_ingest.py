@@ -178,7 +178,7 @@ def test_progress_notes_and_the_first_event_reach_the_run(store: RunStore) -> No
     run = store.get(RUN)
     assert (run.state, run.phase, run.step, run.total_steps, run.seconds_left) == ("running", "training", 3, 9, 1.5)
     assert [note.values for note in store.notes_of(RUN)] == [{"level": "info", "text": "bf16"}]
-    assert store.happenings_of(RUN, "end") == []
+    assert store.recorded_events_of(RUN, "end") == []
 
 
 def test_a_run_without_events_or_without_a_row_is_no_error(store: RunStore, workspace: Workspace) -> None:

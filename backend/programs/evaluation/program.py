@@ -15,7 +15,7 @@ from backend.programs.model.generation import GeneratedAnswer, answer_batch
 from backend.programs.model.prompts import PromptRow
 from backend.row_length import RowMeter
 from backend.runs.answers import Answer, AnswerWriter
-from backend.runs.evaluation_report import OwnTrouble, write_report
+from backend.runs.evaluation_report import MetricFailures, write_report
 from backend.runs.events import EventWriter
 from backend.runs.folder import RunFolder, StopMode, StopRecord
 from backend.settings import Workspace
@@ -94,7 +94,8 @@ class EvaluationRun:
             writer.finish(all_answers)
             errors, examples = scorer.take_errors()
         troubles = tuple(
-            OwnTrouble(metric=name, side=number, errors=count, example=examples[name]) for name, count in errors.items()
+            MetricFailures(metric=name, side=number, errors=count, example=examples[name])
+            for name, count in errors.items()
         )
         ordered = sorted(all_answers, key=lambda answer: answer.place)
         bounds = (prompts.spec.model.min_pixels, prompts.spec.model.max_pixels)

@@ -18,12 +18,12 @@ from backend.runs.answers import Answer
 from backend.runs.evaluation_report import (
     Agreement,
     Conclusion,
+    ContestantResult,
     Difference,
+    EvaluationReport,
     Measure,
     MetricFacts,
-    OwnTrouble,
-    Report,
-    Side,
+    MetricFailures,
     conclusion,
     label_of,
 )
@@ -119,10 +119,10 @@ class ContestantAnswers(NamedTuple):
     answers: list[Answer]
     seconds: float
     bounds: tuple[int, int]  # of its images in px
-    troubles: tuple[OwnTrouble, ...] = ()
+    troubles: tuple[MetricFailures, ...] = ()
 
 
-def build_report(spec: RunSpec, answers_by_side: Sequence[ContestantAnswers], too_long: int) -> Report:
+def build_report(spec: RunSpec, answers_by_side: Sequence[ContestantAnswers], too_long: int) -> EvaluationReport:
     """Judge all answers.
 
     Args:
@@ -140,7 +140,7 @@ def build_report(spec: RunSpec, answers_by_side: Sequence[ContestantAnswers], to
         for first, second in combinations(range(len(sides)), 2)
         if spec.comparison.check == "quality" or first == 0
     ]
-    report = Report(
+    report = EvaluationReport(
         check=spec.comparison.check,
         metrics=tuple(_facts(metric, answers_by_side[0].answers) for metric in metrics),
         sides=sides,
@@ -165,7 +165,7 @@ def groups_of(answers: Sequence[Answer], check: str) -> dict[str, list[int]]:
 
 def _side(
     spec: RunSpec, number: int, side_answers: ContestantAnswers, metrics: Sequence[Metric], tables: Sequence[Table]
-) -> Side:
+) -> ContestantResult:
     contestant = spec.comparison.contestants[number]
     answers = side_answers.answers
     measured = intervals(list(zip(metrics, tables, strict=True)))
@@ -174,7 +174,7 @@ def _side(
         for metric, each in zip(metrics, measured, strict=True)
         if each is not None
     }
-    return Side(
+    return ContestantResult(
         contestant=contestant,
         label=label_of(contestant),
         rows=len(answers),
@@ -221,7 +221,7 @@ def _facts(metric: Metric, answers: Sequence[Answer]) -> MetricFacts:
 def _differences(
     metrics: Sequence[Metric],
     tables: Sequence[Sequence[Table]],
-    sides: Sequence[Side],
+    sides: Sequence[ContestantResult],
     pairs: Sequence[tuple[int, int]],
     check: str,
 ) -> list[Difference]:
@@ -262,7 +262,7 @@ def _adjusted(ps: Sequence[tuple[int, float]], *, together: bool) -> list[float]
 
 
 def _difference(
-    metric: Metric, comparison: Comparison, p: float, pair: tuple[int, int], sides: Sequence[Side]
+    metric: Metric, comparison: Comparison, p: float, pair: tuple[int, int], sides: Sequence[ContestantResult]
 ) -> Difference:
     verdict = verdict_of(comparison, is_lower_better=metric.is_lower_better, adjusted_p=p)
     text = describe_comparison(comparison, verdict, p, second="the first", is_share=metric.is_share)

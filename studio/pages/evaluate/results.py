@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from backend.jsonl import lines_from
 from backend.metrics.library import METRICS
 from backend.runs.answers import answers_path
-from backend.runs.evaluation_report import Difference, MetricFacts, Report, Side, read_report
+from backend.runs.evaluation_report import ContestantResult, Difference, EvaluationReport, MetricFacts, read_report
 from backend.spec.evaluation import Contestant
 from backend.store.views import RunView
 from studio.ui.i18n import Translate
@@ -84,7 +84,7 @@ def evaluation_view(view: RunView, names: Names, running: RunningMeans, t: Trans
     }  # fmt: skip
 
 
-def report_view(report: Report, names: Names, t: Translate) -> View:
+def report_view(report: EvaluationReport, names: Names, t: Translate) -> View:
     """The report with everything in words."""
     labels = [label_in_words(side.contestant, names, t) for side in report.sides]
     return {
@@ -131,7 +131,7 @@ def _read_on(path: Path, found: Means) -> None:
             return
 
 
-def _values(report: Report, labels: list[str], t: Translate) -> dict[str, str]:
+def _values(report: EvaluationReport, labels: list[str], t: Translate) -> dict[str, str]:
     """The values of the conclusion, whole sentences and names in the page's language."""
     values = dict(report.conclusion.values)
     values |= {name: labels[at] for at, name in enumerate(("first", "second")) if name in values}
@@ -149,7 +149,7 @@ def _values(report: Report, labels: list[str], t: Translate) -> dict[str, str]:
     return values
 
 
-def _tone(report: Report) -> str:
+def _tone(report: EvaluationReport) -> str:
     """How the conclusion is coloured: good, bad, or neither."""
     code = report.conclusion.code
     if code in ("image_used", "not_forgotten", "export_same"):
@@ -166,7 +166,7 @@ def _metric_view(facts: MetricFacts, t: Translate) -> View:
     return facts.model_dump() | {"label": metric_label(facts.name, t), "says": says}
 
 
-def _side_view(side: Side, label: str) -> View:
+def _side_view(side: ContestantResult, label: str) -> View:
     return {
         "label": label, "rows": side.rows, "cut": side.cut, "unread": side.unread,
         "measures": {name: measure.model_dump() for name, measure in side.measures.items()},
@@ -174,11 +174,11 @@ def _side_view(side: Side, label: str) -> View:
     }  # fmt: skip
 
 
-def _difference_view(each: Difference, report: Report, labels: list[str], t: Translate) -> View:
+def _difference_view(each: Difference, report: EvaluationReport, labels: list[str], t: Translate) -> View:
     return {"metric": each.metric, "verdict": each.verdict, "text": _sentence(each, report, labels, t), "p": each.p}
 
 
-def _sentence(each: Difference, report: Report, labels: list[str], t: Translate) -> str:
+def _sentence(each: Difference, report: EvaluationReport, labels: list[str], t: Translate) -> str:
     """One comparison in words: who is better by how much, or that these rows cannot tell."""
     facts = next(facts for facts in report.metrics if facts.name == each.metric)
 
@@ -198,7 +198,7 @@ def _sentence(each: Difference, report: Report, labels: list[str], t: Translate)
     )  # fmt: skip
 
 
-def _groups_view(report: Report) -> list[View]:
+def _groups_view(report: EvaluationReport) -> list[View]:
     """The decisive metric by dataset or ability, where there is more than one."""
     names = list(report.sides[0].groups)
     if len(names) < 2 or not report.metrics:

@@ -15,7 +15,7 @@ from typing import Any
 
 from backend.conversation import PLACEHOLDER, Row
 from backend.errors import NotFoundError, SpecError, StudioError
-from launcher.chat import Question
+from launcher.chat import ChatRequest
 from studio.pages.playground.blind_views import (
     View,
     question_turns,
@@ -159,7 +159,7 @@ def _answers(page: Page, record: SessionRecord, row: Row, order: tuple[int, int]
     def answer(model: str) -> str:
         refuse_gone(page, model)
         paths = tuple(page.services.datasets.image(record.dataset, name) for name in images)
-        with closing(page.services.chats.ask(Question(model, turns, paths, record.settings))) as pieces:  # type: ignore[type-var]
+        with closing(page.services.chats.ask(ChatRequest(model, turns, paths, record.settings))) as pieces:  # type: ignore[type-var]
             return "".join(piece.text for piece in pieces)
 
     try:

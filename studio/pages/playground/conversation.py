@@ -12,7 +12,7 @@ import gradio as gr
 from backend.conversation import PLACEHOLDER, Message
 from backend.errors import DatasetError, NotFoundError, SpecError, StudioError
 from backend.spec.sampling import ChatSettings
-from launcher.chat import Question
+from launcher.chat import ChatRequest
 from studio.pages.playground.context import COLUMNS, Page
 from studio.pages.playground.settings import refuse_marks, settings_of
 from studio.pages.playground.storage import TalkPlace, new_id
@@ -155,10 +155,10 @@ def _refuse_no_model(page: Page, models: tuple[Any, ...]) -> None:
         raise NotFoundError(page.t("play.no_model"), hint=page.t("play.no_model.hint"))
 
 
-def _question(page: Page, talk: Talk, model: str, settings: ChatSettings) -> Question:
+def _question(page: Page, talk: Talk, model: str, settings: ChatSettings) -> ChatRequest:
     refuse_gone(page, model)
     images = tuple(asked_folder(page.services.workspace) / name for name in talk.images)
-    return Question(model, talk.turns, images, settings)
+    return ChatRequest(model, talk.turns, images, settings)
 
 
 def _status(page: Page, tokens: int, seconds: float, reason: str) -> str:

@@ -37,7 +37,7 @@ VERBS = {
     "again": "secondary", "delete": "stop",
 }  # fmt: skip
 ASK_AGAIN = "() => window.studio.watcher.soon()"  # the list shows at once what was done
-Choice = dict[str, Any]  # the value of the list: {id, state, has_model}
+ChatTarget = dict[str, Any]  # the value of the list: {id, state, has_model}
 SHOWN_NOTES = 200  # characters of somebody else's, in a toast
 
 
@@ -147,12 +147,12 @@ def _chosen_run(t: Translate) -> tuple[Controls, gr.Button, Sure]:
     return Controls(name, notes, settings, buttons, details), keep, Sure(box, question, yes, no)
 
 
-def choose(run_id: str) -> Choice:
+def choose(run_id: str) -> ChatTarget:
     """Point the list at a run that another tab chose."""
     return {"id": run_id}
 
 
-def show(page: Page, choice: Choice, shown: Seen) -> list[Any]:
+def show(page: Page, choice: ChatTarget, shown: Seen) -> list[Any]:
     """Show the chosen run; while it stays the same one, leave what the person may be typing alone."""
     view = _found(page, choice)
     if view is None:
@@ -174,7 +174,7 @@ def show(page: Page, choice: Choice, shown: Seen) -> list[Any]:
     return [seen, *texts, settings, *(gr.Button(visible=possible[verb]) for verb in VERBS), gr.Column(visible=True)]
 
 
-def stop(page: Page, mode: StopMode, choice: Choice) -> None:
+def stop(page: Page, mode: StopMode, choice: ChatTarget) -> None:
     """Ask the run to end. Raises LaunchError where that cannot be done."""
     view = _chosen(page, choice)
     page.services.launcher.stop(view.id, mode)
@@ -186,7 +186,7 @@ def stop(page: Page, mode: StopMode, choice: Choice) -> None:
         )
 
 
-def annotate(page: Page, choice: Choice, shown: Seen, name: str, notes: str) -> list[Any]:
+def annotate(page: Page, choice: ChatTarget, shown: Seen, name: str, notes: str) -> list[Any]:
     """Keep what the person changed of the run's name and notes; what somebody else changed meanwhile is told first.
 
     Returns:
@@ -214,32 +214,32 @@ def _seen(view: RunView) -> Seen:
     return Seen(str(view.id), view.name, view.notes)
 
 
-def open_in_playground(page: Page, choice: Choice) -> TabRequest:
+def open_in_playground(page: Page, choice: ChatTarget) -> TabRequest:
     """Ask that Playground takes the run's final model."""
     return str(_chosen(page, choice).id), time.time()
 
 
-def measure(page: Page, choice: Choice) -> TabRequest:
+def measure(page: Page, choice: ChatTarget) -> TabRequest:
     """Ask that Evaluate takes the run, beside what it was trained from."""
     return str(_chosen(page, choice).id), time.time()
 
 
-def resume(page: Page, choice: Choice) -> str:
+def resume(page: Page, choice: ChatTarget) -> str:
     """Go on from the newest checkpoint as a new run, and show that one. Raises StudioError where that cannot be."""
     return str(page.services.launcher.resume(_chosen(page, choice).id))
 
 
-def train_again(page: Page, choice: Choice) -> TabRequest:
+def train_again(page: Page, choice: ChatTarget) -> TabRequest:
     """Ask that Train takes the run's settings."""
     return str(_chosen(page, choice).id), time.time()
 
 
-def ask_to_delete(page: Page, choice: Choice) -> tuple[str, Any]:
+def ask_to_delete(page: Page, choice: ChatTarget) -> tuple[str, Any]:
     """Ask once more, naming what would be lost."""
     return page.t("run.delete_sure", name=_chosen(page, choice).name), gr.Column(visible=True)
 
 
-def delete(page: Page, choice: Choice) -> Any:
+def delete(page: Page, choice: ChatTarget) -> Any:
     """Delete the run for good. Raises StudioError where it may not be."""
     page.services.launcher.delete(_chosen(page, choice).id)
     return hide_question()
@@ -259,14 +259,14 @@ def _then_ask(done: Any) -> None:
     done.then(None, None, None, js=ASK_AGAIN, api_visibility="private")
 
 
-def _chosen(page: Page, choice: Choice) -> RunView:
+def _chosen(page: Page, choice: ChatTarget) -> RunView:
     view = _found(page, choice)
     if view is None:
         raise StudioError(page.t("run.choose_first"), hint=page.t("run.choose_hint"))
     return view
 
 
-def _found(page: Page, choice: Choice) -> RunView | None:
+def _found(page: Page, choice: ChatTarget) -> RunView | None:
     """The run that the list's value names; anything else that a browser may send names none."""
     run_id = choice.get("id") if isinstance(choice, dict) else None
     try:

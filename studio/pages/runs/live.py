@@ -10,9 +10,9 @@ from backend.ids import RunId
 from backend.jsonl import strict_json
 from backend.runs.folder import RunFolder
 from backend.store.runs import RunStore
-from backend.store.views import Entry, RunView, Snapshot
+from backend.store.views import ListingEntry, RunView, Snapshot
 from launcher.logs import redact
-from launcher.run_manager import Launcher
+from launcher.run_manager import RunManager
 
 LOG_BYTES = 64 << 10  # of a log in one answer; the first answer is its tail
 _STEERING = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f\x7f]")
@@ -58,7 +58,7 @@ def run_row(view: RunView) -> dict[str, Any]:
     }
 
 
-def device_rows(launcher: Launcher) -> list[dict[str, Any]]:
+def device_rows(launcher: RunManager) -> list[dict[str, Any]]:
     """Each device of the machine with the runs and chats that hold it. `since` is in seconds since the epoch."""
     held = launcher.runs.leases()
     return [
@@ -176,7 +176,7 @@ class RunRows:
             return None
         return int(count) if now.told_since <= int(count) <= now.change else None
 
-    def _told(self, now: Snapshot[Row], rows: list[Entry[Row]], gone: list[RunId], *, is_whole: bool) -> str:
+    def _told(self, now: Snapshot[Row], rows: list[ListingEntry[Row]], gone: list[RunId], *, is_whole: bool) -> str:
         told = ",".join(f'{entry.shown.text},"number":{entry.number}}}' for entry in rows)
         version = strict_json(f"{self._name}-{now.change}")
         return f'{{"version":{version},"is_whole":{strict_json(is_whole)},"gone":{strict_json(gone)},"runs":[{told}]}}'
