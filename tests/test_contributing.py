@@ -88,7 +88,7 @@ def add_strategy(tree: Path) -> None:
     texts(
         tree, "train", "en", strategy__head_only__title="Head only", strategy__head_only__help="The last layer learns"
     )
-    texts(tree, "train", "zh", strategy__head_only__title="仅输出层", strategy__head_only__help="只训练最后一层")
+    texts(tree, "strategies", "zh", strategy__head_only__title="仅输出层", strategy__head_only__help="只训练最后一层")
 
 
 def add_metric(tree: Path) -> None:

@@ -13,7 +13,8 @@ Rows as the studio understands them
     row_reader      all of this for every row of an upload
 The dataset
     image_pool      check and store images, in processes of `image_worker`
-    assembly        leave out rows with bad images, choose held-out ones, write and count
+    split           which rows are held out
+    assembly        leave out rows with bad images, write and count
     staging         the folder it is built in, and its appearing whole
     importer        the whole road, and a look at an upload before it
 What is there
@@ -24,5 +25,5 @@ What is there
 What all of them use
     records         the manifest, and what an import says
     problems        every problem by its code
-    decoding_limits how foreign bytes are confined, and how far they may expand
+    limits how foreign bytes are confined, and how far they may expand
 """

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from backend.datasets.decoding_limits import MAX_UNPACKED_BYTES, UnpackBudget, max_unpacked_bytes
+from backend.datasets.limits import MAX_UNPACKED_BYTES, UnpackBudget, max_unpacked_bytes
 from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, quoted
 
 MAX_MEMBERS = 500_000

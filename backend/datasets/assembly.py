@@ -15,12 +15,11 @@ from backend.datasets.problems import Place, UploadRefused, counted, quoted
 from backend.datasets.records import SplitRule, Statistics
 from backend.datasets.row_reader import ResolvedRow, UploadedRows
 from backend.datasets.rows_file import RowWriter, as_line
+from backend.datasets.split import HeldoutSplit, hold_out
 from backend.datasets.staging import ImportJob
 from backend.image_size import stored_image_size, tokens_for_image
 from backend.spec.training import ModelKnobs
 
-MIN_ROWS = 5  # below that every row is for training
-LARGEST_SHARE = 0.5  # that one group may take where no smaller one fits
 MAX_ANSWERS = 10
 MAX_ANSWER_SHOWN = 80
 TURN_TOKENS = 5  # <|im_start|>, role, newline, <|im_end|>, newline
@@ -30,48 +29,6 @@ _DIGIT = re.compile(r"\d")
 ID_DIGITS = 12  # of the sha256 of a row's turns and images
 MAX_FILES_SHOWN = 8
 ImageOutcomes = Mapping[str, ImageOutcome]  # by the path of the uploaded image
-
-
-class HeldoutSplit(NamedTuple):
-    """The rows held out, by index, and what the person is told."""
-
-    rows: frozenset[int]
-    notice: str
-
-
-def hold_out(keys: Sequence[Iterable[str]], share: float, seed: int) -> HeldoutSplit:
-    """Choose about `share` of the rows.
-
-    Rows with a key in common, directly or through other rows, form a group; groups are held out whole. They are taken
-    in the order of the SHA-256 of seed and smallest key, each if it still fits, so the order of rows and files does
-    not matter.
-
-    Args:
-        keys: for each row what ties it to others: its images and its text, by content. Never empty.
-        share: of the rows, from 0 to below 1.
-        seed: another seed, another choice.
-    """
-    target = int(len(keys) * share + 0.5)
-    if share <= 0:
-        return HeldoutSplit(frozenset(), "")
-    if target == 0 or len(keys) < MIN_ROWS:
-        return HeldoutSplit(
-            frozenset(), f"With {len(keys)} rows none is held out; give more rows, or a file of held-out rows"
-        )
-    groups = sorted(_groups(keys).items(), key=lambda group: hashlib.sha256(f"{seed}/{group[0]}".encode()).digest())
-    chosen: list[int] = []
-    for _, rows in groups:
-        if len(chosen) + len(rows) <= target:
-            chosen += rows
-    if chosen:
-        return HeldoutSplit(frozenset(chosen), "")
-    smallest = min((rows for _, rows in groups), key=len)
-    if len(smallest) > LARGEST_SHARE * len(keys):
-        return HeldoutSplit(
-            frozenset(), "Nearly all rows share images, so none could be held out; give a file of held-out rows"
-        )
-    notice = f"{len(smallest)} rows are held out instead of {target}: rows that share an image stay together"
-    return HeldoutSplit(frozenset(smallest), notice)
 
 
 class StatisticsBuilder:
@@ -276,26 +233,6 @@ def write_with_statistics(folder: Path, rows: Iterable[Row], dataset: Path) -> W
             statistics.add(row, [outcomes[image] for image in row.images])
             heldout_count += row.split == "heldout"
     return WrittenRows(writer.sha256, statistics.build(heldout_count))
-
-
-def _groups(keys: Sequence[Iterable[str]]) -> dict[str, list[int]]:
-    """Tie rows together by common keys (union-find); each group is named by its smallest key."""
-    parent = list(range(len(keys)))
-
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
-    first_with: dict[str, int] = {}
-    for row, names in enumerate(keys):
-        for name in names:
-            parent[root(row)] = root(first_with.setdefault(name, row))
-    rows_of: dict[int, list[int]] = defaultdict(list)
-    for row in range(len(keys)):
-        rows_of[root(row)].append(row)
-    return {min(name for row in rows for name in keys[row]): rows for rows in rows_of.values()}
 
 
 def _range(values: Sequence[int]) -> tuple[int, int, int]:

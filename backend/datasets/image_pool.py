@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from backend.datasets.decoding_limits import start_worker, worker_command
+from backend.datasets.limits import start_worker, worker_command
 from backend.datasets.problems import UploadRefused
 
 MAX_WORKERS = 8

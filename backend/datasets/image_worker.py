@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from backend.datasets.decoding_limits import confine, max_unpacked_bytes
+from backend.datasets.limits import confine, max_unpacked_bytes
 from backend.image_size import CELL_PX, MAX_ASPECT_RATIO
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")

@@ -8,10 +8,10 @@ from typing import Any
 
 from backend.conversation import Row
 from backend.datasets.assembly import ImageOutcomes, assemble, screen
-from backend.datasets.decoding_limits import max_unpacked_bytes
 from backend.datasets.image_pool import ImageOutcome, ImagePool
 from backend.datasets.json_rows import RawRow
 from backend.datasets.layouts import recognise, suggest
+from backend.datasets.limits import max_unpacked_bytes
 from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, quoted, refused_by_disk
 from backend.datasets.records import ColumnMapping, ImportReport, Inspection, LayoutName, Manifest
 from backend.datasets.row_reader import READING_SHARE, RowReader, UploadedRows, read_upload, side_of

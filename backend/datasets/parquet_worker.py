@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backend.datasets.archive import MAX_MEMBERS
-from backend.datasets.decoding_limits import MAX_COLUMNS, confine
+from backend.datasets.limits import MAX_COLUMNS, confine
 
 MAX_MEMORY_BYTES = 16 * 1024**3
 SMALLEST_MEMORY_BYTES = 2 * 1024**3  # of which Python and pyarrow take a sixth

@@ -9,8 +9,8 @@ from typing import Any, Self, TextIO
 
 from pydantic import BaseModel, ConfigDict
 
-from backend.datasets.decoding_limits import MAX_COLUMNS, run_worker, worker_command
 from backend.datasets.json_rows import ParsedJson, RawRow, jsonl_rows, raw_row
+from backend.datasets.limits import MAX_COLUMNS, run_worker, worker_command
 from backend.datasets.problems import Place, ProblemList, UploadRefused, quoted
 from backend.datasets.upload import Upload, encoding_of, has_bad_bytes
 

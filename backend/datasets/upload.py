@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backend.datasets.archive import UnpackedArchive, is_ignored, unpack
-from backend.datasets.decoding_limits import UnpackBudget
+from backend.datasets.limits import UnpackBudget
 from backend.datasets.problems import ProblemList, UploadRefused, counted, quoted
 
 ANNOTATIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")

@@ -19,7 +19,7 @@ from backend.spec.evaluation import ComparisonKnobs
 from backend.spec.files import KNOBS
 from backend.spec.grpo import GrpoKnobs, RewardShare
 from backend.spec.run import RunSpec
-from backend.spec.schedule import optimizer_steps, samples_per_epoch, samples_per_step
+from backend.spec.steps import optimizer_steps, samples_per_epoch, samples_per_step
 from backend.spec.training import DatasetShare
 
 OPTIONS = frozenset({"name", "data.datasets", "model.base", "grpo.rewards"})  # knobs with an option of their own

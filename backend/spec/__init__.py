@@ -8,6 +8,6 @@ knobs       how a knob is declared, and which runs read it
 strategies  the module table: which part of the model each strategy trains, and how
 conflicts   settings that cannot work together
 files       specs from YAML, JSON and `--set`, with every problem at once
-schedule    how many optimizer steps a run takes
+steps       how many optimizer steps a run takes
 deepspeed   the deepspeed.json of a run
 """

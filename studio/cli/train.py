@@ -16,7 +16,7 @@ from backend.spec.deepspeed import deepspeed_config
 from backend.spec.files import apply_settings, spec_from_yaml
 from backend.spec.grpo import RewardShare
 from backend.spec.run import RunSpec
-from backend.spec.schedule import samples_per_epoch
+from backend.spec.steps import samples_per_epoch
 from backend.spec.training import DatasetShare
 from studio.cli import context
 from studio.cli.follow import follow

@@ -16,9 +16,9 @@ from dataset_lab import asked, codes, folder_of, image_bytes, parquet_of
 from PIL import Image, ImageDraw, TiffImagePlugin
 from PIL.TiffImagePlugin import IFDRational
 
-from backend.datasets.decoding_limits import start_worker, worker_command
 from backend.datasets.image_pool import ImageOutcome, ImagePool
 from backend.datasets.image_worker import MEMORY_BYTES
+from backend.datasets.limits import start_worker, worker_command
 from backend.datasets.problems import UploadRefused
 from backend.datasets.store import ImportOptions
 from backend.settings import ROOT
@@ -445,7 +445,7 @@ def test_a_tiny_image_is_kept_with_a_warning(tmp_path):
 
 
 def test_a_decoder_cannot_take_the_memory_of_the_machine():
-    program = "from backend.datasets.decoding_limits import confine\nconfine(1 << 30)\nbytearray(4 << 30)"
+    program = "from backend.datasets.limits import confine\nconfine(1 << 30)\nbytearray(4 << 30)"
 
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False)
 

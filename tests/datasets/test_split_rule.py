@@ -2,7 +2,8 @@ import random
 
 from dataset_lab import asked, codes, folder_of, image_bytes, many, zip_of
 
-from backend.datasets.assembly import estimated_tokens, hold_out
+from backend.datasets.assembly import estimated_tokens
+from backend.datasets.split import hold_out
 from backend.datasets.store import ImportOptions
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from backend.recipes.library import load_recipe
-from backend.spec.schedule import optimizer_steps
+from backend.spec.steps import optimizer_steps
 
 pytestmark = pytest.mark.torch
 CHANGES = [

@@ -8,7 +8,7 @@ from torch.utils.data import Sampler
 
 from backend.programs.training.rows import TrainingRows, epoch_order
 from backend.spec.run import RunSpec
-from backend.spec.schedule import (
+from backend.spec.steps import (
     completions_per_rank,
     grpo_steps,
     prompts_per_generation,

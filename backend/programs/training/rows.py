@@ -14,7 +14,7 @@ from backend.programs.model.prompts import PromptRow
 from backend.row_length import RowFit, RowMeter, fit
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
-from backend.spec.schedule import samples_per_epoch
+from backend.spec.steps import samples_per_epoch
 
 
 @dataclass(frozen=True, slots=True)

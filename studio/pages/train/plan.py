@@ -23,7 +23,7 @@ from backend.recipes.resolve import resolve
 from backend.settings import Workspace
 from backend.spec.deepspeed import deepspeed_config
 from backend.spec.run import RunSpec
-from backend.spec.schedule import prompts_per_generation, steps_per_generation
+from backend.spec.steps import prompts_per_generation, steps_per_generation
 from backend.spec.strategies import PARTS
 from studio.ui.components import island
 from studio.ui.form import KnobProblem
