@@ -60,15 +60,16 @@ def machine(services: Services, t: Translate) -> dict[str, str]:
 def _header(language: Language, t: Translate) -> gr.HTML:
     other, address = ("zh", "zh/") if language == "en" else ("en", "../")
     keys = ("app.name", "head.other", "head.theme", "head.devices", "head.log_out")
-    said = {key: html.escape(t(key)) for key in keys}
+    words = {key: html.escape(t(key)) for key in keys}
     frame = (
         "<header class='topbar'><img src='ui/logo.svg' alt='' width='28' height='28'>"
-        f"<b>{said['app.name']}</b><span class='space'></span>"
-        f"<span class='pill' title='{said['head.devices']}' hidden><i></i><span></span></span>"
-        f"<a href='{address}' lang='{other}' hreflang='{other}'>{said['head.other']}</a>"
-        f"<button type='button' class='theme' aria-label='{said['head.theme']}' title='{said['head.theme']}'></button>"
+        f"<b>{words['app.name']}</b><span class='space'></span>"
+        f"<span class='pill' title='{words['head.devices']}' hidden><i></i><span></span></span>"
+        f"<a href='{address}' lang='{other}' hreflang='{other}'>{words['head.other']}</a>"
+        f"<button type='button' class='theme' aria-label='{words['head.theme']}' "
+        f"title='{words['head.theme']}'></button>"
         "<form class='who' method='post' action='logout' hidden><span></span>"
-        f"<button>{said['head.log_out']}</button></form></header>"
+        f"<button>{words['head.log_out']}</button></form></header>"
     )
     return gr.HTML(
         value={}, html_template=frame, js_on_load="window.studio.topbar(element, props, watch)",

@@ -57,7 +57,9 @@ def trained_run(spec: RunSpec, runs: RunStore) -> str:
 def list_view(runs: RunStore, value: dict[str, Any] | None) -> dict[str, Any]:
     """The evaluations there are, newest first, as the list shows them; the newest is chosen where none is."""
     views = runs.views(LISTED, kinds=("evaluation",))
-    found = [{"id": str(view.id), "name": view.name, "state": view.state, "said": _said(view.spec)} for view in views]
+    found = [
+        {"id": str(view.id), "name": view.name, "state": view.state, "said": _summary(view.spec)} for view in views
+    ]
     chosen = str((value or {}).get("chosen") or "")
     if chosen not in {each["id"] for each in found}:
         chosen = found[0]["id"] if found else ""
@@ -111,7 +113,7 @@ def is_offered(base: str, services: Services) -> bool:
     return base in CATALOGUE or base in runs or base in added_models(services.workspace)
 
 
-def _said(spec: RunSpec) -> str:
+def _summary(spec: RunSpec) -> str:
     return " + ".join(share.name for share in spec.data.datasets)
 
 

@@ -84,7 +84,7 @@ class Account(BaseModel):
     made_at: float
 
 
-class _Content(BaseModel):
+class _AccountsContent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     accounts: tuple[Account, ...]
@@ -187,7 +187,7 @@ class AccountFile:
         return [each for each in self.all() if each != gone]
 
     def _write(self, accounts: Sequence[Account]) -> None:
-        content = _Content(accounts=tuple(sorted(accounts, key=lambda each: each.name)))
+        content = _AccountsContent(accounts=tuple(sorted(accounts, key=lambda each: each.name)))
         write_atomically(self._path, content.model_dump_json(indent=1).encode() + b"\n", PRIVATE)
 
     @contextlib.contextmanager
@@ -242,7 +242,7 @@ def _stamp(path: Path) -> _Stamp | None:
 def _accounts_in(path: Path) -> tuple[Account, ...] | None:
     """What a file holds; nothing where there is none, None where it cannot be read."""
     try:
-        return _Content.model_validate_json(path.read_bytes()).accounts
+        return _AccountsContent.model_validate_json(path.read_bytes()).accounts
     except FileNotFoundError:
         return ()
     except (OSError, ValidationError):

@@ -12,7 +12,7 @@ _HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class NetworkAddress:
     """What was asked on the command line."""
 
     host: str = "127.0.0.1"  # what the server listens on

@@ -20,15 +20,15 @@ from studio.ui.i18n import LANGUAGES, Language
 from studio.ui.theme import StudioTheme
 from studio.web import images, login_routes
 from studio.web.account_file import AccountFile
-from studio.web.address import Reach
-from studio.web.background import Upkeep
+from studio.web.address import NetworkAddress
+from studio.web.background import BackgroundWork
 from studio.web.body_limit import BodyLimit
-from studio.web.event_gate import EventDoor
+from studio.web.event_gate import EventGate
 from studio.web.login import LogIns, Sessions
 from studio.web.login_gate import LoginGate
 from studio.web.open_pages import MOST_PAGES, OpenPages
 from studio.web.page_html import PageFiles, PageOpening
-from studio.web.request_guard import Guard
+from studio.web.request_guard import RequestGuard
 from studio.web.responses import on_studio_error
 from studio.web.visitor_files import VisitorFiles
 from studio.web.visitor_files import router as visitor_files
@@ -37,20 +37,20 @@ from studio.web.visitors import Visitors
 STYLES = ("base", "components", "data", "train", "rewards", "runs", "evaluate", "playground", "guide")
 
 
-def create_app(services: Services, reach: Reach | None = None) -> FastAPI:
-    """Assemble the app, to be reached as `reach` says. Its background work starts and ends with it."""
-    reach, workspace = reach or Reach(), services.workspace
+def create_app(services: Services, address: NetworkAddress | None = None) -> FastAPI:
+    """Assemble the app, to be reached as `address` says. Its background work starts and ends with it."""
+    address, workspace = address or NetworkAddress(), services.workspace
     accounts = AccountFile(workspace)
     log_ins = LogIns(workspace, accounts, Sessions(workspace, accounts))
     pages = {language: build(services, language) for language in LANGUAGES}
     open_pages: dict[Language, OpenPages] = {}
-    upkeep = Upkeep(services, log_ins.sessions, open_pages.values())
+    background = BackgroundWork(services, log_ins.sessions, open_pages.values())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        upkeep.start()
+        background.start()
         yield
-        upkeep.end()
+        background.end()
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.add_exception_handler(StudioError, on_studio_error)
@@ -67,39 +67,39 @@ def create_app(services: Services, reach: Reach | None = None) -> FastAPI:
 
     for language in LANGUAGES:
         prefix = "" if language == "en" else f"/{language}"
-        app.include_router(login_routes.router(workspace, log_ins, reach, language), prefix=prefix)
+        app.include_router(login_routes.router(workspace, log_ins, address, language), prefix=prefix)
     files = VisitorFiles(workspace)
     for prefix in ("", "/zh"):
-        app.include_router(visitor_files(files, reach), prefix=prefix)
+        app.include_router(visitor_files(files, address), prefix=prefix)
     routers = (data.router, rewards.router, runs.router, evaluate.router)
     for router in (*routers, images.router):
         app.include_router(router(services))
         app.include_router(router(services), prefix="/zh")
-    app = _mounted(app, pages, reach)
+    app = _mounted(app, pages, address)
     open_pages |= {
         language: OpenPages(page.state_holder, page._queue.event_analytics) for language, page in pages.items()
     }
-    app.add_middleware(EventDoor, pages=pages, open_pages=open_pages, files=files)
+    app.add_middleware(EventGate, pages=pages, open_pages=open_pages, files=files)
     app.add_middleware(PageOpening)
-    app.add_middleware(BodyLimit, reach=reach)
+    app.add_middleware(BodyLimit, address=address)
     app.add_middleware(Visitors, workspace=workspace)
-    app.add_middleware(LoginGate, workspace=workspace, log_ins=log_ins, reach=reach)
-    app.add_middleware(Guard, reach=reach)  # added last: outermost
+    app.add_middleware(LoginGate, workspace=workspace, log_ins=log_ins, address=address)
+    app.add_middleware(RequestGuard, address=address)  # added last: outermost
     return app
 
 
-def _mounted(app: FastAPI, pages: dict[Language, gr.Blocks], reach: Reach) -> FastAPI:
+def _mounted(app: FastAPI, pages: dict[Language, gr.Blocks], address: NetworkAddress) -> FastAPI:
     """Add the pages, each with what Gradio serves for it."""
     paths: dict[Language, str] = {"zh": "/zh", "en": "/"}  # in this order: the last one's path begins all others
     for language, path in paths.items():
         page = pages[language]
         page.state_session_capacity = MOST_PAGES
-        app = gr.mount_gradio_app(app, page, path=path, **_mounting(reach))
+        app = gr.mount_gradio_app(app, page, path=path, **_mounting(address))
         page.has_launched = True  # until then Gradio copies any file that it is told of; mounting leaves it unsaid
     return app
 
 
-def _mounting(reach: Reach) -> dict[str, Any]:
+def _mounting(address: NetworkAddress) -> dict[str, Any]:
     return {
         "theme": StudioTheme(),
         "css_paths": [STATIC / "css" / f"{name}.css" for name in STYLES],
@@ -111,6 +111,6 @@ def _mounting(reach: Reach) -> dict[str, Any]:
         "mcp_server": False,
         "show_error": False,
         "allowed_paths": [],
-        "max_file_size": reach.most_upload_bytes,
+        "max_file_size": address.most_upload_bytes,
         "app_kwargs": {"openapi_url": None, "docs_url": None, "redoc_url": None},
     }

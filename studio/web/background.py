@@ -11,7 +11,7 @@ from backend.audit import acting
 from backend.errors import StudioError
 from backend.settings import Workspace
 from studio.services import Services
-from studio.web.images import asked_folder
+from studio.web.images import chat_images_folder
 from studio.web.login import Sessions
 from studio.web.open_pages import OpenPages
 
@@ -23,7 +23,7 @@ OURSELVES = "the studio"  # who draws the demo datasets at the first start
 _log = logging.getLogger(__name__)
 
 
-class Upkeep:
+class BackgroundWork:
     """Two threads, neither of them the event loop's: a slow disk or a locked index delays no answer."""
 
     def __init__(self, services: Services, sessions: Sessions, pages: Iterable[OpenPages]) -> None:
@@ -72,10 +72,10 @@ class Upkeep:
 def remove_old_uploads(workspace: Workspace, now: float | None = None) -> int:
     """Delete what browsers sent over a day ago and nobody imported; returns how many files and folders that were."""
     limit = (time.time() if now is None else now) - KEEP_UPLOADS_S
-    asked = asked_folder(workspace)
-    shared = {asked, *workspace.uploads.glob("of-*")}  # what lies in them ages by itself
-    kept = [path for folder in (workspace.uploads, *shared) if folder.is_dir() for path in folder.iterdir()]
-    old = [path for path in kept if path not in shared and _changed_at(path) < limit]
+    chat_images = chat_images_folder(workspace)
+    shared = {chat_images, *workspace.uploads.glob("of-*")}  # what lies in them ages by itself
+    paths = [path for folder in (workspace.uploads, *shared) if folder.is_dir() for path in folder.iterdir()]
+    old = [path for path in paths if path not in shared and _changed_at(path) < limit]
     for path in old:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from studio.web.address import GIB, Reach
+from studio.web.address import GIB, NetworkAddress
 from studio.web.request_guard import own_path
 from studio.web.responses import json_reply
 
@@ -24,9 +24,9 @@ class BodyTooLargeError(Exception):
 class BodyLimit:
     """Stands inside the guard and the login."""
 
-    def __init__(self, app: ASGIApp, reach: Reach) -> None:
+    def __init__(self, app: ASGIApp, address: NetworkAddress) -> None:
         """Stand before `app`."""
-        self._app, self._most_upload = app, reach.most_upload_bytes
+        self._app, self._most_upload = app, address.most_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through as far as it stays within its limit; answer it with 413 where it does not."""

@@ -47,7 +47,7 @@ class _Call(NamedTuple):
     find: FindFile
 
 
-class EventDoor:
+class EventGate:
     """Stands right before Gradio."""
 
     def __init__(
@@ -61,19 +61,19 @@ class EventDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let an event through as it was understood, or answer it here."""
-        found = _EVENT.fullmatch(own_path(scope)) if scope["type"] == "http" else None
-        if found is None:
+        match = _EVENT.fullmatch(own_path(scope)) if scope["type"] == "http" else None
+        if match is None:
             await self._app(scope, receive, send)
             return
-        call = self._call(scope, "zh" if found["zh"] else "en", found["act"])
+        call = self._call(scope, "zh" if match["zh"] else "en", match["act"])
         try:
             if scope["method"] == "POST":
                 sent = await run_in_threadpool(self._understood, call, await Request(scope, receive).body())
                 scope, receive = _made_anew(scope, write_json(sent), receive)
                 call.open.tidy(sent.get("session_hash", ""))
             else:
-                listening = found["of"] is None  # to what the queue answers; the others only tell that they are there
-                page = Request(scope).query_params.get("session_hash") if listening else found["of"]
+                listening = match["of"] is None  # to what the queue answers; the others only tell that they are there
+                page = Request(scope).query_params.get("session_hash") if listening else match["of"]
                 self._claim(call, page)
                 if listening and page not in call.page._queue.pending_messages_per_session:
                     await _unknown_page()(scope, receive, send)
@@ -81,8 +81,8 @@ class EventDoor:
         except StudioError as error:
             await _refusal(error, call.t)(scope, receive, send)
         else:
-            with call.open.held(found["of"]) if found["of"] else contextlib.nullcontext():
-                await self._app(scope, receive, _Answer(call, self._files, send).send)
+            with call.open.connected(match["of"]) if match["of"] else contextlib.nullcontext():
+                await self._app(scope, receive, _GradioAnswer(call, self._files, send).send)
 
     def _call(self, scope: Scope, language: Language, act: str) -> _Call:
         visitor = visitor_in(scope)
@@ -98,20 +98,20 @@ class EventDoor:
         sent = read_json(body)
         if not isinstance(sent, dict):
             raise _nonsense(call.t)
-        kept: dict[str, Any] = {}
+        event: dict[str, Any] = {}
         if call.act != "reset":
-            kept["session_hash"] = self._claim(call, sent.get("session_hash"))
-            kept["fn_index"] = _function(call, sent.get("fn_index"))
+            event["session_hash"] = self._claim(call, sent.get("session_hash"))
+            event["fn_index"] = _function(call, sent.get("fn_index"))
         if call.act in ("cancel", "reset"):
-            return kept | {"event_id": _event_id(call, sent.get("event_id"))}
+            return event | {"event_id": _event_id(call, sent.get("event_id"))}
         trigger, about = sent.get("trigger_id"), sent.get("event_data")
         if not (trigger is None or type(trigger) is int) or names_file(about):
             raise _nonsense(call.t)
-        kept |= {"trigger_id": trigger, "event_data": about, "data": _data(call, kept, sent)}
-        unread = call.page._queue.pending_messages_per_session.get(kept["session_hash"])
+        event |= {"trigger_id": trigger, "event_data": about, "data": _data(call, event, sent)}
+        unread = call.page._queue.pending_messages_per_session.get(event["session_hash"])
         if call.act == "queue/join" and unread is not None and unread.qsize() > MOST_UNREAD:
             raise ValueRefused(call.t("error.unread"), hint=call.t("error.nonsense.hint"))
-        return kept
+        return event
 
     def _claim(self, call: _Call, page: Any) -> str:
         """Let an open page belong to who asks for it first. Raises StudioError where it is somebody else's."""
@@ -126,7 +126,7 @@ class EventDoor:
                 self._visitor_of.popitem(last=False)
         if owner != call.visitor.id:
             raise ValueRefused(call.t("error.other_page"), hint=call.t("error.nonsense.hint"))
-        call.open.make_room(page)
+        call.open.forget_if_full(page)
         return page
 
 
@@ -144,20 +144,20 @@ def _event_id(call: _Call, name: Any) -> str:
     return name
 
 
-def _data(call: _Call, kept: dict[str, Any], sent: dict[str, Any]) -> list[Any]:
+def _data(call: _Call, event: dict[str, Any], sent: dict[str, Any]) -> list[Any]:
     """The values for the components that an event takes, in the order of its inputs."""
-    inputs, values = call.page.fns[kept["fn_index"]].inputs, sent.get("data")
+    inputs, values = call.page.fns[event["fn_index"]].inputs, sent.get("data")
     if not isinstance(values, list) or len(values) != len(inputs):
         raise _nonsense(call.t)
-    session = call.page.state_holder.session_data.get(kept["session_hash"])
-    shown = session.blocks_config.blocks if session else {}
+    session = call.page.state_holder.session_data.get(event["session_hash"])
+    components = session.blocks_config.blocks if session else {}
     return [
-        fitting(component, shown.get(component._id, component), value, call.find, call.t)
+        fitting(component, components.get(component._id, component), value, call.find, call.t)
         for component, value in zip(inputs, values, strict=True)
     ]
 
 
-class _Answer:
+class _GradioAnswer:
     """What Gradio answers, on its way out: without paths, and with what cannot be done as what it is."""
 
     def __init__(self, call: _Call, files: VisitorFiles, send: Send) -> None:
@@ -200,18 +200,18 @@ class _Answer:
 def _failure(body: bytes, t: Translate) -> tuple[int, bytes]:
     """Gradio answers 500 to whatever was raised: what a handler refused in words is no fault of the server's."""
     try:
-        said = json.loads(body)
+        message = json.loads(body)
     except ValueError:
-        said = {}
-    if isinstance(said, dict) and said.get("error"):
+        message = {}
+    if isinstance(message, dict) and message.get("error"):
         return 422, body
     return 500, write_json({"error": t("error.fault"), "title": t("error.title")})
 
 
 def _refusal(error: StudioError, t: Translate) -> Response:
     """As both kinds of Gradio's events show it."""
-    said = t("error.with_hint", said=error.message, hint=error.hint)
-    return json_reply({"error": said, "detail": said, "title": t("error.title")}, 400)
+    message = t("error.with_hint", said=error.message, hint=error.hint)
+    return json_reply({"error": message, "detail": message, "title": t("error.title")}, 400)
 
 
 def _unknown_page() -> Response:
@@ -226,10 +226,10 @@ def _nonsense(t: Translate) -> ValueRefused:
 def _made_anew(scope: Scope, body: bytes, receive: Receive) -> tuple[Scope, Receive]:
     """A request with another body; after it, what comes is whatever the visitor does."""
     headers = [(name, value) for name, value in scope["headers"] if name not in _BODY_HEADERS]
-    said = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    left = [body]
+    message = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    bodies = [body]
 
     async def take() -> Message:
-        return {"type": "http.request", "body": left.pop()} if left else await receive()
+        return {"type": "http.request", "body": bodies.pop()} if bodies else await receive()
 
-    return {**scope, "headers": headers + said}, take
+    return {**scope, "headers": headers + message}, take

@@ -26,7 +26,7 @@ DatasetPart = Annotated[str, PathPart(max_length=80)]
 ImagePart = Annotated[str, PathPart(max_length=120)]
 
 
-def asked_folder(workspace: Workspace) -> Path:
+def chat_images_folder(workspace: Workspace) -> Path:
     """Where they lie; what is a day old is removed."""
     return workspace.uploads / "asked"
 
@@ -40,7 +40,7 @@ def take_images(workspace: Workspace, sources: list[Path], t: Translate) -> tupl
         t: of the page that is told what is wrong.
 
     Returns:
-        Their names, in order; `asked_image` finds them.
+        Their names, in order; `chat_image` finds them.
 
     Raises:
         DatasetError: one of them cannot be used, and says which and why; or there are too many.
@@ -48,7 +48,7 @@ def take_images(workspace: Workspace, sources: list[Path], t: Translate) -> tupl
     if len(sources) > MOST_IMAGES:
         said = t("play.too_many_images", count=len(sources))
         raise DatasetError(said, hint=t("play.too_many_images.hint", most=MOST_IMAGES))
-    folder = asked_folder(workspace)
+    folder = chat_images_folder(workspace)
     folder.mkdir(parents=True, exist_ok=True)
     outcomes = dict(ImagePool(folder).prepare(list(dict.fromkeys(sources))))
     for source, outcome in outcomes.items():
@@ -58,9 +58,9 @@ def take_images(workspace: Workspace, sources: list[Path], t: Translate) -> tupl
     return tuple(outcomes[source].stored for source in sources)
 
 
-def asked_image(workspace: Workspace, name: str) -> Path | None:
+def chat_image(workspace: Workspace, name: str) -> Path | None:
     """Find a stored image by its name; None where there is none."""
-    path = asked_folder(workspace) / name
+    path = chat_images_folder(workspace) / name
     return path if _NAME.fullmatch(name) and path.is_file() and not path.is_symlink() else None
 
 
@@ -70,7 +70,7 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/asked/{image}")
     def asked(image: ImagePart, thumb: bool = False) -> Response:
-        path = asked_image(services.workspace, image)
+        path = chat_image(services.workspace, image)
         return _missing() if path is None else _image(path, thumb)
 
     @routes.get("/dataset/{dataset}/{image}")

@@ -19,7 +19,7 @@ LEAST_SECRET = 8  # characters; a shorter value stands in too many words
 MOST_LINE = 1 << 20  # characters without an end that are held back
 
 
-class Redacted(io.TextIOBase):
+class RedactedStream(io.TextIOBase):
     """A stream whose lines are cleaned before they reach another one."""
 
     def __init__(self, sink: TextIO, secrets: tuple[str, ...], home: str) -> None:
@@ -60,7 +60,7 @@ class Redacted(io.TextIOBase):
 
 def redact_stderr(environment: dict[str, str]) -> None:
     """Let whatever this process writes to stderr from now on be cleaned, also of the secrets of its environment."""
-    sys.stderr = Redacted(sys.stderr, secrets_of(environment), str(Path.home()))
+    sys.stderr = RedactedStream(sys.stderr, secrets_of(environment), str(Path.home()))
 
 
 def secrets_of(environment: dict[str, str]) -> tuple[str, ...]:

@@ -55,11 +55,11 @@ class Attempts:
         """Count an attempt; or give the seconds that must pass before the next one, and count nothing."""
         with self._lock:
             now = self._now()
-            known = self._failures.pop(guesser, _Failures(0, now))
-            if now - known.last > FORGOTTEN_S:
-                known = _Failures(0, now)
-            wait_s = known.last + wait_after(known.number) - now
-            self._failures[guesser] = known if wait_s > 0 else _Failures(known.number + 1, now)
+            failures = self._failures.pop(guesser, _Failures(0, now))
+            if now - failures.last > FORGOTTEN_S:
+                failures = _Failures(0, now)
+            wait_s = failures.last + wait_after(failures.number) - now
+            self._failures[guesser] = failures if wait_s > 0 else _Failures(failures.number + 1, now)
             while len(self._failures) > MOST_KEPT:
                 self._failures.popitem(last=False)
             return max(0.0, wait_s)
@@ -87,7 +87,7 @@ class Session(BaseModel):
     seen_at: float
 
 
-class _Content(BaseModel):
+class _SessionsContent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sessions: dict[str, Session]  # by the token's sha256
@@ -100,38 +100,38 @@ class Sessions:
         """Take up those that an earlier server left; a damaged file holds none."""
         self._path, self._accounts, self._now = workspace.sessions, accounts, now
         self._lock, self._writing = threading.Lock(), threading.Lock()  # nobody who asks waits for the disk
-        self._known = _sessions_in(self._path)
+        self._sessions = _sessions_in(self._path)
         self._is_kept = True
 
     def begin(self, account: Account) -> str:
         """Log a browser in and give the token that it shows from now on."""
         token, now = secrets.token_urlsafe(TOKEN_BYTES), self._now()
         with self._lock:
-            self._known[_digest(token)] = Session(account_id=account.id, begun_at=now, seen_at=now)
-            own = [digest for digest, each in self._known.items() if each.account_id == account.id]
-            own.sort(key=lambda digest: self._known[digest].seen_at)
+            self._sessions[_digest(token)] = Session(account_id=account.id, begun_at=now, seen_at=now)
+            own = [digest for digest, each in self._sessions.items() if each.account_id == account.id]
+            own.sort(key=lambda digest: self._sessions[digest].seen_at)
             for digest in own[:-MOST_PER_ACCOUNT]:
-                del self._known[digest]
+                del self._sessions[digest]
             self._is_kept = False
         self.keep()
         return token
 
     def account_of(self, token: str) -> Account | None:
         """Whose session a token is; None where it is over, or its account is gone or has another password."""
-        found = self._known.get(_digest(token)) if token else None
-        if found is None:
+        session = self._sessions.get(_digest(token)) if token else None
+        if session is None:
             return None
         now = self._now()
-        if self._is_over(found, now):
+        if self._is_over(session, now):
             return None
-        if now - found.seen_at > _NOTED_EVERY_S:
-            self._note(_digest(token), found, now)
-        return self._accounts.with_id(found.account_id)
+        if now - session.seen_at > _NOTED_EVERY_S:
+            self._note(_digest(token), session, now)
+        return self._accounts.with_id(session.account_id)
 
     def end(self, token: str) -> None:
         """Log a browser out."""
         with self._lock:
-            if self._known.pop(_digest(token), None) is None:
+            if self._sessions.pop(_digest(token), None) is None:
                 return
             self._is_kept = False
         self.keep()
@@ -143,8 +143,10 @@ class Sessions:
                 if self._is_kept:
                     return
                 now = self._now()
-                self._known = {digest: each for digest, each in self._known.items() if not self._is_over(each, now)}
-                content, self._is_kept = _Content(sessions=dict(self._known)), True
+                self._sessions = {
+                    digest: each for digest, each in self._sessions.items() if not self._is_over(each, now)
+                }
+                content, self._is_kept = _SessionsContent(sessions=dict(self._sessions)), True
             try:
                 write_atomically(self._path, content.model_dump_json().encode(), PRIVATE)
             except OSError as error:
@@ -153,8 +155,8 @@ class Sessions:
 
     def _note(self, digest: str, session: Session, now: float) -> None:
         with self._lock:
-            if digest in self._known:
-                self._known[digest] = session.model_copy(update={"seen_at": now})
+            if digest in self._sessions:
+                self._sessions[digest] = session.model_copy(update={"seen_at": now})
                 self._is_kept = False
 
     def _is_over(self, session: Session, now: float) -> bool:
@@ -162,7 +164,7 @@ class Sessions:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LogInResult:
     """What came of an attempt: a token, or a wait, or neither where name and password do not go together."""
 
     token: str = ""
@@ -190,14 +192,14 @@ class LogIns:
     _hashing: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(HASHES_AT_ONCE, "log-in"))
     _under_way: int = 0
 
-    async def answer(self, attempt: Attempt) -> Answer:
+    async def answer(self, attempt: Attempt) -> LogInResult:
         """Take an attempt; the event loop goes on meanwhile."""
         if self._under_way >= MOST_WAITING:
-            return Answer(wait_s=BUSY_S)
+            return LogInResult(wait_s=BUSY_S)
         guesser = (tidy(attempt.name)[:MOST_CHARACTERS], attempt.address)
         wait_s = self.attempts.begin(guesser)
         if wait_s:
-            return Answer(wait_s=wait_s)
+            return LogInResult(wait_s=wait_s)
         self._under_way += 1
         try:
             token = await asyncio.get_running_loop().run_in_executor(self._hashing, self._token_for, attempt)
@@ -205,7 +207,7 @@ class LogIns:
             self._under_way -= 1
         if token:
             self.attempts.forgive(guesser)
-        return Answer(token)
+        return LogInResult(token)
 
     def log_out(self, token: str) -> None:
         """End a session, if it is one."""
@@ -217,8 +219,8 @@ class LogIns:
     def _token_for(self, attempt: Attempt) -> str:
         account = self.accounts.find(attempt.name)
         if not is_right(attempt.password[:MOST_CHARACTERS], account.password if account else None) or account is None:
-            said = account.name if account else "an unknown name"  # which may be a password, typed into the wrong field
-            self._note(NOBODY, "login.fail", said, attempt.address)
+            who = account.name if account else "an unknown name"  # which may be a password, typed into the wrong field
+            self._note(NOBODY, "login.fail", who, attempt.address)
             return ""
         self._note(account.name, "login.ok", account.name, attempt.address)
         if attempt.replaces:
@@ -244,6 +246,6 @@ def _digest(token: str) -> str:
 
 def _sessions_in(path: Path) -> dict[str, Session]:
     try:
-        return dict(_Content.model_validate_json(path.read_bytes()).sessions)
+        return dict(_SessionsContent.model_validate_json(path.read_bytes()).sessions)
     except (OSError, ValidationError):
         return {}

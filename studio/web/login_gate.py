@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.settings import Workspace
 from studio.web.account_file import Account
-from studio.web.address import Reach
+from studio.web.address import NetworkAddress
 from studio.web.login import LONGEST_S, LogIns, may_enter
 from studio.web.request_guard import own_path
 from studio.web.responses import json_reply
@@ -58,9 +58,9 @@ def token_of(request: Request, workspace: Workspace) -> str:
 class LoginGate:
     """Stands inside the guard. Pages lead to the login; everything else is told that it needs one."""
 
-    def __init__(self, app: ASGIApp, workspace: Workspace, log_ins: LogIns, reach: Reach) -> None:
+    def __init__(self, app: ASGIApp, workspace: Workspace, log_ins: LogIns, address: NetworkAddress) -> None:
         """Stand before `app`."""
-        self._app, self._log_ins, self._is_public = app, log_ins, reach.is_public
+        self._app, self._log_ins, self._is_public = app, log_ins, address.is_public
         self._cookie = cookie_name(workspace)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from backend.settings import STATIC, Workspace
 from studio.ui.i18n import Language, translator
-from studio.web.address import Reach
+from studio.web.address import NetworkAddress
 from studio.web.login import Attempt, LogIns, may_enter
 from studio.web.login_gate import drop_token, set_token, token_of
 
@@ -24,39 +24,45 @@ MOST_FORM_BYTES = 8192
 _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
-def login_page(language: Language, wanted: str = "", typed: str = "", said: str = "") -> str:
+def login_page(language: Language, destination: str = "", typed: str = "", message: str = "") -> str:
     """Draw the page.
 
     Args:
         language: the page's.
-        wanted: where to go afterwards, as it came from outside.
+        destination: where to go afterwards, as it came from outside.
         typed: the name that was typed before.
-        said: what went wrong before, in words.
+        message: what went wrong before, in words.
     """
     t = translator(language)
     words = {key: t(f"login.{key}") for key in _TEXTS}
-    after = next_page(wanted, language)
+    after = next_page(destination, language)
     asks = "" if after == HOME[language] else f"?next={quote(after, safe='')}"
     filled = words | {
         "app": t("app.name"), "lang": "zh-CN" if language == "zh" else "en",
-        "next": after, "typed": typed, "said": said,
+        "next": after, "typed": typed, "said": message,
         "other_lang": "en" if language == "zh" else "zh-CN",
         "other_page": ("../login" if language == "zh" else "zh/login") + asks,
         "first": "" if typed else "autofocus", "second": "autofocus" if typed else "",
-        "hidden": "" if said else "hidden",
+        "hidden": "" if message else "hidden",
     }  # fmt: skip
     page = (STATIC / "pages" / "login.html").read_text(encoding="utf-8")
     return Template(page).substitute({key: html.escape(text) for key, text in filled.items()})
 
 
-def next_page(wanted: str, language: Language) -> str:
+def next_page(destination: str, language: Language) -> str:
     """A page of this studio with its question, as `next=` may name it; the page of the language for anything else."""
     try:
-        parts = urlsplit(wanted)
+        parts = urlsplit(destination)
     except ValueError:
         return HOME[language]
-    is_plain = len(wanted) <= MOST_NEXT and not _UNSAFE.search(wanted)
-    if not is_plain or parts.scheme or parts.netloc or parts.path not in PAGES or not wanted.startswith(parts.path):
+    is_plain = len(destination) <= MOST_NEXT and not _UNSAFE.search(destination)
+    if (
+        not is_plain
+        or parts.scheme
+        or parts.netloc
+        or parts.path not in PAGES
+        or not destination.startswith(parts.path)
+    ):
         return HOME[language]
     return parts.path + (f"?{quote(parts.query, safe='=&%+,:;@/!$()*~-._')}" if parts.query else "")
 
@@ -66,33 +72,33 @@ def from_login(page: str, language: Language) -> str:
     return ("." if language == "en" else "..") + page
 
 
-def router(workspace: Workspace, log_ins: LogIns, reach: Reach, language: Language) -> APIRouter:
+def router(workspace: Workspace, log_ins: LogIns, address: NetworkAddress, language: Language) -> APIRouter:
     """The routes of one language."""
     routes = APIRouter()
 
     def needs_none(request: Request) -> bool:
         """Whether there is nothing to log in to: no accounts, or logged in already."""
         account = log_ins.sessions.account_of(token_of(request, workspace))
-        return may_enter(log_ins.accounts, account, is_public=reach.is_public)
+        return may_enter(log_ins.accounts, account, is_public=address.is_public)
 
     @routes.get("/login")
-    def page(request: Request, wanted: Annotated[str, Query(alias="next")] = "") -> Response:
+    def page(request: Request, destination: Annotated[str, Query(alias="next")] = "") -> Response:
         if needs_none(request):
-            return _go(from_login(next_page(wanted, language), language))
-        return HTMLResponse(login_page(language, wanted), headers=_NOT_KEPT)
+            return _go(from_login(next_page(destination, language), language))
+        return HTMLResponse(login_page(language, destination), headers=_NOT_KEPT)
 
     @routes.post("/login")
     async def log_in(request: Request) -> Response:
         typed = await _form(request)
-        name, wanted = typed.get("name", ""), typed.get("next", "")
-        attempt = Attempt(name, typed.get("password", ""), address_of(request, reach), token_of(request, workspace))
+        name, destination = typed.get("name", ""), typed.get("next", "")
+        attempt = Attempt(name, typed.get("password", ""), address_of(request, address), token_of(request, workspace))
         answer = await log_ins.answer(attempt)
         if answer.token:
-            done = _go(from_login(next_page(wanted, language), language))
+            done = _go(from_login(next_page(destination, language), language))
             set_token(done, workspace, request, answer.token)
             return done
-        said, status, headers = _refused(answer.wait_s, language)
-        return HTMLResponse(login_page(language, wanted, name[:80], said), status, headers=_NOT_KEPT | headers)
+        message, status, headers = _refused(answer.wait_s, language)
+        return HTMLResponse(login_page(language, destination, name[:80], message), status, headers=_NOT_KEPT | headers)
 
     @routes.post("/logout")
     def log_out(request: Request) -> Response:
@@ -104,9 +110,9 @@ def router(workspace: Workspace, log_ins: LogIns, reach: Reach, language: Langua
     return routes
 
 
-def address_of(request: Request, reach: Reach) -> str:
+def address_of(request: Request, address: NetworkAddress) -> str:
     """Where a request comes from; what X-Forwarded-For claims counts only where the proxy is trusted, and its last."""
-    forwarded = request.headers.getlist("x-forwarded-for") if reach.trusts_proxy else []
+    forwarded = request.headers.getlist("x-forwarded-for") if address.trusts_proxy else []
     last = forwarded[-1].rpartition(",")[2].strip()[:60] if forwarded else ""
     return last or (request.client.host if request.client else "")
 
@@ -116,8 +122,8 @@ def _refused(wait_s: float, language: Language) -> tuple[str, int, dict[str, str
     if not wait_s:
         return t("login.wrong"), 401, {}
     wait = max(1, round(wait_s))
-    said = t("login.wait", s=wait) if wait < 90 else t("login.wait_minutes", min=round(wait / 60))
-    return said, 429, {"Retry-After": str(wait)}
+    message = t("login.wait", s=wait) if wait < 90 else t("login.wait_minutes", min=round(wait / 60))
+    return message, 429, {"Retry-After": str(wait)}
 
 
 async def _form(request: Request) -> dict[str, str]:

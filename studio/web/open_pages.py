@@ -17,22 +17,22 @@ from gradio.state_holder import StateHolder
 KEPT = datetime.timedelta(hours=1)  # as long as Gradio keeps the values of a page that it takes for closed
 MOST_KEPT = 20  # pages without a connection in each language
 MOST_ADDED = 200  # components beyond those of the page; some ten kilobytes each
-MOST_TOLD = 1_000  # events
+MOST_EVENTS_NOTED = 1_000  # events
 MOST_PAGES = 300  # of all kinds in each language
 
 
 class OpenPages:
     """Those of one language. Safe to use from any thread."""
 
-    def __init__(self, holder: StateHolder, told: MutableMapping[str, Any] | None = None) -> None:
-        """Look after what `holder` keeps, and `told`, in which Gradio notes each event that ever was for nobody."""
+    def __init__(self, holder: StateHolder, event_log: MutableMapping[str, Any] | None = None) -> None:
+        """Look after what `holder` keeps, and `event_log`, in which Gradio notes for nobody each event there was."""
         self._holder = holder
-        self._told: MutableMapping[str, Any] = {} if told is None else told
+        self._event_log: MutableMapping[str, Any] = {} if event_log is None else event_log
         self._connections: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     @contextmanager
-    def held(self, name: str) -> Iterator[None]:
+    def connected(self, name: str) -> Iterator[None]:
         """A browser holds a page's connection for as long as this lasts."""
         with self._lock:
             self._connections[name] += 1
@@ -43,10 +43,10 @@ class OpenPages:
                 self._connections[name] -= 1
                 self._connections += Counter()  # without those that have come to none
 
-    def make_room(self, name: str) -> None:
+    def forget_if_full(self, name: str) -> None:
         """Before a page is used that may be new: forget others where they are too many."""
-        kept = self._holder.session_data
-        if name not in kept and len(kept) >= len(self._connections) + MOST_KEPT:
+        sessions = self._holder.session_data
+        if name not in sessions and len(sessions) >= len(self._connections) + MOST_KEPT:
             self.forget()
 
     def tidy(self, name: str) -> None:
@@ -57,10 +57,10 @@ class OpenPages:
         session = self._holder.session_data.get(name)
         if session is None:
             return
-        built, shown = self._holder.blocks.default_config.blocks, session.blocks_config.blocks
-        if len(shown) > len(built) + MOST_ADDED:
-            for number in [number for number in shown if number not in built]:
-                del shown[number]
+        built, components = self._holder.blocks.default_config.blocks, session.blocks_config.blocks
+        if len(components) > len(built) + MOST_ADDED:
+            for number in [number for number in components if number not in built]:
+                del components[number]
                 session.config_values.pop(number, None)
 
     def forget(self, now: datetime.datetime | None = None) -> int:
@@ -69,8 +69,8 @@ class OpenPages:
         Args:
             now: for tests.
         """
-        if len(self._told) > MOST_TOLD:
-            self._told.clear()
+        if len(self._event_log) > MOST_EVENTS_NOTED:
+            self._event_log.clear()
         latest = (now or datetime.datetime.now()) - KEPT  # noqa: DTZ005 - Gradio notes the times of this clock
         with self._lock:
             return self._forget(latest)

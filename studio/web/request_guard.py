@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from studio.web.address import Reach
+from studio.web.address import NetworkAddress
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_FETCHES = frozenset({"", "same-origin", "none"})  # Sec-Fetch-Site; old browsers and programs send none
@@ -42,19 +42,19 @@ HEADERS = {
 }
 
 
-class Guard:
+class RequestGuard:
     """Refuse other hosts, other sites' writes and closed paths before anything runs; add headers to every answer."""
 
-    def __init__(self, app: ASGIApp, reach: Reach) -> None:
-        """Stand before `app`, which goes by the names that `reach` knows."""
-        self._app, self._reach = app, reach
+    def __init__(self, app: ASGIApp, address: NetworkAddress) -> None:
+        """Stand before `app`, which goes by the names that `address` knows."""
+        self._app, self._address = app, address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        refusal = _refusal(scope, self._reach)
+        refusal = _refusal(scope, self._address)
         answer = self._app if refusal is None else refusal
         with contextlib.suppress(ClientDisconnect):  # whoever asked has left: there is nobody to tell
             await answer(_cleaned(scope), receive, _with_headers(send))
@@ -65,11 +65,11 @@ def own_path(scope: Scope) -> str:
     return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
-def _refusal(scope: Scope, reach: Reach) -> ASGIApp | None:
+def _refusal(scope: Scope, address: NetworkAddress) -> ASGIApp | None:
     headers = Headers(scope=scope)
     host = _host_of(headers)
     own_address = str((scope.get("server") or ("",))[0])
-    if scope["type"] != "http" or host is None or not reach.knows(host.hostname or "", own_address):
+    if scope["type"] != "http" or host is None or not address.knows(host.hostname or "", own_address):
         return _say(403, "This studio does not answer to that name; `studio ui --allow-host NAME` lets it.")
     if scope["method"] not in SAFE_METHODS and not _is_own_request(headers, host.netloc.lower()):
         return _say(403, "This request comes from another site.")

@@ -15,7 +15,7 @@ import uvicorn
 from backend.errors import LaunchError
 from backend.settings import Workspace, default_workspace
 from studio.web.account_file import AccountFile
-from studio.web.address import Reach, is_loopback, refuse_bad_hosts
+from studio.web.address import NetworkAddress, is_loopback, refuse_bad_hosts
 from studio.web.log_redaction import redact_stderr
 
 LOCK = "studio.lock"
@@ -30,7 +30,7 @@ def workspace_lock(workspace: Workspace) -> Iterator[None]:
         LaunchError: another studio serves this workspace; the message says which process and since when. Or the disk
             refuses.
     """
-    with told(workspace):
+    with explained_disk_errors(workspace):
         handle = os.open(workspace.output / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -40,7 +40,7 @@ def workspace_lock(workspace: Workspace) -> Iterator[None]:
                 f"Another studio serves `{workspace.root}` already ({_holder(handle)})",
                 hint="Use that one, end it with Ctrl-C first, or give this one a folder of its own with --workspace",
             ) from error
-        with told(workspace):
+        with explained_disk_errors(workspace):
             line = f"{os.getpid()} {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode()
             os.pwrite(handle, line, 0)  # over the line of an earlier one, which takes no more room on a full disk
             os.ftruncate(handle, len(line))
@@ -50,7 +50,7 @@ def workspace_lock(workspace: Workspace) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told(workspace: Workspace) -> Iterator[None]:
+def explained_disk_errors(workspace: Workspace) -> Iterator[None]:
     """Say in words what the disk refuses. Raises LaunchError."""
     try:
         yield
@@ -64,7 +64,11 @@ def told(workspace: Workspace) -> Iterator[None]:
 
 
 def serve(
-    workspace: Workspace, host: str = "127.0.0.1", port: int = 7860, root_path: str = "", reach: Reach | None = None
+    workspace: Workspace,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    root_path: str = "",
+    address: NetworkAddress | None = None,
 ) -> None:
     """Serve until Ctrl-C.
 
@@ -73,21 +77,21 @@ def serve(
         host: the address to listen on; only a loopback one or `localhost` needs no account.
         port: 0 takes a free one, which the first line printed names.
         root_path: the prefix that a reverse proxy strips, e.g. `/studio`.
-        reach: what else was said about who may come; its host is `host`.
+        address: from where else it can be reached; its host is `host`.
 
     Raises:
         LaunchError: others could come and there is no account, the address is taken, the workspace cannot be written
             or is served already.
         StudioError: the index or the accounts cannot be opened.
     """
-    reach = replace(reach or Reach(), host=host)
-    refuse_bad_hosts(reach.allowed_hosts)
-    _refuse_open(workspace, reach)
-    with told(workspace):
+    address = replace(address or NetworkAddress(), host=host)
+    refuse_bad_hosts(address.allowed_hosts)
+    _refuse_open(workspace, address)
+    with explained_disk_errors(workspace):
         workspace.prepare()
         workspace.uploads.chmod(0o700)
     with workspace_lock(workspace), _listen(host, port) as listener:
-        _serve(workspace, listener, "/" + root_path.strip("/") if root_path.strip("/") else "", reach)
+        _serve(workspace, listener, "/" + root_path.strip("/") if root_path.strip("/") else "", address)
 
 
 def settle_gradio(workspace: Workspace) -> None:
@@ -103,11 +107,11 @@ def _holder(handle: int) -> str:
     return f"process {pid}, since {since}" if since else "it is just starting"
 
 
-def _refuse_open(workspace: Workspace, reach: Reach) -> None:
+def _refuse_open(workspace: Workspace, address: NetworkAddress) -> None:
     """Raise LaunchError where other machines could come and nobody would have to log in."""
-    if not reach.is_public or AccountFile(workspace).all():
+    if not address.is_public or AccountFile(workspace).all():
         return
-    name = next(each for each in (reach.host, *reach.allowed_hosts) if not is_loopback(each))
+    name = next(each for each in (address.host, *address.allowed_hosts) if not is_loopback(each))
     where = "" if workspace == default_workspace() else f"STUDIO_WORKSPACE={workspace.root} "
     raise LaunchError(
         f"`{name}` can be reached from other machines, and this studio has no accounts to protect it",
@@ -116,22 +120,22 @@ def _refuse_open(workspace: Workspace, reach: Reach) -> None:
     )
 
 
-def _serve(workspace: Workspace, listener: socket.socket, root_path: str, reach: Reach) -> None:
+def _serve(workspace: Workspace, listener: socket.socket, root_path: str, address: NetworkAddress) -> None:
     redact_stderr(dict(os.environ))
     settle_gradio(workspace)
     gc.disable()  # a fifth of the start would go into looking through modules that stay for ever
     from studio.services import build_services  # noqa: PLC0415 - a taken port must be told before seconds of imports
     from studio.web.assembly import create_app  # noqa: PLC0415 - gradio reads its environment when it is imported
 
-    app = create_app(build_services(workspace), reach)
+    app = create_app(build_services(workspace), address)
     gc.freeze()
     gc.enable()
     host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    print(f"VL Studio on http://{shown}:{port}{root_path}/ · Ctrl-C ends it, runs go on", flush=True)  # noqa: T201
+    shown_host = f"[{host}]" if ":" in host else host
+    print(f"VL Studio on http://{shown_host}:{port}{root_path}/ · Ctrl-C ends it, runs go on", flush=True)  # noqa: T201
     config = uvicorn.Config(
         app, log_level="warning", root_path=root_path, timeout_graceful_shutdown=SHUTDOWN_S, server_header=False,
-        proxy_headers=False,  # who a visitor is, and by what, `Reach` decides
+        proxy_headers=False,  # who a visitor is, and by what, `NetworkAddress` decides
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[listener])
 

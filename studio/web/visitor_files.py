@@ -18,13 +18,19 @@ from gradio_client.utils import strip_invalid_filename_characters
 from starlette.formparsers import MultiPartException
 
 from backend.settings import Workspace
-from studio.web.address import Reach
+from studio.web.address import NetworkAddress
 from studio.web.event_values import write_json
-from studio.web.images import asked_folder, asked_image
+from studio.web.images import chat_image, chat_images_folder
 from studio.web.responses import json_reply
 from studio.web.visitors import visitor_in
 
-SHOWN = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif"}
+INLINE_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+}
 _NAME = re.compile(r"own/([0-9a-f]{64})/([^/\\\0]{1,255})")
 _NAMES = re.compile(r"(own/[0-9a-f]{64}|asked)/[^/\\\0]{1,255}")  # what may be asked for; everything else is forbidden
 _UPLOAD_ID = re.compile(r"\w{1,40}", re.ASCII)
@@ -43,7 +49,7 @@ class VisitorFiles:
     def find(self, visitor: str, name: str) -> Path | None:
         """The file that a visitor calls `name`; None where there is none, or it is not a plain file of theirs."""
         if name.startswith("asked/"):
-            return asked_image(self.workspace, name.removeprefix("asked/"))
+            return chat_image(self.workspace, name.removeprefix("asked/"))
         parts = _NAME.fullmatch(name)
         if parts is None:
             return None
@@ -56,33 +62,35 @@ class VisitorFiles:
 
     def named(self, visitor: str, answer: bytes) -> bytes:
         """An answer in which files go by their names instead of their paths."""
-        for folder, prefix in ((self.folder(visitor), b"own/"), (asked_folder(self.workspace), b"asked/")):
+        for folder, prefix in ((self.folder(visitor), b"own/"), (chat_images_folder(self.workspace), b"asked/")):
             for text in {_quoted(folder), quote(str(folder)).encode()}:
                 answer = answer.replace(text + b"/", prefix)
         return answer
 
 
-def router(files: VisitorFiles, reach: Reach) -> APIRouter:
+def router(files: VisitorFiles, address: NetworkAddress) -> APIRouter:
     """Uploading, and seeing again what was uploaded."""
     routes = APIRouter(prefix="/gradio_api")
 
     @routes.post("/upload")
     async def upload(request: Request, upload_id: str = "") -> Response:
         try:
-            kept = await _keep(request, files.folder(visitor_in(request.scope).id), reach.most_upload_bytes, upload_id)
+            paths = await _keep(
+                request, files.folder(visitor_in(request.scope).id), address.most_upload_bytes, upload_id
+            )
         except MultiPartException as error:
             return PlainTextResponse(error.message, 413 if "maximum allowed size" in error.message else 400)
         except OSError as error:  # a full disk above all
-            said = f"The upload could not be kept: {error.strerror or type(error).__name__}"
-            return json_reply({"message": said, "hint": "Free room on the studio's disk"}, 507)
-        return JSONResponse([files.name(path) for path in kept])
+            message = f"The upload could not be kept: {error.strerror or type(error).__name__}"
+            return json_reply({"message": message, "hint": "Free room on the studio's disk"}, 507)
+        return JSONResponse([files.name(path) for path in paths])
 
     @routes.api_route("/file={name:path}", methods=["GET", "HEAD"])
     def file(request: Request, name: str) -> Response:
         path = files.find(visitor_in(request.scope).id, name)
         if path is None:
             return PlainTextResponse("There is no such file.\n", 404 if _NAMES.fullmatch(name) else 403)
-        kind = SHOWN.get(path.suffix.lower())
+        kind = INLINE_TYPES.get(path.suffix.lower())
         return FileResponse(
             path, media_type=kind or "application/octet-stream", filename=path.name,
             content_disposition_type="inline" if kind else "attachment", headers={"Cache-Control": "private, no-cache"},

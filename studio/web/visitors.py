@@ -1,6 +1,6 @@
 """Who asks: an account, or without one a browser, known by a cookie that says nothing else.
 
-What somebody uploads, and the page that somebody has open, are theirs alone (`visitor_files`, `event_door`).
+What somebody uploads, and the page that somebody has open, are theirs alone (`visitor_files`, `event_gate`).
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from studio.web.request_guard import own_path
 
 VISITOR = "studio.visitor"  # in a request's scope: whose it is
 _TOKEN = re.compile(r"[\w-]{43}", re.ASCII)
-_TOLD_ON = re.compile(r"(/zh)?(/|/gradio_api/.+)")  # pages, and what programs call without opening one
+_SETS_COOKIE = re.compile(r"(/zh)?(/|/gradio_api/.+)")  # pages, and what programs call without opening one
 
 
 class Visitor(NamedTuple):
@@ -41,11 +41,11 @@ class Visitors:
             await self._app(scope, receive, send)
             return
         account = account_in(scope)
-        shown = cookie_parser(Headers(scope=scope).get("cookie", "")).get(self._cookie, "")
-        is_known = bool(account) or _TOKEN.fullmatch(shown) is not None
-        token = shown if is_known else secrets.token_urlsafe(32)
+        cookie = cookie_parser(Headers(scope=scope).get("cookie", "")).get(self._cookie, "")
+        is_known = bool(account) or _TOKEN.fullmatch(cookie) is not None
+        token = cookie if is_known else secrets.token_urlsafe(32)
         visitor = Visitor(_digest(f"account {account}" if account else f"browser {token}"), not is_known)
-        gives = visitor.is_new and _TOLD_ON.fullmatch(own_path(scope)) is not None
+        gives = visitor.is_new and _SETS_COOKIE.fullmatch(own_path(scope)) is not None
         answers = self._with_cookie(scope, token, send) if gives else send
         await self._app({**scope, VISITOR: visitor}, receive, answers)
 

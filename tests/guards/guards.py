@@ -5,14 +5,14 @@ from tests.guards.guard import Guard
 WEB = (
     # who may ask at all
     Guard(
-        "Guard.__call__",
-        "refusal = _refusal(scope, self._reach)",
+        "RequestGuard.__call__",
+        "refusal = _refusal(scope, self._address)",
         "refusal = None",
         "test_w3_another_host_is_refused_everywhere[/healthz-evil.com]",
     ),
     Guard(
         "request_guard:_refusal",
-        'not reach.knows(host.hostname or "", own_address)',
+        'not address.knows(host.hostname or "", own_address)',
         "False",
         "test_w3_another_host_is_refused_everywhere[/-evil.com]",
     ),
@@ -68,14 +68,14 @@ WEB = (
         "test_w3_loopback_is_told_from_its_look_alikes",
     ),
     Guard(
-        "Reach.knows",
+        "NetworkAddress.knows",
         "if is_loopback(self.host):\n            return False",
         "if False:\n            return False",
         "test_w3_a_public_server_goes_by_its_own_names_only",
     ),
     Guard(
         "_refuse_open",
-        "if not reach.is_public or AccountFile(workspace).all():",
+        "if not address.is_public or AccountFile(workspace).all():",
         "if True:",
         "test_w2_a_public_address_is_refused_with_what_to_do_instead",
     ),
@@ -110,7 +110,7 @@ WEB = (
     Guard("LogIns.log_out", "self.sessions.end(token)", "pass", "test_w12_logging_out_ends_it_everywhere"),
     Guard(
         "address_of",
-        "if reach.trusts_proxy else []",
+        "if address.trusts_proxy else []",
         "if True else []",
         "test_w12_a_visitors_address_is_what_the_connection_says_unless_the_proxy_is_trusted",
     ),
@@ -179,13 +179,13 @@ WEB = (
         "test_w16_a_file_goes_by_the_name_that_its_visitor_was_told_and_is_nothing_but_its_path",
     ),
     Guard(
-        "EventDoor._understood",
+        "EventGate._understood",
         " or names_file(about)",
         "",
         "test_w16_what_an_event_says_beside_its_values_names_no_file",
     ),
     Guard(
-        "EventDoor._claim",
+        "EventGate._claim",
         "if owner != call.visitor.id:",
         "if False:",
         "test_w18_the_page_that_somebody_has_open_answers_nobody_else",
@@ -204,35 +204,38 @@ WEB = (
     ),
     Guard(
         "event_gate:_failure",
-        'if isinstance(said, dict) and said.get("error"):',
+        'if isinstance(message, dict) and message.get("error"):',
         "if False:",
         "test_w19_what_a_handler_refuses_is_no_fault_of_the_servers",
     ),
     Guard(
-        "_Answer._named",
+        "_GradioAnswer._named",
         "self._files.named(self._call.visitor.id, body)",
         "body",
         "test_w19_an_example_that_is_put_into_the_question_tells_no_path",
     ),
     Guard("_mounted", "page.has_launched = True", "pass", "test_w16_gradio_itself_looks_at_what_it_is_told_to_copy"),
     Guard(
-        "OpenPages.make_room",
+        "OpenPages.forget_if_full",
         "self.forget()",
         "pass",
         "test_w17_pages_that_are_made_up_one_after_the_other_push_each_other_out",
     ),
     Guard(
-        "EventDoor._understood",
+        "EventGate._understood",
         "unread.qsize() > MOST_UNREAD",
         "False",
         "test_w17_who_asks_without_listening_is_asked_to_stop",
     ),
     Guard(
-        "OpenPages.forget", "self._told.clear()", "pass", "test_d5_what_gradio_notes_of_events_for_nobody_is_forgotten"
+        "OpenPages.forget",
+        "self._event_log.clear()",
+        "pass",
+        "test_d5_what_gradio_notes_of_events_for_nobody_is_forgotten",
     ),
     Guard(
         "OpenPages.tidy",
-        "del shown[number]",
+        "del components[number]",
         "pass",
         "test_d5_a_page_that_is_used_all_day_holds_no_more_components_than_it_has",
     ),
@@ -269,7 +272,7 @@ WEB = (
     ),
     # what is told, and to whom
     Guard(
-        "Redacted.clean",
+        "RedactedStream.clean",
         'text.replace(self._home, "~") if len(self._home) > 1 else text',
         "text",
         "test_w13_the_log_is_cleaned_line_by_line",

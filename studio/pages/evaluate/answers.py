@@ -16,7 +16,7 @@ PAGE = 12  # rows in one answer
 View = dict[str, Any]
 
 
-class Wanted(NamedTuple):
+class RowQuery(NamedTuple):
     """Which part of the wall."""
 
     which: Which = "worst"
@@ -24,7 +24,7 @@ class Wanted(NamedTuple):
     start: int = 0
 
 
-class Row(NamedTuple):
+class AnsweredRow(NamedTuple):
     """One row with the answers of all contestants that have answered it."""
 
     answers: tuple[Answer, ...]
@@ -38,11 +38,11 @@ class Row(NamedTuple):
     @property
     def distance(self) -> float:
         """How far the scores lie apart."""
-        known = [score for score in self.scores if score is not None]
-        return max(known) - min(known) if known else 0.0
+        scores = [score for score in self.scores if score is not None]
+        return max(scores) - min(scores) if scores else 0.0
 
 
-def wall_page(view: RunView, wanted: Wanted) -> View:
+def wall_page(view: RunView, query: RowQuery) -> View:
     """One page of the wall.
 
     Returns:
@@ -51,12 +51,12 @@ def wall_page(view: RunView, wanted: Wanted) -> View:
     metrics = [named_version(text).name for text in view.spec.comparison.metrics]
     answers = [read_answers(view.folder.answers, number) for number in range(len(view.spec.comparison.contestants))]
     scored = [name for name in metrics if answers and answers[0] and name in answers[0][0].scores]
-    metric = wanted.metric if wanted.metric in scored else next(iter(scored), "")
-    rows = _chosen(_rows(answers, metric), wanted.which, metric)
-    shown = rows[wanted.start : wanted.start + PAGE]
+    metric = query.metric if query.metric in scored else next(iter(scored), "")
+    rows = _chosen(_rows(answers, metric), query.which, metric)
+    page_rows = rows[query.start : query.start + PAGE]
     return {
-        "metric": metric, "metrics": scored, "which": wanted.which, "total": len(rows), "start": wanted.start,
-        "rows": [_row_view(row, metric) for row in shown],
+        "metric": metric, "metrics": scored, "which": query.which, "total": len(rows), "start": query.start,
+        "rows": [_row_view(row, metric) for row in page_rows],
     }  # fmt: skip
 
 
@@ -65,23 +65,23 @@ def is_better_low(metric: str) -> bool:
     return metric in METRICS and METRICS[metric].is_lower_better
 
 
-def _rows(answers: Sequence[Sequence[Answer]], metric: str) -> list[Row]:
+def _rows(answers: Sequence[Sequence[Answer]], metric: str) -> list[AnsweredRow]:
     """Rows that the first contestant has answered, each with the answers that are there, in the order of the rows."""
     others = [{answer.place: answer for answer in side} for side in answers[1:]]
     rows = []
     for first in answers[0] if answers else ():
         found = (first, *(side[first.place] for side in others if first.place in side))
-        rows.append(Row(found, tuple(answer.scores.get(metric) for answer in found)))
+        rows.append(AnsweredRow(found, tuple(answer.scores.get(metric) for answer in found)))
     return rows
 
 
-def _chosen(rows: list[Row], which: Which, metric: str) -> list[Row]:
+def _chosen(rows: list[AnsweredRow], which: Which, metric: str) -> list[AnsweredRow]:
     sign = -1.0 if is_better_low(metric) else 1.0
 
-    def quality(row: Row) -> float:
+    def quality(row: AnsweredRow) -> float:
         return sign * row.scores[0] if row.scores[0] is not None else float("inf")
 
-    kept: dict[Which, Callable[[], list[Row]]] = {
+    kept: dict[Which, Callable[[], list[AnsweredRow]]] = {
         "all": lambda: rows,
         "worst": lambda: sorted(rows, key=quality),
         "changed": lambda: sorted((row for row in rows if row.is_changed), key=quality),
@@ -91,7 +91,7 @@ def _chosen(rows: list[Row], which: Which, metric: str) -> list[Row]:
     return kept[which]()
 
 
-def _row_view(row: Row, metric: str) -> View:
+def _row_view(row: AnsweredRow, metric: str) -> View:
     first = row.answers[0]
     images = [{"of": f"dataset/{first.dataset}", "name": path.removeprefix("images/")} for path in first.images]
     return {

@@ -59,14 +59,14 @@ def apply_changes(store: DatasetStore, view: RunView, changes: Changes, t: Trans
     """
     if not any(changes):
         raise DatasetError(t("wall.nothing"), hint=t("wall.nothing.hint"))
-    seen = {RowKey(answer.dataset, answer.row): answer.gold for answer in read_answers(view.folder.answers, 0)}
-    unknown = {*changes.answers, *changes.excluded, *changes.hard} - seen.keys()
+    shown_gold = {RowKey(answer.dataset, answer.row): answer.gold for answer in read_answers(view.folder.answers, 0)}
+    unknown = {*changes.answers, *changes.excluded, *changes.hard} - shown_gold.keys()
     if unknown:
         raise DatasetError(t("wall.unknown", rows=", ".join(sorted(key.row for key in unknown))),
                            hint=t("wall.nothing.hint"))  # fmt: skip
     done: list[str] = []
     for dataset in dict.fromkeys(key.dataset for key in (*changes.answers, *changes.excluded, *changes.hard)):
-        _one_by_one(done, [lambda name=dataset: _edit(store, name, changes, seen, t),  # type: ignore[misc]
+        _one_by_one(done, [lambda name=dataset: _edit(store, name, changes, shown_gold, t),  # type: ignore[misc]
                            lambda name=dataset: _copy(store, name, changes, t)])  # type: ignore[misc]  # fmt: skip
     return done
 
@@ -74,15 +74,15 @@ def apply_changes(store: DatasetStore, view: RunView, changes: Changes, t: Trans
 def _one_by_one(done: list[str], acts: list[Callable[[], str]]) -> None:
     for act in acts:
         try:
-            said = act()
+            message = act()
         except StudioError as error:
             so_far = f" ({'; '.join(done)})" if done else ""
             raise DatasetError(f"{error.message}{so_far}", hint=error.hint) from error
-        if said:
-            done.append(said)
+        if message:
+            done.append(message)
 
 
-def _edit(store: DatasetStore, name: str, changes: Changes, seen: dict[RowKey, str], t: Translate) -> str:
+def _edit(store: DatasetStore, name: str, changes: Changes, shown_gold: dict[RowKey, str], t: Translate) -> str:
     answers = {key.row: text for key, text in changes.answers.items() if key.dataset == name}
     excluded = frozenset(key.row for key in changes.excluded if key.dataset == name)
     if not answers and not excluded:
@@ -90,13 +90,13 @@ def _edit(store: DatasetStore, name: str, changes: Changes, seen: dict[RowKey, s
     answers, excluded = _not_done(store, name, answers, excluded)
     if not answers and not excluded:
         return ""
-    expected = {row: seen[RowKey(name, row)] for row in (*answers, *excluded)}
+    expected = {row: shown_gold[RowKey(name, row)] for row in (*answers, *excluded)}
     try:
         manifest = store.apply_edits(name, Edits(answers, excluded), expected=expected)
     except EditConflict as conflict:
         rows = [t("wall.changed.row", row=row, answer=text[:60]) for row, text in conflict.changed.items()]
-        said = t("wall.changed", dataset=name, rows="; ".join(rows))
-        raise DatasetError(said, hint=t("wall.changed.hint")) from conflict
+        message = t("wall.changed", dataset=name, rows="; ".join(rows))
+        raise DatasetError(message, hint=t("wall.changed.hint")) from conflict
     return t("wall.done", dataset=name, fixed=len(answers), excluded=len(excluded), version=manifest.sha256[:8])
 
 

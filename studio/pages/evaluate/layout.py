@@ -30,7 +30,7 @@ Value = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class EvaluatePage:
     """What the handlers of this tab share."""
 
     services: Services
@@ -38,7 +38,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class EvaluationForm:
     """What is asked, in the order in which handlers take it."""
 
     check: gr.Radio
@@ -56,7 +56,7 @@ class Form:
 
 def build(services: Services, shared: SharedState, t: Translate) -> None:
     """Lay out the tab, then wire it: one line per control."""
-    page = Page(services, t)
+    page = EvaluatePage(services, t)
     page_head(t("evaluate.title"), t("evaluate.about"))
     with gr.Row(equal_height=False, elem_classes="runs-columns"):
         with gr.Column(scale=4, min_width=300):
@@ -85,7 +85,7 @@ def build(services: Services, shared: SharedState, t: Translate) -> None:
     refresh(wished.then, partial(select_tab, "evaluate"), None, shared.tabs)
 
 
-def _form(t: Translate) -> tuple[Form, gr.Button]:
+def _form(t: Translate) -> tuple[EvaluationForm, gr.Button]:
     """What to look at, of which models, on which rows, by which metrics."""
     with gr.Column(elem_classes="card"):
         card_head(t("evaluate.new"))
@@ -106,13 +106,13 @@ def _form(t: Translate) -> tuple[Form, gr.Button]:
         metrics = gr.Dropdown([], multiselect=True, label=t("evaluate.metrics"), info=t("evaluate.metrics.help"),
                               elem_id="eval-metrics")  # fmt: skip
         start = gr.Button(t("evaluate.start"), variant="primary", elem_id="eval-start")
-    return Form(check, models, dataset, split, limit, metrics), start
+    return EvaluationForm(check, models, dataset, split, limit, metrics), start
 
 
-def load(page: Page, evaluations: Value | None, *asked: Any) -> list[Any]:
+def load(page: EvaluatePage, evaluations: Value | None, *values: Any) -> list[Any]:
     """Offer what is there now; keep what was chosen as far as it still is."""
-    check, *models = asked[: 1 + MOST_CONTESTANTS]
-    dataset, _, _, metrics = asked[1 + MOST_CONTESTANTS :]
+    check, *models = values[: 1 + MOST_CONTESTANTS]
+    dataset, _, _, metrics = values[1 + MOST_CONTESTANTS :]
     offered = present_choices(page.services, page.t)
     references = [reference for _, reference in offered]
     if not any(models):
@@ -137,7 +137,7 @@ def show_fields(check: Check) -> list[Any]:
     return [*models, gr.Dropdown(visible=has_rows), gr.Dropdown(visible=has_rows)]
 
 
-def show(page: Page, evaluations: Value | None) -> list[Any]:
+def show(page: EvaluatePage, evaluations: Value | None) -> list[Any]:
     """The chosen evaluation: its report, its rows, and what can be done with it."""
     run_id = str((evaluations or {}).get("chosen") or "")
     try:
@@ -151,10 +151,10 @@ def show(page: Page, evaluations: Value | None) -> list[Any]:
     return [{"run_id": run_id}, value, gr.Button(visible=not view.is_over), gr.Button(visible=can_train)]
 
 
-def begin(page: Page, *asked: Any) -> list[Any]:
+def begin(page: EvaluatePage, *values: Any) -> list[Any]:
     """Start an evaluation and show it. Raises StudioError with every reason why it cannot start."""
-    check, *models = asked[: 1 + MOST_CONTESTANTS]
-    dataset, split, limit, metrics = asked[1 + MOST_CONTESTANTS :]
+    check, *models = values[: 1 + MOST_CONTESTANTS]
+    dataset, split, limit, metrics = values[1 + MOST_CONTESTANTS :]
     if check not in CHECKS:
         raise SpecError(page.t("error.nonsense"), hint=page.t("error.nonsense.hint"))
     wanted = [model for model in models[: CHECKPOINTS_OF.get(check, 1)] if model]
@@ -169,25 +169,25 @@ def begin(page: Page, *asked: Any) -> list[Any]:
         "comparison.metrics": metrics or [],
     }
     names = names_of(page.services.runs)
-    said = [label_in_words(Contestant(checkpoint=each), names, page.t) for each in wanted]
-    changes["name"] = f"{page.t(f'evaluate.name.{check}')}: {' / '.join(said)}"[:120]
+    labels = [label_in_words(Contestant(checkpoint=each), names, page.t) for each in wanted]
+    changes["name"] = f"{page.t(f'evaluate.name.{check}')}: {' / '.join(labels)}"[:120]
     datasets = [dataset] if dataset and check != "forgetting" else []
     spec = resolve(evaluation_spec(check, wanted, datasets, changes), page.services.workspace)
     chosen = {"chosen": str(page.services.launcher.submit(spec))}
     return [list_view(page.services.runs, chosen), *show(page, chosen)]
 
 
-def tell_end(page: Page, evaluations: Value | None) -> list[Any]:
+def tell_end(page: EvaluatePage, evaluations: Value | None) -> list[Any]:
     """Say in the list what has just ended, and show what it found."""
     return [list_view(page.services.runs, evaluations), *show(page, evaluations)]
 
 
-def end(page: Page, evaluations: Value | None) -> None:
+def end(page: EvaluatePage, evaluations: Value | None) -> None:
     """Ask the evaluation to end; what was answered stays. Raises LaunchError where that cannot be done."""
     page.services.launcher.stop(str((evaluations or {}).get("chosen") or ""), "save")
 
 
-def mend(page: Page, wall: Value) -> Value:
+def mend(page: EvaluatePage, wall: Value) -> Value:
     """Make new dataset versions of what was marked on the wall; `sent` says of which marks the answer is.
 
     Raises:
@@ -196,13 +196,13 @@ def mend(page: Page, wall: Value) -> Value:
     view = page.services.runs.get(RunId(str(wall.get("run_id") or "")))
     if view.spec.kind != "evaluation":
         raise NotFoundError(page.t("evaluate.none"), hint=page.t("evaluate.none_help"))
-    told = apply_changes(page.services.datasets, view, changes_of(wall), page.t)
-    gr.Info("\n".join(told), title=page.t("wall.applied"))
-    kept = {name: wall[name] for name in ("run_id", "labels", "is_over", "set", "sent") if name in wall}
-    return kept | {"applied": time.time()}
+    messages = apply_changes(page.services.datasets, view, changes_of(wall), page.t)
+    gr.Info("\n".join(messages), title=page.t("wall.applied"))
+    answer = {name: wall[name] for name in ("run_id", "labels", "is_over", "set", "sent") if name in wall}
+    return answer | {"applied": time.time()}
 
 
-def train_again(page: Page, evaluations: Value | None) -> TabRequest:
+def train_again(page: EvaluatePage, evaluations: Value | None) -> TabRequest:
     """Ask that Train takes the settings of the run that was measured. Raises SpecError where there is none."""
     view = page.services.runs.get(RunId(str((evaluations or {}).get("chosen") or "")))
     run = trained_run(view.spec, page.services.runs)
@@ -211,13 +211,13 @@ def train_again(page: Page, evaluations: Value | None) -> TabRequest:
     return run, time.time()
 
 
-def take(page: Page, wish: TabRequest | None) -> list[Any]:
+def take(page: EvaluatePage, request: TabRequest | None) -> list[Any]:
     """Fill the form for a run that another tab wants to see measured: beside what it was trained from, on its rows."""
     offered = present_choices(page.services, page.t)
-    if wish is None:
+    if request is None:
         return [gr.skip()] * (5 + MOST_CONTESTANTS)
-    spec = page.services.runs.get(RunId(wish[0])).spec
-    models = [wish[0], spec.model.base, ""]
+    spec = page.services.runs.get(RunId(request[0])).spec
+    models = [request[0], spec.model.base, ""]
     names = _datasets(page)
     own = [share.name for share in spec.data.datasets if share.name in names]
     return [
@@ -227,19 +227,19 @@ def take(page: Page, wish: TabRequest | None) -> list[Any]:
     ]  # fmt: skip
 
 
-def _model(page: Page, offered: list[tuple[str, str]], wanted: str, number: int, check: Check) -> Any:
+def _model(page: EvaluatePage, offered: list[tuple[str, str]], wanted: str, number: int, check: Check) -> Any:
     known = wanted if wanted in {reference for _, reference in offered} else None if number == 0 else ""
     choices = offered if number == 0 else [(page.t("play.none"), ""), *offered]
     return gr.Dropdown(choices=choices, value=known, visible=number < CHECKPOINTS_OF.get(check, 1))
 
 
-def _datasets(page: Page) -> list[str]:
+def _datasets(page: EvaluatePage) -> list[str]:
     """Every dataset, newest first; the probe set has a check of its own and comes last."""
     names = [manifest.name for manifest in page.services.datasets.manifests()]
     return sorted(names, key=lambda name: name == PROBES)
 
 
-def _refuse_unknown(page: Page, models: list[str]) -> None:
+def _refuse_unknown(page: EvaluatePage, models: list[str]) -> None:
     """A path that a browser made up may not reach a loader."""
     known = {reference for _, reference in present_choices(page.services, page.t)}
     unknown = [model for model in models if model not in known]

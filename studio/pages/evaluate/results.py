@@ -24,7 +24,7 @@ Names = Mapping[str, str]
 
 
 @dataclass(slots=True)
-class Means:
+class ScoreSums:
     """Sums over the lines of one file so far."""
 
     inode: int
@@ -42,24 +42,24 @@ class RunningMeans:
     """Reads on in files of answers. Safe to use from any thread."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Path, Means] = OrderedDict()
+        self._sums: OrderedDict[Path, ScoreSums] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, path: Path) -> Means | None:
+    def of(self, path: Path) -> ScoreSums | None:
         """The means of a file as it is now; None where there is no file."""
         with self._lock:
             try:
                 status = path.stat()
             except OSError:
                 return None
-            found = self._known.get(path)
-            if found is None or found.inode != status.st_ino or found.offset > status.st_size:
-                found = self._known[path] = Means(status.st_ino)
-            self._known.move_to_end(path)
-            if len(self._known) > MOST_FILES:
-                self._known.popitem(last=False)
-            _read_on(path, found)
-            return found
+            sums = self._sums.get(path)
+            if sums is None or sums.inode != status.st_ino or sums.offset > status.st_size:
+                sums = self._sums[path] = ScoreSums(status.st_ino)
+            self._sums.move_to_end(path)
+            if len(self._sums) > MOST_FILES:
+                self._sums.popitem(last=False)
+            _read_on(path, sums)
+            return sums
 
 
 def evaluation_view(view: RunView, names: Names, running: RunningMeans, t: Translate) -> View:
@@ -114,20 +114,20 @@ def metric_label(name: str, t: Translate) -> str:
     return t(f"measure.{name}") if name in METRICS else name
 
 
-def _read_on(path: Path, found: Means) -> None:
+def _read_on(path: Path, sums: ScoreSums) -> None:
     while True:
-        begun = found.offset
+        begun = sums.offset
         for line in lines_from(path, begun):
-            found.offset = line.end
+            sums.offset = line.end
             try:
                 scores = json.loads(line.raw)["scores"]
             except (ValueError, KeyError, TypeError):
                 continue
-            found.rows += 1
+            sums.rows += 1
             for name, score in scores.items():
-                total, count = found.sums.get(name, (0.0, 0))
-                found.sums[name] = (total + (score or 0.0), count + (score is not None))
-        if found.offset == begun:
+                total, count = sums.sums.get(name, (0.0, 0))
+                sums.sums[name] = (total + (score or 0.0), count + (score is not None))
+        if sums.offset == begun:
             return
 
 
@@ -141,9 +141,9 @@ def _values(report: EvaluationReport, labels: list[str], t: Translate) -> dict[s
     if "said" in values:
         values["said"] = t("difference.join").join(_sentence(each, report, labels, t) for each in decisive)
     if "judged" in values:
-        told = [_sentence(each, report, labels, t) for each in decisive if each.verdict != "undecided"]
-        joined = t("difference.join").join(told)
-        values["judged"] = t("conclusion.judged", said=joined) if told else t("conclusion.not_judged")
+        sentences = [_sentence(each, report, labels, t) for each in decisive if each.verdict != "undecided"]
+        joined = t("difference.join").join(sentences)
+        values["judged"] = t("conclusion.judged", said=joined) if sentences else t("conclusion.not_judged")
     if values.get("where"):
         values["where"] = t("conclusion.where", groups=values["where"].partition(" in ")[2])
     return values
@@ -183,8 +183,8 @@ def _sentence(each: Difference, report: EvaluationReport, labels: list[str], t: 
     facts = next(facts for facts in report.metrics if facts.name == each.metric)
 
     def amount(value: float, *, signed: bool = False) -> str:
-        shown = f"{value * 100:.1f}" if facts.is_share else f"{value:.3g}"
-        return f"+{shown}" if signed and value > 0 else shown.replace("-", "−")
+        text = f"{value * 100:.1f}" if facts.is_share else f"{value:.3g}"
+        return f"+{text}" if signed and value > 0 else text.replace("-", "−")
 
     unit = t("difference.points") if facts.is_share else ""
     low, high = sorted((abs(each.low), abs(each.high)))
@@ -210,7 +210,7 @@ def _groups_view(report: EvaluationReport) -> list[View]:
 
 def _so_far(view: RunView, names: Names, running: RunningMeans, t: Translate) -> list[View]:
     """Each contestant's answers until now, and the plain means of their rows' scores."""
-    found = []
+    sums = []
     for number, contestant in enumerate(view.spec.comparison.contestants):
         so_far = running.of(answers_path(view.folder.answers, number))
         if so_far is not None and so_far.rows:
@@ -218,5 +218,5 @@ def _so_far(view: RunView, names: Names, running: RunningMeans, t: Translate) ->
                 {"label": metric_label(name, t), "value": value, "is_share": name in METRICS and METRICS[name].is_share}
                 for name, value in so_far.means.items()
             ]
-            found.append({"label": label_in_words(contestant, names, t), "rows": so_far.rows, "means": means})
-    return found
+            sums.append({"label": label_in_words(contestant, names, t), "rows": so_far.rows, "means": means})
+    return sums

@@ -24,10 +24,10 @@ from studio.pages.playground.blind_views import (
     stuck_view,
     waiting_view,
 )
-from studio.pages.playground.context import Page
+from studio.pages.playground.context import PlaygroundPage
 from studio.pages.playground.conversation import refuse_gone
 from studio.pages.playground.settings import settings_of
-from studio.pages.playground.storage import RevealRecord, Session, SessionRecord, Side, VoteId, VoteRecord, new_id
+from studio.pages.playground.storage import BlindVote, BlindVoteRecord, RevealRecord, Side, VoteId, VoteRecord, new_id
 
 _SIDES: tuple[Side, ...] = ("left", "right", "tie", "skip")
 _log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Pending:
     answers: tuple[str, str] | None  # left, right; None where a model could not answer
 
 
-def begin(page: Page, choice: tuple[Any, ...], knobs: tuple[Any, ...]) -> Session:
+def begin(page: PlaygroundPage, choice: tuple[Any, ...], knobs: tuple[Any, ...]) -> BlindVote:
     """Begin a blind vote between two models on a dataset's held-out rows, and keep its first line.
 
     Raises:
@@ -61,25 +61,25 @@ def begin(page: Page, choice: tuple[Any, ...], knobs: tuple[Any, ...]) -> Sessio
     if not total:
         raise SpecError(page.t("blind.no_rows", dataset=dataset), hint=page.t("blind.no_rows.hint"))
     chance = random.SystemRandom()
-    record = SessionRecord(
+    record = BlindVoteRecord(
         id=VoteId(new_id()), begun_at=time.time(), models=(first, second), dataset=dataset, questions=total,
         seed=chance.randrange(2**31), settings=settings_of(knobs, page.t),
     )  # fmt: skip
     page.votes.begin(record)
-    return Session(record, (), is_revealed=False)
+    return BlindVote(record, (), is_revealed=False)
 
 
-def found(page: Page, vote_id: object) -> Session:
+def find_vote(page: PlaygroundPage, vote_id: object) -> BlindVote:
     """Read a blind vote. Raises NotFoundError where there is none under that id."""
     session = page.votes.find(vote_id)
-    if not isinstance(session, Session):
+    if not isinstance(session, BlindVote):
         raise NotFoundError(page.t(f"blind.vote_{session}"), hint=page.t("play.talk_hint"))
     return session
 
 
-def next_question(page: Page, vote_id: str) -> Iterator[tuple[Pending | None, View]]:
+def next_question(page: PlaygroundPage, vote_id: str) -> Iterator[tuple[Pending | None, View]]:
     """Show that both models read the next question, then their answers, both at once: who was quicker says nothing."""
-    session = found(page, vote_id)
+    session = find_vote(page, vote_id)
     number = len(session.votes)
     if session.is_revealed or number >= session.record.questions:
         yield None, state_view(page, session)
@@ -92,19 +92,19 @@ def next_question(page: Page, vote_id: str) -> Iterator[tuple[Pending | None, Vi
     yield None, waiting_view(page, session, row)
     order = order_of(session.record, number)
     answers = _answers(page, session.record, row, order)
-    now = found(page, vote_id)  # another window may have voted, or shown the names, meanwhile
+    now = find_vote(page, vote_id)  # another window may have voted, or shown the names, meanwhile
     if now.is_revealed or len(now.votes) != number:
         yield None, state_view(page, now)
         return
     yield Pending(vote_id, number, row.id, order, answers), question_view(page, session, row, answers)
 
 
-def vote(page: Page, vote_id: str, pending: Pending | None, shown: View | None) -> View | None:
+def vote(page: PlaygroundPage, vote_id: str, pending: Pending | None, shown: View | None) -> View | None:
     """Keep one vote; None where it is not of the question that is being judged. Raises StudioError and OSError."""
-    session, said = found(page, vote_id), shown or {}
-    side = next((side for side in _SIDES if side == said.get("vote")), None)
-    is_ours = pending is not None and pending.vote_id == vote_id == said.get("id")
-    is_current = is_ours and pending is not None and said.get("number") == pending.number == len(session.votes)
+    session, clicked = find_vote(page, vote_id), shown or {}
+    side = next((side for side in _SIDES if side == clicked.get("vote")), None)
+    is_ours = pending is not None and pending.vote_id == vote_id == clicked.get("id")
+    is_current = is_ours and pending is not None and clicked.get("number") == pending.number == len(session.votes)
     if pending is None or side is None or not is_current or session.is_revealed:
         return None
     if pending.answers is None:
@@ -114,18 +114,18 @@ def vote(page: Page, vote_id: str, pending: Pending | None, shown: View | None) 
         voted_at=time.time(),
     )  # fmt: skip
     page.votes.add(session, line)
-    return waiting_view(page, found(page, vote_id), None)
+    return waiting_view(page, find_vote(page, vote_id), None)
 
 
-def reveal(page: Page, vote_id: str) -> View:
+def reveal(page: PlaygroundPage, vote_id: str) -> View:
     """End a blind vote, and say who stood where. Raises StudioError and OSError."""
-    session = found(page, vote_id)
+    session = find_vote(page, vote_id)
     if not session.is_revealed:
         page.votes.add(session, RevealRecord(revealed_at=time.time()))
-    return revealed_view(page, found(page, vote_id))
+    return revealed_view(page, find_vote(page, vote_id))
 
 
-def state_view(page: Page, session: Session) -> View:
+def state_view(page: PlaygroundPage, session: BlindVote) -> View:
     """A blind vote without a question: ended, or at its last one."""
     if session.is_revealed:
         return revealed_view(page, session)
@@ -133,17 +133,17 @@ def state_view(page: Page, session: Session) -> View:
     return waiting_view(page, session, None) | ({"state": "done"} if is_done else {})
 
 
-def order_of(record: SessionRecord, number: int) -> tuple[int, int]:
+def order_of(record: BlindVoteRecord, number: int) -> tuple[int, int]:
     """Which model stands left and which right at a question: drawn for each, again the same from the record's seed."""
     return (0, 1) if random.Random(f"{record.seed}:{number}").random() < 0.5 else (1, 0)
 
 
-def place_of(record: SessionRecord, number: int) -> int:
+def place_of(record: BlindVoteRecord, number: int) -> int:
     """Which of the held-out rows is asked as the `number`-th: every one once, in an order of the record's seed."""
     return random.Random(record.seed).sample(range(record.questions), record.questions)[number]
 
 
-def _row(page: Page, record: SessionRecord, number: int) -> Row:
+def _row(page: PlaygroundPage, record: BlindVoteRecord, number: int) -> Row:
     place = place_of(record, number)
     rows = page.services.datasets.page(record.dataset, start=place, count=1, split="heldout").rows
     if not rows:
@@ -151,7 +151,7 @@ def _row(page: Page, record: SessionRecord, number: int) -> Row:
     return rows[0]
 
 
-def _answers(page: Page, record: SessionRecord, row: Row, order: tuple[int, int]) -> tuple[str, str] | None:
+def _answers(page: PlaygroundPage, record: BlindVoteRecord, row: Row, order: tuple[int, int]) -> tuple[str, str] | None:
     """Both answers, left first; None where one fails: the reason could name the model, so only the log has it."""
     turns = question_turns(row)
     images = row.images[: sum(turn.content.count(PLACEHOLDER) for turn in turns)]

@@ -14,9 +14,9 @@ from studio.pages.playground import blind
 from studio.pages.playground.blind import Pending
 from studio.pages.playground.blind_views import View, sessions_view
 from studio.pages.playground.components import blind_vote, kept_list
-from studio.pages.playground.context import Page, show_mode
-from studio.pages.playground.history import asked_id, model_dropdown
-from studio.pages.playground.storage import Session
+from studio.pages.playground.context import PlaygroundPage, show_mode
+from studio.pages.playground.history import model_dropdown, requested_id
+from studio.pages.playground.storage import BlindVote
 from studio.ui.components import card_head
 from studio.ui.events import act, refresh, stream
 from studio.ui.i18n import Translate
@@ -25,7 +25,7 @@ MODELS = 2
 
 
 @dataclass
-class Seat:
+class ShownVote:
     """Which blind vote a page shows. All its events share one: answers may come when another vote stands there."""
 
     vote_id: str = ""
@@ -51,39 +51,39 @@ class BlindPanel:
         """What changes when another vote comes up."""
         return [self.seat, self.pending, self.shown, self.setup, self.arena, self.kept]
 
-    def load(self, page: Page, *chosen: str | None) -> list[Any]:
+    def load(self, page: PlaygroundPage, *chosen: str | None) -> list[Any]:
         """Offer what is there now; at first the newest run against the first model."""
         offered = present_choices(page.services, page.t)
         models = chosen[:MODELS] if any(chosen[:MODELS]) else ([reference for _, reference in offered] + [""] * 2)[:2]
-        found = page.services.datasets.manifests()
-        names = [manifest.name for manifest in found]
-        judged = [manifest.name for manifest in found if manifest.statistics.heldout_rows]
+        manifests = page.services.datasets.manifests()
+        names = [manifest.name for manifest in manifests]
+        judged = [manifest.name for manifest in manifests if manifest.statistics.heldout_rows]
         dataset = chosen[MODELS] if chosen[MODELS] in names else next(iter(judged or names), None)
         return [*(model_dropdown(page, offered, model) for model in models),
                 gr.Dropdown(choices=names, value=dataset)]  # fmt: skip
 
-    def wire(self, page: Page, knobs: list[Any], link: gr.HTML, modes: list[Any]) -> list[Any]:
+    def wire(self, page: PlaygroundPage, knobs: list[Any], link: gr.HTML, modes: list[Any]) -> list[Any]:
         """Wire it: one line per control. `link` opens a kept vote; `modes` as `show_mode` fills them.
 
         Returns:
             The events after which the tab is to be opened.
         """
-        t, asked = page.t, [self.pending, self.shown]
+        t, question = page.t, [self.pending, self.shown]
         begun = act(self.start.click, partial(begin, page), [self.seat, *self.choices, *knobs], self.stage, t=t)
-        voted = act(self.shown.voted, partial(_vote, page), [self.seat, *asked], asked, t=t)
-        act(self.shown.reveal, partial(_reveal, page), self.seat, [*asked, self.kept], t=t)
+        voted = act(self.shown.voted, partial(_vote, page), [self.seat, *question], question, t=t)
+        act(self.shown.reveal, partial(_reveal, page), self.seat, [*question, self.kept], t=t)
         refresh(self.anew.click, partial(set_up, page), self.seat, self.stage)
         refresh(self.kept.shown, partial(_listed, page), None, self.kept)
         for trigger in (self.kept.shown, self.anew.click):
             refresh(trigger, partial(self.load, page), self.choices, self.choices)
-        act(self.kept.remove, partial(_delete, page), [self.kept, self.seat, *asked], self.stage, t=t)
+        act(self.kept.remove, partial(_delete, page), [self.kept, self.seat, *question], self.stage, t=t)
         taken = [
             act(trigger, partial(open_vote, page), [self.seat, asking], [*modes, *self.stage], t=t)
             for trigger, asking in ((link.blind, link), (self.kept.open, self.kept))
         ]
         for event in (begun, voted, *taken):  # each at once: one vote's models may be slow while another begins
             trigger = partial(event.success, trigger_mode="multiple")
-            stream(trigger, partial(questions, page), self.seat, asked, t=t)
+            stream(trigger, partial(questions, page), self.seat, question, t=t)
         return taken
 
 
@@ -108,15 +108,15 @@ def blind_panel(t: Translate) -> BlindPanel:
         with gr.Column(elem_classes="card"):
             card_head(t("blind.kept"))
             kept = kept_list(t, "blind", elem_id="kept-votes")
-    return BlindPanel(box, setup, arena, choices, shown, kept, start, anew, gr.State(Seat()), gr.State(None))
+    return BlindPanel(box, setup, arena, choices, shown, kept, start, anew, gr.State(ShownVote()), gr.State(None))
 
 
-def begin(page: Page, seat: Seat, *values: Any) -> list[Any]:
+def begin(page: PlaygroundPage, seat: ShownVote, *values: Any) -> list[Any]:
     """Begin a blind vote between two models on a dataset, as the knobs say. Raises StudioError as `blind.begin`."""
     return _staged(page, seat, blind.begin(page, values[: MODELS + 1], values[MODELS + 1 :]))
 
 
-def questions(page: Page, seat: Seat) -> Iterator[tuple[Pending | None, View]]:
+def questions(page: PlaygroundPage, seat: ShownVote) -> Iterator[tuple[Pending | None, View]]:
     """Show the next question of the vote, and its answers if that vote is still the one that is shown.
 
     Raises:
@@ -134,39 +134,41 @@ def questions(page: Page, seat: Seat) -> Iterator[tuple[Pending | None, View]]:
             raise
 
 
-def _vote(page: Page, seat: Seat, pending: Pending | None, shown: View | None) -> list[Any]:
+def _vote(page: PlaygroundPage, seat: ShownVote, pending: Pending | None, shown: View | None) -> list[Any]:
     view = blind.vote(page, seat.vote_id, pending, shown)
     return [gr.skip(), gr.skip()] if view is None else [None, view]
 
 
-def _reveal(page: Page, seat: Seat) -> list[Any]:
+def _reveal(page: PlaygroundPage, seat: ShownVote) -> list[Any]:
     return [None, blind.reveal(page, seat.vote_id), _listed(page)]
 
 
-def open_vote(page: Page, seat: Seat, asked: View | None) -> list[Any]:
+def open_vote(page: PlaygroundPage, seat: ShownVote, question: View | None) -> list[Any]:
     """Show a kept blind vote. Raises NotFoundError where there is none of that id."""
-    session = blind.found(page, asked_id(asked))
+    session = blind.find_vote(page, requested_id(question))
     return [*show_mode(is_blind=True), *_staged(page, seat, session)]
 
 
-def set_up(page: Page, seat: Seat) -> list[Any]:
+def set_up(page: PlaygroundPage, seat: ShownVote) -> list[Any]:
     """Back to what to compare; the vote that was under way stays under its link."""
     seat.vote_id = ""
     return [seat, None, {}, gr.Column(visible=True), gr.Column(visible=False), _listed(page)]
 
 
-def _staged(page: Page, seat: Seat, session: Session) -> list[Any]:
+def _staged(page: PlaygroundPage, seat: ShownVote, session: BlindVote) -> list[Any]:
     seat.vote_id, view = session.record.id, blind.state_view(page, session)
     return [seat, None, view, gr.Column(visible=False), gr.Column(visible=True), _listed(page)]
 
 
-def _listed(page: Page) -> View:
+def _listed(page: PlaygroundPage) -> View:
     return sessions_view(page, page.votes.newest())
 
 
-def _delete(page: Page, kept: View | None, seat: Seat, pending: Pending | None, shown: View | None) -> list[Any]:
+def _delete(
+    page: PlaygroundPage, kept: View | None, seat: ShownVote, pending: Pending | None, shown: View | None
+) -> list[Any]:
     """Remove a kept vote; where it is the one on the stage, go back to what to compare."""
-    page.votes.delete(asked_id(kept))
-    if asked_id(kept) == seat.vote_id or not seat.vote_id:
+    page.votes.delete(requested_id(kept))
+    if requested_id(kept) == seat.vote_id or not seat.vote_id:
         return set_up(page, seat)
     return [seat, pending, shown or {}, gr.Column(visible=False), gr.Column(visible=True), _listed(page)]

@@ -14,7 +14,7 @@ COLUMNS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PlaygroundPage:
     """The studio's services, the page's language, and what was said and judged before."""
 
     services: Services
@@ -27,9 +27,9 @@ class Page:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
-def open_page(services: Services, t: Translate) -> Page:
+def open_page(services: Services, t: Translate) -> PlaygroundPage:
     """What the handlers of one language's page get."""
-    return Page(services, t, TalkStore(services.workspace), VoteStore(services.workspace))
+    return PlaygroundPage(services, t, TalkStore(services.workspace), VoteStore(services.workspace))
 
 
 def show_mode(*, is_blind: bool) -> list[Any]:

@@ -13,11 +13,11 @@ from backend.conversation import PLACEHOLDER, Message
 from backend.errors import DatasetError, NotFoundError, SpecError, StudioError
 from backend.spec.sampling import ChatSettings
 from launcher.chat import ChatRequest
-from studio.pages.playground.context import COLUMNS, Page
+from studio.pages.playground.context import COLUMNS, PlaygroundPage
 from studio.pages.playground.settings import refuse_marks, settings_of
 from studio.pages.playground.storage import TalkPlace, new_id
 from studio.ui.views import turns_view
-from studio.web.images import asked_folder, take_images
+from studio.web.images import chat_images_folder, take_images
 
 View = dict[str, Any]
 UPDATE_S = 0.05  # between two updates of a column
@@ -58,7 +58,7 @@ class Talk:
         return {"turns": turns_view(turns, images), "status": status, "busy": is_busy, "failure": shown}
 
 
-def ask(page: Page, place: TalkPlace, box: Value, *rest: Any) -> list[Any]:
+def ask(page: PlaygroundPage, place: TalkPlace, box: Value, *rest: Any) -> list[Any]:
     """Add the question to the conversation of every chosen model. Raises StudioError where it cannot be asked."""
     models, talks, knobs = rest[:COLUMNS], rest[COLUMNS : 2 * COLUMNS], rest[2 * COLUMNS :]
     text = box["text"].strip()
@@ -72,7 +72,7 @@ def ask(page: Page, place: TalkPlace, box: Value, *rest: Any) -> list[Any]:
     return [gr.MultimodalTextbox(value=None, interactive=False), *_begun(page, place, settings, models, asked)]
 
 
-def ask_again(page: Page, place: TalkPlace, *rest: Any) -> list[Any]:
+def ask_again(page: PlaygroundPage, place: TalkPlace, *rest: Any) -> list[Any]:
     """Take the last answers back, to be drawn anew; where chance plays a part, with the next seed.
 
     Raises:
@@ -89,7 +89,7 @@ def ask_again(page: Page, place: TalkPlace, *rest: Any) -> list[Any]:
     return [settings.seed, gr.MultimodalTextbox(interactive=False), *_begun(page, place, settings, models, asked)]
 
 
-def answer(page: Page, talk: Talk, model: str | None, settings: ChatSettings) -> Iterator[tuple[Any, Any]]:
+def answer(page: PlaygroundPage, talk: Talk, model: str | None, settings: ChatSettings) -> Iterator[tuple[Any, Any]]:
     """Stream one model's answer into its column. What goes wrong is said there; the other columns go on."""
     if not model or not talk.turns or talk.turns[-1].role != "user":
         yield gr.skip(), gr.skip()
@@ -97,12 +97,12 @@ def answer(page: Page, talk: Talk, model: str | None, settings: ChatSettings) ->
     text, status = "", ""
     try:
         question = _question(page, talk, model, settings)
-        told = 0.0
+        updated_at = 0.0
         with closing(page.services.chats.ask(question)) as pieces:  # type: ignore[type-var]
             for piece in pieces:
                 text += piece.text
-                if piece.is_last or time.monotonic() - told >= UPDATE_S:
-                    told = time.monotonic()
+                if piece.is_last or time.monotonic() - updated_at >= UPDATE_S:
+                    updated_at = time.monotonic()
                     status = _status(page, piece.tokens, piece.seconds, piece.reason)
                     so_far = talk.answered(text)
                     yield so_far, so_far.view(status, is_busy=not piece.is_last)
@@ -111,7 +111,7 @@ def answer(page: Page, talk: Talk, model: str | None, settings: ChatSettings) ->
         yield so_far, so_far.view(status, failure=(error.message, error.hint))
 
 
-def stop_all(page: Page, *views: Value) -> list[Any]:
+def stop_all(page: PlaygroundPage, *views: Value) -> list[Any]:
     """What is left after the answers were cut off: they stay as far as they came."""
     return [
         {**view, "busy": False, "status": page.t("play.stopped")} if (view or {}).get("busy") else gr.skip()
@@ -130,14 +130,14 @@ def rested(*, has_answer: bool) -> list[Any]:
     return [gr.MultimodalTextbox(interactive=True), gr.Button(visible=False), gr.Button(visible=has_answer)]
 
 
-def refuse_gone(page: Page, model: str) -> None:
+def refuse_gone(page: PlaygroundPage, model: str) -> None:
     """Raise NotFoundError for a model that is not on this machine, or that a browser made up."""
     if model not in {choice.reference for choice in page.services.chats.choices()}:
         raise NotFoundError(page.t("play.gone", model=model), hint=page.t("play.gone.hint"))
 
 
 def _begun(
-    page: Page, place: TalkPlace, settings: ChatSettings, models: tuple[Any, ...], asked: list[Talk]
+    page: PlaygroundPage, place: TalkPlace, settings: ChatSettings, models: tuple[Any, ...], asked: list[Talk]
 ) -> list[Any]:
     """What shows that answers are on their way: buttons, place and settings, conversations, columns."""
     if place.id:
@@ -150,18 +150,18 @@ def _begun(
     return [gr.Button(visible=True), gr.Button(visible=False), place, settings, *asked, *views]
 
 
-def _refuse_no_model(page: Page, models: tuple[Any, ...]) -> None:
+def _refuse_no_model(page: PlaygroundPage, models: tuple[Any, ...]) -> None:
     if not any(models):
         raise NotFoundError(page.t("play.no_model"), hint=page.t("play.no_model.hint"))
 
 
-def _question(page: Page, talk: Talk, model: str, settings: ChatSettings) -> ChatRequest:
+def _question(page: PlaygroundPage, talk: Talk, model: str, settings: ChatSettings) -> ChatRequest:
     refuse_gone(page, model)
-    images = tuple(asked_folder(page.services.workspace) / name for name in talk.images)
+    images = tuple(chat_images_folder(page.services.workspace) / name for name in talk.images)
     return ChatRequest(model, talk.turns, images, settings)
 
 
-def _status(page: Page, tokens: int, seconds: float, reason: str) -> str:
+def _status(page: PlaygroundPage, tokens: int, seconds: float, reason: str) -> str:
     speed = f"{(tokens - 1) / seconds:.1f}" if tokens > 1 and seconds > 0 else "–"
-    said = page.t("play.status", tokens=tokens, speed=speed)
-    return f"{said} · {page.t(f'play.reason.{reason}')}" if reason else said
+    message = page.t("play.status", tokens=tokens, speed=speed)
+    return f"{message} · {page.t(f'play.reason.{reason}')}" if reason else message

@@ -8,7 +8,7 @@ import gradio as gr
 from backend.errors import NotFoundError
 from backend.spec.sampling import ChatSettings
 from studio.models import Choices, present_choices
-from studio.pages.playground.context import COLUMNS, Page, show_mode
+from studio.pages.playground.context import COLUMNS, PlaygroundPage, show_mode
 from studio.pages.playground.conversation import Talk, rested
 from studio.pages.playground.settings import values_of
 from studio.pages.playground.storage import ColumnRecord, TalkId, TalkPlace, TalkRecord
@@ -17,7 +17,7 @@ TITLE = 80  # characters in the list
 Value = dict[str, Any]
 
 
-def finish(page: Page, place: TalkPlace, settings: ChatSettings, *rest: Any) -> list[Any]:
+def finish(page: PlaygroundPage, place: TalkPlace, settings: ChatSettings, *rest: Any) -> list[Any]:
     """Once no column is busy: let the next question be asked, keep what was said, say where it lies."""
     views, models, talks = (rest[start * COLUMNS : (start + 1) * COLUMNS] for start in range(3))
     if any((view or {}).get("busy") for view in views):
@@ -28,38 +28,38 @@ def finish(page: Page, place: TalkPlace, settings: ChatSettings, *rest: Any) -> 
     return [*rested(has_answer=any(talk.turns for talk in talks)), saved, list_view(page, offered)]
 
 
-def open_talk(page: Page, asked: Value | None) -> list[Any]:
+def open_talk(page: PlaygroundPage, link: Value | None) -> list[Any]:
     """Show a kept conversation, ready to go on; `asked` is the value of a link or a list.
 
     Raises:
         NotFoundError: there is none of that id, or its file is damaged.
     """
-    record = page.talks.find(asked_id(asked))
+    record = page.talks.find(requested_id(link))
     if not isinstance(record, TalkRecord):
         raise NotFoundError(page.t(f"play.talk_{record}"), hint=page.t("play.talk_hint"))
     page.talks.lay_out(record.id)
     offered = present_choices(page.services, page.t)
     columns = [*record.columns, *[ColumnRecord(model="", turns=(), images=())] * COLUMNS][:COLUMNS]
     talks = [Talk(column.turns, column.images) for column in columns]
-    known = {reference for _, reference in offered}
-    gone = [column.model if column.model not in known else "" for column in columns]
-    said = [page.t("play.was_said_by", model=model) if model and talk.turns else ""
-            for model, talk in zip(gone, talks, strict=True)]  # fmt: skip
+    references = {reference for _, reference in offered}
+    missing_models = [column.model if column.model not in references else "" for column in columns]
+    notices = [page.t("play.was_said_by", model=model) if model and talk.turns else ""
+            for model, talk in zip(missing_models, talks, strict=True)]  # fmt: skip
     return [
         TalkPlace(record.id, {record.saved_at}), *rested(has_answer=True),
         {"id": record.id, "said": page.t("play.saved")},
         *show_mode(is_blind=False),
         *(model_dropdown(page, offered, column.model) for column in columns),
         *talks,
-        *(talk.view(status) for talk, status in zip(talks, said, strict=True)),
+        *(talk.view(status) for talk, status in zip(talks, notices, strict=True)),
         *(gr.Column(visible=number < 2 or bool(talk.turns)) for number, talk in enumerate(talks)),
         *values_of(record.settings),
     ]  # fmt: skip
 
 
-def delete_talk(page: Page, kept: Value | None, place: TalkPlace) -> list[Any]:
+def delete_talk(page: PlaygroundPage, kept: Value | None, place: TalkPlace) -> list[Any]:
     """Delete what was clicked in the list; if that conversation is open, it goes on under a new link."""
-    wanted = asked_id(kept)
+    wanted = requested_id(kept)
     page.talks.delete(wanted)
     is_open = wanted == place.id
     return [
@@ -69,13 +69,13 @@ def delete_talk(page: Page, kept: Value | None, place: TalkPlace) -> list[Any]:
     ]
 
 
-def asked_id(asked: Value | None) -> object:
+def requested_id(link: Value | None) -> object:
     """The id that a link or a click in a list asks for; a browser may send anything."""
-    value = asked if isinstance(asked, dict) else {}
+    value = link if isinstance(link, dict) else {}
     return value.get("clicked") or value.get("id")
 
 
-def list_view(page: Page, offered: Choices) -> Value:
+def list_view(page: PlaygroundPage, offered: Choices) -> Value:
     """The kept conversations, newest first; models that are `offered` go by the names they have there."""
     names = {reference: label for label, reference in offered}
     items = []
@@ -87,18 +87,18 @@ def list_view(page: Page, offered: Choices) -> Value:
     return {"items": items}
 
 
-def model_dropdown(page: Page, offered: Choices, wanted: str | None) -> Any:
+def model_dropdown(page: PlaygroundPage, offered: Choices, wanted: str | None) -> Any:
     """A column's choice of models, with `wanted` chosen where it can be."""
-    known = wanted if wanted in {reference for _, reference in offered} else ""
-    return gr.Dropdown(choices=[(page.t("play.none"), ""), *offered], value=known)
+    references = wanted if wanted in {reference for _, reference in offered} else ""
+    return gr.Dropdown(choices=[(page.t("play.none"), ""), *offered], value=references)
 
 
-def _keep(page: Page, place: TalkPlace, settings: ChatSettings, models: Any, talks: Any) -> Value:
+def _keep(page: PlaygroundPage, place: TalkPlace, settings: ChatSettings, models: Any, talks: Any) -> Value:
     """Write the conversation; what the page says of that."""
     before = page.talks.find(place.id)
-    known = before.columns if isinstance(before, TalkRecord) else ()
+    references = before.columns if isinstance(before, TalkRecord) else ()
     names = [
-        model or (known[number].model if talk.turns and number < len(known) else "")
+        model or (references[number].model if talk.turns and number < len(references) else "")
         for number, (model, talk) in enumerate(zip(models, talks, strict=True))
     ]  # a model that is gone keeps what it said
     now = time.time()

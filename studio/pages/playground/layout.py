@@ -11,7 +11,7 @@ from backend.spec.sampling import ChatSettings
 from studio.models import present_choices
 from studio.pages.playground.blind_layout import blind_panel
 from studio.pages.playground.components import answers, image_strip, kept_list, talk_link
-from studio.pages.playground.context import COLUMNS, Page, open_page, show_mode
+from studio.pages.playground.context import COLUMNS, PlaygroundPage, open_page, show_mode
 from studio.pages.playground.conversation import Talk, answer, ask, ask_again, clear_all, stop_all
 from studio.pages.playground.history import delete_talk, finish, list_view, model_dropdown, open_talk
 from studio.pages.playground.settings import SEED, settings_controls
@@ -21,7 +21,7 @@ from studio.ui.components import card_head, page_head
 from studio.ui.events import act, refresh, stream
 from studio.ui.i18n import Translate
 from studio.ui.shared_state import SharedState, TabRequest, select_tab
-from studio.web.images import asked_folder, take_images
+from studio.web.images import chat_images_folder, take_images
 
 STRIP = 12  # example images
 Value = dict[str, Any]
@@ -80,7 +80,7 @@ def build(services: Services, shared: SharedState, t: Translate) -> None:
         refresh(event.success, partial(select_tab, "playground"), None, shared.tabs)
 
 
-def _wire_asking(page: Page, talking: Talking, knobs: list[Any]) -> list[Any]:
+def _wire_asking(page: PlaygroundPage, talking: Talking, knobs: list[Any]) -> list[Any]:
     """Ask, answer again, stop, begin anew. Returns the events that stream answers, for others to cancel."""
     t, both = page.t, [*talking.models, *talking.talks, *knobs]
     begun = [talking.box, talking.stop, talking.again, talking.place, talking.settings, *talking.talks, *talking.views]
@@ -106,7 +106,9 @@ def _wire_asking(page: Page, talking: Talking, knobs: list[Any]) -> list[Any]:
     return running
 
 
-def _wire_columns(page: Page, talking: Talking, shared: SharedState, modes: list[Any], running: list[Any]) -> None:
+def _wire_columns(
+    page: PlaygroundPage, talking: Talking, shared: SharedState, modes: list[Any], running: list[Any]
+) -> None:
     """What there is to choose from, and what another tab chose."""
     choices = [*talking.models, talking.dataset]
     refresh(talking.views[0].shown, partial(load, page), [talking.place, *choices], [*choices, talking.kept])
@@ -161,7 +163,7 @@ def _examples(t: Translate, models: list[Any], columns: list[Any], views: list[A
                    gr.State(TalkPlace()), gr.State(ChatSettings()), talks)  # fmt: skip
 
 
-def load(page: Page, place: TalkPlace, *shown: str | None) -> list[Any]:
+def load(page: PlaygroundPage, place: TalkPlace, *shown: str | None) -> list[Any]:
     """Offer what is there now; at first the newest run beside the first model."""
     offered = present_choices(page.services, page.t)
     references = [reference for _, reference in offered]
@@ -176,7 +178,7 @@ def load(page: Page, place: TalkPlace, *shown: str | None) -> list[Any]:
     ]
 
 
-def choose(page: Page, wish: TabRequest | None) -> list[Any]:
+def choose(page: PlaygroundPage, wish: TabRequest | None) -> list[Any]:
     """Put what another tab chose beside the model that it was trained from, and begin a new conversation."""
     changed = [
         *clear_all(),
@@ -198,7 +200,7 @@ def show_column(model: str | None, talk: Talk) -> Any:
     return gr.Column(visible=bool(model) or bool(talk.turns))
 
 
-def show_strip(page: Page, dataset: str | None) -> Value:
+def show_strip(page: PlaygroundPage, dataset: str | None) -> Value:
     """Show some images of a dataset, held-out ones where there are any: those no run has learned from."""
     if not dataset:
         return {}
@@ -208,7 +210,7 @@ def show_strip(page: Page, dataset: str | None) -> Value:
     return {"images": [{"of": f"dataset/{dataset}", "name": name} for name in names]}
 
 
-def add_example(page: Page, box: Value, strip: Value | None) -> Value:
+def add_example(page: PlaygroundPage, box: Value, strip: Value | None) -> Value:
     """Put the clicked example into the question."""
     sent = (strip or {}).get("clicked")
     clicked = sent if isinstance(sent, dict) else {}
@@ -216,7 +218,7 @@ def add_example(page: Page, box: Value, strip: Value | None) -> Value:
     stored = page.services.datasets.image(dataset, f"images/{clicked.get('name', '')}")
     workspace = page.services.workspace
     (name,) = take_images(workspace, [stored], page.t)
-    return {"text": box["text"], "files": [*box["files"], str(asked_folder(workspace) / name)]}
+    return {"text": box["text"], "files": [*box["files"], str(chat_images_folder(workspace) / name)]}
 
 
 def _switched(is_blind: bool) -> list[Any]:

@@ -16,7 +16,7 @@ from backend.earlier_names import renamed
 from backend.jsonl import all_lines, append_line, write_atomically
 from backend.settings import Workspace
 from backend.spec.sampling import ChatSettings
-from studio.web.images import asked_folder
+from studio.web.images import chat_images_folder
 
 TalkId = NewType("TalkId", str)
 VoteId = NewType("VoteId", str)
@@ -28,13 +28,13 @@ _SAVING = threading.Lock()  # between a look at what is kept and the writing; on
 Unreadable = Literal["missing", "damaged"]
 
 
-class Record(BaseModel):
+class StoredRecord(BaseModel):
     """Rests on disk; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ColumnRecord(Record):
+class ColumnRecord(StoredRecord):
     """One model's side of a conversation."""
 
     model: str  # as `resolve_checkpoint` takes it; empty where the column stands empty
@@ -44,7 +44,7 @@ class ColumnRecord(Record):
     _earlier = model_validator(mode="before")(renamed({"pictures": "images"}))
 
 
-class TalkRecord(Record):
+class TalkRecord(StoredRecord):
     """`talks/<id>.json`: a conversation with every model that took part."""
 
     id: TalkId
@@ -58,8 +58,8 @@ class TalkRecord(Record):
     @property
     def title(self) -> str:
         """The first words that a person said; empty where it was only an image."""
-        asked = [turn.content for column in self.columns for turn in column.turns if turn.role == "user"]
-        return asked[0].replace("<image>", "").strip() if asked else ""
+        prompts = [turn.content for column in self.columns for turn in column.turns if turn.role == "user"]
+        return prompts[0].replace("<image>", "").strip() if prompts else ""
 
     @property
     def image_names(self) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ class TalkRecord(Record):
         return tuple(dict.fromkeys(name for column in self.columns for name in column.images))
 
 
-class SessionRecord(Record):
+class BlindVoteRecord(StoredRecord):
     """The first line of `votes/<id>.jsonl`: who is compared on what. Pages may not say the models before the end."""
 
     kind: Literal["session"] = "session"
@@ -82,7 +82,7 @@ class SessionRecord(Record):
     _earlier = model_validator(mode="before")(renamed({"manner": "settings"}))
 
 
-class VoteRecord(Record):
+class VoteRecord(StoredRecord):
     """One judged question."""
 
     kind: Literal["vote"] = "vote"
@@ -93,7 +93,7 @@ class VoteRecord(Record):
     voted_at: float
 
 
-class RevealRecord(Record):
+class RevealRecord(StoredRecord):
     """The last line: the names were shown, so nobody votes here any more."""
 
     kind: Literal["reveal"] = "reveal"
@@ -124,7 +124,7 @@ class TalkStore:
 
     def __init__(self, workspace: Workspace) -> None:
         self._folder = workspace.talks
-        self._asked = asked_folder(workspace)
+        self._chat_images = chat_images_folder(workspace)
 
     def find(self, talk_id: object) -> TalkRecord | Unreadable:
         """Read one conversation, or say why there is none."""
@@ -162,7 +162,7 @@ class TalkStore:
             is_ours = stored.saved_at in place.seen if isinstance(stored, TalkRecord) else not place.seen
             talk_id = place.id if is_ours else new_id()
             self._folder.mkdir(parents=True, exist_ok=True)
-            _copy(record.image_names, self._asked, self._folder / talk_id)
+            _copy(record.image_names, self._chat_images, self._folder / talk_id)
             written = record.model_copy(update={"id": TalkId(talk_id)})
             write_atomically(self._folder / f"{talk_id}.json", written.model_dump_json(indent=1).encode())
             place.id, place.is_apart = talk_id, place.is_apart or not is_ours
@@ -172,7 +172,7 @@ class TalkStore:
         """Put a conversation's images where those that are asked about lie, so that it can go on."""
         record = self.find(talk_id)
         if isinstance(record, TalkRecord):
-            _copy(record.image_names, self._folder / record.id, self._asked)
+            _copy(record.image_names, self._folder / record.id, self._chat_images)
 
     def delete(self, talk_id: object) -> None:
         """Remove a conversation and its images; one that is gone already is no error. Raises OSError."""
@@ -189,15 +189,15 @@ def changed_at(path: Path) -> float:
         return 0.0
 
 
-_Line = SessionRecord | VoteRecord | RevealRecord
+_Line = BlindVoteRecord | VoteRecord | RevealRecord
 _LINES: TypeAdapter[_Line] = TypeAdapter(Annotated[_Line, Field(discriminator="kind")])
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class BlindVote:
     """A blind vote as far as it went."""
 
-    record: SessionRecord
+    record: BlindVoteRecord
     votes: tuple[VoteRecord, ...]
     is_revealed: bool
 
@@ -219,16 +219,16 @@ class VoteStore:
     def __init__(self, workspace: Workspace) -> None:
         self._folder = workspace.votes
 
-    def begin(self, record: SessionRecord) -> None:
+    def begin(self, record: BlindVoteRecord) -> None:
         """Write the first line. Raises OSError."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._append(record.id, record)
 
-    def add(self, session: Session, line: VoteRecord | RevealRecord) -> None:
+    def add(self, session: BlindVote, line: VoteRecord | RevealRecord) -> None:
         """Add one line with one write, whatever a cut-off left before it. Raises OSError."""
         self._append(session.record.id, line)
 
-    def find(self, vote_id: object) -> Session | Unreadable:
+    def find(self, vote_id: object) -> BlindVote | Unreadable:
         """Read one blind vote, or say why there is none. A torn line is left out; without its first there is none."""
         if not is_id(vote_id):
             return "missing"
@@ -237,16 +237,16 @@ class VoteStore:
             return "missing"
         lines = [line for raw in all_lines(path) if (line := _read(raw)) is not None]
         first = lines[0] if lines else None
-        if not isinstance(first, SessionRecord) or first.id != vote_id:
+        if not isinstance(first, BlindVoteRecord) or first.id != vote_id:
             return "damaged"
         votes = tuple(line for line in lines if isinstance(line, VoteRecord))
-        return Session(first, votes, any(isinstance(line, RevealRecord) for line in lines))
+        return BlindVote(first, votes, any(isinstance(line, RevealRecord) for line in lines))
 
-    def newest(self) -> list[Session]:
+    def newest(self) -> list[BlindVote]:
         """The blind votes that went on last, newest first; damaged ones are left out."""
         paths = sorted(self._folder.glob("*.jsonl"), key=changed_at, reverse=True)
         found = [self.find(path.stem) for path in paths[:MOST_LISTED]]
-        return [session for session in found if isinstance(session, Session)]
+        return [session for session in found if isinstance(session, BlindVote)]
 
     def delete(self, vote_id: object) -> None:
         """Remove a blind vote; one that is gone already is no error. Raises OSError."""

@@ -123,11 +123,11 @@ def _row_view(answer: Prediction, before: str) -> dict[str, Any]:
 
 def _hit(step: int, place: int, group: Rollout, text: str) -> dict[str, Any] | None:
     wanted = text.casefold()
-    for where, said in _texts(group):
-        at = said.casefold().find(wanted)
+    for where, passage in _texts(group):
+        at = passage.casefold().find(wanted)
         if at >= 0:
             begin, end = max(0, at - AROUND), at + len(text) + AROUND
-            excerpt = f"{'…' if begin else ''}{said[begin:end]}{'…' if end < len(said) else ''}"
+            excerpt = f"{'…' if begin else ''}{passage[begin:end]}{'…' if end < len(passage) else ''}"
             return {"step": step, "place": place, "row": group.row, "dataset": group.dataset, "where": where,
                     "excerpt": excerpt}  # fmt: skip
     return None
@@ -152,9 +152,9 @@ def _rollout_view(place: int, group: Rollout) -> dict[str, Any]:
 
 
 def _answer_view(answer: RolloutAnswer) -> dict[str, Any]:
-    paid = [{"name": name, "is_part": "/" in name, "value": value} for name, value in answer.values.items()]
+    values = [{"name": name, "is_part": "/" in name, "value": value} for name, value in answer.values.items()]
     noted = [{"name": name, "text": _as_text(value)} for name, value in answer.noted.items()]
-    return answer.model_dump(exclude={"values", "noted"}) | {"values": paid, "noted": noted}
+    return answer.model_dump(exclude={"values", "noted"}) | {"values": values, "noted": noted}
 
 
 def _as_text(value: Any) -> str:

@@ -42,7 +42,7 @@ SHOWN_NOTES = 200  # characters of somebody else's, in a toast
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RunsPage:
     """What the handlers of this tab share."""
 
     services: Services
@@ -50,7 +50,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ShownRun:
     """The run that is shown, and the texts that the visitor saw of it before typing."""
 
     run_id: str = ""
@@ -59,7 +59,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Controls:
+class RunControls:
     """What is shown of the chosen run besides its live numbers, in the order `show` returns it."""
 
     name: gr.Textbox
@@ -76,7 +76,7 @@ class Controls:
 
 def build(services: Services, shared: SharedState, t: Translate) -> None:
     """Lay out the tab, then wire it: one line per control."""
-    page = Page(services, t)
+    page = RunsPage(services, t)
     page_head(t("runs.title"), t("runs.about"))
     with gr.Row(equal_height=False, elem_classes="runs-columns"):
         with gr.Column(scale=4, min_width=300), gr.Column(elem_classes="card"):
@@ -85,7 +85,7 @@ def build(services: Services, shared: SharedState, t: Translate) -> None:
             runs = run_list(t)
         with gr.Column(scale=8, min_width=320):
             controls, keep, sure = _chosen_run(t)
-    shown = gr.State(Seen())
+    shown = gr.State(ShownRun())
 
     chosen = refresh(runs.change, partial(show, page), [runs, shown], [shown, *controls.all])
     refresh(chosen.then, hide_question, None, sure.box)
@@ -106,7 +106,7 @@ def build(services: Services, shared: SharedState, t: Translate) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Sure:
+class DeleteQuestion:
     """The question before a run is deleted."""
 
     box: gr.Column
@@ -115,7 +115,7 @@ class Sure:
     no: gr.Button
 
 
-def _chosen_run(t: Translate) -> tuple[Controls, gr.Button, Sure]:
+def _chosen_run(t: Translate) -> tuple[RunControls, gr.Button, DeleteQuestion]:
     """The right column: numbers and buttons, curves, log, settings, name and notes."""
     with gr.Column(elem_classes="card"):
         run_tiles(t)
@@ -144,7 +144,7 @@ def _chosen_run(t: Translate) -> tuple[Controls, gr.Button, Sure]:
             notes = gr.Textbox(label=t("run.notes"), placeholder=t("run.notes_placeholder"), lines=3,
                                max_length=MAX_NOTES, elem_id="run-notes")  # fmt: skip
             keep = gr.Button(t("run.keep"), size="sm", elem_id="run-keep")
-    return Controls(name, notes, settings, buttons, details), keep, Sure(box, question, yes, no)
+    return RunControls(name, notes, settings, buttons, details), keep, DeleteQuestion(box, question, yes, no)
 
 
 def choose(run_id: str) -> ChatTarget:
@@ -152,13 +152,13 @@ def choose(run_id: str) -> ChatTarget:
     return {"id": run_id}
 
 
-def show(page: Page, choice: ChatTarget, shown: Seen) -> list[Any]:
+def show(page: RunsPage, choice: ChatTarget, shown: ShownRun) -> list[Any]:
     """Show the chosen run; while it stays the same one, leave what the person may be typing alone."""
     view = _found(page, choice)
     if view is None:
-        return [Seen(), "", "", {}, *[gr.Button(visible=False)] * len(VERBS), gr.Column(visible=False)]
+        return [ShownRun(), "", "", {}, *[gr.Button(visible=False)] * len(VERBS), gr.Column(visible=False)]
     is_same = view.id == shown.run_id
-    seen, texts = (shown, [gr.skip()] * 2) if is_same else (_seen(view), [view.name, view.notes])
+    seen, texts = (shown, [gr.skip()] * 2) if is_same else (_shown_run(view), [view.name, view.notes])
     settings = settings_of(view.spec, page.t)  # never skipped: an update would take an island's words away
     is_at_work = view.state in ("starting", "running")
     possible = {
@@ -174,7 +174,7 @@ def show(page: Page, choice: ChatTarget, shown: Seen) -> list[Any]:
     return [seen, *texts, settings, *(gr.Button(visible=possible[verb]) for verb in VERBS), gr.Column(visible=True)]
 
 
-def stop(page: Page, mode: StopMode, choice: ChatTarget) -> None:
+def stop(page: RunsPage, mode: StopMode, choice: ChatTarget) -> None:
     """Ask the run to end. Raises LaunchError where that cannot be done."""
     view = _chosen(page, choice)
     page.services.launcher.stop(view.id, mode)
@@ -186,7 +186,7 @@ def stop(page: Page, mode: StopMode, choice: ChatTarget) -> None:
         )
 
 
-def annotate(page: Page, choice: ChatTarget, shown: Seen, name: str, notes: str) -> list[Any]:
+def annotate(page: RunsPage, choice: ChatTarget, shown: ShownRun, name: str, notes: str) -> list[Any]:
     """Keep what the person changed of the run's name and notes; what somebody else changed meanwhile is told first.
 
     Returns:
@@ -196,7 +196,7 @@ def annotate(page: Page, choice: ChatTarget, shown: Seen, name: str, notes: str)
         StudioError: a text does not fit.
     """
     view, runs = _chosen(page, choice), page.services.runs
-    before = shown if shown.run_id == view.id else _seen(view)
+    before = shown if shown.run_id == view.id else _shown_run(view)
     texts = ((before.name, view.name, name), (before.notes, view.notes, notes))
     kept_name, kept_notes = (now if typed == seen else typed for seen, now, typed in texts)
     is_theirs = any(now not in (seen, typed) and typed != seen for seen, now, typed in texts)
@@ -204,42 +204,42 @@ def annotate(page: Page, choice: ChatTarget, shown: Seen, name: str, notes: str)
         view = runs.get(view.id)
         theirs = {"name": html.escape(view.name), "notes": html.escape(view.notes[:SHOWN_NOTES])}
         gr.Warning(page.t("run.changed_elsewhere.said", **theirs), title=page.t("run.changed_elsewhere"), duration=20)
-        return [_seen(view), gr.skip(), gr.skip()]
+        return [_shown_run(view), gr.skip(), gr.skip()]
     gr.Info(page.t("run.kept"), title=page.t("run.details"))
-    kept = runs.get(view.id)
-    return [_seen(kept), kept.name, kept.notes]
+    view = runs.get(view.id)
+    return [_shown_run(view), view.name, view.notes]
 
 
-def _seen(view: RunView) -> Seen:
-    return Seen(str(view.id), view.name, view.notes)
+def _shown_run(view: RunView) -> ShownRun:
+    return ShownRun(str(view.id), view.name, view.notes)
 
 
-def open_in_playground(page: Page, choice: ChatTarget) -> TabRequest:
+def open_in_playground(page: RunsPage, choice: ChatTarget) -> TabRequest:
     """Ask that Playground takes the run's final model."""
     return str(_chosen(page, choice).id), time.time()
 
 
-def measure(page: Page, choice: ChatTarget) -> TabRequest:
+def measure(page: RunsPage, choice: ChatTarget) -> TabRequest:
     """Ask that Evaluate takes the run, beside what it was trained from."""
     return str(_chosen(page, choice).id), time.time()
 
 
-def resume(page: Page, choice: ChatTarget) -> str:
+def resume(page: RunsPage, choice: ChatTarget) -> str:
     """Go on from the newest checkpoint as a new run, and show that one. Raises StudioError where that cannot be."""
     return str(page.services.launcher.resume(_chosen(page, choice).id))
 
 
-def train_again(page: Page, choice: ChatTarget) -> TabRequest:
+def train_again(page: RunsPage, choice: ChatTarget) -> TabRequest:
     """Ask that Train takes the run's settings."""
     return str(_chosen(page, choice).id), time.time()
 
 
-def ask_to_delete(page: Page, choice: ChatTarget) -> tuple[str, Any]:
+def ask_to_delete(page: RunsPage, choice: ChatTarget) -> tuple[str, Any]:
     """Ask once more, naming what would be lost."""
     return page.t("run.delete_sure", name=_chosen(page, choice).name), gr.Column(visible=True)
 
 
-def delete(page: Page, choice: ChatTarget) -> Any:
+def delete(page: RunsPage, choice: ChatTarget) -> Any:
     """Delete the run for good. Raises StudioError where it may not be."""
     page.services.launcher.delete(_chosen(page, choice).id)
     return hide_question()
@@ -259,14 +259,14 @@ def _then_ask(done: Any) -> None:
     done.then(None, None, None, js=ASK_AGAIN, api_visibility="private")
 
 
-def _chosen(page: Page, choice: ChatTarget) -> RunView:
+def _chosen(page: RunsPage, choice: ChatTarget) -> RunView:
     view = _found(page, choice)
     if view is None:
         raise StudioError(page.t("run.choose_first"), hint=page.t("run.choose_hint"))
     return view
 
 
-def _found(page: Page, choice: ChatTarget) -> RunView | None:
+def _found(page: RunsPage, choice: ChatTarget) -> RunView | None:
     """The run that the list's value names; anything else that a browser may send names none."""
     run_id = choice.get("id") if isinstance(choice, dict) else None
     try:

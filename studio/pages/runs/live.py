@@ -125,7 +125,7 @@ def read_log(folder: RunFolder, offset: int, *, is_over: bool) -> LogPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RunRow:
     """One run as a list shows it, and what a page's questions about it need."""
 
     text: str  # JSON, its closing brace left open for the number
@@ -142,7 +142,7 @@ class RunRows:
         self._name = secrets.token_hex(4)  # of this list's count of changes: another process has its own
         self._whole: tuple[int, str] = (-1, "")
 
-    def get(self, run_id: str) -> Row | None:
+    def get(self, run_id: str) -> RunRow | None:
         """One run; None where there is none of that id."""
         entry = self._listing.snapshot().entries.get(RunId(run_id))
         return None if entry is None else entry.shown
@@ -163,23 +163,27 @@ class RunRows:
             return "null"
         if change is None:
             if self._whole[0] != now.change:
-                self._whole = (now.change, self._told(now, now.newest_first(), [], is_whole=True))
+                self._whole = (now.change, self._changes_json(now, now.newest_first(), [], is_whole=True))
             return self._whole[1]
         changed = [entry for entry in now.newest_first() if entry.change > change]
         gone = [run_id for removed_by, run_id in now.gone if removed_by > change and run_id not in now.entries]
-        return self._told(now, changed, gone, is_whole=False)
+        return self._changes_json(now, changed, gone, is_whole=False)
 
-    def _change_of(self, seen: str, now: Snapshot[Row]) -> int | None:
+    def _change_of(self, seen: str, now: Snapshot[RunRow]) -> int | None:
         """The change that a version names; None where only the whole list will do."""
         name, _, count = seen.partition("-")
         if name != self._name or not (count.isascii() and count.isdecimal()) or len(count) > 15:
             return None
         return int(count) if now.told_since <= int(count) <= now.change else None
 
-    def _told(self, now: Snapshot[Row], rows: list[ListingEntry[Row]], gone: list[RunId], *, is_whole: bool) -> str:
-        told = ",".join(f'{entry.shown.text},"number":{entry.number}}}' for entry in rows)
+    def _changes_json(
+        self, now: Snapshot[RunRow], rows: list[ListingEntry[RunRow]], gone: list[RunId], *, is_whole: bool
+    ) -> str:
+        listed = ",".join(f'{entry.shown.text},"number":{entry.number}}}' for entry in rows)
         version = strict_json(f"{self._name}-{now.change}")
-        return f'{{"version":{version},"is_whole":{strict_json(is_whole)},"gone":{strict_json(gone)},"runs":[{told}]}}'
+        return (
+            f'{{"version":{version},"is_whole":{strict_json(is_whole)},"gone":{strict_json(gone)},"runs":[{listed}]}}'
+        )
 
 
 def _read(path: Path, start: int) -> bytes:
@@ -194,5 +198,5 @@ def _readable(raw: bytes) -> str:
     return redact("\n".join(_STEERING.sub("", line.rstrip("\r").rsplit("\r", 1)[-1]) for line in lines))
 
 
-def _row(view: RunView) -> Row:
-    return Row(strict_json(run_row(view))[:-1], view.folder, view.is_over)
+def _row(view: RunView) -> RunRow:
+    return RunRow(strict_json(run_row(view))[:-1], view.folder, view.is_over)

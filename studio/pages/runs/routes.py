@@ -13,7 +13,7 @@ from backend.ids import RunId, is_safe_name
 from backend.jsonl import strict_json
 from backend.store.runs import RunStore
 from studio.pages.runs.answers import Which, answers_page, rollouts_page, rollouts_with
-from studio.pages.runs.live import Row, RunRows, device_rows, new_points, program_notes, read_log
+from studio.pages.runs.live import RunRow, RunRows, device_rows, new_points, program_notes, read_log
 from studio.services import Services
 from studio.web.responses import json_reply, json_text
 
@@ -88,11 +88,11 @@ def _tick(services: Services, rows: RunRows, asked: Watch) -> str:
     return f'{{"list":{rows.since(asked.seen)},"curves":{curves},"chosen":{chosen},"devices":{devices}}}'
 
 
-def _log(row: Row, offset: int) -> dict[str, object]:
+def _log(row: RunRow, offset: int) -> dict[str, object]:
     return read_log(row.folder, offset, is_over=row.is_over)._asdict()
 
 
-def _row_of(store: RunStore, rows: RunRows, run_id: str) -> Row:
+def _row_of(store: RunStore, rows: RunRows, run_id: str) -> RunRow:
     """One run's row. Raises NotFoundError, naming the nearest one."""
     row = rows.get(run_id) or rows.get(store.get(run_id).id)
     if row is None:

@@ -184,8 +184,8 @@ def details(services, t):
     return runs.Page(services, t)
 
 
-def looked_at(page) -> runs.Seen:
-    return runs.show(page, {"id": RUN}, runs.Seen())[0]
+def looked_at(page) -> runs.ShownRun:
+    return runs.show(page, {"id": RUN}, runs.ShownRun())[0]
 
 
 def test_m3_notes_that_somebody_else_changed_are_told_and_replaced_only_when_asked_again(details, t):

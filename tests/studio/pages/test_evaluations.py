@@ -25,7 +25,7 @@ from backend.store.views import RunView
 from studio.models import base_of
 from studio.pages.evaluate import layout as evaluate
 from studio.pages.evaluate import routes as evaluations
-from studio.pages.evaluate.answers import PAGE, Wanted, wall_page
+from studio.pages.evaluate.answers import PAGE, RowQuery, wall_page
 from studio.pages.evaluate.label_fixes import HARD_SET, apply_changes, changes_of
 from studio.pages.evaluate.results import RunningMeans, report_view
 from studio.services import Services, build_services
@@ -111,7 +111,7 @@ def test_answers_come_back_in_the_order_of_the_rows_and_a_torn_line_harms_none(m
     ],
 )
 def test_the_wall_shows_what_was_asked_for_the_worst_first(measured, which, metric, count, first):
-    page = wall_page(measured, Wanted(which, metric))
+    page = wall_page(measured, RowQuery(which, metric))
 
     assert page["total"] == count
     assert len(page["rows"]) == min(count, PAGE)
@@ -127,7 +127,7 @@ def test_a_image_and_boxes_stand_in_shares_of_the_image(measured):
     with AnswerWriter(measured.folder.answers, 0) as writer:
         writer.finish([boxed, *answers[1:]])
 
-    row = next(row for row in wall_page(measured, Wanted("all"))["rows"] if row["id"] == boxed.row)
+    row = next(row for row in wall_page(measured, RowQuery("all"))["rows"] if row["id"] == boxed.row)
 
     assert row["gold_boxes"] == [[0.0, 0.25, 0.5, 1.0]]
     assert row["answers"][0]["boxes"] == [[0.25, 0.25, 1.0, 0.5]]
@@ -291,7 +291,7 @@ def test_what_a_model_was_trained_from_is_asked_for_in_words_of_the_page_or_of_a
     zh = translator("zh")
 
     with pytest.raises(SpecError) as caught:
-        evaluate.begin(evaluate.Page(services, zh), "forgetting", "demo", "", "", None, "heldout", 0, [])
+        evaluate.begin(evaluate.EvaluatePage(services, zh), "forgetting", "demo", "", "", None, "heldout", 0, [])
 
     assert caught.value.message == zh("evaluate.no_base", model="demo")
     assert caught.value.hint == zh("evaluate.no_base.hint")
@@ -303,7 +303,7 @@ def test_marks_that_were_carried_out_are_named_by_what_was_sent(services, measur
     key = next(iter(services.datasets.rows("colours"))).id
     marks = {"answers": [], "excluded": [{"dataset": "colours", "row": key}], "hard": []}
 
-    shown = evaluate.mend(evaluate.Page(services, T), {"run_id": RUN, "labels": [], "sent": 7, "marks": marks})
+    shown = evaluate.mend(evaluate.EvaluatePage(services, T), {"run_id": RUN, "labels": [], "sent": 7, "marks": marks})
 
     assert services.datasets.get("colours").statistics.rows == 9
     assert (shown["run_id"], shown["sent"]) == (RUN, 7)

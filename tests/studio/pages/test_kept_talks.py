@@ -15,7 +15,7 @@ from backend.errors import NotFoundError, SpecError
 from backend.settings import Workspace
 from backend.spec.sampling import ChatSettings
 from backend.store.rebuild import unknown_folders
-from studio.pages.playground.context import Page, open_page
+from studio.pages.playground.context import PlaygroundPage, open_page
 from studio.pages.playground.conversation import Talk, answer, ask, ask_again
 from studio.pages.playground.history import delete_talk, finish, list_view, open_talk
 from studio.pages.playground.settings import KNOBS, settings_of, values_of
@@ -23,7 +23,7 @@ from studio.pages.playground.storage import TalkPlace, TalkRecord, TalkStore, is
 from studio.services import build_services
 from studio.ui.i18n import translator
 from studio.web.background import KEEP_UPLOADS_S, remove_old_uploads
-from studio.web.images import asked_folder, asked_image
+from studio.web.images import chat_image, chat_images_folder
 from tests.fakes.fake_chats import FakeChats
 
 PLAIN = ChatSettings()
@@ -31,7 +31,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Page:
+def page(tmp_path: Path) -> PlaygroundPage:
     workspace = Workspace(tmp_path)
     workspace.prepare()
     services = replace(build_services(workspace), chats=FakeChats("demo", "other"))  # type: ignore[arg-type]
@@ -45,7 +45,7 @@ def image(tmp_path: Path) -> Path:
 
 
 def converse(
-    page: Page,
+    page: PlaygroundPage,
     *,
     models: tuple[str, ...] = ("demo", "other", ""),
     files: tuple[str, ...] = (),
@@ -63,7 +63,7 @@ def converse(
     return place.id, talks, shown
 
 
-def go_on(page: Page, place: TalkPlace, talks: list[Talk], text: str) -> list[object]:
+def go_on(page: PlaygroundPage, place: TalkPlace, talks: list[Talk], text: str) -> list[object]:
     """The next question to `demo`, from a page that has opened the conversation, and its answer; what is shown then."""
     said = ask(page, place, {"text": text, "files": []}, "demo", "", "", *talks, *values_of(PLAIN))
     first, *others = said[5:8]
@@ -71,20 +71,20 @@ def go_on(page: Page, place: TalkPlace, talks: list[Talk], text: str) -> list[ob
     return finish(page, said[3], PLAIN, *[{}] * 3, "demo", "", "", first, *others)
 
 
-def said_in(page: Page, talk_id: str) -> list[str]:
+def said_in(page: PlaygroundPage, talk_id: str) -> list[str]:
     record = page.talks.find(talk_id)
     assert isinstance(record, TalkRecord)
     return [turn.content for turn in record.columns[0].turns if turn.role == "user"]
 
 
-def opened(page: Page, talk_id: str) -> dict[str, list[object]]:
+def opened(page: PlaygroundPage, talk_id: str) -> dict[str, list[object]]:
     shown = open_talk(page, {"id": talk_id})
     assert len(shown) == 28
     return {"place": shown[0], "models": [each.value for each in shown[9:12]], "talks": shown[12:15],
             "views": shown[15:18], "knobs": shown[21:]}  # fmt: skip
 
 
-def test_a_conversation_is_kept_after_its_answers_and_opened_as_it_was(page: Page, image: Path):
+def test_a_conversation_is_kept_after_its_answers_and_opened_as_it_was(page: PlaygroundPage, image: Path):
     settings = ChatSettings(system="Be brief.", seed=7, temperature=0.5, top_p=0.9, repetition_penalty=1.1)
 
     talk_id, talks, shown = converse(page, files=(str(image),), text=HOSTILE, settings=settings)
@@ -99,7 +99,7 @@ def test_a_conversation_is_kept_after_its_answers_and_opened_as_it_was(page: Pag
     assert again["views"][0]["turns"][0]["parts"][1] == {"text": HOSTILE}  # data, to be written as text
 
 
-def test_nothing_is_kept_while_a_column_is_busy_or_before_anybody_answered(page: Page):
+def test_nothing_is_kept_while_a_column_is_busy_or_before_anybody_answered(page: PlaygroundPage):
     talk = Talk().asked("Well?")
 
     busy = finish(
@@ -112,23 +112,23 @@ def test_nothing_is_kept_while_a_column_is_busy_or_before_anybody_answered(page:
     assert page.talks.newest() == []
 
 
-def test_its_images_outlive_the_sweep_of_uploads_and_go_with_it(page: Page, image: Path):
+def test_its_images_outlive_the_sweep_of_uploads_and_go_with_it(page: PlaygroundPage, image: Path):
     talk_id, talks, _ = converse(page, files=(str(image),))
     (name,) = talks[0].images
-    old = asked_folder(page.services.workspace) / name
+    old = chat_images_folder(page.services.workspace) / name
     os.utime(old, (0, 0))
     remove_old_uploads(page.services.workspace, now=KEEP_UPLOADS_S + 1)
-    assert asked_image(page.services.workspace, name) is None
+    assert chat_image(page.services.workspace, name) is None
 
     opened(page, talk_id)
 
-    assert asked_image(page.services.workspace, name) is not None
+    assert chat_image(page.services.workspace, name) is not None
     page.talks.delete(talk_id)
     assert list(page.services.workspace.talks.iterdir()) == []
     assert page.talks.find(talk_id) == "missing"
 
 
-def test_the_next_turn_is_kept_under_the_same_link(page: Page):
+def test_the_next_turn_is_kept_under_the_same_link(page: PlaygroundPage):
     talk_id, talks, _ = converse(page)
     settings = ChatSettings()
     place = opened(page, talk_id)["place"]
@@ -142,7 +142,7 @@ def test_the_next_turn_is_kept_under_the_same_link(page: Page):
     assert len(page.talks.newest()) == 1
 
 
-def test_what_a_model_said_that_is_gone_is_still_shown(page: Page):
+def test_what_a_model_said_that_is_gone_is_still_shown(page: PlaygroundPage):
     talk_id, talks, _ = converse(page)
     page.services.chats.models.remove("other")  # type: ignore[attr-defined]
 
@@ -157,7 +157,7 @@ def test_what_a_model_said_that_is_gone_is_still_shown(page: Page):
 
 
 @pytest.mark.parametrize("made_up", ["", "0" * 24, "../../studio", "..", "0" * 23, "A" * 24, "0" * 24 + "\n", None, 3])
-def test_an_unknown_id_opens_and_deletes_nothing(page: Page, made_up: object):
+def test_an_unknown_id_opens_and_deletes_nothing(page: PlaygroundPage, made_up: object):
     assert page.talks.find(made_up) == "missing"
     page.talks.delete(made_up)
     with pytest.raises(NotFoundError, match="no conversation"):
@@ -165,7 +165,7 @@ def test_an_unknown_id_opens_and_deletes_nothing(page: Page, made_up: object):
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"id": "x"}', "EXTRA", "OTHER", "IMAGE"])
-def test_a_damaged_file_says_so_and_is_left_out_of_the_list(page: Page, damage: str):
+def test_a_damaged_file_says_so_and_is_left_out_of_the_list(page: PlaygroundPage, damage: str):
     talk_id, _, _ = converse(page)
     path = page.services.workspace.talks / f"{talk_id}.json"
     whole = path.read_text()
@@ -182,14 +182,14 @@ def test_a_damaged_file_says_so_and_is_left_out_of_the_list(page: Page, damage: 
     assert list_view(page, []) == {"items": []}
 
 
-def test_a_deleted_conversation_that_is_open_goes_on_under_a_new_link(page: Page):
+def test_a_deleted_conversation_that_is_open_goes_on_under_a_new_link(page: PlaygroundPage):
     talk_id, _, _ = converse(page)
 
     assert delete_talk(page, {"clicked": talk_id}, TalkPlace(talk_id)) == [{"items": []}, TalkPlace(), {}]
     assert delete_talk(page, {"clicked": ["x"]}, TalkPlace(talk_id)) == [{"items": []}, gr.skip(), gr.skip()]
 
 
-def test_two_who_go_on_under_one_link_are_both_kept(page: Page):
+def test_two_who_go_on_under_one_link_are_both_kept(page: PlaygroundPage):
     talk_id, _, _ = converse(page, models=("demo", "", ""))
     mine, theirs = opened(page, talk_id), opened(page, talk_id)
 
@@ -207,7 +207,7 @@ def test_two_who_go_on_under_one_link_are_both_kept(page: Page):
     assert said_in(page, own)[1:] == ["Mine?", "Again?"]
 
 
-def test_two_columns_that_end_at_once_are_one_conversation(page: Page):
+def test_two_columns_that_end_at_once_are_one_conversation(page: PlaygroundPage):
     talk_id, talks, _ = converse(page)
     mine, theirs = opened(page, talk_id)["place"], opened(page, talk_id)
     finish(page, mine, PLAIN, {}, {}, {}, "demo", "other", "", *talks)
@@ -221,7 +221,7 @@ def test_two_columns_that_end_at_once_are_one_conversation(page: Page):
     assert shown[3]["said"] == page.t("play.saved_apart")  # still there to be read
 
 
-def test_a_conversation_that_was_deleted_meanwhile_is_saved_under_another_link(page: Page):
+def test_a_conversation_that_was_deleted_meanwhile_is_saved_under_another_link(page: PlaygroundPage):
     talk_id, _, _ = converse(page, models=("demo", "", ""))
     mine = opened(page, talk_id)
     page.talks.delete(talk_id)
@@ -233,13 +233,13 @@ def test_a_conversation_that_was_deleted_meanwhile_is_saved_under_another_link(p
     assert shown[3]["said"] == page.t("play.saved_apart")
 
 
-def test_kept_conversations_are_no_runs(page: Page, image: Path):
+def test_kept_conversations_are_no_runs(page: PlaygroundPage, image: Path):
     converse(page, files=(str(image),))
 
     assert unknown_folders(page.services.workspace.output, set()) == []
 
 
-def test_answering_again_takes_the_next_seed_only_where_chance_plays_a_part(page: Page):
+def test_answering_again_takes_the_next_seed_only_where_chance_plays_a_part(page: PlaygroundPage):
     talk = Talk().asked("Well?").answered("So.")
     models = ("demo", "", "")
 
@@ -252,7 +252,7 @@ def test_answering_again_takes_the_next_seed_only_where_chance_plays_a_part(page
         ask_again(page, TalkPlace(), *models, Talk(), Talk(), Talk(), *values_of(ChatSettings()))
 
 
-def test_every_model_is_asked_in_the_same_settings(page: Page):
+def test_every_model_is_asked_in_the_same_settings(page: PlaygroundPage):
     settings = ChatSettings(
         system="Be brief.", seed=3, max_new_tokens=9, temperature=1.5, top_p=0.5, repetition_penalty=1.2
     )

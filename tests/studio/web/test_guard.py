@@ -6,8 +6,8 @@ import re
 import httpx
 import pytest
 
-from studio.web.address import Reach, is_loopback
-from studio.web.request_guard import GRADIO_PATHS, STUDIO_PATHS, Guard
+from studio.web.address import NetworkAddress, is_loopback
+from studio.web.request_guard import GRADIO_PATHS, STUDIO_PATHS, RequestGuard
 from tests.serving import Served, kept_file
 
 PATHS = ["/", "/zh/", "/healthz", "/ui/css/base.css", "/theme.css", "/config", "/api/runs"]
@@ -221,7 +221,7 @@ def test_w20_two_hosts_are_refused(ask: httpx.Client):
     hosts = [(b"host", b"127.0.0.1"), (b"host", b"127.0.0.1")]
     for headers in (hosts, hosts[:1], []):
         scope = {"type": "http", "method": "GET", "path": "/healthz", "headers": headers, "server": ("127.0.0.1", 80)}
-        asyncio.run(Guard(passed, Reach())(scope, None, send))
+        asyncio.run(RequestGuard(passed, NetworkAddress())(scope, None, send))
     assert answered == [403, None, "passed", 403, None]
 
 

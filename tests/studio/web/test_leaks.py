@@ -6,7 +6,7 @@ import sqlite3
 import httpx
 import pytest
 
-from studio.web.log_redaction import Redacted, secrets_of
+from studio.web.log_redaction import RedactedStream, secrets_of
 from tests.serving import Served
 from tests.studio.conftest import SECRET
 from tests.studio.events import Events
@@ -57,7 +57,7 @@ def test_w13_a_broken_index_tells_nothing_of_what_it_is(member: httpx.Client, lo
 )
 def test_w13_the_log_is_cleaned_line_by_line(written: str, kept: str):
     sink = io.StringIO()
-    log = Redacted(
+    log = RedactedStream(
         sink, secrets_of({"WANDB_API_KEY": "verySecretValue", "SHORT_TOKEN": "a", "LANG": "C.UTF-8"}), "/home/ann"
     )
 
@@ -73,6 +73,6 @@ def test_w13_the_log_is_cleaned_line_by_line(written: str, kept: str):
 def test_w13_what_is_no_secret_stays_readable():
     sink = io.StringIO()
 
-    Redacted(sink, (), "/").write("Traceback: /srv/work/a.py line 3, token count 12, passwords.py\nnext")
+    RedactedStream(sink, (), "/").write("Traceback: /srv/work/a.py line 3, token count 12, passwords.py\nnext")
 
     assert sink.getvalue() == "Traceback: /srv/work/a.py line 3, token count 12, passwords.py\n"

@@ -18,7 +18,7 @@ from backend.rewards.store import RewardStore
 from backend.settings import Workspace
 from studio.web import account_file
 from studio.web.account_file import AccountFile
-from studio.web.address import Reach
+from studio.web.address import NetworkAddress
 from studio.web.login import LogIns, Sessions
 from studio.web.login_gate import OPEN_PATHS, LoginGate, cookie_name
 from studio.web.login_routes import address_of
@@ -227,7 +227,7 @@ def test_w6_a_stream_ends_when_its_session_does(tmp_path: Path, monkeypatch: pyt
     async def heard(message) -> None:
         sent.append((message.get("body"), message.get("more_body", False)))
 
-    asyncio.run(LoginGate(beats, workspace, log_ins, Reach())(scope, None, heard))
+    asyncio.run(LoginGate(beats, workspace, log_ins, NetworkAddress())(scope, None, heard))
 
     assert sent == [(None, False), (b"beat", True), (b"beat", True), (b"", False)]
 
@@ -290,15 +290,15 @@ def test_r15_without_a_login_nobody_saves_runs_or_starts(
 def test_w2_a_name_for_other_machines_needs_an_account_too(tmp_path: Path):
     for name in (PUBLIC, "192.168.1.5", "fe80::1"):
         with pytest.raises(LaunchError, match="no accounts") as caught:
-            serve(Workspace(tmp_path / "new"), reach=Reach(allowed_hosts=("localhost", name)))
+            serve(Workspace(tmp_path / "new"), address=NetworkAddress(allowed_hosts=("localhost", name)))
         assert "studio user add NAME" in caught.value.hint
     with pytest.raises(LaunchError, match="no host name"):
-        serve(Workspace(tmp_path / "new"), reach=Reach(allowed_hosts=("https://studio.example.com/",)))
+        serve(Workspace(tmp_path / "new"), address=NetworkAddress(allowed_hosts=("https://studio.example.com/",)))
     assert not (tmp_path / "new").exists()
 
 
 def test_w3_a_public_server_goes_by_its_own_names_only():
-    public, behind = Reach("0.0.0.0", (PUBLIC,)), Reach("127.0.0.1", (PUBLIC, "10.1.2.3"))
+    public, behind = NetworkAddress("0.0.0.0", (PUBLIC,)), NetworkAddress("127.0.0.1", (PUBLIC, "10.1.2.3"))
     own = "10.0.0.7"
 
     for name in (socket.gethostname(), socket.gethostname().upper() + ".", own, f"::ffff:{own}", PUBLIC, "localhost"):
@@ -318,14 +318,14 @@ def test_w3_the_allowed_name_is_served_and_no_other(member: httpx.Client):
 
 
 def test_w12_a_visitors_address_is_what_the_connection_says_unless_the_proxy_is_trusted():
-    def asked(reach: Reach, *forwarded: bytes) -> str:
+    def asked(address: NetworkAddress, *forwarded: bytes) -> str:
         headers = [(b"x-forwarded-for", value) for value in forwarded]
-        return address_of(Request({"type": "http", "headers": headers, "client": ("10.0.0.1", 1)}), reach)
+        return address_of(Request({"type": "http", "headers": headers, "client": ("10.0.0.1", 1)}), address)
 
-    assert asked(Reach(), b"6.6.6.6") == "10.0.0.1"
-    assert asked(Reach(trusts_proxy=True), b"6.6.6.6, 10.9.9.9") == "10.9.9.9"
-    assert asked(Reach(trusts_proxy=True), b"6.6.6.6", b"10.9.9.9") == "10.9.9.9"
-    assert asked(Reach(trusts_proxy=True)) == "10.0.0.1"
+    assert asked(NetworkAddress(), b"6.6.6.6") == "10.0.0.1"
+    assert asked(NetworkAddress(trusts_proxy=True), b"6.6.6.6, 10.9.9.9") == "10.9.9.9"
+    assert asked(NetworkAddress(trusts_proxy=True), b"6.6.6.6", b"10.9.9.9") == "10.9.9.9"
+    assert asked(NetworkAddress(trusts_proxy=True)) == "10.0.0.1"
 
 
 @pytest.mark.parametrize("proto", ["http", "https"])

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from gradio.state_holder import StateHolder
 
-from studio.web.open_pages import KEPT, MOST_ADDED, MOST_KEPT, MOST_PAGES, MOST_TOLD, OpenPages
+from studio.web.open_pages import KEPT, MOST_ADDED, MOST_EVENTS_NOTED, MOST_KEPT, MOST_PAGES, OpenPages
 
 MINUTE = datetime.timedelta(minutes=1)
 NOW = datetime.datetime.now()  # noqa: DTZ005 - as Gradio notes it
@@ -34,7 +34,7 @@ def test_d5_of_pages_without_a_connection_the_last_few_are_kept_and_all_others(h
 
     with ExitStack() as connections:
         for name in opened:
-            connections.enter_context(pages.held(name))
+            connections.enter_context(pages.connected(name))
         assert pages.forget(NOW + 2 * MINUTE) == 200 - MOST_KEPT
         left = set(holder.session_data)
         assert left == set(holder.time_last_used) == {*opened, *many[-MOST_KEPT:]}
@@ -45,7 +45,7 @@ def test_d5_a_page_without_a_connection_is_kept_for_an_hour_after_its_last_use(h
     pages = OpenPages(holder)
     used(holder, "resting", "open")
 
-    with pages.held("open"), pages.held("open"):
+    with pages.connected("open"), pages.connected("open"):
         assert pages.forget(NOW + KEPT - MINUTE) == 0
         holder.time_last_used["resting"] = NOW + 10 * MINUTE  # its connection broke, and somebody goes on with it
         holder.session_data["resting"].is_closed = True  # as Gradio says of it
@@ -60,11 +60,11 @@ def test_w17_pages_that_are_made_up_one_after_the_other_push_each_other_out(hold
     pages = OpenPages(holder)
     used(holder, "open")
 
-    with pages.held("open"):
+    with pages.connected("open"):
         for number in range(200):
-            pages.make_room(f"made up {number}")
+            pages.forget_if_full(f"made up {number}")
             used(holder, f"made up {number}", at=NOW + number * MINUTE / 1000)
-            pages.make_room(f"made up {number}")
+            pages.forget_if_full(f"made up {number}")
         assert len(holder.session_data) <= MOST_KEPT + 2
     assert "open" in holder.session_data
 
@@ -85,7 +85,7 @@ def test_d5_a_page_that_is_used_all_day_holds_no_more_components_than_it_has(hol
 
 
 def test_d5_what_gradio_notes_of_events_for_nobody_is_forgotten(holder: StateHolder):
-    told = {str(number): {} for number in range(MOST_TOLD + 1)}
+    told = {str(number): {} for number in range(MOST_EVENTS_NOTED + 1)}
 
     OpenPages(holder, told).forget()
 

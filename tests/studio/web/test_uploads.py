@@ -16,7 +16,7 @@ from backend.settings import Workspace
 from studio.pages.data.importing import StagedUpload, import_steps, stage
 from studio.ui.i18n import translator
 from studio.web.background import KEEP_UPLOADS_S, remove_old_uploads
-from studio.web.images import MOST_IMAGES, asked_folder, asked_image, take_images
+from studio.web.images import MOST_IMAGES, chat_image, chat_images_folder, take_images
 
 EN, ZH = translator("en"), translator("zh")
 
@@ -128,12 +128,12 @@ def test_asked_images_are_stored_by_content_upright_and_found_by_name(workspace:
     names = take_images(workspace, [tmp_path / "lying.jpg", tmp_path / "lying.jpg"], EN)
 
     assert names[0] == names[1]
-    path = asked_image(workspace, names[0])
+    path = chat_image(workspace, names[0])
     assert path is not None
     with Image.open(path) as stored:
         assert stored.size == (40, 80)
-    assert asked_image(workspace, "../studio.db") is None
-    assert asked_image(workspace, "0" * 24 + ".png") is None
+    assert chat_image(workspace, "../studio.db") is None
+    assert chat_image(workspace, "0" * 24 + ".png") is None
 
 
 def test_images_that_cannot_be_used_are_named(workspace: Workspace, tmp_path: Path):
@@ -152,19 +152,24 @@ def test_images_that_cannot_be_used_are_named(workspace: Workspace, tmp_path: Pa
 
 def test_d6_what_nobody_imported_goes_after_a_day_and_the_rest_stays(workspace: Workspace):
     old, fresh = a_table(workspace), a_table(workspace)
-    asked_folder(workspace).mkdir()
+    chat_images_folder(workspace).mkdir()
     for name in ("old.png", "fresh.png"):
-        (asked_folder(workspace) / name).touch()
+        (chat_images_folder(workspace) / name).touch()
     long_ago = time.time() - KEEP_UPLOADS_S - 60
     of_visitor = workspace.uploads / "of-0123"
     for name in ("old", "fresh"):
         (of_visitor / name).mkdir(parents=True)
-    for path in (old.folder, asked_folder(workspace), asked_folder(workspace) / "old.png", of_visitor / "old"):
+    for path in (
+        old.folder,
+        chat_images_folder(workspace),
+        chat_images_folder(workspace) / "old.png",
+        of_visitor / "old",
+    ):
         os.utime(path, (long_ago, long_ago))
 
     remove_old_uploads(workspace)
 
     assert not old.folder.exists()
     assert fresh.folder.exists()
-    assert [path.name for path in asked_folder(workspace).iterdir()] == ["fresh.png"]
+    assert [path.name for path in chat_images_folder(workspace).iterdir()] == ["fresh.png"]
     assert [path.name for path in of_visitor.iterdir()] == ["fresh"]
