@@ -25,7 +25,7 @@ from launcher.devices import CPU
 from launcher.run_manager import RunManager
 
 MOST_PROGRAMS = 3
-LOOK_S = 2.0  # between two looks at who is idle, and whether a run waits
+WATCH_INTERVAL_S = 2.0  # between two looks at who is idle, and whether a run waits
 
 _log = logging.getLogger(__name__)
 
@@ -72,41 +72,45 @@ class ChatPool:
         self._closed = threading.Event()
         self._watcher: threading.Thread | None = None
 
-    def ask(self, question: ChatRequest) -> Iterator[Piece]:
+    def ask(self, request: ChatRequest) -> Iterator[Piece]:
         """Stream an answer; closing the iterator stops it.
 
         Raises:
             NotFoundError, CheckpointError: the checkpoint cannot be used.
             LaunchError: the program died or hangs, or every GPU is held.
         """
-        _refuse_special(question.turns)
-        checkpoint = resolve_checkpoint(question.checkpoint, self._workspace)
-        program = self._reserved(checkpoint, question)
+        _refuse_special(request.turns)
+        checkpoint = resolve_checkpoint(request.checkpoint, self._workspace)
+        program = self._reserved(checkpoint, request)
         try:
-            yield from program.ask(_asked(question, self._workspace))
+            yield from program.ask(_request_line(request, self._workspace))
         finally:
             program.leave()
 
     def choices(self) -> list[ChatTarget]:
         """What can be talked to: models on this machine, then runs, newest first, each with its checkpoints."""
-        found = [ChatTarget(model.name, model.title) for model in CATALOGUE.values() if self._is_here(model.name)]
+        targets = [ChatTarget(model.name, model.title) for model in CATALOGUE.values() if self._is_here(model.name)]
         there = sorted((entry.name for entry in os.scandir(self._workspace.output) if entry.is_dir()), reverse=True)
         self._of_ended = {run_id: self._of_ended[run_id] for run_id in there if run_id in self._of_ended}
         for run_id in there:
-            known = self._of_ended.get(run_id)
+            remembered = self._of_ended.get(run_id)
             with suppress(OSError):  # a folder that may not be read offers nothing, and hides no other
-                found += self._choices_of(RunFolder(self._workspace.output / run_id)) if known is None else known
-        return found
+                targets += (
+                    self._choices_of(RunFolder(self._workspace.output / run_id)) if remembered is None else remembered
+                )
+        return targets
 
     def _choices_of(self, folder: RunFolder) -> list[ChatTarget]:
         """What can be talked to of one run; where it has ended, looked up once: there may be a thousand."""
         is_over, is_run = folder.exit.is_file(), folder.spec.is_file()
         final = [ChatTarget(folder.run_id, str(folder.run_id))] if is_run and folder.has_final_model else []
-        kept = reversed(folder.checkpoints()) if is_run else ()
-        found = final + [ChatTarget(f"{folder.run_id}/{path.name}", f"{folder.run_id} · {path.name}") for path in kept]
+        newest_first = reversed(folder.checkpoints()) if is_run else ()
+        targets = final + [
+            ChatTarget(f"{folder.run_id}/{path.name}", f"{folder.run_id} · {path.name}") for path in newest_first
+        ]
         if is_over:
-            self._of_ended[folder.run_id] = found
-        return found
+            self._of_ended[folder.run_id] = targets
+        return targets
 
     def close(self) -> None:
         """End every program, and start the runs that waited for its GPU; no program is started any more."""
@@ -126,18 +130,18 @@ class ChatPool:
         Returns:
             Whether a run may start now on what became free.
         """
-        wanted = self._wanted()
+        awaited = self._awaited_devices()
         with self._lock:
             quiet = [base for base, program in self._programs.items() if not program.is_busy]
-            asked = [base for base in quiet if self._programs[base].seat.device in wanted]
-            self._end([base for base in quiet if base in asked or not self._programs[base].is_fresh])
-        return bool(asked)
+            freeing = [base for base in quiet if self._programs[base].seat.device in awaited]
+            self._end([base for base in quiet if base in freeing or not self._programs[base].is_fresh])
+        return bool(freeing)
 
     @property
     def _workspace(self) -> Workspace:
         return self._launcher.workspace
 
-    def _wanted(self) -> set[str]:
+    def _awaited_devices(self) -> set[str]:
         """The devices that runs wait for and only chats hold."""
         runs = self._launcher.runs
         by_runs = {lease.device for lease in runs.leases() if lease.run_id}
@@ -153,7 +157,7 @@ class ChatPool:
             return False
         return True
 
-    def _reserved(self, checkpoint: Checkpoint, question: ChatRequest) -> ChatProgram:
+    def _reserved(self, checkpoint: Checkpoint, request: ChatRequest) -> ChatProgram:
         """The program of the checkpoint's base model, which nobody ends before it is left."""
         base = checkpoint.base_folder
         with self._lock:
@@ -162,18 +166,18 @@ class ChatPool:
             if base in self._programs and not self._programs[base].is_usable:
                 self._end([base])
             if base not in self._programs:
-                self._programs[base] = self._start(base, question)
+                self._programs[base] = self._start(base, request)
             self._programs[base].reserve()
             if self._watcher is None:
-                self._watcher = threading.Thread(target=self._look_after, name="chats", daemon=True)
+                self._watcher = threading.Thread(target=self._watch, name="chats", daemon=True)
                 self._watcher.start()
             return self._programs[base]
 
-    def _start(self, base: Path, question: ChatRequest) -> ChatProgram:
-        runs, seat = self._launcher.runs, self._seat(question)
+    def _start(self, base: Path, request: ChatRequest) -> ChatProgram:
+        runs, seat = self._launcher.runs, self._seat(request)
         program: ChatProgram | None = None
         try:
-            self._make_room()
+            self._free_a_program()
             program = ChatProgram(base, seat)
             identity = program.identity  # from now on its end frees the device, whoever dies before
             if identity is None or not runs.hand_over(seat.holder, Holder(*identity)):
@@ -187,12 +191,16 @@ class ChatPool:
             raise
         return program
 
-    def _seat(self, question: ChatRequest) -> ChatDevice:
+    def _seat(self, request: ChatRequest) -> ChatDevice:
         """A device for one more program; models that nobody is talking to make way, the longest quiet first."""
         while True:
             try:
-                return reserve_device(self._launcher.runs, self._device_names(), question.checkpoint,
-                                 beside_runs=question.settings.beside_runs)  # fmt: skip
+                return reserve_device(
+                    self._launcher.runs,
+                    self._device_names(),
+                    request.checkpoint,
+                    beside_runs=request.settings.beside_runs,
+                )
             except LaunchError:
                 runs = self._launcher.runs
                 lost = {lease.device for lease in runs.leases() if lease.run_id} | {CPU}
@@ -202,7 +210,7 @@ class ChatPool:
                     raise
                 self._end(quiet[:1])
 
-    def _make_room(self) -> None:
+    def _free_a_program(self) -> None:
         """End the program that has been quiet the longest, unless all of them are answering."""
         if len(self._programs) < MOST_PROGRAMS:
             return
@@ -226,8 +234,8 @@ class ChatPool:
             with suppress(SQLAlchemyError, StudioError):  # a locked index: whoever reconciles next sees that it is gone
                 self._launcher.runs.release(program.seat.holder)
 
-    def _look_after(self) -> None:
-        while not self._closed.wait(LOOK_S):
+    def _watch(self) -> None:
+        while not self._closed.wait(WATCH_INTERVAL_S):
             try:
                 if self.end_idle():
                     self._launcher.schedule()
@@ -235,14 +243,14 @@ class ChatPool:
                 _log.exception("looking after the chats failed; trying again")
 
 
-def _asked(question: ChatRequest, workspace: Workspace) -> Ask:
+def _request_line(request: ChatRequest, workspace: Workspace) -> Ask:
     return Ask(
         id=0,
         workspace=str(workspace.root),
-        checkpoint=question.checkpoint,
-        messages=question.turns,
-        images=tuple(str(image) for image in question.images),
-        sampling=question.settings.sampling,
+        checkpoint=request.checkpoint,
+        messages=request.turns,
+        images=tuple(str(image) for image in request.images),
+        sampling=request.settings.sampling,
     )
 
 

@@ -59,14 +59,14 @@ def reserve_device(runs: RunStore, devices: tuple[str, ...], label: str, *, besi
         raise LaunchError("The GPU driver does not answer", hint="Ask again in a minute; `nvidia-smi` tells more")
     holder = f"chat-{os.getpid()}-{next(_NUMBERS)}"
     starter = identify(os.getpid()) or Identity(os.getpid(), 0, "")
-    for asks in (False, True) if beside_runs else (False,):
+    for is_beside in (False, True) if beside_runs else (False,):
         for device in devices:
-            wish = Lease(device, holder, None, label, device != CPU, Holder(*starter), time.time())
-            if runs.hold_for_chat(wish, devices, beside_runs=asks):
+            lease = Lease(device, holder, None, label, device != CPU, Holder(*starter), time.time())
+            if runs.hold_for_chat(lease, devices, beside_runs=is_beside):
                 return ChatDevice(holder, device, _visible(device))
-    held = [f"{lease.device} by {lease.said}" for lease in runs.leases() if lease.keeps_out]
+    holders = [f"{lease.device} by {lease.said}" for lease in runs.leases() if lease.keeps_out]
     raise LaunchError(
-        f"Every GPU is held: {', '.join(held)}" if held else "A run waits for every GPU that is free",
+        f"Every GPU is held: {', '.join(holders)}" if holders else "A run waits for every GPU that is free",
         hint="Wait for its end, stop it, or let the model answer beside it (memory may not suffice for both)",
     )
 
@@ -121,11 +121,11 @@ class ChatProgram:
         with self._counting:
             self._users += 1
 
-    def ask(self, wish: Ask) -> Iterator[Piece]:
+    def ask(self, request: Ask) -> Iterator[Piece]:
         """Stream an answer; closing the iterator stops it.
 
         Args:
-            wish: the question; its number is given here.
+            request: the question; its number is given here.
 
         Raises:
             CheckpointError: it cannot be answered.
@@ -136,7 +136,7 @@ class ChatProgram:
         finished = False
         try:
             self._wait_until_ready()
-            self._send(wish.model_copy(update={"id": number}))
+            self._send(request.model_copy(update={"id": number}))
             while not finished:
                 line = self._next_line(lines)
                 if isinstance(line, Failure):

@@ -97,11 +97,11 @@ def run_environment(
     """What every process of a run sees beside `child_environment()`."""
     inherited = child_environment()
     shared_out = _cores_for(max(len(devices), processes))
-    wanted = str(threads) if threads else inherited.get("OMP_NUM_THREADS", str(shared_out))
+    thread_count = str(threads) if threads else inherited.get("OMP_NUM_THREADS", str(shared_out))
     environment = _program_settings() | {
         RUN_MARKER: folder.run_id,
         FOLDER_MARKER: str(folder.path.resolve()),
-        "OMP_NUM_THREADS": wanted,
+        "OMP_NUM_THREADS": thread_count,
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # the order of nvidia-smi, by which devices are counted here
     }
     if devices == ("cpu:0",):

@@ -1,6 +1,6 @@
 """Which devices this machine has, found without loading torch.
 
-A driver that sleeps, hangs or is being updated does not output. That is no machine without GPUs: what waits for one
+A driver that sleeps, hangs or is being updated does not answer. That is no machine without GPUs: what waits for one
 must neither be ended nor be started on the CPU. So nothing at all is known then, and a later look asks again.
 """
 
@@ -19,7 +19,7 @@ CPU = "cpu:0"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 QUERY = ("nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits")
 QUERY_TIMEOUT_S = 15.0  # a driver that sleeps takes seconds to wake
-ASK_AGAIN_S = 10.0  # after a driver that did not answer; pages must not wait for it at every look
+RETRY_S = 10.0  # after a driver that did not answer; pages must not wait for it at every look
 DRIVER_LIST = Path("/proc/driver/nvidia/gpus")  # the kernel module's own, a folder for each GPU
 _NO_GPU = (0, 6, 9, 12)  # of nvidia-smi, without a GPU listed: none found, no driver loaded, no library of the driver
 _HIDE_ALL = ("", "-1")
@@ -38,28 +38,28 @@ class Device:
 class Machine:
     """What there is to run on. Asked once; as long as the driver does not answer, again after a pause."""
 
-    def __init__(self, given: tuple[Device, ...] | None = None) -> None:
-        """Ask nothing yet. Where devices are `given`, they are all there is."""
-        self._is_given, self._present = bool(given), given or ()
-        self._asked_at = float("-inf")
-        self._one_asks = threading.Lock()
+    def __init__(self, devices: tuple[Device, ...] | None = None) -> None:
+        """Ask nothing yet. Where `devices` are given, they are all there is."""
+        self._is_fixed, self._present = bool(devices), devices or ()
+        self._queried_at = float("-inf")
+        self._query_lock = threading.Lock()
 
     @property
     def present(self) -> tuple[Device, ...]:
         """All that the machine has, also what is hidden from this process; nothing while that is not known."""
-        with self._one_asks:
-            if not self._present and time.monotonic() - self._asked_at > ASK_AGAIN_S:
+        with self._query_lock:
+            if not self._present and time.monotonic() - self._queried_at > RETRY_S:
                 self._present = find_devices({})
-                self._asked_at = time.monotonic()
+                self._queried_at = time.monotonic()
             return self._present
 
     @property
     def visible(self) -> tuple[Device, ...]:
         """What this process may see of it; the CPU where every GPU is hidden."""
-        if self._is_given:
+        if self._is_fixed:
             return self._present
         named = child_environment().get(VISIBLE)
-        return (_cpu(),) if named in _HIDE_ALL else _left_visible(self.present, named)
+        return (_cpu(),) if named in _HIDE_ALL else _visible_among(self.present, named)
 
     @property
     def hides_gpus(self) -> bool:
@@ -79,7 +79,7 @@ def find_devices(environment: dict[str, str]) -> tuple[Device, ...]:
     output = run_briefly(QUERY, timeout_s=QUERY_TIMEOUT_S)
     gpus = _read_gpus(output.stdout) if output is not None and output.code == 0 else ()
     if gpus:
-        return _left_visible(gpus, named)
+        return _visible_among(gpus, named)
     is_without = output is None or (output.code in _NO_GPU and not _driver_has_gpus())
     return (_cpu(),) if is_without else ()
 
@@ -97,29 +97,29 @@ def describe(devices: tuple[Device, ...]) -> str:
 
 
 def _read_gpus(listing: str) -> tuple[Device, ...]:
-    found = []
+    gpus = []
     for line in listing.splitlines():
         fields = [part.strip() for part in line.split(",")]
         if len(fields) != 4 or not fields[0].isdecimal():
             continue
         index, uuid, label, memory_mib = fields
         memory_bytes = int(memory_mib) << 20 if memory_mib.isdecimal() else psutil.virtual_memory().total
-        found.append(Device(f"cuda:{index}", label, memory_bytes, uuid))
-    return tuple(found)
+        gpus.append(Device(f"cuda:{index}", label, memory_bytes, uuid))
+    return tuple(gpus)
 
 
-def _left_visible(devices: tuple[Device, ...], named: str | None) -> tuple[Device, ...]:
+def _visible_among(devices: tuple[Device, ...], named: str | None) -> tuple[Device, ...]:
     """Those that CUDA_VISIBLE_DEVICES names, by index or by the beginning of a UUID; the CPU where it names none."""
     if named is None or not devices:
         return devices
-    wanted = {part.strip() for part in named.split(",")}
-    kept = tuple(
+    identifiers = {part.strip() for part in named.split(",")}
+    visible = tuple(
         device
         for device in devices
-        if device.name.removeprefix("cuda:") in wanted
-        or any(len(part) > 7 and device.uuid.startswith(part) for part in wanted)
+        if device.name.removeprefix("cuda:") in identifiers
+        or any(len(part) > 7 and device.uuid.startswith(part) for part in identifiers)
     )
-    return kept or (_cpu(),)
+    return visible or (_cpu(),)
 
 
 def _driver_has_gpus() -> bool:

@@ -20,7 +20,7 @@ _ERROR_LINE = re.compile(
 )
 _HINT_LINE = re.compile(r"^(?:\[rank\d+\]:\s*)?hint: (.+)$")
 _READ_LOG = "Read the end of its log"
-_MAX_SAID = 500  # characters of a quoted line
+_MAX_QUOTE = 500  # characters of a quoted line
 _NO_SPACE_BYTES = 1 << 16  # less than this is a full disk
 
 
@@ -68,9 +68,11 @@ def judge(evidence: Evidence, spec: RunSpec) -> ExitReason:
         return _stopped(evidence)
     number = signal_of(code)
     return (
-        _from_log(evidence, spec) or _from_signal(number, evidence, spec) or _from_disk(evidence)
+        _from_log(evidence, spec)
+        or _from_signal(number, evidence, spec)
+        or _from_disk(evidence)
         or _from_exit(code, evidence)
-    )  # fmt: skip
+    )
 
 
 def signal_of(code: int) -> signal.Signals | None:
@@ -84,14 +86,14 @@ def signal_of(code: int) -> signal.Signals | None:
 
 def last_error(log_tail: str) -> tuple[str, str]:
     """Find the last error line of a log, and the hint behind it; both empty where there is none."""
-    said, hint = "", ""
+    error_line, hint = "", ""
     for line in log_tail.splitlines():
         error, advice = _ERROR_LINE.match(line), _HINT_LINE.match(line)
         if error:
-            said, hint = error[1][:_MAX_SAID], ""
-        elif advice and said:
-            hint = advice[1][:_MAX_SAID]
-    return said, hint
+            error_line, hint = error[1][:_MAX_QUOTE], ""
+        elif advice and error_line:
+            hint = advice[1][:_MAX_QUOTE]
+    return error_line, hint
 
 
 def _stopped(evidence: Evidence) -> ExitReason:
@@ -140,14 +142,16 @@ def _from_exit(code: int, evidence: Evidence) -> ExitReason:
     if code == 0 and evidence.end is None:
         reason = "Its launcher reported success, but the program never said that it finished"
         return ExitReason("failed", reason, f"{_READ_LOG}: a process was probably killed from outside")
-    told, advice = str(evidence.error.get("text", "")), str(evidence.error.get("hint", ""))
-    said, hint = (told, advice) if told else last_error(evidence.log_tail)
+    noted, advice = str(evidence.error.get("text", "")), str(evidence.error.get("hint", ""))
+    error_line, hint = (noted, advice) if noted else last_error(evidence.log_tail)
     if (evidence.end or {}).get("outcome") == "finished":
-        reason = f"It finished its work, but then ended with exit code {code}" + (f": {said}" if said else "")
+        reason = f"It finished its work, but then ended with exit code {code}" + (
+            f": {error_line}" if error_line else ""
+        )
         return ExitReason("failed", reason, "Its final model is whole and can be used; read the end of its log")
-    if told:
-        return ExitReason("failed", told, advice)
-    reason = f"It ended with exit code {code} before it was done" + (f": {said}" if said else "")
+    if noted:
+        return ExitReason("failed", noted, advice)
+    reason = f"It ended with exit code {code} before it was done" + (f": {error_line}" if error_line else "")
     return ExitReason("failed", reason, hint or _READ_LOG)
 
 

@@ -41,8 +41,8 @@ def export_checkpoint(
     names = tuple(device.name for device in launcher.devices)
     seat = reserve_device(runs, names, f"{checkpoint} (export)", beside_runs=False)
     try:
-        return _exported(runs, seat, ExportRequest(workspace=str(workspace.root), checkpoint=checkpoint,
-                                                   target=str(target)), on_phase)  # fmt: skip
+        request = ExportRequest(workspace=str(workspace.root), checkpoint=checkpoint, target=str(target))
+        return _exported(runs, seat, request, on_phase)
     finally:
         runs.release(seat.holder)
         if runs.wanted_devices(names):
@@ -61,7 +61,7 @@ def _exported(
 
 
 def _run(work: Path, runs: RunStore, seat: ChatDevice, on_phase: Callable[[str], None] | None) -> int:
-    told = 0
+    reported = 0
     with (work / LOG).open("ab") as log:
         argv = [sys.executable, "-m", "backend.programs.export", str(work)]
         process = start(argv, environment=program_environment() | seat.environment, folder=work, output=log)
@@ -70,10 +70,10 @@ def _run(work: Path, runs: RunStore, seat: ChatDevice, on_phase: Callable[[str],
             runs.hand_over(seat.holder, Holder(*identity))
         while (code := process.poll()) is None:
             phases = [event for event in _events(work) if event.kind == "progress"]
-            for event in phases[told:]:
+            for event in phases[reported:]:
                 if on_phase is not None:
                     on_phase(str(event.values.get("phase", "")))
-            told = len(phases)
+            reported = len(phases)
             time.sleep(POLL_S)
     finally:
         if process.poll() is None:
@@ -90,8 +90,8 @@ def _outcome(events: list[Event], code: int, work: Path) -> ExportReport:
     ends = [event for event in events if event.kind == "end"]
     if ends and code == 0:
         return ExportReport.model_validate(ends[-1].values["report"])
-    said = [event for event in events if event.kind == "note" and event.values.get("level") == "error"]
-    if said:
-        raise CheckpointError(str(said[-1].values["text"]), hint=str(said[-1].values["hint"]))
+    errors = [event for event in events if event.kind == "note" and event.values.get("level") == "error"]
+    if errors:
+        raise CheckpointError(str(errors[-1].values["text"]), hint=str(errors[-1].values["hint"]))
     tail = read_tail(work / LOG, LOG_LINES).strip()
     raise LaunchError(f"The export ended with exit code {code}: {tail}", hint="Check the free memory and disk space")

@@ -57,11 +57,11 @@ class Keeper:
         self._folder, self._settings, self._devices = folder, settings, devices
         self._evidence = Evidence(status=None)
         self._events_offset = 0
-        self._was_told_to_end = False
+        self._was_terminated = False
         self._oom_kills_before = oom_kills()
-        self._end_seen_at: float | None = None  # this and all below: time.monotonic()
+        self._end_event_at: float | None = None  # this and all below: time.monotonic()
         self._saving_since: float | None = None
-        self._stop_seen_at = 0.0
+        self._stop_requested_at = 0.0
         self._grace_since = 0.0
         self._begun = time.monotonic()
 
@@ -82,7 +82,7 @@ class Keeper:
         return self._write_exit()
 
     def _on_term(self, _number: int, _frame: object) -> None:
-        self._was_told_to_end = True
+        self._was_terminated = True
 
     def _run_once(self) -> None:
         """Run the command once. Raises OSError where it cannot be started or written down; nothing is left running."""
@@ -95,7 +95,7 @@ class Keeper:
         try:
             self._write_process(leader)
             while not has_ended(process.pid):
-                self._look(leader)
+                self._poll(leader)
                 time.sleep(self._settings.poll_s)
         finally:
             # the leader is a zombie until it is reaped below, so its session is still surely its own
@@ -104,26 +104,26 @@ class Keeper:
             reap_orphans()
         self._read_events()
 
-    def _look(self, leader: Identity) -> None:
+    def _poll(self, leader: Identity) -> None:
         """Whatever is to be done while the program runs."""
         reap_orphans(but=leader.pid)
         keep_short(self._folder.log, self._settings.max_log_bytes)
         self._read_events()
         now = time.monotonic()
-        if self._end_seen_at is not None and now - self._end_seen_at > self._settings.hang_s:
+        if self._end_event_at is not None and now - self._end_event_at > self._settings.hang_s:
             self._evidence = replace(self._evidence, was_hung=True)
             end_all(self._folder, leader, term_s=self._settings.term_s)
-        elif self._wish_is_overdue(now):
+        elif self._stop_is_overdue(now):
             end_all(self._folder, leader, term_s=self._settings.term_s)
 
-    def _wish_is_overdue(self, now: float) -> bool:
+    def _stop_is_overdue(self, now: float) -> bool:
         """Read stop.json, and tell whether the program has had its time to obey."""
-        mode = self._wish()
+        mode = self._requested_stop()
         if mode is None:
             return False
         if mode != self._evidence.stop_mode:
             self._evidence = replace(self._evidence, stop_mode=mode)
-            self._stop_seen_at = self._grace_since = now
+            self._stop_requested_at = self._grace_since = now
         if mode == "save" and self._is_saving(now):
             self._grace_since = now  # whatever else it has to do begins after that
         has_work_to_save = mode == "save" and self._events_offset > 0
@@ -134,38 +134,38 @@ class Keeper:
         """Whether the program said that it is saving, and has not been at it for longer than may be."""
         if self._saving_since is None:
             return False
-        return now - max(self._saving_since, self._stop_seen_at) <= self._settings.saving_grace_s
+        return now - max(self._saving_since, self._stop_requested_at) <= self._settings.saving_grace_s
 
-    def _wish(self) -> StopMode | None:
-        asked = read_record(self._folder.stop, StopRecord) if self._folder.stop.exists() else None
-        return "now" if self._was_told_to_end else asked.mode if asked is not None else None
+    def _requested_stop(self) -> StopMode | None:
+        request = read_record(self._folder.stop, StopRecord) if self._folder.stop.exists() else None
+        return "now" if self._was_terminated else request.mode if request is not None else None
 
     def _read_events(self) -> None:
         while True:
             batch = read_events(self._folder.events, self._events_offset)
-            for happened in batch.events:
-                self._hear(happened)
+            for event in batch.events:
+                self._record_event(event)
             if batch.end == self._events_offset:
                 return
             self._events_offset = batch.end
 
-    def _hear(self, happened: Event) -> None:
-        if happened.kind == "end" and self._end_seen_at is None:
-            self._end_seen_at = time.monotonic()
-            self._evidence = replace(self._evidence, end=happened.values)
-        elif happened.kind == "note" and happened.values.get("level") == "error":
-            self._evidence = replace(self._evidence, error=happened.values)
-        if happened.kind in ("progress", "checkpoint", "end"):  # a checkpoint is told of when it is whole
-            is_saving = happened.kind == "progress" and happened.values.get("phase") == "saving"
+    def _record_event(self, event: Event) -> None:
+        if event.kind == "end" and self._end_event_at is None:
+            self._end_event_at = time.monotonic()
+            self._evidence = replace(self._evidence, end=event.values)
+        elif event.kind == "note" and event.values.get("level") == "error":
+            self._evidence = replace(self._evidence, error=event.values)
+        if event.kind in ("progress", "checkpoint", "end"):  # a checkpoint is told of when it is whole
+            is_saving = event.kind == "progress" and event.values.get("phase") == "saving"
             self._saving_since = time.monotonic() if is_saving else None
 
     def _met_taken_port(self, log_start: int) -> bool:
         """Where somebody else took the run's port before its first event, put another into command.json."""
         command = read_record(self._folder.command, CommandRecord)
-        said = read_end(self._folder.log, EVIDENCE_BYTES, log_start)
-        if self._events_offset or self._evidence.status == 0 or not any(sign in said for sign in PORT_TAKEN):
+        log_end = read_end(self._folder.log, EVIDENCE_BYTES, log_start)
+        if self._events_offset or self._evidence.status == 0 or not any(sign in log_end for sign in PORT_TAKEN):
             return False
-        if command is None or self._wish() is not None:
+        if command is None or self._requested_stop() is not None:
             return False
         argv = with_port(command.argv, free_port(set()))
         write_atomically(self._folder.command, command.model_copy(update={"argv": argv}).model_dump_json().encode())
@@ -186,13 +186,16 @@ class Keeper:
 
     def _write_exit(self) -> ExitRecord:
         tail = read_end(self._folder.log, EVIDENCE_BYTES)
-        stop_mode = self._wish() or self._evidence.stop_mode
+        stop_mode = self._requested_stop() or self._evidence.stop_mode
         kills = oom_kills() - self._oom_kills_before
         disk = os.statvfs(self._folder.path)
         self._evidence = replace(
-            self._evidence, log_tail=tail, stop_mode=stop_mode, oom_kills=kills,
+            self._evidence,
+            log_tail=tail,
+            stop_mode=stop_mode,
+            oom_kills=kills,
             disk_free_bytes=disk.f_bavail * disk.f_frsize,
-        )  # fmt: skip
+        )
         record = self._exit_record(judge(self._evidence, _spec_of(self._folder)))
         with suppress(OSError):
             self._folder.ballast.unlink()

@@ -13,7 +13,7 @@ _SECRET = re.compile(r"\b(hf_|sk-|sk_|ghp_|github_pat_|xox[bp]-)[A-Za-z0-9_-]{8,
 def read_tail(path: Path, lines: int, max_bytes: int = TAIL_BYTES) -> str:
     """Return the last `lines` lines as a person should see them; empty where there is no log. Cost: `max_bytes`."""
     content = read_end(path, max_bytes)
-    return "\n".join(_as_shown(line) for line in content.rstrip("\n").split("\n")[-lines:])
+    return "\n".join(_rendered(line) for line in content.rstrip("\n").split("\n")[-lines:])
 
 
 def read_end(path: Path, max_bytes: int, start: int = 0) -> str:
@@ -34,11 +34,11 @@ def keep_short(path: Path, max_bytes: int) -> bool:
     try:
         if path.stat().st_size <= max_bytes:
             return False
-        kept = CUT_NOTE + _end_of(path, max_bytes // 2)
+        content = CUT_NOTE + _end_of(path, max_bytes // 2)
         with path.open("r+b") as log:
-            log.write(kept)
+            log.write(content)
             log.flush()
-            log.truncate(len(kept))
+            log.truncate(len(content))
     except OSError:  # a full disk: the next look tries again
         return False
     return True
@@ -46,7 +46,7 @@ def keep_short(path: Path, max_bytes: int) -> bool:
 
 def redact(text: str) -> str:
     """Blank out what looks like an access token."""
-    return _SECRET.sub(lambda found: f"{found[1]}[redacted]", text)
+    return _SECRET.sub(lambda match: f"{match[1]}[redacted]", text)
 
 
 def _end_of(path: Path, max_bytes: int, start: int = 0) -> bytes:
@@ -60,7 +60,7 @@ def _end_of(path: Path, max_bytes: int, start: int = 0) -> bytes:
     return content
 
 
-def _as_shown(line: str) -> str:
+def _rendered(line: str) -> str:
     """One line as a terminal would leave it: the last state of a progress bar, no colours, no control characters."""
     visible = _ANSI.sub("", line).rstrip("\r")
     return redact(_CONTROL.sub("", visible.rsplit("\r", 1)[-1]))

@@ -163,15 +163,15 @@ def members(folder: RunFolder, leader: Identity | None = None) -> list[Identity]
     """
     session = leader.pid if leader is not None and _is_same(leader) else None
     marks = {f"{RUN_MARKER}={folder.run_id}".encode(), f"{FOLDER_MARKER}={folder.path.resolve()}".encode()}
-    boot, found = boot_id(), []
+    boot, identities = boot_id(), []
     for entry in _PROC.iterdir():
         pid = int(entry.name) if entry.name.isdecimal() else 0
         stat = _stat(pid) if is_signallable(pid) else None
         if stat is None or stat.state in "ZX":
             continue
         if stat.session == session or marks <= set(_environment(pid)):
-            found.append(Identity(pid, stat.start_ticks, boot))
-    return found
+            identities.append(Identity(pid, stat.start_ticks, boot))
+    return identities
 
 
 def end_all(folder: RunFolder, leader: Identity | None, *, term_s: float, kill_s: float = 10.0) -> bool:
@@ -182,16 +182,16 @@ def end_all(folder: RunFolder, leader: Identity | None, *, term_s: float, kill_s
     """
     for number, patience_s in ((signal.SIGTERM, term_s), (signal.SIGKILL, kill_s)):
         deadline = time.monotonic() + patience_s
-        left = members(folder, leader)
-        for one in left:
+        remaining = members(folder, leader)
+        for one in remaining:
             send(one, number)
-        while left and time.monotonic() < deadline:
+        while remaining and time.monotonic() < deadline:
             time.sleep(0.05)
-            left = members(folder, leader)
+            remaining = members(folder, leader)
             if number == signal.SIGKILL:  # who was started meanwhile
-                for one in left:
+                for one in remaining:
                     send(one, number)
-        if not left:
+        if not remaining:
             return True
     return False
 

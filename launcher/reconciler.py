@@ -21,7 +21,7 @@ START_PATIENCE_S = 30.0  # from the claim of a run's devices until its keeper mu
 SWEEP_TERM_S = 3.0
 _MANY = 10_000
 _log = logging.getLogger(__name__)
-_told: set[RunId] = set()  # so that a folder is complained of once, and not at every look
+_warned: set[RunId] = set()  # so that a folder is complained of once, and not at every look
 
 
 def end_without_keeper(
@@ -43,9 +43,16 @@ def end_without_keeper(
     if not runs.transition(folder.run_id, state, _QUEUED if was_queued else ACTIVE, reason=reason, hint=hint):
         return False
     record = ExitRecord(
-        raw_status=None, exit_code=None, signal=None, duration_s=0.0, peak_memory_bytes=0, state=state, reason=reason,
-        hint=hint, ended_at=time.time(),
-    )  # fmt: skip
+        raw_status=None,
+        exit_code=None,
+        signal=None,
+        duration_s=0.0,
+        peak_memory_bytes=0,
+        state=state,
+        reason=reason,
+        hint=hint,
+        ended_at=time.time(),
+    )
     with suppress(OSError):
         write_atomically(folder.exit, record.model_dump_json().encode())
     return True
@@ -54,9 +61,9 @@ def end_without_keeper(
 def settle_all(runs: RunStore) -> None:
     """Take in runs that the index does not know, settle every active one, and free devices nobody uses any more."""
     for run_id in runs.rebuild(is_locked):
-        found = runs.get(run_id)
-        if found.is_active:
-            runs.hold(run_id, found.devices)
+        run = runs.get(run_id)
+        if run.is_active:
+            runs.hold(run_id, run.devices)
     for run in runs.views(_MANY, states=ACTIVE):
         _if_readable(settle, runs, run)
     for lease in runs.leases():
@@ -81,9 +88,9 @@ def settle(runs: RunStore, run: RunView) -> None:
     if ended is not None:
         runs.transition(run.id, ended.state, ACTIVE, reason=ended.reason, hint=ended.hint)
     elif run.folder.process.exists():  # its keeper's word may still come, and says the same of a rebuilt index
-        runs.transition(run.id, "lost", ACTIVE, reason=_why_lost(run.folder), hint=_what_is_left(run.folder))
+        runs.transition(run.id, "lost", ACTIVE, reason=_why_lost(run.folder), hint=_usable_remains(run.folder))
     else:
-        end_without_keeper(runs, run.folder, "lost", _why_lost(run.folder), _what_is_left(run.folder))
+        end_without_keeper(runs, run.folder, "lost", _why_lost(run.folder), _usable_remains(run.folder))
     _give_back(runs, run)
 
 
@@ -106,8 +113,8 @@ def _if_readable(act: Callable[[RunStore, RunView], None], runs: RunStore, run: 
     try:
         act(runs, run)
     except (OSError, ValueError, RecursionError) as error:
-        if run.id not in _told:
-            _told.add(run.id)
+        if run.id not in _warned:
+            _warned.add(run.id)
             _log.warning("`%s` cannot be looked after: %s: %s", run.id, type(error).__name__, error)
 
 
@@ -132,8 +139,8 @@ def _sweep(folder: RunFolder) -> None:
         if not whole.exists():
             old.rename(whole)
     for pattern in (".*.partial", ".*.replaced", ".checkpoint-*.removed"):
-        for left in folder.path.glob(pattern):
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in folder.path.glob(pattern):
+            shutil.rmtree(leftover, ignore_errors=True)
     folder.ballast.unlink(missing_ok=True)
 
 
@@ -150,7 +157,7 @@ def _why_lost(folder: RunFolder) -> str:
     return "Its keeper was killed while it ran, so what was left of it was ended"
 
 
-def _what_is_left(folder: RunFolder) -> str:
+def _usable_remains(folder: RunFolder) -> str:
     checkpoints = folder.checkpoints()
     if folder.has_final_model:
         return "Its final model is whole and can be used"

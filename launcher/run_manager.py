@@ -98,8 +98,8 @@ class RunManager:
         self._settings = settings or KeeperSettings()
         self._machine = Machine(devices)
         self._submitted: set[RunId] = set()
-        self._one_at_a_time = threading.RLock()
-        self._one_wish_at_a_time = threading.Lock()  # apart: a stop must not wait for a sweep
+        self._lock = threading.RLock()
+        self._stop_lock = threading.Lock()  # apart: a stop must not wait for a sweep
         workspace.prepare()
         empty_trash(workspace)
 
@@ -142,8 +142,8 @@ class RunManager:
             shutil.rmtree(folder.path, ignore_errors=True)
             raise
         self._submitted.add(folder.run_id)
-        asked = hashlib.sha256(folder.spec.read_bytes()).hexdigest()
-        audit(self.workspace, "run.start", folder.run_id, kind=spec.kind, sha256=asked)
+        spec_sha256 = hashlib.sha256(folder.spec.read_bytes()).hexdigest()
+        audit(self.workspace, "run.start", folder.run_id, kind=spec.kind, sha256=spec_sha256)
         self.schedule()
         return folder.run_id
 
@@ -174,7 +174,7 @@ class RunManager:
             judges: end queued runs that wait for a device which is not there. An ending keeper does not: a driver that
                 is slow to answer just then would cost a run that can wait.
         """
-        with self._one_at_a_time:
+        with self._lock:
             self.reconcile()
             if judges:
                 self._fail_impossible()
@@ -186,7 +186,7 @@ class RunManager:
 
     def reconcile(self) -> None:
         """Bring the index up to what folders and processes tell: new events, ended runs, lost ones, unknown ones."""
-        with self._one_at_a_time:
+        with self._lock:
             settle_all(self.runs)
 
     def stop(self, run_id: str, mode: StopMode = "save") -> RunView:
@@ -198,7 +198,7 @@ class RunManager:
 
         Raises:
             NotFoundError: no run has that id.
-            LaunchError: the wish cannot be written down.
+            LaunchError: the request cannot be written down.
         """
         run = self.runs.get(run_id)
         if run.is_over:
@@ -206,12 +206,12 @@ class RunManager:
         audit(self.workspace, "run.stop", run.id, mode=mode)
         if self._leave_queue(run):
             return self.runs.get(run_id)
-        with self._one_wish_at_a_time:
-            asked = read_record(run.folder.stop, StopRecord)
-            if asked is None or (asked.mode, mode) == ("save", "now"):
-                wish = StopRecord(mode=mode, asked_at=time.time())
+        with self._stop_lock:
+            request = read_record(run.folder.stop, StopRecord)
+            if request is None or (request.mode, mode) == ("save", "now"):
+                new_request = StopRecord(mode=mode, asked_at=time.time())
                 try:
-                    write_atomically(run.folder.stop, wish.model_dump_json().encode())
+                    write_atomically(run.folder.stop, new_request.model_dump_json().encode())
                 except OSError as error:
                     raise LaunchError(f"`{run.id}` cannot be told to stop: {error}", hint="Free some space") from error
         self.runs.transition(run.id, "stopping", ("starting", "running"))
@@ -219,7 +219,7 @@ class RunManager:
 
     def delete(self, run_id: str) -> None:
         """Delete a run that is not at work, with its folder. Raises LaunchError where it is used, NotFoundError."""
-        with self._one_at_a_time:
+        with self._lock:
             delete_run(self.workspace, self.runs, run_id)
         audit(self.workspace, "run.delete", run_id)
 
@@ -243,7 +243,7 @@ class RunManager:
             elif run.state == "queued":
                 self.schedule()
             run = self.runs.get(run_id)
-            offset = _tell(run.folder, offset, on_event)
+            offset = _forward_events(run.folder, offset, on_event)
             if run.is_over:
                 return run
             time.sleep(poll_s)
@@ -299,7 +299,7 @@ def _missing(spec: RunSpec, devices: tuple[Device, ...]) -> list[str]:
     return [name for name in named if name not in present]
 
 
-def _tell(folder: RunFolder, offset: int, on_event: OnEvent | None) -> int:
+def _forward_events(folder: RunFolder, offset: int, on_event: OnEvent | None) -> int:
     """Hand on the events behind `offset`; return where they end."""
     while True:
         batch = read_events(folder.events, offset)

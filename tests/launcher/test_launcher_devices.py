@@ -97,7 +97,7 @@ def test_a_driver_that_did_not_answer_is_asked_again_after_a_while(smi: Smi, mon
 
     smi(LISTS)
     assert machine.visible == ()  # pages would wait for it at every look
-    monkeypatch.setattr(devices, "ASK_AGAIN_S", 0.0)
+    monkeypatch.setattr(devices, "RETRY_S", 0.0)
     assert [device.name for device in machine.visible] == ["cuda:0", "cuda:1"]
 
     smi("exit 255")

@@ -27,7 +27,7 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine with one GPU whose driver answers once this file is there; it is asked at every look."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(devices, "ASK_AGAIN_S", -1.0)
+    monkeypatch.setattr(devices, "RETRY_S", -1.0)
     awake, program = tmp_path / "awake", tmp_path / "nvidia-smi"
     program.write_text(f"#!/bin/sh\n[ -e {awake} ] || {{ echo >> {tmp_path}/asked; exit 255; }}\n{LISTS}\n")
     program.chmod(0o755)
