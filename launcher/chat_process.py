@@ -64,7 +64,7 @@ def reserve_device(runs: RunStore, devices: tuple[str, ...], label: str, *, besi
             lease = Lease(device, holder, None, label, device != CPU, Holder(*starter), time.time())
             if runs.hold_for_chat(lease, devices, beside_runs=is_beside):
                 return ChatDevice(holder, device, _visible(device))
-    holders = [f"{lease.device} by {lease.said}" for lease in runs.leases() if lease.keeps_out]
+    holders = [f"{lease.device} by {lease.holder_label}" for lease in runs.leases() if lease.keeps_out]
     raise LaunchError(
         f"Every GPU is held: {', '.join(holders)}" if holders else "A run waits for every GPU that is free",
         hint="Wait for its end, stop it, or let the model answer beside it (memory may not suffice for both)",

@@ -83,9 +83,9 @@ class AnswerWriter:
 
     def add(self, answers: Sequence[Answer]) -> None:
         """Append some answers at once."""
-        left = memoryview(_lines(answers))
-        while left:  # a disk that is nearly full takes less than it is given
-            left = left[os.write(self._handle, left) :]
+        remaining = memoryview(_lines(answers))
+        while remaining:  # a disk that is nearly full takes less than it is given
+            remaining = remaining[os.write(self._handle, remaining) :]
 
     def finish(self, answers: Sequence[Answer]) -> None:
         """Replace the file by all answers, in the order of the rows."""

@@ -163,16 +163,18 @@ def conclusion(report: EvaluationReport) -> Conclusion:
     decisive = report.metrics[0].name if report.metrics else ""
     if decisive not in report.sides[0].measures:
         return _conclude("nothing", {})
-    said = {"quality": _quality, "image": _image, "forgetting": _forgetting, "export": _export}
-    code, values = said[report.check](report)
+    conclude = {"quality": _quality, "image": _image, "forgetting": _forgetting, "export": _export}
+    code, values = conclude[report.check](report)
     common = {
-        "first": report.sides[0].label, "metric": decisive, "rows": f"{report.rows:,}",
-        "value": shown(report, report.sides[0]),
-    }  # fmt: skip
+        "first": report.sides[0].label,
+        "metric": decisive,
+        "rows": f"{report.rows:,}",
+        "value": format_metric(report, report.sides[0]),
+    }
     return _conclude(code, common | values)
 
 
-def shown(report: EvaluationReport, side: ContestantResult, metric: str = "") -> str:
+def format_metric(report: EvaluationReport, side: ContestantResult, metric: str = "") -> str:
     """A metric, by default the decisive one, as people read it: a share in per cent."""
     facts = next((each for each in report.metrics if each.name == metric), report.metrics[0])
     measure = side.measures.get(facts.name)
@@ -185,10 +187,12 @@ def fallen_groups(report: EvaluationReport, after: ContestantResult, before: Con
     """The abilities that got worse by more than 5 points of the decisive metric."""
     name, sign = report.metrics[0].name, -1 if report.metrics[0].is_lower_better else 1
     return sorted(
-        group for group, values in before.groups.items()
-        if name in values and name in after.groups.get(group, {})
+        group
+        for group, values in before.groups.items()
+        if name in values
+        and name in after.groups.get(group, {})
         and sign * (values[name] - after.groups[group][name]) > MIN_DROP
-    )  # fmt: skip
+    )
 
 
 def _conclude(code: ConclusionCode, values: dict[str, str]) -> Conclusion:
@@ -209,23 +213,24 @@ def _quality(report: EvaluationReport) -> tuple[ConclusionCode, dict[str, str]]:
 def _image(report: EvaluationReport) -> tuple[ConclusionCode, dict[str, str]]:
     """By the first of the metrics that tells most of the differences: an exact match may be too strict to tell any."""
     names = [facts.name for facts in report.metrics]
-    told = {
+    better_counts = {
         name: sum(each.metric == name and each.verdict == "better" for each in report.differences) for name in names
     }
-    metric = max(names, key=lambda name: told[name])
-    values: dict[str, str] = {side.contestant.images: shown(report, side, metric) for side in report.sides[1:]}
-    values |= {"metric": metric, "value": shown(report, report.sides[0], metric)}
+    metric = max(names, key=lambda name: better_counts[name])
+    values: dict[str, str] = {side.contestant.images: format_metric(report, side, metric) for side in report.sides[1:]}
+    values |= {"metric": metric, "value": format_metric(report, report.sides[0], metric)}
     codes: tuple[ConclusionCode, ...] = ("image_unused", "image_in_part", "image_used")
-    return codes[told[metric]], values
+    return codes[better_counts[metric]], values
 
 
 def _forgetting(report: EvaluationReport) -> tuple[ConclusionCode, dict[str, str]]:
     after, before = report.sides[0], report.sides[1]
     fallen = fallen_groups(report, after, before)
     values = {
-        "second": before.label, "before": shown(report, before),
+        "second": before.label,
+        "before": format_metric(report, before),
         "where": f"; less right in {', '.join(fallen)}" if fallen else "",
-    }  # fmt: skip
+    }
     measure = before.measures.get(report.metrics[0].name)
     if measure is None or (not measure.value and not report.metrics[0].is_lower_better):
         return "nothing_to_forget", values
@@ -242,5 +247,5 @@ def _export(report: EvaluationReport) -> tuple[ConclusionCode, dict[str, str]]:
 
 
 def _judged(differences: Sequence[Difference]) -> str:
-    told = [each.text for each in differences if each.verdict != "undecided"]
-    return ". " + ". ".join(told) if told else "; the decisive metric does not differ beyond chance"
+    differing = [each.text for each in differences if each.verdict != "undecided"]
+    return ". " + ". ".join(differing) if differing else "; the decisive metric does not differ beyond chance"

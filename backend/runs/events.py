@@ -84,13 +84,13 @@ def read_events(path: Path, offset: int = 0, limit_bytes: int = READ_BYTES) -> E
 
 def read_all(path: Path) -> list[Event]:
     """Every event of a file, in order."""
-    found: list[Event] = []
+    events: list[Event] = []
     offset = 0
     while True:
         batch = read_events(path, offset)
-        found += batch.events
+        events += batch.events
         if batch.end == offset:
-            return found
+            return events
         offset = batch.end
 
 

@@ -183,8 +183,8 @@ class RunFolder:
                 names = [entry.name for entry in entries if _CHECKPOINT.fullmatch(entry.name)]
         except (FileNotFoundError, NotADirectoryError):  # somebody removed the folder by hand
             return []
-        found = [self.path / name for name in names if (self.path / name / "complete.json").is_file()]
-        return sorted(found, key=lambda path: int(path.name.rsplit("-", 1)[1]))
+        checkpoints = [self.path / name for name in names if (self.path / name / "complete.json").is_file()]
+        return sorted(checkpoints, key=lambda path: int(path.name.rsplit("-", 1)[1]))
 
     @property
     def has_final_model(self) -> bool:

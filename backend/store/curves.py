@@ -54,17 +54,17 @@ class BucketCache:
     """The buckets of long curves that are full: they never change, so they are read once. Safe to use from threads."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[_CurveKey, _Buckets] = OrderedDict()
+        self._buckets: OrderedDict[_CurveKey, _Buckets] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, curve: "_CurveKey") -> "_Buckets":
         """What is known of one curve; a few curves are remembered."""
         with self._lock:
-            found = self._known.setdefault(curve, _Buckets())
-            self._known.move_to_end(curve)
-            if len(self._known) > MOST_CURVES:
-                self._known.popitem(last=False)
-            return found
+            buckets = self._buckets.setdefault(curve, _Buckets())
+            self._buckets.move_to_end(curve)
+            if len(self._buckets) > MOST_CURVES:
+                self._buckets.popitem(last=False)
+            return buckets
 
 
 class _CurveKey(NamedTuple):
@@ -92,14 +92,14 @@ def read_curves(connection: Connection, thinned: BucketCache, run_ids: list[RunI
         key: the metric's name, e.g. `loss`.
         cursor: empty at first, then the one of the last answer. Anything else counts as empty.
     """
-    seen = _decode(cursor)
+    positions_before = _decode(cursor)
     series, positions = [], {}
     for run_id in dict.fromkeys(run_ids):
         epoch = connection.execute(select(runs.c.events_epoch).where(runs.c.id == run_id)).scalar()
         if epoch is None:
             continue
-        known_epoch, after = seen.get(f"{run_id}/{key}", (-1, -1))
-        is_whole = known_epoch != epoch
+        epoch_before, after = positions_before.get(f"{run_id}/{key}", (-1, -1))
+        is_whole = epoch_before != epoch
         after = -1 if is_whole else after
         points = _points(connection, thinned, (run_id, key, epoch), after)
         series.append(Series(run_id, [point.step for point in points], [point.value for point in points], is_whole))
@@ -109,23 +109,23 @@ def read_curves(connection: Connection, thinned: BucketCache, run_ids: list[RunI
 
 def read_metric_keys(connection: Connection, run_ids: list[RunId]) -> list[str]:
     """Every metric that one of the runs has reported, sorted. Jumps from key to key instead of reading all points."""
-    found: set[str] = set()
+    keys: set[str] = set()
     jump = text(
         "WITH RECURSIVE known(key) AS (SELECT min(key) FROM metrics WHERE run_id = :run_id UNION ALL"
         " SELECT (SELECT min(key) FROM metrics WHERE run_id = :run_id AND key > known.key) FROM known"
         " WHERE known.key IS NOT NULL) SELECT key FROM known WHERE key IS NOT NULL"
     )
     for run_id in run_ids:
-        found |= set(connection.execute(jump, {"run_id": run_id}).scalars())
-    return sorted(found)
+        keys |= set(connection.execute(jump, {"run_id": run_id}).scalars())
+    return sorted(keys)
 
 
 def _points(connection: Connection, thinned: BucketCache, curve: tuple[RunId, str, int], after: int) -> list[Point]:
     """Read the points behind `after`; more than MAX_POINTS are thinned to the extremes of equal buckets."""
     run_id, key, epoch = curve
     here = (metrics.c.run_id == run_id, metrics.c.key == key, metrics.c.seq > after)
-    asked = select(metrics.c.seq, metrics.c.step, metrics.c.value).where(*here).order_by(metrics.c.seq)
-    points = [Point(*row) for row in connection.execute(asked.limit(MAX_POINTS + 1))]
+    query = select(metrics.c.seq, metrics.c.step, metrics.c.value).where(*here).order_by(metrics.c.seq)
+    points = [Point(*row) for row in connection.execute(query.limit(MAX_POINTS + 1))]
     if len(points) <= MAX_POINTS:
         return points
     (last,) = connection.execute(select(func.max(metrics.c.seq)).where(*here)).one()
@@ -143,22 +143,22 @@ def _thinned(connection: Connection, thinned: BucketCache, curve: _CurveKey, ext
     """
     (first, last), width = extent, curve.width
     cursor = connection.connection.cursor()  # the driver's own: some thousand small questions
-    known = thinned.of(curve)
-    kept = {Point(*cursor.execute(_AT, (curve.run_id, curve.key, end)).fetchone()) for end in extent}
-    with known.lock:
+    buckets = thinned.of(curve)
+    points = {Point(*cursor.execute(_AT, (curve.run_id, curve.key, end)).fetchone()) for end in extent}
+    with buckets.lock:
         for bucket in range(first // width, last // width + 1):
             start, end = bucket * width, bucket * width + width - 1
-            found = known.full.get(bucket) if first <= start else None  # of a part of it the extremes are others
-            if found is None:
-                found = _extremes(cursor, curve, (max(start, first), min(end, last)))
+            extremes = buckets.full.get(bucket) if first <= start else None  # of a part of it the extremes are others
+            if extremes is None:
+                extremes = _extremes(cursor, curve, (max(start, first), min(end, last)))
                 if end < last and first <= start:
-                    known.full[bucket] = found
-            kept |= {point for point in found if point.seq >= first}
-    return sorted(kept, key=lambda point: point.seq)
+                    buckets.full[bucket] = extremes
+            points |= {point for point in extremes if point.seq >= first}
+    return sorted(points, key=lambda point: point.seq)
 
 
 def _extremes(cursor: Any, curve: _CurveKey, extent: tuple[int, int]) -> tuple[Point, ...]:
-    rows = [cursor.execute(asked, (curve.run_id, curve.key, *extent)).fetchone() for asked in _OF_A_BUCKET]
+    rows = [cursor.execute(query, (curve.run_id, curve.key, *extent)).fetchone() for query in _OF_A_BUCKET]
     return tuple(Point(*row) for row in rows if row[0] is not None)
 
 

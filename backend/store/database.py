@@ -94,9 +94,9 @@ def open_database(path: Path) -> Database:
 
 def _why(error: Exception, path: Path) -> str:
     """What stands in the way, without the statement that met it; SQLite has several words for a full disk."""
-    said = str(error.orig if isinstance(error, DBAPIError) else error)
+    sqlite_message = str(error.orig if isinstance(error, DBAPIError) else error)
     is_full = path.parent.is_dir() and shutil.disk_usage(path.parent).free < FULL_BYTES
-    return f"the disk is full ({said})" if is_full else said
+    return f"the disk is full ({sqlite_message})" if is_full else sqlite_message
 
 
 def _engine(path: Path, *, begin: str, query_only: bool) -> Engine:

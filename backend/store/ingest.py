@@ -36,20 +36,20 @@ def ingest(database: Database, folder: RunFolder) -> int:
 def _ingest_batch(database: Database, folder: RunFolder) -> tuple[int, bool]:
     """Take in some lines: how many events that were, and whether to look again."""
     try:
-        found = folder.events.stat()
+        file_stat = folder.events.stat()
     except FileNotFoundError:
         return 0, False
-    identity = (found.st_dev, found.st_ino)
+    identity = (file_stat.st_dev, file_stat.st_ino)
     with database.read() as connection:  # most polls find nothing new: they should not take the write lock
-        known = _position(connection, folder.run_id)
-    if known is None or (known[:2] == identity and known[2] == found.st_size):
+        position = _position(connection, folder.run_id)
+    if position is None or (position[:2] == identity and position[2] == file_stat.st_size):
         return 0, False
-    is_another = (known[0] is not None and known[:2] != identity) or known[2] > found.st_size
-    offset = 0 if is_another else known[2]
+    is_another = (position[0] is not None and position[:2] != identity) or position[2] > file_stat.st_size
+    offset = 0 if is_another else position[2]
     batch = read_events(folder.events, offset, BATCH_BYTES)  # parsed before the lock is taken: nobody waits for that
-    sane = [happened for happened in batch.events if _is_sane(happened)]
+    sane = [event for event in batch.events if _is_sane(event)]
     with database.write() as connection:
-        if _position(connection, folder.run_id) != known:
+        if _position(connection, folder.run_id) != position:
             return 0, True  # somebody else was quicker, or the run was removed
         if is_another:
             _forget(connection, folder.run_id)
@@ -81,33 +81,44 @@ def _forget(connection: Connection, run_id: RunId) -> None:
         update(runs)
         .where(runs.c.id == run_id)
         .values(
-            events_epoch=runs.c.events_epoch + 1, bad_lines=0, step=0, total_steps=0, seconds_left=None,
-            phase="", metrics_json="{}",
+            events_epoch=runs.c.events_epoch + 1,
+            bad_lines=0,
+            step=0,
+            total_steps=0,
+            seconds_left=None,
+            phase="",
+            metrics_json="{}",
         )
-    )  # fmt: skip
+    )
 
 
-def _is_sane(happened: Event) -> bool:
-    return 0 <= happened.seq <= _LARGEST and 0 <= happened.step <= _LARGEST and math.isfinite(happened.time)
+def _is_sane(event: Event) -> bool:
+    return 0 <= event.seq <= _LARGEST and 0 <= event.step <= _LARGEST and math.isfinite(event.time)
 
 
 def _insert(connection: Connection, run_id: RunId, events: list[Event]) -> None:
     points = [
-        (run_id, key, happened.seq, happened.step, value)
-        for happened in events
-        if happened.kind == "metric"
-        for key, value in _numbers(happened).items()
+        (run_id, key, event.seq, event.step, value)
+        for event in events
+        if event.kind == "metric"
+        for key, value in _numbers(event).items()
     ]
-    told = [
-        {"run_id": run_id, "seq": happened.seq, "kind": happened.kind, "time": happened.time, "step": happened.step,
-         "values_json": strict_json(happened.values)}
-        for happened in events
-        if happened.kind not in ("metric", "progress")
-    ]  # fmt: skip
+    rows = [
+        {
+            "run_id": run_id,
+            "seq": event.seq,
+            "kind": event.kind,
+            "time": event.time,
+            "step": event.step,
+            "values_json": strict_json(event.values),
+        }
+        for event in events
+        if event.kind not in ("metric", "progress")
+    ]
     if points:
         connection.exec_driver_sql(_ADD_POINTS, points)
-    if told:
-        connection.execute(insert(recorded_events).on_conflict_do_nothing(), told)
+    if rows:
+        connection.execute(insert(recorded_events).on_conflict_do_nothing(), rows)
 
 
 def _advance(connection: Connection, run_id: RunId, events: list[Event]) -> None:
@@ -116,25 +127,25 @@ def _advance(connection: Connection, run_id: RunId, events: list[Event]) -> None
         return
     row = connection.execute(select(runs.c.metrics_json).where(runs.c.id == run_id)).one()
     last_values: dict[str, float | None] = json.loads(row.metrics_json)
-    changes: dict[str, Any] = {"step": max(happened.step for happened in events)}
-    for happened in events:
-        if happened.kind == "metric":
-            last_values |= _numbers(happened)
-        elif happened.kind == "progress":
-            changes |= _progress(happened)
+    changes: dict[str, Any] = {"step": max(event.step for event in events)}
+    for event in events:
+        if event.kind == "metric":
+            last_values |= _numbers(event)
+        elif event.kind == "progress":
+            changes |= _progress(event)
     this_run = update(runs).where(runs.c.id == run_id)
     connection.execute(this_run.values(metrics_json=strict_json(last_values), **changes))
     connection.execute(this_run.where(runs.c.state == "starting").values(state="running"))
 
 
-def _numbers(happened: Event) -> dict[str, float | None]:
+def _numbers(event: Event) -> dict[str, float | None]:
     """The metric's values by name: numbers, or None where one was not finite. Anything else is left out."""
-    found: dict[str, float | None] = {}
-    for key, value in happened.values.items():
+    numbers: dict[str, float | None] = {}
+    for key, value in event.values.items():
         name = key.encode("utf-8", "replace").decode()[:MAX_KEY]
         if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-            found[name] = _finite(value)
-    return found
+            numbers[name] = _finite(value)
+    return numbers
 
 
 def _finite(value: Any) -> float | None:
@@ -145,13 +156,13 @@ def _finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _progress(happened: Event) -> dict[str, Any]:
+def _progress(event: Event) -> dict[str, Any]:
     changes: dict[str, Any] = {}
-    total = _finite(happened.values.get("total_steps"))
+    total = _finite(event.values.get("total_steps"))
     if total is not None and 0 <= total <= _LARGEST:
         changes["total_steps"] = int(total)
-    if "seconds_left" in happened.values:
-        changes["seconds_left"] = _finite(happened.values["seconds_left"])
-    if isinstance(happened.values.get("phase"), str):
-        changes["phase"] = happened.values["phase"].encode("utf-8", "replace").decode()[:MAX_KEY]
+    if "seconds_left" in event.values:
+        changes["seconds_left"] = _finite(event.values["seconds_left"])
+    if isinstance(event.values.get("phase"), str):
+        changes["phase"] = event.values["phase"].encode("utf-8", "replace").decode()[:MAX_KEY]
     return changes

@@ -38,7 +38,7 @@ class Lease:
     since: float  # seconds since the epoch
 
     @property
-    def said(self) -> str:
+    def holder_label(self) -> str:
         """Name the holder for a person."""
         return f"the run `{self.run_id}`" if self.run_id else f"a chat with `{self.label}`"
 
@@ -54,9 +54,15 @@ def hold_for_chat(connection: Connection, chat: Lease) -> None:
     """Write down that a chat holds a device; whether it may is decided in the same transaction, in `RunStore`."""
     process = chat.process or Holder(0, 0, "")
     row = {
-        "device": chat.device, "holder": chat.holder, "label": chat.label, "keeps_out": int(chat.keeps_out),
-        "pid": process.pid, "start_ticks": process.start_ticks, "boot_id": process.boot_id, "acquired_at": chat.since,
-    }  # fmt: skip
+        "device": chat.device,
+        "holder": chat.holder,
+        "label": chat.label,
+        "keeps_out": int(chat.keeps_out),
+        "pid": process.pid,
+        "start_ticks": process.start_ticks,
+        "boot_id": process.boot_id,
+        "acquired_at": chat.since,
+    }
     connection.execute(insert(leases).on_conflict_do_nothing(), row)
 
 
@@ -126,7 +132,7 @@ def claim_next(
         now: seconds since the epoch.
         only: these runs; the others wait for devices that are not among `devices`. None means all.
     """
-    held = held_devices(connection)
+    taken = taken_devices(connection)
     waiting = connection.execute(
         select(runs.c.id, runs.c.spec_json).where(runs.c.state == "queued").order_by(runs.c.number)
     )
@@ -134,15 +140,15 @@ def claim_next(
         if only is not None and row.id not in only:
             continue
         knobs = readable_spec(row.spec_json).devices
-        free = [device for device in devices if device not in held]
-        wanted = named_devices(knobs) or tuple(free[:1]) or (devices[:1] if knobs.shared else ())
-        if wanted and (knobs.shared or all(device in free for device in wanted)):
-            return _claim(connection, RunId(row.id), wanted, pick_port, now)
-        held |= set(named_devices(knobs) or devices)  # it waits for these, so nobody behind it may take them
+        free = [device for device in devices if device not in taken]
+        chosen = named_devices(knobs) or tuple(free[:1]) or (devices[:1] if knobs.shared else ())
+        if chosen and (knobs.shared or all(device in free for device in chosen)):
+            return _claim(connection, RunId(row.id), chosen, pick_port, now)
+        taken |= set(named_devices(knobs) or devices)  # it waits for these, so nobody behind it may take them
     return None
 
 
-def held_devices(connection: Connection) -> set[str]:
+def taken_devices(connection: Connection) -> set[str]:
     """The devices that nobody else may take unasked: those held, and those of active runs.
 
     In a new index somebody else may have listed a run whose lease is not there yet.

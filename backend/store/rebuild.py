@@ -21,25 +21,25 @@ _SUBMITTED_S = 60.0  # from a run's name to its spec
 _NAMED = re.compile(r"([0-9]{8}-[0-9]{6})-.+")  # as `new_run_id` names a run
 
 _log = logging.getLogger(__name__)
-_told: set[Path] = set()  # so that a folder is complained of once, and not at every look
+_warned: set[Path] = set()  # so that a folder is complained of once, and not at every look
 
 
-def unknown_folders(output: Path, known: set[str]) -> list[RunFolder]:
-    """The run folders below `output` that `known` lacks, oldest first. A link is no run folder."""
-    found = []
+def unknown_folders(output: Path, known_ids: set[str]) -> list[RunFolder]:
+    """The run folders below `output` that are not among `known_ids`, oldest first. A link is no run folder."""
+    candidates = []
     for path in output.iterdir():
-        if path.name in known or not is_safe_name(path.name):
+        if path.name in known_ids or not is_safe_name(path.name):
             continue
         folder = RunFolder(path)
         try:
             if path.is_dir() and not path.is_symlink() and folder.spec.is_file():
-                found.append((folder.spec.stat().st_mtime, path.name, folder))
+                candidates.append((folder.spec.stat().st_mtime, path.name, folder))
         except OSError as error:
             complain(folder, error)
-    return [folder for _, _, folder in sorted(found, key=lambda each: each[:2])]
+    return [folder for _, _, folder in sorted(candidates, key=lambda each: each[:2])]
 
 
-def look_at(folder: RunFolder, is_at_work: Callable[[RunFolder], bool]) -> tuple[dict[str, Any] | None, bool]:
+def inspect_folder(folder: RunFolder, is_at_work: Callable[[RunFolder], bool]) -> tuple[dict[str, Any] | None, bool]:
     """Tell a run's row, and whether its folder may be half copied.
 
     There is no row where the spec cannot be read, or where it must wait: only what says how it ended is sure of it.
@@ -93,8 +93,8 @@ def is_young(folder: RunFolder) -> bool:
     cannot be copied.
     """
     named = _NAMED.fullmatch(folder.run_id)
-    made_at = _moment(named[1]) if named else None
-    if made_at is not None and abs(folder.spec.stat().st_ctime - made_at) < _SUBMITTED_S:
+    created_at = _moment(named[1]) if named else None
+    if created_at is not None and abs(folder.spec.stat().st_ctime - created_at) < _SUBMITTED_S:
         return False
     paths = (Path(place, name) for place, _, names in os.walk(folder.path) for name in (".", *names))
     return any(_has_just_changed(path) for path in paths)
@@ -102,8 +102,8 @@ def is_young(folder: RunFolder) -> bool:
 
 def complain(folder: RunFolder, error: Exception) -> None:
     """Log once that a folder cannot be taken in."""
-    if folder.path not in _told:
-        _told.add(folder.path)
+    if folder.path not in _warned:
+        _warned.add(folder.path)
         _log.warning("`%s` cannot be taken in as a run: %s: %s", folder.run_id, type(error).__name__, error)
 
 

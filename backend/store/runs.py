@@ -66,10 +66,10 @@ class RunStore:
             NotFoundError: no run or several runs are meant.
         """
         with self._database.read() as connection:
-            known = _ids_and_names(connection)
-        by_id = [run_id for run_id, _ in known if run_id == text]
-        by_name = [run_id for run_id, name in known if name == text]
-        by_prefix = [run_id for run_id, _ in known if text and run_id.startswith(text)]
+            ids_and_names = _ids_and_names(connection)
+        by_id = [run_id for run_id, _ in ids_and_names if run_id == text]
+        by_name = [run_id for run_id, name in ids_and_names if name == text]
+        by_prefix = [run_id for run_id, _ in ids_and_names if text and run_id.startswith(text)]
         for meant in (by_id, by_name, by_prefix):
             if len(meant) == 1:
                 return self.get(meant[0])
@@ -78,7 +78,7 @@ class RunStore:
                 raise NotFoundError(
                     f"`{text}` means {len(meant)} runs: {listed}", hint="Give the whole id of one of them"
                 )
-        raise _not_found(text, known)
+        raise _not_found(text, ids_and_names)
 
     def names(self) -> dict[str, str]:
         """What people call each run, by id."""
@@ -164,11 +164,11 @@ class RunStore:
         """
         self._follow_copies()
         with self._database.read() as connection:
-            known = set(connection.execute(select(runs.c.id)).scalars())
+            known_ids = set(connection.execute(select(runs.c.id)).scalars())
         added = []
-        for folder in rebuild.unknown_folders(self.workspace.output, known):
+        for folder in rebuild.unknown_folders(self.workspace.output, known_ids):
             try:
-                row, is_copy = rebuild.look_at(folder, is_at_work)
+                row, is_copy = rebuild.inspect_folder(folder, is_at_work)
                 if row is not None and self._insert(row):
                     self._copies |= {folder} if is_copy else set()
                     added.append(folder.run_id)
@@ -227,11 +227,11 @@ class RunStore:
             beside_runs: take it all the same.
         """
         with self._database.write() as connection:
-            taken = queue.held_devices(connection) | queue.wanted_devices(connection, devices)
-            may = beside_runs or not chat.keeps_out or chat.device not in taken
-            if may:
+            taken = queue.taken_devices(connection) | queue.wanted_devices(connection, devices)
+            is_allowed = beside_runs or not chat.keeps_out or chat.device not in taken
+            if is_allowed:
                 queue.hold_for_chat(connection, chat)
-            return may
+            return is_allowed
 
     def hand_over(self, holder: str, process: Holder) -> bool:
         """Let the end of `process` free what a chat holds; tell whether it holds anything."""
@@ -269,8 +269,8 @@ class RunStore:
 
     def _update(self, run_id: RunId, **changes: Any) -> None:
         with self._database.write() as connection:
-            found = connection.execute(update(runs).where(runs.c.id == run_id).values(**changes)).rowcount
-        if not found:
+            changed_rows = connection.execute(update(runs).where(runs.c.id == run_id).values(**changes)).rowcount
+        if not changed_rows:
             self.get(run_id)  # says what is near
 
 
@@ -290,8 +290,8 @@ def _ids_and_names(connection: Connection) -> list[tuple[str, str]]:
     return [(row.id, row.name) for row in connection.execute(select(runs.c.id, runs.c.name))]
 
 
-def _not_found(text: str, known: Iterable[tuple[str, str]]) -> NotFoundError:
-    names = {name for pair in known for name in pair}
+def _not_found(text: str, ids_and_names: Iterable[tuple[str, str]]) -> NotFoundError:
+    names = {name for pair in ids_and_names for name in pair}
     close = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
     hint = f"Did you mean `{close[0]}`?" if close else "`studio runs` lists them"
     return NotFoundError(f"There is no run `{text}`", hint=hint)

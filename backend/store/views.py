@@ -131,7 +131,7 @@ class ListingEntry(Generic[T]):
 
     number: int  # order of arrival
     change: int  # the change of the listing that made it so
-    shown: T
+    value: T
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,8 @@ class Snapshot(Generic[T]):
 
     change: int  # counts the changes that were seen
     entries: dict[RunId, ListingEntry[T]]
-    gone: tuple[tuple[int, RunId], ...]  # by which change which run was removed, oldest first
-    told_since: int  # removals by this change and earlier ones are forgotten
+    removals: tuple[tuple[int, RunId], ...]  # by which change which run was removed, oldest first
+    removals_since: int  # removals by this change and earlier ones are forgotten
 
     def newest_first(self) -> list[ListingEntry[T]]:
         """Every entry, the last run first."""
@@ -161,7 +161,9 @@ class RunListing(Generic[T]):
         """
         self._database, self._output, self._show = database, output, show
         self._lock = threading.Lock()
-        self._asker: sqlite3.Connection | None = None  # one for good: what it is told counts for itself only
+        self._version_connection: sqlite3.Connection | None = (
+            None  # one for good: `data_version` counts for one connection only
+        )
         self._version = -1
         self._fingerprints: dict[RunId, tuple[Any, ...]] = {}
         self._snapshot: Snapshot[T] = Snapshot(0, {}, (), 0)
@@ -176,15 +178,17 @@ class RunListing(Generic[T]):
             return self._snapshot
 
     def _data_version(self) -> int:
-        if self._asker is None:
+        if self._version_connection is None:
             address = f"{self._database.path.resolve().as_uri()}?mode=ro"
-            self._asker = sqlite3.connect(address, BUSY_TIMEOUT_MS / 1000, uri=True, check_same_thread=False)
-        return int(self._asker.execute("PRAGMA data_version").fetchone()[0])
+            self._version_connection = sqlite3.connect(
+                address, BUSY_TIMEOUT_MS / 1000, uri=True, check_same_thread=False
+            )
+        return int(self._version_connection.execute("PRAGMA data_version").fetchone()[0])
 
     def _read(self) -> None:
         with self._database.read() as connection:
-            found = {RunId(row.id): tuple(row) for row in connection.execute(select(*_FINGERPRINT))}
-            changed = [run_id for run_id, row in found.items() if self._fingerprints.get(run_id) != row]
+            fingerprints = {RunId(row.id): tuple(row) for row in connection.execute(select(*_FINGERPRINT))}
+            changed = [run_id for run_id, row in fingerprints.items() if self._fingerprints.get(run_id) != row]
             rows = [
                 row
                 for start in range(0, len(changed), 500)
@@ -192,9 +196,9 @@ class RunListing(Generic[T]):
                     select(runs).where(runs.c.id.in_(changed[start : start + 500]))
                 ).mappings()
             ]
-        removed = self._fingerprints.keys() - found.keys()
+        removed = self._fingerprints.keys() - fingerprints.keys()
         self._take([(row["number"], view_of(row, self._output)) for row in rows], removed)
-        self._fingerprints = found
+        self._fingerprints = fingerprints
 
     def _take(self, views: list[tuple[int, RunView]], removed: set[RunId]) -> None:
         before, change = self._snapshot, self._snapshot.change + 1
@@ -202,11 +206,11 @@ class RunListing(Generic[T]):
         fresh = {run_id: entry for run_id, entry in fresh.items() if not _is_same(before.entries.get(run_id), entry)}
         if not fresh and not removed:
             return
-        kept = {run_id: entry for run_id, entry in before.entries.items() if run_id not in removed}
-        gone = (*before.gone, *((change, run_id) for run_id in sorted(removed)))
-        forgotten = gone[:-MOST_REMEMBERED]
-        told_since = forgotten[-1][0] if forgotten else before.told_since
-        self._snapshot = Snapshot(change, kept | fresh, gone[-MOST_REMEMBERED:], told_since)
+        remaining = {run_id: entry for run_id, entry in before.entries.items() if run_id not in removed}
+        removals = (*before.removals, *((change, run_id) for run_id in sorted(removed)))
+        forgotten = removals[:-MOST_REMEMBERED]
+        removals_since = forgotten[-1][0] if forgotten else before.removals_since
+        self._snapshot = Snapshot(change, remaining | fresh, removals[-MOST_REMEMBERED:], removals_since)
 
 
 def _drop(content: Any, path: tuple[int | str, ...]) -> None:
@@ -218,4 +222,4 @@ def _drop(content: Any, path: tuple[int | str, ...]) -> None:
 
 
 def _is_same(before: ListingEntry[T] | None, now: ListingEntry[T]) -> bool:
-    return before is not None and (before.number, before.shown) == (now.number, now.shown)
+    return before is not None and (before.number, before.value) == (now.number, now.value)

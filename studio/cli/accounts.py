@@ -16,7 +16,7 @@ app = typer.Typer(help="Accounts: add, list, remove, password.", no_args_is_help
 NAME = Annotated[str, typer.Argument(help="An account's name.")]
 FROM_STDIN = Annotated[bool, typer.Option("--password-stdin", help="Read the password from the first line of stdin.")]
 MAKE = Annotated[bool, typer.Option("--make", help="Invent a password, and print it once.")]
-_SHOWN = ("time", "who", "act", "subject")
+_COLUMNS = ("time", "who", "act", "subject")
 
 
 @app.command()
@@ -35,11 +35,11 @@ def add(name: NAME, password_stdin: FROM_STDIN = False, make: MAKE = False) -> N
 @explained
 def list_(as_json: JSON_OPTION = False) -> None:
     """List the accounts."""
-    found = _accounts().all()
+    accounts = _accounts().all()
     if as_json:
-        print_json([{"name": each.name, "made_at": each.made_at} for each in found])
+        print_json([{"name": each.name, "made_at": each.made_at} for each in accounts])
         return
-    rows = [(each.name, time.strftime("%Y-%m-%d %H:%M", time.localtime(each.made_at))) for each in found]
+    rows = [(each.name, time.strftime("%Y-%m-%d %H:%M", time.localtime(each.made_at))) for each in accounts]
     print_table(("account", "made"), rows, empty="There are no accounts: whoever uses this machine may use the studio.")
 
 
@@ -70,11 +70,11 @@ def audit(
     as_json: JSON_OPTION = False,
 ) -> None:
     """Print the last acts that changed something, with who did them: logins, datasets, rewards, runs, accounts."""
-    found = acts(context.workspace(), last)
+    records = acts(context.workspace(), last)
     if as_json:
-        print_json(found)
+        print_json(records)
         return
-    print_table(("when", "who", "what", "which", ""), [_row(act) for act in found], empty="Nothing was done yet.")
+    print_table(("when", "who", "what", "which", ""), [_row(act) for act in records], empty="Nothing was done yet.")
 
 
 def _accounts() -> AccountFile:
@@ -101,10 +101,10 @@ def _show(secret: str, is_made: bool) -> None:
 
 
 def _row(act: dict[str, Any]) -> tuple[str, ...]:
-    said = {name: str(value)[:12] if name == "sha256" else str(value) for name, value in act.items()}
+    texts = {name: str(value)[:12] if name == "sha256" else str(value) for name, value in act.items()}
     try:
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(act["time"])))
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         moment = "?"
-    details = " ".join(f"{name}={text}" for name, text in said.items() if name not in _SHOWN and text)
-    return moment, said.get("who", "?"), said.get("act", "?"), said.get("subject", "?"), details
+    details = " ".join(f"{name}={text}" for name, text in texts.items() if name not in _COLUMNS and text)
+    return moment, texts.get("who", "?"), texts.get("act", "?"), texts.get("subject", "?"), details

@@ -64,7 +64,8 @@ def devices(as_json: JSON_OPTION = False) -> None:
         print_json(report)
         return
     holders = {
-        device.name: [lease.said for lease in leases if lease.device == device.name] for device in launcher.devices
+        device.name: [lease.holder_label for lease in leases if lease.device == device.name]
+        for device in launcher.devices
     }
     rows = [
         (device.name, device.label, f"{device.memory_bytes / 1e9:.0f} GB", ", ".join(holders[device.name]) or "free")

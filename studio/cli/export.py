@@ -16,8 +16,8 @@ TO = Annotated[Path, typer.Option("--to", help="A folder that does not exist yet
 @explained
 def export(checkpoint: CHECKPOINT, to: TO, as_json: JSON_OPTION = False) -> None:
     """Merge a checkpoint into one whole model, and prove that it gives the same answers before it is there."""
-    tell = (lambda _: None) if as_json else (lambda phase: say(f"{phase} ..."))
-    report = export_checkpoint(context.launcher(), checkpoint, to.expanduser().absolute(), tell)
+    on_phase = (lambda _: None) if as_json else (lambda phase: say(f"{phase} ..."))
+    report = export_checkpoint(context.launcher(), checkpoint, to.expanduser().absolute(), on_phase)
     if as_json:
         print_json(report.model_dump())
         return

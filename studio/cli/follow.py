@@ -51,10 +51,15 @@ def follow(run_id: str, *, detach: bool, as_json: bool) -> None:
 def watched(run_id: str) -> RunView:
     """Show a bar until the run has ended."""
     say(f"Run {run_id}")
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[numbers]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, transient=False) as progress:
-        task = progress.add_task("queued", total=None, told="")
-        told: dict[str, str] = {}
+        task = progress.add_task("queued", total=None, numbers="")
+        numbers: dict[str, str] = {}
 
         def show(event: Event) -> None:
             if event.kind == "progress":
@@ -62,8 +67,8 @@ def watched(run_id: str) -> RunView:
                 text = f"{COUNTED[phase]} {event.step} of {total}" if total and phase in COUNTED else str(phase)
                 progress.update(task, description=text, completed=event.step, total=total)
             elif event.kind == "metric":
-                told.update(_in_words(event.values))
-                progress.update(task, told=" · ".join(told.values()))
+                numbers.update(_in_words(event.values))
+                progress.update(task, numbers=" · ".join(numbers.values()))
             elif event.kind == "note" and event.values.get("level") == "warning":
                 warning = f"step {event.step}: {event.values.get('text', '')}"
                 progress.console.print(warning, markup=False, soft_wrap=True)
@@ -77,11 +82,11 @@ def watched(run_id: str) -> RunView:
 
 def _in_words(values: dict[str, Any]) -> dict[str, str]:
     """The numbers of a metric event that a person follows."""
-    found = {}
+    words = {}
     if values.get("reward") is not None:
-        found["reward"] = f"reward {values['reward']:.2f}"
+        words["reward"] = f"reward {values['reward']:.2f}"
     elif values.get("loss") is not None:
-        found["loss"] = f"loss {values['loss']:.3f}"
+        words["loss"] = f"loss {values['loss']:.3f}"
     if values.get("exact_match") is not None:
-        found["exact_match"] = f"held-out exact match {values['exact_match']:.0%}"
-    return found
+        words["exact_match"] = f"held-out exact match {values['exact_match']:.0%}"
+    return words

@@ -23,10 +23,10 @@ def listing(ctx: typer.Context, as_json: JSON_OPTION = False) -> None:
     """List the models: size, memory need, licence, and whether they are on this machine."""
     if ctx.invoked_subcommand is not None:
         return
-    found = [_described(name) for name in CATALOGUE]
-    found += [{"name": name, "folder": str(path)} for name, path in added_models(context.workspace()).items()]
+    models = [_described(name) for name in CATALOGUE]
+    models += [{"name": name, "folder": str(path)} for name, path in added_models(context.workspace()).items()]
     if as_json:
-        print_json(found)
+        print_json(models)
         return
     rows = [
         (
@@ -37,7 +37,7 @@ def listing(ctx: typer.Context, as_json: JSON_OPTION = False) -> None:
             each.get("licence", ""),
             "yes" if each["folder"] else "no",
         )
-        for each in found
+        for each in models
     ]
     columns = ("model", "parameters", "download", "GB to train: qlora / lora / full (estimate)", "licence", "here")
     print_table(columns, rows, empty="")
@@ -74,19 +74,19 @@ def check(
     as_json: JSON_OPTION = False,
 ) -> None:
     """Read every file of a model or checkpoint whole, and name what is damaged or may not be loaded."""
-    found = resolve_checkpoint(model, context.workspace())
-    said: list[dict[str, Any]] = []
+    checkpoint = resolve_checkpoint(model, context.workspace())
+    folders: list[dict[str, Any]] = []
     notes: list[str] = []
-    for folder in dict.fromkeys((found.folder, found.base_folder)):
+    for folder in dict.fromkeys((checkpoint.folder, checkpoint.base_folder)):
         record = verify(folder)
         bare = without_digest(record.sizes, record.sha256) if record else []
-        known = len(record.sizes) - len(bare) if record else 0
-        said.append({"folder": str(folder), "files_as_saved": known, "files_of_known_size_only": len(bare)})
-        notes += inspect(folder, "adapter" if folder == found.adapter else "model").notes
+        digest_count = len(record.sizes) - len(bare) if record else 0
+        folders.append({"folder": str(folder), "files_as_saved": digest_count, "files_of_known_size_only": len(bare)})
+        notes += inspect(folder, "adapter" if folder == checkpoint.adapter else "model").notes
     if as_json:
-        print_json({"model": model, "folders": said, "notes": notes})
+        print_json({"model": model, "folders": folders, "notes": notes})
         return
-    for each in said:
+    for each in folders:
         say(f"{each['folder']}: {_checked(each['files_as_saved'], each['files_of_known_size_only'])}")
     for note in dict.fromkeys(notes):
         say(note)
@@ -107,8 +107,8 @@ def _short(count: int) -> str:
 def _memory(need_gb: dict[str, float]) -> str:
     if not need_gb:
         return ""
-    shown = [f"{need_gb[name]:.1f}" for name in ("qlora", "lora", "full") if need_gb.get(name, 0) >= MOST_NEGLIGIBLE_GB]
-    return " / ".join(shown) or "under 0.1"
+    needs = [f"{need_gb[name]:.1f}" for name in ("qlora", "lora", "full") if need_gb.get(name, 0) >= MOST_NEGLIGIBLE_GB]
+    return " / ".join(needs) or "under 0.1"
 
 
 def _described(name: str) -> dict[str, Any]:

@@ -79,21 +79,21 @@ def logs(
 ) -> None:
     """Print the tail of a run's log."""
     view, launcher = context.run_store().find(run), context.launcher()
-    shown = launcher.log_tail(view.id, lines)
-    say(shown.rstrip("\n"))
+    printed = launcher.log_tail(view.id, lines)
+    say(printed.rstrip("\n"))
     if follow:
-        _follow(view, shown, lambda: launcher.log_tail(view.id, lines))
+        _follow(view, printed, lambda: launcher.log_tail(view.id, lines))
 
 
-def _follow(view: RunView, shown: str, read: Callable[[], str]) -> None:
+def _follow(view: RunView, printed: str, read: Callable[[], str]) -> None:
     while context.run_store().get(view.id).state not in TERMINAL:
         time.sleep(FOLLOW_S)
         context.launcher().schedule()
         now = read()
-        overlap = next((size for size in range(min(len(shown), len(now)), 0, -1) if shown.endswith(now[:size])), 0)
+        overlap = next((size for size in range(min(len(printed), len(now)), 0, -1) if printed.endswith(now[:size])), 0)
         if now[overlap:].strip():
             say(now[overlap:].rstrip("\n"))
-        shown = now
+        printed = now
 
 
 @app.command()
@@ -144,8 +144,8 @@ def rename(run: RUN, name: str) -> None:
 def _progress(view: RunView) -> str:
     if not view.total_steps:
         return view.phase or ""
-    left = f", {view.seconds_left:.0f} s left" if view.seconds_left and view.state == "running" else ""
-    return f"step {view.step} of {view.total_steps}{left}"
+    remaining = f", {view.seconds_left:.0f} s left" if view.seconds_left and view.state == "running" else ""
+    return f"step {view.step} of {view.total_steps}{remaining}"
 
 
 def _loss(view: RunView) -> str:

@@ -121,7 +121,7 @@ def test_p15_chats_and_runs_take_turns_on_a_gpu_and_share_it_only_where_asked(la
     with closing(ChatPool(launcher)) as pool:
         assert list(pool.ask(question()))[-1].is_last
         (lease,) = launcher.runs.leases()
-        assert (lease.device, lease.said) == ("cuda:0", "a chat with `demo`")
+        assert (lease.device, lease.holder_label) == ("cuda:0", "a chat with `demo`")
 
         run = a_run(launcher)
         assert run.state == "queued"

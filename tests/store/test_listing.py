@@ -25,7 +25,7 @@ class Shown:
 
 
 def texts(snapshot: Snapshot[str]) -> list[str]:
-    return [entry.shown for entry in snapshot.newest_first()]
+    return [entry.value for entry in snapshot.newest_first()]
 
 
 def test_only_rows_that_changed_are_made_anew(store: RunStore):
@@ -87,10 +87,10 @@ def test_removed_runs_are_told_until_too_many_are(store: RunStore, monkeypatch: 
         store.remove(RunId(name))
         return runs.snapshot()
 
-    assert removed("a").gone == ((2, "a"),)
-    assert removed("b").gone == ((2, "a"), (3, "b"))
-    assert removed("c").gone == ((3, "b"), (4, "c"))
-    assert runs.snapshot().told_since == 2
+    assert removed("a").removals == ((2, "a"),)
+    assert removed("b").removals == ((2, "a"), (3, "b"))
+    assert removed("c").removals == ((3, "b"), (4, "c"))
+    assert runs.snapshot().removals_since == 2
     assert list(runs.snapshot().entries) == ["d"]
 
 

@@ -168,7 +168,7 @@ def test_p15_a_chat_holds_a_gpu_like_a_run_and_says_so(store: RunStore) -> None:
     assert store.claim_next(GPUS, port) is not None
     assert not store.hold_for_chat(chat("cuda:0"), GPUS)
     assert store.hold_for_chat(chat("cuda:0"), GPUS, beside_runs=True)
-    assert {lease.said for lease in store.leases()} == {"a chat with `demo`", "the run `run`"}
+    assert {lease.holder_label for lease in store.leases()} == {"a chat with `demo`", "the run `run`"}
 
 
 def test_p15_a_run_at_work_keeps_chats_out_before_its_lease_is_found_again(store: RunStore) -> None:

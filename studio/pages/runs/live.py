@@ -145,7 +145,7 @@ class RunRows:
     def get(self, run_id: str) -> RunRow | None:
         """One run; None where there is none of that id."""
         entry = self._listing.snapshot().entries.get(RunId(run_id))
-        return None if entry is None else entry.shown
+        return None if entry is None else entry.value
 
     def since(self, seen: str = "") -> str:
         """Tell, as JSON, what has changed since a version of the list.
@@ -166,7 +166,7 @@ class RunRows:
                 self._whole = (now.change, self._changes_json(now, now.newest_first(), [], is_whole=True))
             return self._whole[1]
         changed = [entry for entry in now.newest_first() if entry.change > change]
-        gone = [run_id for removed_by, run_id in now.gone if removed_by > change and run_id not in now.entries]
+        gone = [run_id for removed_by, run_id in now.removals if removed_by > change and run_id not in now.entries]
         return self._changes_json(now, changed, gone, is_whole=False)
 
     def _change_of(self, seen: str, now: Snapshot[RunRow]) -> int | None:
@@ -174,12 +174,12 @@ class RunRows:
         name, _, count = seen.partition("-")
         if name != self._name or not (count.isascii() and count.isdecimal()) or len(count) > 15:
             return None
-        return int(count) if now.told_since <= int(count) <= now.change else None
+        return int(count) if now.removals_since <= int(count) <= now.change else None
 
     def _changes_json(
         self, now: Snapshot[RunRow], rows: list[ListingEntry[RunRow]], gone: list[RunId], *, is_whole: bool
     ) -> str:
-        listed = ",".join(f'{entry.shown.text},"number":{entry.number}}}' for entry in rows)
+        listed = ",".join(f'{entry.value.text},"number":{entry.number}}}' for entry in rows)
         version = strict_json(f"{self._name}-{now.change}")
         return (
             f'{{"version":{version},"is_whole":{strict_json(is_whole)},"gone":{strict_json(gone)},"runs":[{listed}]}}'

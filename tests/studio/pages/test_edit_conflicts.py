@@ -181,7 +181,7 @@ def details(services, t):
     """The Runs page of one language, with a run to annotate."""
     (services.workspace.output / RUN).mkdir()
     services.runs.add(RUN, RunSpec(name="first"), 0.0)
-    return runs.Page(services, t)
+    return runs.RunsPage(services, t)
 
 
 def looked_at(page) -> runs.ShownRun:
