@@ -57,7 +57,7 @@ class ChatTarget:
 
 
 class ChatPool:
-    """Answers questions from any number of threads; holds at most three base models in memory."""
+    """Answers requests from any number of threads; holds at most three base models in memory."""
 
     def __init__(self, launcher: RunManager) -> None:
         """Start nothing yet.

@@ -10,7 +10,7 @@ MIB = 1 << 20
 class KeeperSettings(FileRecord):
     """All times in seconds. The defaults are for people; tests are in more of a hurry."""
 
-    save_grace_s: float = Field(120, ge=0)  # from a wish to save and stop until the run is told to end
+    save_grace_s: float = Field(120, ge=0)  # from a request to save and stop until the run is told to end
     saving_grace_s: float = Field(3600, ge=0)  # the same while it is saving: a large model on a slow disk takes long
     now_grace_s: float = Field(5, ge=0)  # the same where nothing is to be saved
     term_s: float = Field(35, ge=0)  # from telling every process to end until killing what is left

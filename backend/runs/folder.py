@@ -97,7 +97,7 @@ class RunFolder:
 
     @property
     def command(self) -> Path:
-        """Launcher: argv and environment as started, without secrets."""
+        """Run manager: argv and environment as started, without secrets."""
         return self.path / "command.json"
 
     @property
@@ -117,7 +117,7 @@ class RunFolder:
 
     @property
     def stop(self) -> Path:
-        """Launcher: the wish to end."""
+        """Run manager: the request to stop."""
         return self.path / "stop.json"
 
     @property
