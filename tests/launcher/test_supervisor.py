@@ -27,8 +27,8 @@ from pathlib import Path
 from backend.settings import Workspace
 from backend.spec.run import RunSpec
 from launcher.keeper_settings import KeeperSettings
-from launcher.run_manager import Launcher
-launcher = Launcher.open(Workspace(Path(sys.argv[1])), KeeperSettings.model_validate_json(sys.argv[2]))
+from launcher.run_manager import RunManager
+launcher = RunManager.open(Workspace(Path(sys.argv[1])), KeeperSettings.model_validate_json(sys.argv[2]))
 print(launcher.submit(RunSpec(name="survivor")), flush=True)
 time.sleep(60)
 """
