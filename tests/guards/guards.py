@@ -664,7 +664,7 @@ RUNS = (
     ),
     Guard(
         "_ingest_batch",
-        "if _position(connection, folder.run_id) != known:",
+        "if _position(connection, folder.run_id) != position:",
         "if False:",
         "test_s6_of_two_who_read_at_once_the_slower_one_changes_nothing",
     ),
