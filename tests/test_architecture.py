@@ -60,3 +60,35 @@ def test_catalogued_knobs_of_recipes_are_read():
     names = recipe_names()
     assert len(names) >= 7
     assert all(load_recipe(name).spec.recipe == name for name in names)
+
+
+VAGUE = {"said", "asked", "told", "held", "wish", "wishes", "room", "tally", "paid", "walls", "drawn"}
+
+
+def _classes(tree: ast.AST) -> list[str]:
+    return [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+
+
+def _identifiers(tree: ast.AST) -> set[str]:
+    """Names that the code binds or reads, without attributes and fields, which may be on disk."""
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    fields = {line.target for node in classes for line in node.body if isinstance(line, ast.AnnAssign)}
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node not in fields}
+    names |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    return names | {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_no_two_classes_have_one_name():
+    names = [name for path in MODULES for name in _classes(ast.parse(path.read_text(encoding="utf-8")))]
+    assert len(names) > 250
+    assert {name for name in names if names.count(name) > 1} == set()
+
+
+def test_variables_and_functions_are_named_for_what_they_hold():
+    vague = {
+        (str(path.relative_to(ROOT)), name)
+        for path in MODULES
+        for name in _identifiers(ast.parse(path.read_text(encoding="utf-8")))
+        if VAGUE & set(name.lower().split("_"))
+    }
+    assert vague == set()

@@ -25,5 +25,5 @@ What is there
 What all of them use
     records         the manifest, and what an import says
     problems        every problem by its code
-    limits how foreign bytes are confined, and how far they may expand
+    limits          how foreign bytes are confined, and how far they may expand
 """

@@ -36,8 +36,8 @@ class BodyLimit:
         path = own_path(scope)
         most = MOST_EVENT_BYTES if path in EVENTS else MOST_OTHER_BYTES
         most = self._most_upload + FRAME_BYTES if path in UPLOADS else most
-        told = Headers(scope=scope).get("content-length", "")
-        if told.isdecimal() and int(told) > most:
+        length = Headers(scope=scope).get("content-length", "")
+        if length.isdecimal() and int(length) > most:
             await _too_much(most)(scope, receive, send)
             return
         counted = _Counted(most, receive, send)

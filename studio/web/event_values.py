@@ -67,7 +67,7 @@ def fitting(component: Any, shown: Any, value: Any, find: FindFile, t: Translate
         value = _files(component, value, find, t)
     elif isinstance(component, gr.MultimodalTextbox):
         value = _box(value, find, t)
-    elif not any(isinstance(component, kinds) and holds(component, value) for kinds, holds in _HELD):
+    elif not any(isinstance(component, kinds) and holds(component, value) for kinds, holds in _VALUE_KINDS):
         raise _nonsense(t)
     return _tried(shown, value, t)
 
@@ -108,7 +108,7 @@ def _holds_own(component: Any, value: Any) -> bool:
     return (value is None or isinstance(value, type(component.value))) and not names_file(value)
 
 
-_HELD: tuple[tuple[tuple[type, ...], Callable[[Any, Any], bool]], ...] = (
+_VALUE_KINDS: tuple[tuple[tuple[type, ...], Callable[[Any, Any], bool]], ...] = (
     ((gr.Textbox, gr.Code), _holds_text),
     ((gr.Checkbox,), _holds_truth),
     ((gr.Number, gr.Slider), _holds_number),

@@ -46,15 +46,15 @@ def take_images(workspace: Workspace, sources: list[Path], t: Translate) -> tupl
         DatasetError: one of them cannot be used, and says which and why; or there are too many.
     """
     if len(sources) > MOST_IMAGES:
-        said = t("play.too_many_images", count=len(sources))
-        raise DatasetError(said, hint=t("play.too_many_images.hint", most=MOST_IMAGES))
+        message = t("play.too_many_images", count=len(sources))
+        raise DatasetError(message, hint=t("play.too_many_images.hint", most=MOST_IMAGES))
     folder = chat_images_folder(workspace)
     folder.mkdir(parents=True, exist_ok=True)
     outcomes = dict(ImagePool(folder).prepare(list(dict.fromkeys(sources))))
     for source, outcome in outcomes.items():
         if outcome.code:
-            said = t("play.bad_image", name=source.name, why=t(f"problem.{outcome.code}.title"))
-            raise DatasetError(said, hint=t(f"problem.{outcome.code}.hint"))
+            message = t("play.bad_image", name=source.name, why=t(f"problem.{outcome.code}.title"))
+            raise DatasetError(message, hint=t(f"problem.{outcome.code}.hint"))
     return tuple(outcomes[source].stored for source in sources)
 
 
@@ -69,7 +69,7 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(prefix="/media")
 
     @routes.get("/asked/{image}")
-    def asked(image: ImagePart, thumb: bool = False) -> Response:
+    def chat_image_of(image: ImagePart, thumb: bool = False) -> Response:
         path = chat_image(services.workspace, image)
         return _missing() if path is None else _image(path, thumb)
 

@@ -112,6 +112,6 @@ def _turned_away(scope: Scope) -> ASGIApp:
     page = LOGIN_OF.get(own_path(scope))
     if page is None or scope["method"] not in ("GET", "HEAD"):
         return json_reply({"message": "This needs a login", "hint": "Open the page and log in"}, 401)
-    asked = scope.get("query_string", b"").decode("latin-1")
-    wanted = f"?next={quote(own_path(scope) + '?' + asked, safe='')}" if asked else ""
+    query = scope.get("query_string", b"").decode("latin-1")
+    wanted = f"?next={quote(own_path(scope) + '?' + query, safe='')}" if query else ""
     return RedirectResponse(page + wanted, 303, headers={"Cache-Control": "no-store"})

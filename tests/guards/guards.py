@@ -151,7 +151,7 @@ WEB = (
     # what an event carries
     Guard(
         "fitting",
-        "elif not any(isinstance(component, kinds) and holds(component, value) for kinds, holds in _HELD):",
+        "elif not any(isinstance(component, kinds) and holds(component, value) for kinds, holds in _VALUE_KINDS):",
         "elif False:",
         "test_w16_a_value_of_another_kind_is_refused",
     ),

@@ -25,10 +25,10 @@ def talk_link(t: Translate) -> gr.HTML:
     return island("talkLink", "playground.js", words, value={}, elem_id="talk-link")
 
 
-def kept_list(t: Translate, room: str, *, elem_id: str) -> gr.HTML:
-    """What was kept, to be opened or deleted; `room` is `play` or `blind`. Value: {items, clicked}."""
+def kept_list(t: Translate, place: str, *, elem_id: str) -> gr.HTML:
+    """What was kept, to be opened or deleted; `place` is `play` or `blind`. Value: {items, clicked}."""
     words = {key: t(f"play.kept.{key}") for key in ("open", "delete", "sure")}
-    words |= {"label": t(f"{room}.kept"), "none": t(f"{room}.kept.none")}
+    words |= {"label": t(f"{place}.kept"), "none": t(f"{place}.kept.none")}
     return island("keptList", "playground.js", words, ("open", "remove", "shown"), value={}, elem_id=elem_id)
 
 

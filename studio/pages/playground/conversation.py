@@ -31,7 +31,7 @@ class Talk:
     turns: tuple[Message, ...] = ()
     images: tuple[str, ...] = ()
 
-    def asked(self, text: str, images: tuple[str, ...] = ()) -> "Talk":
+    def with_question(self, text: str, images: tuple[str, ...] = ()) -> "Talk":
         """Add a question; behind one that was never answered it becomes part of that one, so that turns alternate."""
         content = PLACEHOLDER * len(images) + text
         turns = self.turns
@@ -68,8 +68,8 @@ def ask(page: PlaygroundPage, place: TalkPlace, box: Value, *rest: Any) -> list[
     refuse_marks(text, page.t)
     settings = settings_of(knobs, page.t)
     images = take_images(page.services.workspace, [Path(file) for file in box["files"]], page.t)
-    asked = [talk.asked(text, images) if model else talk for talk, model in zip(talks, models, strict=True)]
-    return [gr.MultimodalTextbox(value=None, interactive=False), *_begun(page, place, settings, models, asked)]
+    talks_now = [talk.with_question(text, images) if model else talk for talk, model in zip(talks, models, strict=True)]
+    return [gr.MultimodalTextbox(value=None, interactive=False), *_begun(page, place, settings, models, talks_now)]
 
 
 def ask_again(page: PlaygroundPage, place: TalkPlace, *rest: Any) -> list[Any]:
@@ -81,12 +81,12 @@ def ask_again(page: PlaygroundPage, place: TalkPlace, *rest: Any) -> list[Any]:
     models, talks, knobs = rest[:COLUMNS], rest[COLUMNS : 2 * COLUMNS], rest[2 * COLUMNS :]
     _refuse_no_model(page, models)
     settings = settings_of(knobs, page.t)
-    asked = [talk.unanswered() if model else talk for talk, model in zip(talks, models, strict=True)]
-    if not any(talk.turns for talk in asked):
+    talks_now = [talk.unanswered() if model else talk for talk, model in zip(talks, models, strict=True)]
+    if not any(talk.turns for talk in talks_now):
         raise SpecError(page.t("play.nothing_again"), hint=page.t("play.empty_help"))
     if settings.temperature > 0:
         settings = settings.with_next_seed()
-    return [settings.seed, gr.MultimodalTextbox(interactive=False), *_begun(page, place, settings, models, asked)]
+    return [settings.seed, gr.MultimodalTextbox(interactive=False), *_begun(page, place, settings, models, talks_now)]
 
 
 def answer(page: PlaygroundPage, talk: Talk, model: str | None, settings: ChatSettings) -> Iterator[tuple[Any, Any]]:
@@ -137,17 +137,17 @@ def refuse_gone(page: PlaygroundPage, model: str) -> None:
 
 
 def _begun(
-    page: PlaygroundPage, place: TalkPlace, settings: ChatSettings, models: tuple[Any, ...], asked: list[Talk]
+    page: PlaygroundPage, place: TalkPlace, settings: ChatSettings, models: tuple[Any, ...], talks: list[Talk]
 ) -> list[Any]:
     """What shows that answers are on their way: buttons, place and settings, conversations, columns."""
     if place.id:
         page.talks.lay_out(place.id)  # a page may be open for longer than a day
     views = [
         talk.view(page.t("play.waiting"), is_busy=True) if model else talk.view()
-        for talk, model in zip(asked, models, strict=True)
+        for talk, model in zip(talks, models, strict=True)
     ]
     place = place if place.id else TalkPlace(new_id())
-    return [gr.Button(visible=True), gr.Button(visible=False), place, settings, *asked, *views]
+    return [gr.Button(visible=True), gr.Button(visible=False), place, settings, *talks, *views]
 
 
 def _refuse_no_model(page: PlaygroundPage, models: tuple[Any, ...]) -> None:

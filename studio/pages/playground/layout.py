@@ -84,11 +84,11 @@ def _wire_asking(page: PlaygroundPage, talking: Talking, knobs: list[Any]) -> li
     """Ask, answer again, stop, begin anew. Returns the events that stream answers, for others to cancel."""
     t, both = page.t, [*talking.models, *talking.talks, *knobs]
     begun = [talking.box, talking.stop, talking.again, talking.place, talking.settings, *talking.talks, *talking.views]
-    asked = act(talking.box.submit, partial(ask, page), [talking.place, talking.box, *both], begun, t=t)
+    question = act(talking.box.submit, partial(ask, page), [talking.place, talking.box, *both], begun, t=t)
     redone = act(talking.again.click, partial(ask_again, page), [talking.place, *both], [knobs[SEED], *begun], t=t)
     running = [
         stream(event.success, partial(answer, page), [talk, model, talking.settings], [talk, view], t=t)
-        for event in (asked, redone)
+        for event in (question, redone)
         for talk, model, view in zip(talking.talks, talking.models, talking.views, strict=True)
     ]
     ends = [talking.place, talking.settings, *talking.views, *talking.models, *talking.talks]
@@ -148,7 +148,7 @@ def _asking(t: Translate) -> tuple[list[Any], list[Any], list[Any], tuple[Any, .
     return models, columns, views, (box, stop, again, clear, saved)
 
 
-def _examples(t: Translate, models: list[Any], columns: list[Any], views: list[Any], asked: Any) -> Talking:
+def _examples(t: Translate, models: list[Any], columns: list[Any], views: list[Any], controls: Any) -> Talking:
     """Images to ask about, and the conversations that were kept."""
     with gr.Column(elem_classes="card"):
         card_head(t("play.examples"))
@@ -157,7 +157,7 @@ def _examples(t: Translate, models: list[Any], columns: list[Any], views: list[A
     with gr.Column(elem_classes="card"):
         card_head(t("play.kept"))
         kept = kept_list(t, "play", elem_id="kept-talks")
-    box, stop, again, clear, saved = asked
+    box, stop, again, clear, saved = controls
     talks = [gr.State(Talk()) for _ in range(COLUMNS)]
     return Talking(models, columns, views, box, stop, again, clear, saved, kept, dataset, strip,
                    gr.State(TalkPlace()), gr.State(ChatSettings()), talks)  # fmt: skip
@@ -178,15 +178,15 @@ def load(page: PlaygroundPage, place: TalkPlace, *shown: str | None) -> list[Any
     ]
 
 
-def choose(page: PlaygroundPage, wish: TabRequest | None) -> list[Any]:
+def choose(page: PlaygroundPage, request: TabRequest | None) -> list[Any]:
     """Put what another tab chose beside the model that it was trained from, and begin a new conversation."""
     changed = [
         *clear_all(),
         *show_mode(is_blind=False),
     ]  # values throughout: Gradio draws what it skipped without words
-    if not wish:
+    if not request:
         return [gr.skip()] * (COLUMNS + len(changed))
-    reference, offered = wish[0], present_choices(page.services, page.t)
+    reference, offered = request[0], present_choices(page.services, page.t)
     run_id = reference.partition("/")[0]
     try:
         base = page.services.runs.get(run_id).spec.model.base

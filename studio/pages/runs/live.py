@@ -60,14 +60,14 @@ def run_row(view: RunView) -> dict[str, Any]:
 
 def device_rows(launcher: RunManager) -> list[dict[str, Any]]:
     """Each device of the machine with the runs and chats that hold it. `since` is in seconds since the epoch."""
-    held = launcher.runs.leases()
+    leases = launcher.runs.leases()
     return [
         {
             "name": device.name,
             "label": device.label,
             "holders": [
                 {"run": lease.run_id or "", "label": lease.label, "since": lease.since}
-                for lease in held
+                for lease in leases
                 if lease.device == device.name
             ],
         }

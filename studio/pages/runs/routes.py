@@ -67,8 +67,8 @@ def router(services: Services) -> APIRouter:
         return json_reply(rollouts_with(folder, search) if search else rollouts_page(folder, step, start))
 
     @routes.get("/api/watch")
-    def watch(asked: Annotated[Watch, Query()]) -> Response:
-        return json_text(_tick(services, rows, asked))
+    def watch(query: Annotated[Watch, Query()]) -> Response:
+        return json_text(_tick(services, rows, query))
 
     @routes.get("/ui-vendor/bokeh.min.js", include_in_schema=False)
     def chart_script() -> Response:
@@ -77,15 +77,15 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def _tick(services: Services, rows: RunRows, asked: Watch) -> str:
+def _tick(services: Services, rows: RunRows, query: Watch) -> str:
     store = services.runs
-    run_id = RunId(asked.chosen)
+    run_id = RunId(query.chosen)
     row, chosen = rows.get(run_id), "null"
     if row is not None:
-        chosen = strict_json({"log": _log(row, asked.offset), "notes": program_notes(store, run_id)})
-    curves = strict_json(new_points(store, _present(rows, asked.runs), asked.key, asked.cursor))
+        chosen = strict_json({"log": _log(row, query.offset), "notes": program_notes(store, run_id)})
+    curves = strict_json(new_points(store, _present(rows, query.runs), query.key, query.cursor))
     devices = strict_json(device_rows(services.launcher))
-    return f'{{"list":{rows.since(asked.seen)},"curves":{curves},"chosen":{chosen},"devices":{devices}}}'
+    return f'{{"list":{rows.since(query.seen)},"curves":{curves},"chosen":{chosen},"devices":{devices}}}'
 
 
 def _log(row: RunRow, offset: int) -> dict[str, object]:
@@ -102,14 +102,14 @@ def _row_of(store: RunStore, rows: RunRows, run_id: str) -> RunRow:
 
 def _existing(store: RunStore, listed: str) -> list[RunId]:
     """The ids of a comma-separated list. Raises NotFoundError for the first that is no run."""
-    asked = [run_id for run_id in listed.split(",") if run_id][:MAX_RUNS]
-    return [store.get(run_id).id for run_id in asked]
+    run_ids = [run_id for run_id in listed.split(",") if run_id][:MAX_RUNS]
+    return [store.get(run_id).id for run_id in run_ids]
 
 
 def _present(rows: RunRows, listed: str) -> list[RunId]:
     """The ids of a comma-separated list that are runs."""
-    asked = [RunId(run_id) for run_id in listed.split(",") if is_safe_name(run_id)][:MAX_RUNS]
-    return [run_id for run_id in asked if rows.get(run_id) is not None]
+    run_ids = [RunId(run_id) for run_id in listed.split(",") if is_safe_name(run_id)][:MAX_RUNS]
+    return [run_id for run_id in run_ids if rows.get(run_id) is not None]
 
 
 def _chart_script() -> Response:

@@ -100,7 +100,7 @@ def test_a_conversation_is_kept_after_its_answers_and_opened_as_it_was(page: Pla
 
 
 def test_nothing_is_kept_while_a_column_is_busy_or_before_anybody_answered(page: PlaygroundPage):
-    talk = Talk().asked("Well?")
+    talk = Talk().with_question("Well?")
 
     busy = finish(
         page, TalkPlace(new_id()), ChatSettings(), {"busy": True}, {}, {}, "demo", "", "", talk, Talk(), Talk()
@@ -240,7 +240,7 @@ def test_kept_conversations_are_no_runs(page: PlaygroundPage, image: Path):
 
 
 def test_answering_again_takes_the_next_seed_only_where_chance_plays_a_part(page: PlaygroundPage):
-    talk = Talk().asked("Well?").answered("So.")
+    talk = Talk().with_question("Well?").answered("So.")
     models = ("demo", "", "")
 
     greedy = ask_again(page, TalkPlace(), *models, talk, Talk(), Talk(), *values_of(ChatSettings(seed=4)))

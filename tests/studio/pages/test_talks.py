@@ -9,13 +9,13 @@ def roles(talk: Talk) -> list[str]:
 
 
 def test_a_question_shows_its_images_before_its_text():
-    talk = Talk().asked("What is it?", ("a.png", "b.png"))
+    talk = Talk().with_question("What is it?", ("a.png", "b.png"))
 
     assert talk == Talk((Message(role="user", content="<image><image>What is it?"),), ("a.png", "b.png"))
 
 
 def test_a_question_that_was_never_answered_is_asked_again_with_the_next_one():
-    talk = Talk().asked("One?", ("a.png",)).answered("").asked("Two?", ("b.png",)).answered("yes")
+    talk = Talk().with_question("One?", ("a.png",)).answered("").with_question("Two?", ("b.png",)).answered("yes")
 
     assert roles(talk) == ["user", "assistant"]
     assert talk.turns[0].content == "<image>One?\n<image>Two?"
@@ -23,14 +23,14 @@ def test_a_question_that_was_never_answered_is_asked_again_with_the_next_one():
 
 
 def test_images_stay_with_their_turns_in_the_view():
-    talk = Talk().asked("One?", ("a.png",)).answered("1").asked("Two?", ("b.png",)).answered("2")
+    talk = Talk().with_question("One?", ("a.png",)).answered("1").with_question("Two?", ("b.png",)).answered("2")
 
     shown = [[part.get("image", {}).get("name") for part in turn["parts"]] for turn in talk.view()["turns"]]
     assert shown == [["a.png", None], [None], ["b.png", None], [None]]
 
 
 def test_the_view_tells_silence_from_waiting_and_from_failure():
-    talk = Talk().asked("Well?")
+    talk = Talk().with_question("Well?")
 
     assert [turn["role"] for turn in talk.view("waiting", is_busy=True)["turns"]] == ["user"]
     assert talk.view()["turns"][-1] == {"role": "assistant", "parts": []}
