@@ -8,6 +8,6 @@
 * parts: `boxes`, `json_fields`
 * wording: `captions` (BLEU, ROUGE-L, CIDEr)
 
-`confidence` says how sure a number is, `significance` whether two models differ, and `preference` which of two models
+`bootstrap` says how sure a number is, `significance` whether two models differ, and `preference` which of two models
 people prefer.
 """

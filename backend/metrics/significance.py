@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from backend.metrics.confidence import Interval, around, resampled, rows_met
+from backend.metrics.bootstrap import Interval, around, resampled, rows_met
 from backend.metrics.metric import Metric, Table
 
 DRAWS = 10_000

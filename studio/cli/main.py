@@ -59,7 +59,7 @@ def ui(
     max_upload_gb: MOST_UPLOAD = 20.0,
 ) -> None:
     """Serve the web app until Ctrl-C. Runs go on when it ends. Where others can reach it, it needs an account."""
-    from studio.web.address import GIB, NetworkAddress  # noqa: PLC0415 - as below
+    from studio.web.allowed_hosts import GIB, NetworkAddress  # noqa: PLC0415 - as below
     from studio.web.server import serve  # noqa: PLC0415 - gradio takes two seconds that no other command should pay
 
     served = default_workspace() if workspace is None else type(default_workspace())(workspace.expanduser().resolve())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from studio.web.address import GIB, NetworkAddress
+from studio.web.allowed_hosts import GIB, NetworkAddress
 from studio.web.request_guard import own_path
 from studio.web.responses import json_reply
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.settings import Workspace
 from studio.web.account_file import Account
-from studio.web.address import NetworkAddress
+from studio.web.allowed_hosts import NetworkAddress
 from studio.web.login import LONGEST_S, LogIns, may_enter
 from studio.web.request_guard import own_path
 from studio.web.responses import json_reply

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from backend.settings import STATIC, Workspace
 from studio.ui.i18n import Language, translator
-from studio.web.address import NetworkAddress
+from studio.web.allowed_hosts import NetworkAddress
 from studio.web.login import Attempt, LogIns, may_enter
 from studio.web.login_gate import drop_token, set_token, token_of
 

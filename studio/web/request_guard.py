@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from studio.web.address import NetworkAddress
+from studio.web.allowed_hosts import NetworkAddress
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_FETCHES = frozenset({"", "same-origin", "none"})  # Sec-Fetch-Site; old browsers and programs send none

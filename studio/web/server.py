@@ -15,7 +15,7 @@ import uvicorn
 from backend.errors import LaunchError
 from backend.settings import Workspace, default_workspace
 from studio.web.account_file import AccountFile
-from studio.web.address import NetworkAddress, is_loopback, refuse_bad_hosts
+from studio.web.allowed_hosts import NetworkAddress, is_loopback, refuse_bad_hosts
 from studio.web.log_redaction import redact_stderr
 
 LOCK = "studio.lock"
@@ -125,7 +125,7 @@ def _serve(workspace: Workspace, listener: socket.socket, root_path: str, addres
     settle_gradio(workspace)
     gc.disable()  # a fifth of the start would go into looking through modules that stay for ever
     from studio.services import build_services  # noqa: PLC0415 - a taken port must be told before seconds of imports
-    from studio.web.assembly import create_app  # noqa: PLC0415 - gradio reads its environment when it is imported
+    from studio.web.app_factory import create_app  # noqa: PLC0415 - gradio reads its environment when it is imported
 
     app = create_app(build_services(workspace), address)
     gc.freeze()

@@ -18,7 +18,7 @@ from gradio_client.utils import strip_invalid_filename_characters
 from starlette.formparsers import MultiPartException
 
 from backend.settings import Workspace
-from studio.web.address import NetworkAddress
+from studio.web.allowed_hosts import NetworkAddress
 from studio.web.event_values import write_json
 from studio.web.images import chat_image, chat_images_folder
 from studio.web.responses import json_reply

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from statistics import fmean
 
-from backend.metrics.confidence import paired_interval
+from backend.metrics.bootstrap import paired_interval
 from backend.runs.events import read_all
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from backend.metrics.confidence import paired_interval
+from backend.metrics.bootstrap import paired_interval
 from backend.recipes.library import load_recipe, recipe_names
 from backend.settings import Workspace
 from tests.benchmarks.scoring import score

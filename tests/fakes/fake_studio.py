@@ -13,7 +13,7 @@ from backend.settings import Workspace
 from launcher.keeper_settings import KeeperSettings
 from launcher.run_manager import RunManager
 from studio.services import build_services
-from studio.web.assembly import create_app
+from studio.web.app_factory import create_app
 
 FAKE = Path(__file__).with_name("fake_trainer.py")
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from backend.metrics.bootstrap import intervals, mean_interval, paired_interval, resampled, rows_met
 from backend.metrics.choices import YES_NO, YES_NO_F1
-from backend.metrics.confidence import intervals, mean_interval, paired_interval, resampled, rows_met
 from backend.metrics.metric import MetricInput, averaged
 
 MEAN = averaged("mean", lambda row: None)

@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
+from backend.metrics.bootstrap import Interval, paired_interval
 from backend.metrics.captions import BLEU
-from backend.metrics.confidence import Interval, paired_interval
 from backend.metrics.edit_distance import CER
 from backend.metrics.metric import MetricInput, averaged
 from backend.metrics.significance import Comparison, all_compared, compared, describe_comparison, holm, verdict_of

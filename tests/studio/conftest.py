@@ -22,7 +22,7 @@ from backend.settings import Workspace
 from studio.ui.i18n import translator
 from studio.services import build_services
 from studio.web.event_values import fitting
-from studio.web.assembly import create_app
+from studio.web.app_factory import create_app
 
 def paths(routed, above=""):
     for route in getattr(routed, "routes", []):

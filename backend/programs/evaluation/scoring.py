@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from backend.metrics.confidence import intervals
+from backend.metrics.bootstrap import intervals
 from backend.metrics.library import METRICS
 from backend.metrics.metric import Metric, MetricInput, Table
 from backend.metrics.significance import Comparison, all_compared, describe_comparison, holm, verdict_of

@@ -7,7 +7,7 @@ import pytest
 
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.demo.probes import PROBES, prepare_probes
-from backend.metrics.confidence import paired_interval
+from backend.metrics.bootstrap import paired_interval
 from backend.metrics.library import METRICS
 from backend.metrics.metric import MetricInput
 from backend.recipes.evaluation import evaluation_spec

@@ -6,7 +6,7 @@ import re
 import httpx
 import pytest
 
-from studio.web.address import NetworkAddress, is_loopback
+from studio.web.allowed_hosts import NetworkAddress, is_loopback
 from studio.web.request_guard import GRADIO_PATHS, STUDIO_PATHS, RequestGuard
 from tests.serving import Served, kept_file
 

@@ -18,7 +18,7 @@ from backend.rewards.store import RewardStore
 from backend.settings import Workspace
 from studio.web import account_file
 from studio.web.account_file import AccountFile
-from studio.web.address import NetworkAddress
+from studio.web.allowed_hosts import NetworkAddress
 from studio.web.login import LogIns, Sessions
 from studio.web.login_gate import OPEN_PATHS, LoginGate, cookie_name
 from studio.web.login_routes import address_of

@@ -20,7 +20,7 @@ from studio.ui.i18n import LANGUAGES, Language
 from studio.ui.theme import StudioTheme
 from studio.web import images, login_routes
 from studio.web.account_file import AccountFile
-from studio.web.address import NetworkAddress
+from studio.web.allowed_hosts import NetworkAddress
 from studio.web.background import BackgroundWork
 from studio.web.body_limit import BodyLimit
 from studio.web.event_gate import EventGate
