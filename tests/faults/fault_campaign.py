@@ -232,7 +232,7 @@ class Campaign:
 
     def _look_at_web(self, store: RunStore) -> None:
         """The web process that was started last lists what there is."""
-        listed = httpx.get(f"{self.web.allowed_hosts}/api/runs", timeout=30).json()["runs"]
+        listed = httpx.get(f"{self.web.address}/api/runs", timeout=30).json()["runs"]
         listed_states = {row["id"]: row["state"] for row in listed}
         known = {str(run.id): run.state for run in store.views(100_000)}
         self.found.check(listed_states == known, "the web process that was started again lists other runs")

@@ -36,8 +36,8 @@ from launcher.devices import Device
 from launcher.keeper_settings import KeeperSettings
 from launcher.run_manager import RunManager
 from studio.pages.playground.storage import (
+    BlindVoteRecord,
     ColumnRecord,
-    SessionRecord,
     TalkId,
     TalkPlace,
     TalkRecord,
@@ -208,7 +208,7 @@ class Trials:
 
     def vote(self) -> Trial:
         store, kept = VoteStore(self.workspace), []
-        record = SessionRecord(id=VoteId(new_id()), begun_at=1.0, models=("demo", "other"), dataset="first",
+        record = BlindVoteRecord(id=VoteId(new_id()), begun_at=1.0, models=("demo", "other"), dataset="first",
                                questions=9, seed=1, settings=ChatSettings())  # fmt: skip
         store.begin(record)
 

@@ -1,9 +1,9 @@
 """Take out each guard of `tests/guards`, in a copy of the tree, and see its test fail.
 
-python -m tests.scripts.kill_guards [--changed] [--only PART] [--record] [--write]
+python -m tests.scripts.kill_guards [--changed] [--seconds S] [--only PART] [--record] [--write]
 
 `--changed` leaves out those whose death was seen with these very files (`tests/guards/killed.json`, which `--record`
-writes); so CI tries what has changed, and a nightly run tries all.
+writes); so CI tries what has changed, for as long as `--seconds` says, and a nightly run tries all.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument(
         "--changed", action="store_true", help="only those whose files changed since they were seen die"
     )
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin with no further one after so long")
     parser.add_argument("--only", default="", help="only those whose symbol holds this text")
     parser.add_argument("--record", action="store_true", help="write down which were seen to die")
     parser.add_argument("--write", action="store_true", help="write the figure into the docs")
@@ -45,9 +47,19 @@ def main() -> None:
     chosen = [guard for guard in GUARDS if args.only in guard.symbol]
     tried = [guard for guard in chosen if not args.changed or known.get(guard.name) != digest(guard)]
     seen = {guard: digest(guard) for guard in tried}
-    alive = kill(tried, (lambda guard: note(guard, seen[guard])) if args.record else lambda _: None)
-    died = [guard for guard in tried if guard not in alive]
-    print(f"{len(died)} of {len(tried)} guards died; {len(chosen) - len(tried)} were seen to die as they are")
+    died: list[Guard] = []
+
+    def noted(guard: Guard) -> None:
+        died.append(guard)
+        if args.record:
+            note(guard, seen[guard])
+
+    alive = kill(tried, noted, time.monotonic() + args.seconds)
+    left = len(tried) - len(died) - len(alive)
+    known_as_they_are = len(chosen) - len(tried)
+    print(
+        f"{len(died)} of {len(tried) - left} guards died; {known_as_they_are} were seen to die as they are; {left} left"
+    )
     if args.write and not alive:
         write_section("measured:guards", figure(len(chosen)))
     sys.exit(bool(alive))
@@ -61,8 +73,8 @@ def note(guard: Guard, seen: str) -> None:
     RECORD.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n")
 
 
-def kill(guards: Sequence[Guard], died: Callable[[Guard], None]) -> list[Guard]:
-    """Take each out and run its test; return those that no test missed, and tell of each other one."""
+def kill(guards: Sequence[Guard], died: Callable[[Guard], None], deadline: float) -> list[Guard]:
+    """Take each out and run its test, until the deadline; return those that no test missed."""
     without = {guard: (mutated(guard), killer_of(guard)) for guard in guards}  # as the tree is now, whatever comes
     with tempfile.TemporaryDirectory(prefix="guards-", ignore_cleanup_errors=True) as folder:
         trees: queue.Queue[Path] = queue.Queue()
@@ -71,6 +83,8 @@ def kill(guards: Sequence[Guard], died: Callable[[Guard], None]) -> list[Guard]:
             copy_tree(Path(folder) / str(number))
 
         def tried(guard: Guard) -> str:
+            if time.monotonic() > deadline:
+                return "left"
             tree = trees.get()
             path = tree / place_of(guard.symbol).path
             whole = path.read_text(encoding="utf-8")
@@ -86,7 +100,7 @@ def kill(guards: Sequence[Guard], died: Callable[[Guard], None]) -> list[Guard]:
             for guard, verdict in zip(guards, pool.map(tried, guards), strict=True):
                 if verdict == "died":
                     died(guard)
-                else:
+                elif verdict != "left":
                     alive.append(guard)
         return alive
 
