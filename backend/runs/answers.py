@@ -31,19 +31,17 @@ class Prediction(BaseModel):
 
 def write_predictions(folder: Path, step: int, predictions: Sequence[Prediction]) -> None:
     """Write the answers of one evaluation whole. Raises OSError where the disk refuses."""
-    folder.mkdir(exist_ok=True)
-    content = "".join(f"{prediction.model_dump_json()}\n" for prediction in predictions)
-    write_atomically(folder / f"{_PREFIX}{step:08d}.jsonl", content.encode())
+    _write_step(folder, step, predictions)
 
 
-def evaluated_steps(folder: Path) -> list[int]:
-    """The steps at which a run was evaluated, in order."""
+def recorded_steps(folder: Path) -> list[int]:
+    """The steps of a folder's files: at which a run was evaluated, or before which answers were drawn; in order."""
     return sorted(int(path.stem.removeprefix(_PREFIX)) for path in folder.glob(f"{_PREFIX}*.jsonl"))
 
 
 def read_predictions(folder: Path, step: int) -> list[Prediction]:
     """The answers of one evaluation, in the order of the rows; empty where there was none at that step."""
-    return [Prediction.model_validate_json(line) for line in all_lines(folder / f"{_PREFIX}{step:08d}.jsonl")]
+    return [Prediction.model_validate_json(line) for line in all_lines(_step_path(folder, step))]
 
 
 class Answer(BaseModel):
@@ -133,19 +131,22 @@ class Rollout(BaseModel):
 
 def write_rollouts(folder: Path, step: int, rollouts: Sequence[Rollout]) -> None:
     """Write the groups drawn before optimizer step `step` + 1, whole. Raises OSError where the disk refuses."""
-    folder.mkdir(exist_ok=True)
-    content = "".join(f"{rollout.model_dump_json()}\n" for rollout in rollouts)
-    write_atomically(folder / f"{_PREFIX}{step:08d}.jsonl", content.encode())
-
-
-def rollout_steps(folder: Path) -> list[int]:
-    """The steps before which answers were drawn, in order."""
-    return sorted(int(path.stem.removeprefix(_PREFIX)) for path in folder.glob(f"{_PREFIX}*.jsonl"))
+    _write_step(folder, step, rollouts)
 
 
 def read_rollouts(folder: Path, step: int) -> list[Rollout]:
     """The groups of one generation; empty where there was none at that step."""
-    return [Rollout.model_validate_json(line) for line in all_lines(folder / f"{_PREFIX}{step:08d}.jsonl")]
+    return [Rollout.model_validate_json(line) for line in all_lines(_step_path(folder, step))]
+
+
+def _step_path(folder: Path, step: int) -> Path:
+    return folder / f"{_PREFIX}{step:08d}.jsonl"
+
+
+def _write_step(folder: Path, step: int, records: Sequence[BaseModel]) -> None:
+    folder.mkdir(exist_ok=True)
+    content = "".join(f"{record.model_dump_json()}\n" for record in records)
+    write_atomically(_step_path(folder, step), content.encode())
 
 
 def _readable(lines: Sequence[bytes]) -> Iterator[Answer]:

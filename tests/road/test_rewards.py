@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from backend.runs.answers import read_rollouts, rollout_steps
+from backend.runs.answers import read_rollouts, recorded_steps
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 
@@ -87,7 +87,7 @@ def test_a_ready_reward_trains_at_once_and_the_script_that_measures_it_tells_its
 
     assert run["state"] == "finished"
     assert {"reward", "rewards/exact_match/mean", "entropy"} <= set(run["metrics"])
-    assert rollout_steps(folder.completions) == [0, 1, 2]
+    assert recorded_steps(folder.completions) == [0, 1, 2]
     assert [path.name for path in folder.rewards.iterdir()] == ["exact_match.py"]
     assert line.startswith("| 42 | ")
     assert "▁" in line

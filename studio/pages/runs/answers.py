@@ -9,10 +9,9 @@ from backend.runs.answers import (
     Prediction,
     Rollout,
     RolloutAnswer,
-    evaluated_steps,
     read_predictions,
     read_rollouts,
-    rollout_steps,
+    recorded_steps,
 )
 from backend.runs.folder import RunFolder
 from studio.ui.views import turns_view
@@ -42,7 +41,7 @@ def answers_page(folder: RunFolder, step: int, start: int, which: Which) -> dict
     Returns:
         `steps` of all evaluations, the `step` shown, `total` rows wanted, `rows`; all empty without evaluations.
     """
-    steps = evaluated_steps(folder.predictions)
+    steps = recorded_steps(folder.predictions)
     if not steps:
         return {"steps": [], "step": 0, "start": 0, "total": 0, "rows": []}
     chosen = step if step in steps else steps[-1]
@@ -70,7 +69,7 @@ def rollouts_page(folder: RunFolder, step: int, start: int) -> dict[str, Any]:
         `steps` to choose from, the `step` shown with its neighbours `older` and `newer`, the `latest`, `total`
         questions of it, `rows`; all empty without roll-outs.
     """
-    steps = rollout_steps(folder.completions)
+    steps = recorded_steps(folder.completions)
     if not steps:
         return _NOTHING
     chosen = step if step in steps else steps[-1]
@@ -90,7 +89,7 @@ def rollouts_with(folder: RunFolder, text: str) -> dict[str, Any]:
     Returns:
         `hits` of at most `MOST_HITS` questions, newest step first, each once; `searched` steps; whether it `is_full`.
     """
-    steps = rollout_steps(folder.completions)[: -SEARCHED - 1 : -1]
+    steps = recorded_steps(folder.completions)[: -SEARCHED - 1 : -1]
     hits: list[dict[str, Any]] = []
     for step in steps:
         for place, group in enumerate(read_rollouts(folder.completions, step)):

@@ -121,7 +121,7 @@ def test_real_sets_give_the_numbers_of_a_hand_run_too(lab, trained):
 
 
 def test_an_own_metric_is_measured_in_an_evaluation_and_during_training(lab, trained, compared):
-    from backend.runs.answers import evaluated_steps, read_predictions
+    from backend.runs.answers import read_predictions, recorded_steps
 
     answers = read_answers(compared.answers, 0)
     known = [float("e" in answer.given) for answer in answers if answer.given]
@@ -129,7 +129,7 @@ def test_an_own_metric_is_measured_in_an_evaluation_and_during_training(lab, tra
     assert next(each for each in read_report(compared.report).metrics if each.name == "tone").is_own
 
     training = RunFolder(lab.workspace.output / trained)
-    last = evaluated_steps(training.predictions)[-1]
+    last = recorded_steps(training.predictions)[-1]
     given = read_predictions(training.predictions, last)
     assert [each.scores["tone"] for each in given if each.given] == [
         float("e" in each.given) for each in given if each.given

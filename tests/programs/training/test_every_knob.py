@@ -11,7 +11,7 @@ from backend.catalog.checkpoints import CheckpointRecord, resolve_checkpoint
 from backend.errors import StudioError
 from backend.ids import RunId
 from backend.jsonl import write_atomically
-from backend.runs.answers import evaluated_steps, read_predictions
+from backend.runs.answers import read_predictions, recorded_steps
 from backend.runs.events import read_all
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
@@ -287,8 +287,8 @@ def ran(lab: Lab) -> dict[str, RunFolder]:
 
 
 def test_a_run_is_measured_at_its_start_and_its_end_and_on_the_way_where_asked(ran):
-    assert evaluated_steps(ran["as it is"].predictions) == [0, 5]
-    assert evaluated_steps(ran["every two"].predictions) == [0, 2, 4, 5]
+    assert recorded_steps(ran["as it is"].predictions) == [0, 5]
+    assert recorded_steps(ran["every two"].predictions) == [0, 2, 4, 5]
 
 
 def test_predictions_are_kept_row_by_row_with_their_scores(ran):

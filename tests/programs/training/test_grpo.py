@@ -5,7 +5,7 @@ import math
 import pytest
 
 from backend.rewards.sandbox.client import describe_isolation
-from backend.runs.answers import read_rollouts, rollout_steps
+from backend.runs.answers import read_rollouts, recorded_steps
 from backend.runs.events import read_all
 from tests.programs.training.training_lab import Lab, metrics
 from tests.rewards.reward_lab import returning, worker
@@ -86,7 +86,7 @@ def test_every_way_finishes_and_changes_what_should_learn(name, runs, lab):
 
 def test_each_question_is_answered_by_a_whole_group_whose_advantages_balance(runs):
     folder = runs["plain"]
-    drawings = [read_rollouts(folder.completions, step) for step in rollout_steps(folder.completions)]
+    drawings = [read_rollouts(folder.completions, step) for step in recorded_steps(folder.completions)]
 
     assert [len(groups) for groups in drawings] == [4, 4, 4]
     for group in [group for groups in drawings for group in groups]:
@@ -148,8 +148,8 @@ def test_a_reward_is_told_where_training_stands_and_may_log(runs):
 
 
 def test_a_drawing_serves_as_many_steps_as_the_spec_says(runs):
-    assert rollout_steps(runs["learned from twice"].completions) == [0, 2]
-    assert rollout_steps(runs["drawn for two steps"].completions) == [0, 2]
+    assert recorded_steps(runs["learned from twice"].completions) == [0, 2]
+    assert recorded_steps(runs["drawn for two steps"].completions) == [0, 2]
 
 
 @pytest.mark.parametrize("name", ["two", "two ZeRO-2", "two ZeRO-3", "two with adapters"])
@@ -164,6 +164,6 @@ def test_a_run_that_goes_on_asks_what_the_whole_one_asked(runs):
     whole, further = runs["evaluated and saved"], runs["resumed"]
 
     assert list(metrics(further, "loss")) == [3]
-    assert rollout_steps(further.completions) == [2]
+    assert recorded_steps(further.completions) == [2]
     asked = [[group.row for group in read_rollouts(folder.completions, 2)] for folder in (whole, further)]
     assert asked[0] == asked[1]

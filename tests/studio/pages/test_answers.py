@@ -11,7 +11,7 @@ from backend.conversation import Message
 from backend.errors import StudioError
 from backend.ids import RunId
 from backend.recipes.library import load_recipe
-from backend.runs.answers import Prediction, evaluated_steps, read_predictions, write_predictions
+from backend.runs.answers import Prediction, read_predictions, recorded_steps, write_predictions
 from backend.runs.folder import RunFolder
 from backend.settings import Workspace
 from studio.pages.runs import routes as answers
@@ -64,7 +64,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
     write_predictions(tmp_path / "predictions", 120, written)
 
-    assert evaluated_steps(tmp_path / "predictions") == [120]
+    assert recorded_steps(tmp_path / "predictions") == [120]
     assert read_predictions(tmp_path / "predictions", 120) == written
     assert read_predictions(tmp_path / "predictions", 7) == []
 
