@@ -13,22 +13,12 @@ from backend.ids import RunId
 from backend.recipes.library import load_recipe
 from backend.runs.answers import Prediction, read_predictions, recorded_steps, write_predictions
 from backend.runs.folder import RunFolder
-from backend.settings import Workspace
 from studio.pages.runs import routes as answers
 from studio.pages.runs.answers import PAGE
-from studio.services import Services, build_services
+from studio.services import Services
 from studio.web.responses import on_studio_error
 
 RUN = "20260101-000000-receipts"
-
-
-@pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    workspace = Workspace(tmp_path)
-    workspace.prepare()
-    services = build_services(workspace)
-    yield services
-    services.runs.close()
 
 
 @pytest.fixture

@@ -16,21 +16,12 @@ from backend.ids import RunId
 from backend.recipes.library import load_recipe
 from backend.runs.events import EventWriter
 from backend.runs.folder import RunFolder
-from backend.settings import ROOT, Workspace
+from backend.settings import ROOT
 from backend.store.queue import Holder, Lease
 from studio.pages.runs import routes as metrics
 from studio.pages.runs.live import LOG_BYTES, read_log
-from studio.services import Services, build_services
+from studio.services import Services
 from studio.web.responses import on_studio_error
-
-
-@pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    workspace = Workspace(tmp_path)
-    workspace.prepare()
-    services = build_services(workspace)
-    yield services
-    services.runs.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Roll-outs: any drawing, its groups ranked by reward, and a search over the newest ones; hostile text stays text."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -13,24 +12,14 @@ from backend.ids import RunId
 from backend.recipes.library import load_recipe
 from backend.runs.answers import Rollout, RolloutAnswer, write_rollouts
 from backend.runs.folder import RunFolder
-from backend.settings import Workspace
 from studio.pages.runs import answers
 from studio.pages.runs import routes as rollouts
 from studio.pages.runs.answers import MOST_HITS, ROLLOUTS_PER_PAGE, rollouts_page, rollouts_with
-from studio.services import Services, build_services
+from studio.services import Services
 from studio.web.responses import on_studio_error
 
 RUN = "20260101-000000-night"
 HOSTILE = "</script><img src=x onerror=alert(1)> ${alert(2)} {{name}} \u2028 `x`"
-
-
-@pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    workspace = Workspace(tmp_path)
-    workspace.prepare()
-    services = build_services(workspace)
-    yield services
-    services.runs.close()
 
 
 @pytest.fixture
