@@ -1,11 +1,12 @@
 """A conversation in the studio's one form, and its text as the model reads it."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 Role = Literal["system", "user", "assistant"]
-Split = Literal["train", "heldout"]
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 PLACEHOLDER = "<image>"  # stands in `content` where an image belongs
 DEFAULT_SYSTEM = "You are a helpful assistant."
 VISION = "<|vision_start|><|image_pad|><|vision_end|>"
@@ -21,13 +22,18 @@ class Message(BaseModel):
     content: str
 
 
+def present_split(written: Any) -> Any:
+    """Read the part of a row as an earlier version wrote it: what it held out is for validation."""
+    return "validation" if written == "heldout" else written
+
+
 class Row(BaseModel):
     """One line of `data.json`: the layout that ShareGPT-style trainers read, plus an id and its split."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
-    split: Split
+    split: Annotated[Split, BeforeValidator(present_split)]
     images: tuple[str, ...]  # relative to the dataset's folder, e.g. images/3f2a....png
     messages: tuple[Message, ...]
     source: str = ""  # where the row came from, e.g. "train.jsonl line 17"

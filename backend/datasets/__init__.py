@@ -10,10 +10,13 @@ Rows as the studio understands them
     turns           the turns of a conversation
     layouts         which layout a row has, and the same row in the studio's one form
     image_resolver  which uploaded image a row means
+    split_names     which part, train, validation or test, the name of a file or folder means
+    split_column    which part a row itself names
     row_reader      all of this for every row of an upload
 The dataset
     image_pool      check and store images, in processes of `image_worker`
-    split           which rows are held out
+    split           which rows are drawn for validation
+    given_split     the part of every row, as the upload has it or drawn
     assembly        leave out rows with bad images, write and count
     staging         the folder it is built in, and its appearing whole
     importer        the whole road, and a look at an upload before it

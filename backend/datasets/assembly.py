@@ -5,18 +5,19 @@ import math
 import re
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from backend.conversation import Message, Row
+from backend.conversation import SPLITS, Message, Row, Split
+from backend.datasets.given_split import ChosenSplit, GivenSplit
 from backend.datasets.image_pool import ImageOutcome
-from backend.datasets.problems import Place, UploadRefused, counted, quoted
+from backend.datasets.problems import UploadRefused, counted, quoted
 from backend.datasets.records import SplitRule, Statistics
 from backend.datasets.row_reader import ResolvedRow, UploadedRows
 from backend.datasets.rows_file import RowWriter, as_line
-from backend.datasets.split import HeldoutSplit, hold_out
 from backend.datasets.staging import ImportJob
+from backend.datasets.turns import RowFault
 from backend.image_size import stored_image_size, tokens_for_image
 from backend.spec.training import ModelKnobs
 
@@ -27,7 +28,6 @@ IMAGE_MARK_TOKENS = 2  # <|vision_start|> and <|vision_end|>
 _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")  # CJK
 _DIGIT = re.compile(r"\d")
 ID_DIGITS = 12  # of the sha256 of a row's turns and images
-MAX_FILES_SHOWN = 8
 ImageOutcomes = Mapping[str, ImageOutcome]  # by the path of the uploaded image
 
 
@@ -51,16 +51,17 @@ class StatisticsBuilder:
         answer = next((m.content for m in reversed(row.messages) if m.role == "assistant"), "").strip()
         self._answers[answer[:MAX_ANSWER_SHOWN]] += 1
 
-    def build(self, heldout_rows: int) -> Statistics:
-        """The counts so far, of which so many rows are held out.
+    def build(self, rows_of: Mapping[Split, int]) -> Statistics:
+        """The counts so far, with how many of the rows are in each part.
 
         Ranges are (smallest, median, largest), zeros where there is nothing.
         """
         images, rows = self._images.values(), len(self._text)
         return Statistics(
             rows=rows,
-            train_rows=rows - heldout_rows,
-            heldout_rows=heldout_rows,
+            train_rows=rows_of.get("train", 0),
+            validation_rows=rows_of.get("validation", 0),
+            test_rows=rows_of.get("test", 0),
             turns=self._turns,
             images=len(images),
             image_bytes=sum(image.bytes for image in images),
@@ -95,27 +96,15 @@ class ScreenedRows:
         self.keys: list[list[str]] = []  # for each row what ties it to others: its content id and its images
         self.images: set[str] = set()  # their stored names
         self.without_image = 0  # rows
-        self.heldout: dict[int, str] = {}  # rows that the upload holds out -> their file
-        self._train_images: set[str] = set()
-        self._heldout_images: dict[str, tuple[Place, str]] = {}  # first row that shows it, as that wrote it
+        self.given = GivenSplit()
 
-    def add(self, resolved: ResolvedRow, row: Row, content: str, images: Sequence[ImageOutcome]) -> None:
+    def add(self, row: Row, content: str, images: Sequence[ImageOutcome]) -> None:
         """Count one more row, which was written to the file, with its content id and its images in order."""
         stored = [image.stored for image in images]
-        if resolved.side == "heldout":
-            self.heldout[len(self.keys)] = resolved.file
-            for image, name in zip(resolved.images, stored, strict=True):
-                self._heldout_images.setdefault(name, (resolved.place, image.written))
-        else:
-            self._train_images.update(stored)
         self.statistics.add(row, images)
         self.keys.append([content, *stored])
         self.images.update(stored)
         self.without_image += not images
-
-    def leaks(self) -> Iterator[tuple[Place, str]]:
-        """Each image, by content, that is on both sides of the upload's own split: a held-out row and what it wrote."""
-        return (leak for name, leak in self._heldout_images.items() if name in self._train_images)
 
 
 class AssembledDataset(NamedTuple):
@@ -142,6 +131,11 @@ def screen(job: ImportJob, uploaded: UploadedRows, outcomes: ImageOutcomes) -> S
             if any(image.code for image in images):
                 _report_bad_images(job, resolved, images)
                 continue
+            try:
+                split = uploaded.split_reading.split_of(resolved.file, resolved.marks, resolved.split)
+            except RowFault as fault:
+                job.problems.add(fault.code, resolved.place, fault.message, fault.field)
+                continue
             content = content_id(resolved.messages, [image.stored for image in images])
             row = Row(
                 id=ids.new(content),
@@ -152,7 +146,10 @@ def screen(job: ImportJob, uploaded: UploadedRows, outcomes: ImageOutcomes) -> S
                 references=resolved.references,
             )
             sink.write(as_line(row) + b"\n")
-            screened.add(resolved, row, content, images)
+            screened.add(row, content, images)
+            written = [image.written for image in resolved.images]
+            stored = (image.stored for image in images)
+            screened.given.add(split, resolved.split, resolved.place, zip(stored, written, strict=True))
     uploaded.path.unlink()
     return screened
 
@@ -163,21 +160,23 @@ def assemble(job: ImportJob, uploaded: UploadedRows, screened: ScreenedRows) -> 
     Raises:
         UploadRefused: no row is left to train on.
     """
-    heldout, rule = _split(job, uploaded, screened)
-    if len(heldout.rows) == len(screened.keys):
+    chosen = _split(job, screened)
+    counts = chosen.counts()
+    if not counts["train"]:
         raise UploadRefused(
-            "NO_TRAINING_ROWS", f"All {len(heldout.rows):,} good rows of `{quoted(job.source.name)}` are held out"
+            "NO_TRAINING_ROWS",
+            f"All {len(chosen.codes):,} good rows of `{quoted(job.source.name)}` are for validation or test",
         )
     with RowWriter(job.folder) as writer, screened.path.open("rb") as lines:
         for number, line in enumerate(lines):
-            writer.add_line(line.rstrip(b"\n"), "heldout" if number in heldout.rows else "train")
+            writer.add_line(line.rstrip(b"\n"), SPLITS[chosen.codes[number]])
     for path in job.images.iterdir():
         if path.name not in screened.images:
             path.unlink()
-    notices = [*uploaded.notices, *([heldout.notice] if heldout.notice else [])]
+    notices = [*uploaded.notices, *chosen.notices]
     if screened.without_image:
         notices.append(f"{counted(screened.without_image, 'row')} without an image, to be learned from as text")
-    return AssembledDataset(writer.sha256, screened.statistics.build(len(heldout.rows)), rule, tuple(notices))
+    return AssembledDataset(writer.sha256, screened.statistics.build(counts), chosen.rule, tuple(notices))
 
 
 def content_id(messages: Sequence[Message], images: Sequence[str]) -> str:
@@ -223,7 +222,7 @@ def write_with_statistics(folder: Path, rows: Iterable[Row], dataset: Path) -> W
         DatasetError: an image cannot be read.
         OSError: the disk refuses.
     """
-    statistics, outcomes, heldout_count = StatisticsBuilder(), dict[str, ImageOutcome](), 0
+    statistics, outcomes, counts = StatisticsBuilder(), dict[str, ImageOutcome](), Counter[Split]()
     with RowWriter(folder) as writer:
         for row in rows:
             for image in row.images:
@@ -231,8 +230,8 @@ def write_with_statistics(folder: Path, rows: Iterable[Row], dataset: Path) -> W
                     outcomes[image] = _outcome_of(dataset / image, row.id)
             writer.add(row)
             statistics.add(row, [outcomes[image] for image in row.images])
-            heldout_count += row.split == "heldout"
-    return WrittenRows(writer.sha256, statistics.build(heldout_count))
+            counts[row.split] += 1
+    return WrittenRows(writer.sha256, statistics.build(counts))
 
 
 def _range(values: Sequence[int]) -> tuple[int, int, int]:
@@ -249,17 +248,14 @@ def _report_bad_images(job: ImportJob, row: ResolvedRow, images: Sequence[ImageO
             job.problems.add(outcome.code, row.place, message, f"images[{number}]")
 
 
-def _split(job: ImportJob, uploaded: UploadedRows, screened: ScreenedRows) -> tuple[HeldoutSplit, SplitRule]:
-    """Choose the held-out rows, numbered among the screened ones."""
+def _split(job: ImportJob, screened: ScreenedRows) -> ChosenSplit:
+    """Choose the part of every screened row, and report images that two parts show."""
     options = job.options
-    if not uploaded.is_split and options.heldout is None:
-        rule = SplitRule(kind="seeded", share=options.heldout_share, seed=options.seed)
-        return hold_out(screened.keys, options.heldout_share, options.seed), rule
-    for place, written in screened.leaks():
-        job.problems.add("SPLIT_LEAK", place, f"The image `{written}` is in training rows as well", "images")
-    files = ", ".join(f"`{quoted(file)}`" for file in sorted(set(screened.heldout.values()))[:MAX_FILES_SHOWN])
-    notice = f"Held-out rows as given, from {files}" if files else ""
-    return HeldoutSplit(frozenset(screened.heldout), notice), SplitRule(kind="given")
+    is_asked = options.validation is not None or options.test is not None
+    chosen = screened.given.choose(screened.keys, options.validation_share, options.seed, is_asked=is_asked)
+    for place, message in screened.given.leaks(chosen, screened.keys):
+        job.problems.add("SPLIT_LEAK", place, message, "images")
+    return chosen
 
 
 def _outcome_of(path: Path, row_id: str) -> ImageOutcome:

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from backend.datasets.layouts import recognise, suggest
 from backend.datasets.limits import max_unpacked_bytes
 from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, quoted, refused_by_disk
 from backend.datasets.records import ColumnMapping, ImportReport, Inspection, LayoutName, Manifest
-from backend.datasets.row_reader import READING_SHARE, RowReader, UploadedRows, read_upload, side_of
+from backend.datasets.row_reader import READING_SHARE, RowReader, UploadedRows, read_upload
 from backend.datasets.staging import (
     ImportJob,
     ImportOptions,
@@ -26,6 +27,7 @@ from backend.datasets.staging import (
     staging_folder,
     sweep_staging,
 )
+from backend.datasets.turns import RowFault
 from backend.datasets.upload import ANNOTATIONS, Upload, is_image, open_upload
 from backend.jsonl import strict_json
 from backend.settings import Workspace
@@ -143,7 +145,8 @@ def _checked_images(job: ImportJob, uploaded: UploadedRows) -> dict[str, ImageOu
 def _fingerprint(job: ImportJob, uploaded: UploadedRows, outcomes: ImageOutcomes) -> str:
     """Tell the same upload, imported in the same way, again: by content, wherever it lies and however it was zipped."""
     digest, options = uploaded.digest.copy(), job.options
-    for part in (options.heldout is not None, options.heldout_share, options.seed, options.mapping):
+    parts = (options.validation is not None, options.validation_share, options.seed, options.mapping)
+    for part in (*parts, "test") if options.test is not None else parts:
         digest.update(repr(part).encode())
     for path in uploaded.images:
         digest.update((outcomes[path].sha256 or outcomes[path].code).encode())
@@ -214,14 +217,13 @@ def _first_rows(upload: Upload, reader: RowReader) -> tuple[list[RawRow], list[R
 
 def _preview(raw_rows: list[RawRow], reader: RowReader) -> Iterator[Row]:
     """Yield the first good rows as they would be imported, with the images' names as they were written."""
-    good_count = 0
-    for raw in raw_rows:
-        resolved = reader.resolve_row(raw, side_of(raw.place.file))
-        if resolved is not None and good_count < MAX_PREVIEW_ROWS:
-            good_count += 1
+    good_rows = [row for raw in raw_rows if (row := reader.resolve_row(raw)) is not None]
+    reading = reader.split_columns.reading()
+    for number, resolved in enumerate(good_rows[:MAX_PREVIEW_ROWS], start=1):
+        with suppress(RowFault):  # which the import reports
             yield Row(
-                id=f"row-{good_count}",
-                split=resolved.side or "train",
+                id=f"row-{number}",
+                split=reading.split_of(resolved.file, resolved.marks, resolved.split) or "train",
                 images=tuple(p.written for p in resolved.images),
                 messages=resolved.messages,
                 source=f"{resolved.file} {resolved.unit} {resolved.line}",

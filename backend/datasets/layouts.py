@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from backend.conversation import PLACEHOLDER, Message, Split
+from backend.conversation import PLACEHOLDER, Message
 from backend.datasets.json_rows import ID_FIELDS, JsonFault, parse
 from backend.datasets.problems import quoted
 from backend.datasets.records import ColumnMapping, LayoutName
+from backend.datasets.split_column import is_split_column
 from backend.datasets.turns import RowFault, TurnReader, image_path, plain_text
 
 ROW_IMAGES = ("image", "images", "image_path", "image_paths", "image_file", "img")  # beside a list of turns
@@ -28,12 +29,7 @@ ANSWER = (
 SYSTEM = ("system", "system_prompt", "系统", "系统提示", "系统提示词")
 REFERENCES, ANSWERS = "references", "answers"
 FIELDS = (REFERENCES, ANSWERS)
-HELDOUT_WORDS = frozenset(
-    {"heldout", "held-out", "held_out", "val", "valid", "validation", "test", "dev", "eval", "验证", "测试"}
-)
-TRAIN_WORDS = frozenset({"train", "training", "训练"})
 _TURN_FIELDS = ("messages", "conversations", "conversation")
-_SPLIT_FIELDS = ("split", "@split")
 
 
 def suggest(columns: Iterable[str]) -> ColumnMapping:
@@ -93,7 +89,6 @@ class ConvertedRow(NamedTuple):
 
     messages: list[Message]
     images: list[str]
-    split: Split | None  # where the row itself says so
 
 
 def recognise(content: dict[str, Any]) -> LayoutName | None:
@@ -133,14 +128,14 @@ def convert(content: dict[str, Any], mapping: ColumnMapping | None = None) -> Co
         system = next((content[field] for field in SYSTEM if content.get(field)), None)
     if plain_text(system, "system").strip() and (not messages or messages[0].role != "system"):
         messages.insert(0, Message(role="system", content=plain_text(system, "system")))
-    return ConvertedRow(*_with_images_placed(messages, reader.slots, listed), _split(content))
+    return ConvertedRow(*_with_images_placed(messages, reader.slots, listed))
 
 
 def unused_columns(content: dict[str, Any], mapping: ColumnMapping | None) -> list[str]:
     """Name the columns of a table's row that hold something and become part of no message."""
     chosen = mapping or suggest(content)
     used = {chosen.image, chosen.question, chosen.answer, chosen.system, "history"}
-    used |= {*ID_FIELDS, *_SPLIT_FIELDS, *FIELDS}
+    used |= {*ID_FIELDS, *FIELDS, *filter(is_split_column, content)}
     if chosen.question == "instruction":
         used.add("input")
     return [name for name, value in content.items() if name not in used and value not in (None, "", [], {})]
@@ -253,14 +248,6 @@ def _refuse_other_media(content: dict[str, Any]) -> None:
         for field in fields:
             if content.get(field):
                 raise RowFault(code, f"It has a `{field}`", field)
-
-
-def _split(content: dict[str, Any]) -> Split | None:
-    value = next((content[field] for field in _SPLIT_FIELDS if isinstance(content.get(field), str)), "")
-    word = value.strip().lower()
-    if word in HELDOUT_WORDS:
-        return "heldout"
-    return "train" if word in TRAIN_WORDS else None
 
 
 def _fields(content: dict[str, Any]) -> str:

@@ -61,7 +61,7 @@ CODES: dict[str, Code] = {
     "NO_ROWS": Code("error", "Put at least one row with an answer into the file"),
     "LAYOUT_UNKNOWN": Code("error", "Say which column holds the image, the question and the answer"),
     "NO_VALID_ROWS": Code("error", "Correct the rows as the problems say, then import again"),
-    "NO_TRAINING_ROWS": Code("error", "Give a file with training rows too, or rename it so that it is not held out"),
+    "NO_TRAINING_ROWS": Code("error", "Give a file with training rows too, or rename it so that it names no part"),
     "STRICT": Code("error", "Correct these rows, or import without `strict` to keep the good ones"),
     "DATASET_NAME": Code("error", "Use lower-case letters, digits, dots and dashes, for example `receipts-2`"),
     "NAME_TAKEN": Code("error", "Choose another name, or delete the dataset that has this one"),
@@ -116,6 +116,7 @@ CODES: dict[str, Code] = {
     "IMG_METADATA": Code("warning", "Its broken metadata was dropped; the image is kept"),
     "IMG_UNREFERENCED": Code("info", "Nothing to do; they were not stored"),
     "IMG_DUPLICATE": Code("info", "Nothing to do; each is stored once"),
+    "SPLIT_UNKNOWN": Code("error", "Write `train`, `validation` or `test` there, or rename the column if it is none"),
     "SPLIT_LEAK": Code("warning", "Remove these rows from one of the two, or scores will look better than they are"),
     # a stored dataset
     "ROWS_CHANGED": Code("warning", "Runs of the earlier rows will refuse it; import the change as a new dataset"),

@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from backend.conversation import Row
+from backend.conversation import Row, Split
 from backend.datasets.problems import DatasetProblem
 from backend.earlier_names import renamed
 
@@ -18,10 +18,10 @@ class DatasetModel(BaseModel):
 
 
 class SplitRule(DatasetModel):
-    """How held-out rows were chosen; the same rows again from the same upload."""
+    """How validation and test rows were chosen; the same rows again from the same upload."""
 
-    kind: Literal["seeded", "given"]  # by image groups and a seed, or a second file
-    share: float = 0.0
+    kind: Literal["seeded", "given"]  # validation rows by image groups and a seed; or what the upload says
+    share: float = 0.0  # that was drawn for validation; where the rest is given, of its training rows
     seed: int = 0
 
 
@@ -30,7 +30,8 @@ class Statistics(DatasetModel):
 
     rows: int
     train_rows: int
-    heldout_rows: int
+    validation_rows: int
+    test_rows: int = 0
     turns: int  # user and assistant turns
     images: int  # different ones, by content
     image_bytes: int
@@ -41,7 +42,13 @@ class Statistics(DatasetModel):
     total_tokens: int
     most_frequent_answers: tuple[tuple[str, int], ...] = ()
 
-    _earlier = model_validator(mode="before")(renamed({"pictures": "images", "picture_bytes": "image_bytes"}))
+    def rows_of(self, split: Split) -> int:
+        """How many rows a part has."""
+        return {"train": self.train_rows, "validation": self.validation_rows, "test": self.test_rows}[split]
+
+    _earlier = model_validator(mode="before")(
+        renamed({"pictures": "images", "picture_bytes": "image_bytes", "heldout_rows": "validation_rows"})
+    )
 
 
 class Manifest(DatasetModel):

@@ -1,10 +1,10 @@
 """From the files of an upload to rows that are understood, whose images are found but not yet looked at."""
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,8 +14,6 @@ from backend.conversation import Message, Split
 from backend.datasets.image_resolver import ImageResolver, UnresolvedImageError
 from backend.datasets.json_rows import RawRow, json_rows
 from backend.datasets.layouts import (
-    HELDOUT_WORDS,
-    TRAIN_WORDS,
     ConvertedRow,
     accepted_answers,
     convert,
@@ -25,6 +23,8 @@ from backend.datasets.layouts import (
 )
 from backend.datasets.problems import MAX_LISTED, Place, ProblemList, UploadRefused, counted, quoted
 from backend.datasets.records import ColumnMapping, LayoutName
+from backend.datasets.split_column import Mark, SplitColumns, SplitReading, marks_of
+from backend.datasets.split_names import FileSplits, file_splits
 from backend.datasets.staging import ImportJob
 from backend.datasets.table_rows import parquet_rows, table_rows
 from backend.datasets.turns import RowFault, faults_of, with_trimmed_placeholders
@@ -54,7 +54,8 @@ class ResolvedRow(BaseModel):
     unit: str
     record: str
     layout: LayoutName
-    side: Split | None  # what the row or its file's name says
+    split: Split | None  # what its file's name says
+    marks: tuple[Mark, ...] = ()  # what stands in the columns that may be its split
     messages: tuple[Message, ...]
     images: tuple[ResolvedImage, ...]
     references: tuple[str, ...] = ()
@@ -78,18 +79,28 @@ class RowReader:
         self.columns: dict[str, None] = {}  # of rows that were not recognised, in their order
         self._row_count = 0  # rows of all files, good or not
         self._unused: dict[str, None] = {}  # columns of tables that are in no message
+        self.split_columns = SplitColumns()
+        self._given_split: Split | None = None  # of every row, where a person says so
 
-    def rows(self, side: Split | None = None) -> Iterator[ResolvedRow]:
-        """Yield every good row of every file; report the others. `side` overrides what names say."""
+    def rows(self, split: Split | None = None) -> Iterator[ResolvedRow]:
+        """Yield every good row of every file; report the others. `split` overrides what names and rows say."""
+        self._given_split = split
         for name in self._upload.annotations:
-            yield from self._resolved_rows_of(name, side or side_of(name))
+            yield from self._resolved_rows_of(name)
+
+    @cached_property
+    def _file_splits(self) -> FileSplits:
+        return file_splits(self._upload.annotations)
 
     @property
     def notices(self) -> list[str]:
         """What was done of its own accord."""
         matched = self._image_resolver.notice()
-        unused = ", ".join(f"`{quoted(name, 40)}`" for name in list(self._unused)[:MAX_COLUMNS_SHOWN])
-        return ([matched] if matched else []) + ([f"Columns that were not used: {unused}"] if unused else [])
+        splits = self.split_columns.reading()
+        names = [name for name in self._unused if name not in splits.columns]
+        unused = ", ".join(f"`{quoted(name, 40)}`" for name in names[:MAX_COLUMNS_SHOWN])
+        notices = ([matched] if matched else []) + ([f"Columns that were not used: {unused}"] if unused else [])
+        return [*notices, *(() if self._given_split else self._file_splits.notices), *splits.notices]
 
     def refuse_unrecognised(self) -> None:
         """Raise UploadRefused where no row of any file was recognised."""
@@ -119,7 +130,7 @@ class RowReader:
             return table_rows(path, name, self._problems), None
         return json_rows(path, name, self._problems), None
 
-    def resolve_row(self, raw: RawRow, side: Split | None = None) -> ResolvedRow | None:
+    def resolve_row(self, raw: RawRow) -> ResolvedRow | None:
         """Understand one row; None where a problem was reported, or it is in no known layout."""
         place, content = raw
         try:
@@ -137,13 +148,16 @@ class RowReader:
         layout = self._layout_of(raw)
         if layout == "table" and len(self._unused) < MAX_COLUMNS_SHOWN:
             self._unused |= dict.fromkeys(unused_columns(content, self._mapping))
+        marks = () if self._given_split else marks_of(content)
+        self.split_columns.count(place.file, marks)
         return ResolvedRow(
             file=place.file,
             line=place.line or 0,
             unit=place.unit,
             record=place.record,
             layout=layout,
-            side=converted.split or side,
+            split=self._given_split or self._file_splits.splits.get(place.file),
+            marks=marks,
             messages=messages,
             images=tuple(images),
             references=self._accepted_answers_of(raw, messages[-1].content),
@@ -155,7 +169,7 @@ class RowReader:
             return self._mapping.answer in raw.content
         return recognise(raw.content) is not None
 
-    def _resolved_rows_of(self, name: str, side: Split | None) -> Iterator[ResolvedRow]:
+    def _resolved_rows_of(self, name: str) -> Iterator[ResolvedRow]:
         unrecognised: list[Place] = []
         unrecognised_count = recognised_count = 0
         raw_rows, _ = self.rows_of_file(name)
@@ -167,7 +181,7 @@ class RowReader:
                 self.columns |= dict.fromkeys(raw.content) if not recognised_count else {}
                 continue
             recognised_count += 1
-            row = self.resolve_row(raw, side)
+            row = self.resolve_row(raw)
             self.layouts[self._layout_of(raw)] += 1
             if row is not None:
                 yield row
@@ -205,15 +219,6 @@ class RowReader:
         return images
 
 
-def side_of(name: str) -> Split | None:
-    """Tell from a file's name, or its folder's, whether its rows are for training or held out."""
-    path = PurePosixPath(name.lower())
-    words = {path.parent.name, path.stem} | {re.split(r"[-_.]", path.stem)[end] for end in (0, -1)}
-    if words & HELDOUT_WORDS:
-        return "heldout"
-    return "train" if words & TRAIN_WORDS else None
-
-
 @dataclass(slots=True)
 class UploadedRows:
     """What was read; the rows themselves rest in a file."""
@@ -222,7 +227,8 @@ class UploadedRows:
     images: dict[str, str] = field(default_factory=dict)  # path -> as the first row that names it wrote it
     packed_bytes: dict[str, int] = field(default_factory=dict)  # path of an image -> what it took as it was uploaded
     layouts: Counter[LayoutName] = field(default_factory=Counter)
-    sides: Counter[Split | None] = field(default_factory=Counter)
+    row_count: int = 0
+    split_reading: SplitReading = field(default_factory=SplitColumns().reading)
     notices: list[str] = field(default_factory=list)
     digest: Any = field(default_factory=hashlib.sha256)  # of the files with rows
 
@@ -232,35 +238,35 @@ class UploadedRows:
             for line in source:
                 yield ResolvedRow.model_validate_json(line)
 
-    @property
-    def is_split(self) -> bool:
-        """Whether the upload itself says which rows are held out."""
-        return 0 < self.sides["heldout"] < self.sides.total()
-
 
 def read_upload(job: ImportJob) -> UploadedRows:
-    """Read the upload, and the second one with held-out rows where there is one.
+    """Read the upload, and those of validation and test rows where there are some.
 
     Raises:
         UploadRefused: an archive breaks a rule, nothing holds rows, or no row is in a known layout.
     """
     uploaded = UploadedRows(job.staging / "resolved.jsonl")
     with uploaded.path.open("w", encoding="utf-8") as sink:
-        for source, side in ((job.source, None), (job.options.heldout, "heldout")):
-            if source is None:
-                continue
+        for source, split in _sources(job):
             upload, reader = _open_reader(job, source)
-            if side is None:
-                _exclude_heldout_file(upload, job.options.heldout)
-            for row in reader.rows(side):  # type: ignore[arg-type]  # a Literal in a tuple
+            if split is None:
+                _exclude_files(upload, [given for given, part in _sources(job) if part])
+            for row in reader.rows(split):
                 sink.write(row.model_dump_json() + "\n")
                 _count_row(row, upload, uploaded, job)
             reader.refuse_unrecognised()
             uploaded.layouts += reader.layouts
             uploaded.notices += reader.notices
+            uploaded.split_reading = reader.split_columns.reading() if split is None else uploaded.split_reading
             _hash_annotations(upload, uploaded)
             _report_unused(upload, uploaded, job)
     return uploaded
+
+
+def _sources(job: ImportJob) -> list[tuple[Path, Split | None]]:
+    """Every upload of the import, and the part that a person said its rows are."""
+    given: list[tuple[Path | None, Split]] = [(job.options.validation, "validation"), (job.options.test, "test")]
+    return [(job.source, None), *((source, split) for source, split in given if source is not None)]
 
 
 def _open_reader(job: ImportJob, source: Path) -> tuple[Upload, RowReader]:
@@ -272,21 +278,22 @@ def _open_reader(job: ImportJob, source: Path) -> tuple[Upload, RowReader]:
     return upload, RowReader(upload, tables, job.options.mapping, job.problems)
 
 
-def _exclude_heldout_file(upload: Upload, heldout: Path | None) -> None:
-    """Do not read a file of held-out rows a second time where it lies in the folder that is imported."""
-    if heldout is not None:
-        paths = {name: upload.path_of(name) for name in upload.annotations}
-        upload.annotations = [n for n, path in paths.items() if path is None or path.resolve() != heldout.resolve()]
+def _exclude_files(upload: Upload, given: list[Path]) -> None:
+    """Do not read a file of a given part a second time where it lies in the folder that is imported."""
+    given_files = {path.resolve() for path in given}
+    paths = {name: upload.path_of(name) for name in upload.annotations} if given_files else {}
+    given_names = {name for name, path in paths.items() if path is not None and path.resolve() in given_files}
+    upload.annotations = [name for name in upload.annotations if name not in given_names]
 
 
 def _count_row(row: ResolvedRow, upload: Upload, uploaded: UploadedRows, job: ImportJob) -> None:
-    uploaded.sides[row.side] += 1
+    uploaded.row_count += 1
     for image in row.images:
         if image.path not in uploaded.images:
             uploaded.images[image.path] = image.written
             uploaded.packed_bytes[image.path] = upload.packed_bytes(Path(image.path))
-    if uploaded.sides.total() % REPORT_EVERY == 0:
-        job.report_progress(READING_SHARE, f"Reading rows: {uploaded.sides.total():,}")
+    if uploaded.row_count % REPORT_EVERY == 0:
+        job.report_progress(READING_SHARE, f"Reading rows: {uploaded.row_count:,}")
 
 
 def _hash_annotations(upload: Upload, uploaded: UploadedRows) -> None:

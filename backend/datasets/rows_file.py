@@ -13,14 +13,15 @@ from typing import BinaryIO, NamedTuple, Self
 
 from pydantic import ValidationError
 
-from backend.conversation import Row, Split
+from backend.conversation import SPLITS, Row, Split
 from backend.datasets.records import RowPage
 from backend.errors import DatasetError
 from backend.jsonl import strict_json
 
 SEARCHES_REMEMBERED = 16  # 8 bytes a row that matched
 ROWS = "data.json"
-INDEX = "data.index"  # 64-bit numbers: size of the rows' file, rows, and for each row 2 x its offset + 1 if held out
+INDEX = "data.index"  # 64-bit numbers: size of the rows' file, rows, SPLIT_CODES, and for each row its entry
+SPLIT_CODES = 4  # an entry is SPLIT_CODES x the row's offset + its part; earlier versions wrote no such number, and 2
 VERSIONS = "versions"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -48,7 +49,9 @@ class RowWriter:
                 os.fsync(self._sink.fileno())
         if kind is None:
             with (self._folder / INDEX).open("wb") as sink:
-                sink.write(array("Q", [self._position, len(self._index)]).tobytes() + self._index.tobytes())
+                sink.write(
+                    array("Q", [self._position, len(self._index), SPLIT_CODES]).tobytes() + self._index.tobytes()
+                )
                 sink.flush()
                 os.fsync(sink.fileno())
 
@@ -58,8 +61,8 @@ class RowWriter:
 
     def add_line(self, line: bytes, split: Split) -> None:
         """Append a training row that `as_line` wrote, on that side of the split."""
-        if split == "heldout":  # an id holds no quotes: the first of these is the row's own field
-            line = line.replace(b'"split":"train"', b'"split":"heldout"', 1)
+        if split != "train":  # an id holds no quotes: the first of these is the row's own field
+            line = line.replace(b'"split":"train"', b'"split":"%s"' % split.encode(), 1)
         self._append(line, split)
 
     @property
@@ -69,7 +72,7 @@ class RowWriter:
 
     def _append(self, line: bytes, split: Split) -> None:
         self._write(b",\n" if self._index else b"\n")
-        self._index.append(2 * self._position + (split == "heldout"))
+        self._index.append(_entry(self._position, split))
         self._write(line)
 
     def _write(self, content: bytes) -> None:
@@ -118,11 +121,11 @@ def read_page(
         if entries is None:
             entries = _entries_of(opened, folder.name)
             if split is not None:
-                entries = array("Q", (entry for entry in entries if (entry % 2 == 1) == (split == "heldout")))
+                entries = array("Q", (entry for entry in entries if SPLITS[entry % SPLIT_CODES] == split))
         rows = []
         for entry in entries[start : start + count]:
-            source.seek(entry // 2)
-            row = parse_line(source.readline(), f"byte {entry // 2:,} of `{folder.name}/{ROWS}`")
+            source.seek(entry // SPLIT_CODES)
+            row = parse_line(source.readline(), f"byte {entry // SPLIT_CODES:,} of `{folder.name}/{ROWS}`")
             rows += [row] if row is not None else []
     return RowPage(tuple(rows), len(entries))
 
@@ -194,13 +197,15 @@ def _entries_of(opened: OpenRows, name: str) -> "array[int]":
     stored = array("Q")
     size = os.fstat(opened.rows.fileno()).st_size
     stored.frombytes(opened.entries[: len(opened.entries) // 8 * 8])
-    if list(stored[:2]) == [size, len(stored) - 2]:
-        return stored[2:]
+    if list(stored[:3]) == [size, len(stored) - 3, SPLIT_CODES]:
+        return stored[3:]
+    if list(stored[:2]) == [size, len(stored) - 2]:  # of an earlier version: 2 x offset, + 1 where it was held out
+        return array("Q", (_entry(entry // 2, "validation" if entry % 2 else "train") for entry in stored[2:]))
     rebuilt, offset = array("Q"), 0
     for number, line in enumerate(opened.rows, start=1):
         row = parse_line(line, f"line {number:,} of `{name}/{ROWS}`")
         if row is not None:
-            rebuilt.append(2 * offset + (row.split == "heldout"))
+            rebuilt.append(_entry(offset, row.split))
         offset += len(line)
     return rebuilt
 
@@ -220,8 +225,12 @@ def _matching_entries(folder: Path, sha256: str, words: str, split: Split | None
             if row is None or split not in (None, row.split):
                 continue
             if any(needle in message.content.casefold() for message in row.messages):
-                entries.append(2 * offset + (row.split == "heldout"))
+                entries.append(_entry(offset, row.split))
     return entries
+
+
+def _entry(offset: int, split: Split) -> int:
+    return SPLIT_CODES * offset + SPLITS.index(split)
 
 
 def _open_files(rows: Path, index: Path) -> OpenRows:

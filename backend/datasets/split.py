@@ -1,4 +1,4 @@
-"""Which rows of a dataset are held out: a seeded rule that keeps rows with something in common on one side."""
+"""Which rows are drawn for validation: a seeded rule that keeps rows with something in common on one side."""
 
 import hashlib
 from collections import defaultdict
@@ -33,7 +33,7 @@ def hold_out(keys: Sequence[Iterable[str]], share: float, seed: int) -> HeldoutS
         return HeldoutSplit(frozenset(), "")
     if target == 0 or len(keys) < MIN_ROWS:
         return HeldoutSplit(
-            frozenset(), f"With {len(keys)} rows none is held out; give more rows, or a file of held-out rows"
+            frozenset(), f"With {len(keys)} rows none is held out; give more rows, or a file of validation rows"
         )
     groups = sorted(_groups(keys).items(), key=lambda group: hashlib.sha256(f"{seed}/{group[0]}".encode()).digest())
     chosen: list[int] = []
@@ -45,7 +45,7 @@ def hold_out(keys: Sequence[Iterable[str]], share: float, seed: int) -> HeldoutS
     smallest = min((rows for _, rows in groups), key=len)
     if len(smallest) > LARGEST_SHARE * len(keys):
         return HeldoutSplit(
-            frozenset(), "Nearly all rows share images, so none could be held out; give a file of held-out rows"
+            frozenset(), "Nearly all rows share images, so none could be held out; give a file of validation rows"
         )
     notice = f"{len(smallest)} rows are held out instead of {target}: rows that share an image stay together"
     return HeldoutSplit(frozenset(smallest), notice)

@@ -35,8 +35,9 @@ class ImportOptions:
     """How an upload is imported."""
 
     name: str = ""  # empty: made from the upload's own name
-    heldout: Path | None = None  # a second upload whose rows are all held out
-    heldout_share: float = DEFAULT_SHARE
+    validation: Path | None = None  # another upload whose rows are all for validation
+    test: Path | None = None  # another upload whose rows are all for the test
+    validation_share: float = DEFAULT_SHARE  # of the rows, drawn where the upload gives no validation rows
     seed: int = DEFAULT_SEED
     mapping: ColumnMapping | None = None  # where the layout is not recognised
     strict: bool = False  # import nothing while one row is bad

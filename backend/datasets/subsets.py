@@ -44,7 +44,7 @@ def put_rows(
     Args:
         workspace: where it goes.
         name: of the dataset.
-        rows: all of them, in order, with their ids and sides of the split.
+        rows: all of them, in order, with their ids and parts of the split.
         images: the files they show; linked where the disk can do that.
         provenance: what the manifest says.
 
@@ -183,10 +183,10 @@ def _plan_copies(present: Iterable[Row], copies: list[Row]) -> _CopyPlan:
     for copy in copies:
         side = side_of_content.setdefault(_content_of(copy), "")
         if side:
-            is_leaking |= (side, copy.split) == ("train", "heldout")
+            is_leaking |= side == "train" != copy.split
         elif present_ids.get(copy.id, ("", ""))[0] == copy.source:
-            was_heldout = present_ids[copy.id][1] == "heldout"
-            plan.replaced[copy.id] = copy.model_copy(update={"split": "heldout"}) if was_heldout else copy
+            former = present_ids[copy.id][1]  # what was once held out stays so
+            plan.replaced[copy.id] = copy if former == "train" else copy.model_copy(update={"split": former})
         else:
             plan.added.append(copy.model_copy(update={"id": _new_id(copy.id, present_ids)}))
         side_of_content[_content_of(copy)] = side or copy.split

@@ -24,7 +24,7 @@ class DemoDataset:
     turns: int  # questions about each image
     night: bool
     seed: int
-    heldout_share: float = 0.15
+    validation_share: float = 0.15
     max_shapes: int = 3
 
 
@@ -81,5 +81,5 @@ def _import(demo: DemoDataset, store: DatasetStore) -> DatasetName:
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:
         source = Path(folder) / demo.name  # the manifest says where a dataset came from
         write_rows(demo, source)
-        options = ImportOptions(name=demo.name, heldout_share=demo.heldout_share)
+        options = ImportOptions(name=demo.name, validation_share=demo.validation_share)
         return DatasetName(store.import_dataset(source, options, None).manifest.name)

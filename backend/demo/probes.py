@@ -1,4 +1,4 @@
-"""Probe questions: a few short ones for each ability, the same every time, as a dataset whose rows are all held out."""
+"""Probe questions: a few short ones for each ability, the same every time, as a dataset of validation rows."""
 
 import hashlib
 import io
@@ -181,7 +181,7 @@ def _row(probe: Probe, folder: Path, images: dict[str, Path]) -> Row:
     names = () if probe.image is None else (_stored(probe.image, folder, images),)
     return Row(
         id=probe.id,
-        split="heldout",
+        split="validation",
         images=names,
         source=CHANGE,
         references=probe.references,

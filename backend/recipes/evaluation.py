@@ -15,7 +15,7 @@ from backend.ids import is_safe_name
 from backend.metrics.library import proposed_metrics
 from backend.recipes.versions import dataset_versions, refuse_all, resolve_metrics
 from backend.settings import Workspace
-from backend.spec.evaluation import Check, contestants_for
+from backend.spec.evaluation import Check, Rows, contestants_for
 from backend.spec.files import apply_settings, read_spec, spec_from
 from backend.spec.run import RunSpec
 
@@ -111,13 +111,14 @@ def _refuse_number(check: Check, checkpoints: tuple[str, ...]) -> None:
         raise SpecError(f"{len(checkpoints)} checkpoints are too many at once", hint="Compare two or three")
 
 
-def _no_rows(split: str, name: str, counts: Statistics) -> SpecError | None:
-    rows, kind = {
-        "heldout": (counts.heldout_rows, "held-out "),
-        "train": (counts.train_rows, "training "),
-        "all": (counts.rows, ""),
-    }[split]
-    return None if rows else SpecError(f"`{name}` has no {kind}rows", hint="Ask all rows: `--rows all`")
+def _no_rows(split: Rows, name: str, counts: Statistics) -> SpecError | None:
+    rows = counts.rows if split == "all" else counts.rows_of(split)
+    if rows:
+        return None
+    kind = {"train": "training ", "all": ""}.get(split, f"{split} ")
+    other = next((part for part in ("test", "validation") if counts.rows_of(part)), "all")
+    named = f"its {other}" if other != "all" else "all"
+    return SpecError(f"`{name}` has no {kind}rows", hint=f"Ask {named} rows: `--rows {other}`")
 
 
 def _suitable(spec: RunSpec, workspace: Workspace) -> tuple[str, ...]:

@@ -46,8 +46,8 @@ def _no_training_rows(name: str, counts: Statistics) -> SpecError | None:
     if counts.train_rows:
         return None
     return SpecError(
-        f"`{name}` has no training rows, all of it is held out",
-        hint="Choose another dataset, or import it again with a smaller held-out share",
+        f"`{name}` has no training rows, all of it is for validation or test",
+        hint="Choose another dataset, or import it again with a smaller validation share",
     )
 
 

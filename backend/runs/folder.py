@@ -142,7 +142,7 @@ class RunFolder:
 
     @property
     def predictions(self) -> Path:
-        """Program, rank 0 only: answers to held-out rows."""
+        """Program, rank 0 only: answers to validation rows."""
         return self.path / "predictions"
 
     @property

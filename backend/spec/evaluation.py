@@ -10,6 +10,7 @@ from backend.spec.knobs import RunKind, SpecModel, knob
 Check = Literal["quality", "image", "forgetting", "export"]
 CHECKS: tuple[Check, ...] = get_args(Check)
 Form = Literal["saved", "merged", "4bit"]  # as it lies on disk, merged into one model, or that one in NF4
+Rows = Literal["validation", "test", "train", "all"]  # a part of the split, or every row
 Shown = Literal["own", "blank", "shuffled"]  # each row's own images, grey ones, or those of other rows
 MOST_CONTESTANTS = 3
 
@@ -31,8 +32,10 @@ class ComparisonKnobs(SpecModel):
 
     check: Check = "quality"  # what the answers shall tell
     contestants: tuple[Contestant, ...] = Field((), max_length=MOST_CONTESTANTS)
-    split: Literal["heldout", "train", "all"] = knob(
-        "heldout", label="Rows", help="Rows that no training saw, those it learned from, or all"
+    split: Rows = knob(
+        "validation",
+        label="Rows",
+        help="Those that training is judged by, those kept for the last word, those it learned from, or all",
     )
     limit: int = knob(
         0, label="At most", help="Rows chosen by the seed; 0 means all of them", unit="rows", ge=0, le=1_000_000
@@ -45,7 +48,7 @@ class ComparisonKnobs(SpecModel):
         128, label="Longest answer", help="Answers are cut there, and counted", unit="tokens", ge=1, le=16384
     )
 
-    _earlier = model_validator(mode="before")(renamed(values={"picture": "image"}))
+    _earlier = model_validator(mode="before")(renamed(values={"picture": "image", "heldout": "validation"}))
 
 
 def contestants_for(check: Check, checkpoints: tuple[str, ...]) -> tuple[Contestant, ...]:

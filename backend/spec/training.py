@@ -169,12 +169,12 @@ class BatchingKnobs(SpecModel):
 
 
 class EvaluationKnobs(SpecModel):
-    """How the model is measured on held-out rows while it learns."""
+    """How the model is measured on validation rows while it learns."""
 
     rows: int = knob(
         64,
         label="Rows evaluated",
-        help="Held-out rows answered at the start, on the way and at the end; 0 is off",
+        help="Validation rows answered at the start, on the way and at the end; 0 is off",
         unit="rows",
         ge=0,
         le=100_000,

@@ -75,7 +75,7 @@
     const ask = studio.newestOnly();
     let start = 0, split = "", current = {}, typing = 0;
     const search = el("input", { type: "search", placeholder: words.search, "aria-label": words.search, maxlength: "200" });
-    const sides = studio.choiceButtons("side", ["", "train", "heldout"], (side) => words[`side.${side || "all"}`], words.sides, (side) => { split = side; from(0); });
+    const sides = studio.choiceButtons("side", ["", "train", "validation", "test"], (side) => words[`side.${side || "all"}`], words.sides, (side) => { split = side; from(0); });
     const rows = el("div", { class: "rows" });
     const from = (place) => { start = Math.max(0, place); load(); };
     const pager = studio.pager(words, PAGE, from);

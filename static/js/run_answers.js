@@ -1,4 +1,4 @@
-// What the chosen run answered: to held-out rows at each evaluation, beside the gold answer and the first one; and what it
+// What the chosen run answered: to validation rows at each evaluation, beside the gold answer and the first one; and what it
 // drew while it learned from rewards, question by question, the best first. What a person reads stays where it is while
 // the run goes on; newer drawings are only offered.
 (() => {

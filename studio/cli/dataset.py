@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from backend.conversation import SPLITS
 from backend.datasets.editing import Edits
 from backend.datasets.problems import DatasetProblem
 from backend.datasets.records import ColumnMapping, Manifest
@@ -77,7 +78,7 @@ def copy(
     row: Annotated[list[str] | None, typer.Option(metavar="ID", help="A row; give it once for each.")] = None,
     as_json: JSON_OPTION = False,
 ) -> None:
-    """Copy rows with their images into another dataset; held-out rows stay held out."""
+    """Copy rows with their images into another dataset; validation and test rows stay so."""
     store = context.dataset_store()
     before = store.get(DatasetName(to)) if to in store.names() else None
     _report_change(store.copy_rows(name, row or (), to), before, as_json)
@@ -94,8 +95,11 @@ def described(manifest: Manifest) -> dict[str, object]:
 def import_(
     path: Annotated[Path, typer.Argument(help="zip, folder, json, jsonl, csv or parquet")],
     name: Annotated[str, typer.Option(help="Default: the file's own name.")] = "",
-    heldout: Annotated[Path | None, typer.Option(help="A second file whose rows are held out.")] = None,
-    heldout_share: Annotated[float, typer.Option(min=0, max=0.9)] = _DEFAULTS.heldout_share,
+    validation: Annotated[Path | None, typer.Option(help="Another file; its rows are for validation.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Another file; its rows are for the test.")] = None,
+    validation_share: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Of the rows, where the upload has no validation rows.")
+    ] = _DEFAULTS.validation_share,
     seed: Annotated[int, typer.Option(min=0)] = _DEFAULTS.seed,
     image_column: Annotated[
         str | None, typer.Option(help="Which column is the image. Columns that are not named are guessed.")
@@ -103,14 +107,17 @@ def import_(
     question_column: Annotated[str | None, typer.Option(help="Which one is the question; empty for none.")] = None,
     answer_column: str | None = None,
     strict: Annotated[bool, typer.Option("--strict", help="Import nothing while one row is bad.")] = False,
+    heldout: Annotated[Path | None, typer.Option(hidden=True)] = None,  # what earlier versions called --validation
+    heldout_share: Annotated[float | None, typer.Option(hidden=True, min=0, max=0.9)] = None,
     as_json: JSON_OPTION = False,
 ) -> None:
     """Import a dataset; good rows are kept, bad ones are listed with what to do."""
     named = {"image": image_column, "question": question_column, "answer": answer_column}
     options = ImportOptions(
         name=name,
-        heldout=heldout,
-        heldout_share=heldout_share,
+        validation=validation or heldout,
+        test=test,
+        validation_share=validation_share if heldout_share is None else heldout_share,
         seed=seed,
         mapping=_mapping(path, {role: column for role, column in named.items() if column is not None}),
         strict=strict,
@@ -121,9 +128,7 @@ def import_(
         print_json(described(report.manifest) | {"was_known": report.was_known, "problems": problems})
         return
     outcome = "is already here as" if report.was_known else "imported as"
-    counts = report.manifest.statistics
-    rows = f"{counts.train_rows} training rows, {counts.heldout_rows} held out"
-    say(f"{path.name} {outcome} {report.manifest.name}: {rows}")
+    say(f"{path.name} {outcome} {report.manifest.name}: {_rows_of_parts(report.manifest)}")
     for notice in report.manifest.notices:
         say(f"note: {notice}")
     _print_problems(report.problems, report.manifest.skipped_rows)
@@ -138,11 +143,10 @@ def list_(as_json: JSON_OPTION = False) -> None:
         print_json([described(manifest) for manifest in manifests])
         return
     rows = [
-        (each.name, each.statistics.train_rows, each.statistics.heldout_rows, each.statistics.images, each.layout)
-        for each in manifests
+        (each.name, *map(each.statistics.rows_of, SPLITS), each.statistics.images, each.layout) for each in manifests
     ]
     empty = "No datasets yet: studio dataset import PATH, or studio dataset demo"
-    print_table(("dataset", "training rows", "held out", "images", "layout"), rows, empty=empty)
+    print_table(("dataset", "training rows", "validation", "test", "images", "layout"), rows, empty=empty)
 
 
 @app.command()
@@ -213,11 +217,17 @@ def _report_change(manifest: Manifest, before: Manifest | None, as_json: bool) -
     if not is_new:
         say(f"{manifest.name} is as it was: nothing to change.")
         return
-    counts = manifest.statistics
     say(
         f"{manifest.name} is now version {manifest.sha256[:MAX_DIGITS_SHOWN]}: {manifest.change or 'as imported'}; "
-        f"{counts.train_rows} training rows, {counts.heldout_rows} held out"
+        f"{_rows_of_parts(manifest)}"
     )
+
+
+def _rows_of_parts(manifest: Manifest) -> str:
+    """Say how many rows each part has; the test only where there is one."""
+    counts = manifest.statistics
+    test = f", {counts.test_rows} test rows" if counts.test_rows else ""
+    return f"{counts.train_rows} training rows, {counts.validation_rows} validation rows{test}"
 
 
 def _mapping(path: Path, named: dict[str, str]) -> ColumnMapping | None:
@@ -234,11 +244,12 @@ def _flat(manifest: Manifest) -> dict[str, object]:
     counts = manifest.statistics.model_dump()
     answers = counts.pop("most_frequent_answers")
     split = manifest.split
-    rule = "given by a second file" if split.kind == "given" else f"{split.share:.0%} by image, seed {split.seed}"
+    drawn = f"{split.share:.0%} by image for validation, seed {split.seed}"
+    rule = drawn if split.kind == "seeded" else f"as given; {drawn}" if split.share else "as given"
     facts = {
         "source": manifest.source,
         "layout": manifest.layout,
-        "held-out rule": rule,
+        "split rule": rule,
         "sha256": manifest.sha256[:16],
     }
     labelled = {key.replace("_", " "): value for key, value in counts.items()}

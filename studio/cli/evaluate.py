@@ -26,7 +26,10 @@ METRIC = Annotated[
     list[str] | None,
     typer.Option("--metric", help="A metric, or a reward of your own; the first decides. May be repeated."),
 ]
-ROWS = Annotated[Literal["heldout", "train", "all"], typer.Option("--rows", help="heldout, train or all")]
+ROWS = Annotated[
+    Literal["validation", "test", "train", "all", "heldout"],  # the last is what earlier versions called the first
+    typer.Option("--rows", metavar="[validation|test|train|all]", help="Of which part of the dataset."),
+]
 CHECK = Annotated[
     Check,
     typer.Option(
@@ -66,7 +69,7 @@ def evaluate(
     compare: COMPARE = None,
     metric: METRIC = None,
     limit: Annotated[int, typer.Option(min=0, help="At most so many rows; 0 means all.")] = 0,
-    rows: ROWS = "heldout",
+    rows: ROWS = "validation",
     check: CHECK = "quality",
     settings: SET = None,
     name: Annotated[str, typer.Option(help="Shown in lists.")] = "",

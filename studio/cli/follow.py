@@ -88,5 +88,5 @@ def _in_words(values: dict[str, Any]) -> dict[str, str]:
     elif values.get("loss") is not None:
         words["loss"] = f"loss {values['loss']:.3f}"
     if values.get("exact_match") is not None:
-        words["exact_match"] = f"held-out exact match {values['exact_match']:.0%}"
+        words["exact_match"] = f"validation exact match {values['exact_match']:.0%}"
     return words

@@ -102,7 +102,7 @@ def prepare(folder: Path, workspace: Workspace) -> Bench:
 
 
 def import_rows(data: Path, workspace: Workspace) -> None:
-    """Bring the peers' rows into the workspace as a person would, none of them held out."""
+    """Bring the peers' rows into the workspace as a person would, all of them for training."""
     workspace.prepare()
     upload = workspace.root / "upload"
     shutil.copytree(data / "images", upload / "images")
@@ -112,7 +112,7 @@ def import_rows(data: Path, workspace: Workspace) -> None:
         for row in rows
     ]
     (upload / "data.json").write_text(json.dumps(messages))
-    DatasetStore(workspace).import_dataset(upload, ImportOptions(name="bench", heldout_share=0.0))
+    DatasetStore(workspace).import_dataset(upload, ImportOptions(name="bench", validation_share=0.0))
 
 
 def turns_of(row: dict[str, Any]) -> list[tuple[dict[str, str], dict[str, str]]]:

@@ -1,4 +1,4 @@
-"""Learn from a ready reward on the demo data, with two seeds: its curve, and held-out answers before and after.
+"""Learn from a ready reward on the demo data, with two seeds: its curve, and validation answers before and after.
 
     python -m tests.benchmarks.measure_grpo [--short] [--write]
 
@@ -38,11 +38,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="measure-", ignore_cleanup_errors=True) as folder:
         seeds = SEEDS[:1] if args.short else SEEDS
         rows = [measure(seed, Workspace(Path(folder)), short=args.short) for seed in seeds]
-    head = "| seed | mean reward, first and last tenth | curve, by tenths | held-out exact match, before | after |"
+    head = "| seed | mean reward, first and last tenth | curve, by tenths | validation exact match, before | after |"
     text = "\n".join([f"{head} gain, 95 % interval | steps | seconds |", "|---|---|---|---|---|---|---|---|", *rows])
     text += (
         f"\n\nRecipe `grpo` with the reward `exact_match` on `{DATASET}`: adapters on the language model, 16 questions "
-        "a step, 8 answers each; gain in percentage points over all held-out rows, row by row, with its bootstrap "
+        "a step, 8 answers each; gain in percentage points over all validation rows, row by row, with its bootstrap "
         f"interval; seconds from the command to the final model. `python -m tests.benchmarks.measure_grpo --write` on "
         f"{machine()}."
     )

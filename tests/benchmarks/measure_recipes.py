@@ -1,4 +1,4 @@
-"""Train every recipe on its demo dataset through the command line, and state held-out answers before and after.
+"""Train every recipe on its demo dataset through the command line, and state validation answers before and after.
 
     python -m tests.benchmarks.measure_recipes [--short] [--write]
 
@@ -32,7 +32,7 @@ def main() -> None:
         workspace = Workspace(Path(folder))
         names = ["lora"] if args.short else args.recipes
         rows = [line for name in names for line in measure(name, workspace, short=args.short)]
-    head = "| recipe | demo dataset | held-out rows | shipped model | after | gain, 95 % interval | steps | seconds |"
+    head = "| recipe | demo dataset | validation rows | shipped model | after | gain, 95 % interval | steps | seconds |"
     table = "\n".join([head, "|---|---|---|---|---|---|---|---|", *rows])
     text = (
         f"{table}\n\nExact match of greedy answers; gain in percentage points, row by row, with its bootstrap "

@@ -1,4 +1,4 @@
-"""Score a checkpoint on a dataset's held-out rows, one greedy answer a row: what the measuring scripts share."""
+"""Score a checkpoint on a dataset's validation rows, one greedy answer a row: what the measuring scripts share."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ MOST_TOKENS = 48
 
 
 class Score(NamedTuple):
-    """How many of the last answers of the held-out rows were given word for word."""
+    """How many of the last answers of the validation rows were given word for word."""
 
     right: int
     rows: int
@@ -36,13 +36,13 @@ class Score(NamedTuple):
 
 
 def score(reference: str, dataset: str, workspace: Workspace, limit: int = 1000) -> Score:
-    """Ask every held-out row of `dataset` up to its last answer, greedily."""
+    """Ask every validation row of `dataset` up to its last answer, greedily."""
     checkpoint = resolve_checkpoint(reference, workspace)
     host = ModelHost(checkpoint.base_folder)
     name, encoder = host.prepare(checkpoint), host.encoder(checkpoint)
     store = DatasetStore(workspace)
     folder, pairs = store.folder(DatasetName(dataset)), []
-    for row in list(store.rows(DatasetName(dataset), split="heldout"))[:limit]:
+    for row in list(store.rows(DatasetName(dataset), split="validation"))[:limit]:
         *asked, gold = row.messages
         images = [folder / image for image in row.images]
         sample = encoder.encode(tuple(asked), images, for_answer=True)

@@ -96,10 +96,10 @@ def test_rows_are_paged_searched_and_filtered(page: Page, served: Served):
 
     rows.get_by_role("button", name="Next").click()
     expect(rows.locator(".pager span")).to_have_text("9 to 16 of 24")
-    rows.get_by_role("button", name="Held out").click()
-    heldout = served.datasets.get("shapes").statistics.heldout_rows
-    assert 0 < heldout <= 8
-    expect(rows.locator("article .bdg")).to_have_text(["Held out"] * heldout)
+    rows.get_by_role("button", name="Validation").click()
+    held_out = served.datasets.get("shapes").statistics.validation_rows
+    assert 0 < held_out <= 8
+    expect(rows.locator("article .bdg")).to_have_text(["Validation"] * held_out)
     rows.get_by_role("button", name="All").click()
     rows.get_by_role("searchbox").fill("no row says this")
     expect(rows).to_contain_text("No row matches.")
@@ -230,11 +230,11 @@ def test_a_held_out_file_of_its_own_is_used(page: Page, served: Served, tmp_path
 
     upload(page, tmp_path / "train-part.zip")
     page.get_by_role("button", name="I have a separate file").click()
-    page.locator("#heldout-file input[type=file]").set_input_files(tmp_path / "test-part.zip")
-    expect(page.locator("#heldout-file")).to_contain_text("test-part")
+    page.locator("#validation-file input[type=file]").set_input_files(tmp_path / "test-part.zip")
+    expect(page.locator("#validation-file")).to_contain_text("test-part")
     page.get_by_role("button", name="Import dataset").click()
 
-    expect(page.locator("#import-report")).to_contain_text("3 to train on, 2 held out", timeout=SLOW_MS)
+    expect(page.locator("#import-report")).to_contain_text("3 to train · 2 validation", timeout=SLOW_MS)
     assert served.datasets.get("train-part").split.kind == "given"
 
 

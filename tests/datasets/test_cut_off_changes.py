@@ -24,7 +24,7 @@ def base(tmp_path) -> Path:
     store = DatasetStore(workspace)
     rows = [asked(None, f"Question {n}", f"Answer {n}") for n in range(5)]
     store.import_dataset(folder_of(tmp_path / "rows", {"data.json": rows}), ImportOptions())
-    store.import_dataset(folder_of(tmp_path / "images", many(5)), ImportOptions(heldout_share=0.4))
+    store.import_dataset(folder_of(tmp_path / "images", many(5)), ImportOptions(validation_share=0.4))
     return tmp_path
 
 

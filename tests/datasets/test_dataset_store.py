@@ -93,9 +93,9 @@ def test_pages_follow_each_other_and_end(store, shapes):
 
 
 def test_pages_of_a_split_and_of_a_search(store, shapes):
-    heldout = list(store.rows("shapes", "heldout"))
+    heldout = list(store.rows("shapes", "validation"))
 
-    assert store.page("shapes", split="heldout", count=99) == (tuple(heldout), 3)
+    assert store.page("shapes", split="validation", count=99) == (tuple(heldout), 3)
     assert store.page("shapes", search="ANSWER 2", count=2).total == 11
     assert [row.messages[1].content for row in store.page("shapes", search="answer 29").rows] == ["Answer 29"]
     assert store.page("shapes", search="nowhere").total == 0
@@ -290,7 +290,7 @@ def test_all_held_out_is_refused(store, tmp_path):
     heldout = folder_of(tmp_path / "b", {"data.json": [asked(None, "Q")]})
 
     with pytest.raises(UploadRefused) as caught:
-        store.import_dataset(train, ImportOptions(heldout=heldout))
+        store.import_dataset(train, ImportOptions(validation=heldout))
 
     assert caught.value.code == "NO_TRAINING_ROWS"
 

@@ -42,7 +42,9 @@ def test_an_edit_is_a_new_version_and_the_old_one_stays(store, shapes):
     assert made.notices == (*shapes.notices, "1 answer corrected, 1 row left out")
     assert (made.created_at, made.upload_sha256, made.split) == (shapes.created_at, shapes.upload_sha256, shapes.split)
     assert rows_of(store, sha256=shapes.sha256) == before
-    assert rows_of(store, sha256=shapes.sha256, split="heldout") == [row for row in before if row.split == "heldout"]
+    assert rows_of(store, sha256=shapes.sha256, split="validation") == [
+        row for row in before if row.split == "validation"
+    ]
     assert store.check("shapes") == []
 
 
@@ -67,7 +69,7 @@ def test_the_plain_files_are_those_of_the_current_version(store, shapes):
     assert "0" * 500 in (folder / "data.json").read_text()
     assert [row.id for row in store.page("shapes", start=7, count=3).rows] == [row.id for row in rows_of(store)[7:10]]
     assert store.page("shapes", search="0" * 500).total == 1
-    assert store.page("shapes", split="heldout", count=9).total == 3
+    assert store.page("shapes", split="validation", count=9).total == 3
 
 
 def test_edits_follow_each_other_and_the_last_one_is_told(store, shapes):

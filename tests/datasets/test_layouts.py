@@ -52,7 +52,6 @@ def test_u13_every_layout_becomes_the_same_row(layout, row):
 def test_u13_the_canonical_form_reads_as_itself():
     row = {
         "id": "1",
-        "split": "heldout",
         "images": ["a.png"],
         "messages": [m.model_dump() for m in WANTED],
         "source": "x",
@@ -60,7 +59,7 @@ def test_u13_the_canonical_form_reads_as_itself():
 
     draft = convert(row)
 
-    assert (tuple(draft.messages), draft.images, draft.split) == (WANTED, ["a.png"], "heldout")
+    assert (tuple(draft.messages), draft.images) == (WANTED, ["a.png"])
 
 
 @pytest.mark.parametrize(

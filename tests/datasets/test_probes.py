@@ -22,7 +22,7 @@ def rows(store):
 
 def test_every_ability_is_asked_about_and_every_row_is_held_out(store, rows):
     assert Counter(row.id.rpartition("-")[0] for row in rows) == dict.fromkeys(ABILITIES, ROWS_PER_ABILITY)
-    assert {row.split for row in rows} == {"heldout"}
+    assert {row.split for row in rows} == {"validation"}
     assert rows[0].id == "colour-01"
     assert len(rows) == len({row.id for row in rows}) == 48
     assert len({(row.messages, row.images) for row in rows}) == 48
@@ -98,7 +98,7 @@ def test_nobody_can_train_on_them(store, rows, workspace):
 def test_a_copy_of_probes_stays_held_out(store, rows):
     made = store.copy_rows(PROBES, ["colour-01", "sum-01"], "hard")
 
-    assert (made.statistics.train_rows, made.statistics.heldout_rows) == (0, 2)
+    assert (made.statistics.train_rows, made.statistics.validation_rows) == (0, 2)
 
 
 def test_they_are_no_demo_dataset():

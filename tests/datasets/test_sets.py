@@ -25,7 +25,7 @@ def said(store, name):
 
 
 def test_a_set_is_made_of_copies_with_their_images(store, shapes):
-    chosen = [*side(shapes, "heldout")[:1], *side(shapes, "train")[:2]]
+    chosen = [*side(shapes, "validation")[:1], *side(shapes, "train")[:2]]
 
     made = store.copy_rows("shapes", [row.id for row in chosen], "hard")
 
@@ -34,7 +34,7 @@ def test_a_set_is_made_of_copies_with_their_images(store, shapes):
         (f"shapes-{row.id}", row.split, row.images, row.messages) for row in chosen
     }
     assert copies[0].source == f"dataset shapes, row {copies[0].id.removeprefix('shapes-')}"
-    assert (made.statistics.train_rows, made.statistics.heldout_rows, made.statistics.images) == (2, 1, 3)
+    assert (made.statistics.train_rows, made.statistics.validation_rows, made.statistics.images) == (2, 1, 3)
     assert (made.source, made.layout, made.split.kind) == ("rows of shapes", "llava", "given")
     assert made.notices == ("Made of 3 rows of `shapes`",)
     assert store.get("hard") == made
@@ -65,7 +65,7 @@ def test_a_row_that_is_there_is_not_added_again(store, shapes):
 
 def test_a_row_from_elsewhere_that_says_and_shows_the_same_is_there(store, shapes, tmp_path):
     other = folder_of(tmp_path / "other", many(8))
-    store.import_dataset(other, ImportOptions(name="other", heldout_share=0))
+    store.import_dataset(other, ImportOptions(name="other", validation_share=0))
     store.copy_rows("shapes", [side(shapes, "train")[0].id], "hard")
     again = next(row for row in store.rows("other") if row.id == side(shapes, "train")[0].id)
 
@@ -88,18 +88,18 @@ def test_a_copy_follows_the_correction_of_its_row(store, shapes):
 
 
 def test_what_was_held_out_is_never_for_training_in_a_set(store, shapes):
-    heldout = [row.id for row in side(shapes, "heldout")]
+    heldout = [row.id for row in side(shapes, "validation")]
 
     store.copy_rows("shapes", heldout, "hard")
     store.apply_edits("shapes", Edits({heldout[0]: "Corrected"}))
     made = store.copy_rows("shapes", [row.id for row in shapes], "hard")
 
-    assert (made.statistics.train_rows, made.statistics.heldout_rows) == (27, 3)
-    assert {row.id for row in store.rows("hard", "heldout")} == {f"shapes-{each}" for each in heldout}
+    assert (made.statistics.train_rows, made.statistics.validation_rows) == (27, 3)
+    assert {row.id for row in store.rows("hard", "validation")} == {f"shapes-{each}" for each in heldout}
 
 
 def test_a_set_says_where_it_trains_on_what_is_held_out_elsewhere(store, shapes, tmp_path):
-    store.import_dataset(tmp_path / "shapes", ImportOptions(name="all", heldout_share=0))
+    store.import_dataset(tmp_path / "shapes", ImportOptions(name="all", validation_share=0))
     store.copy_rows("all", [row.id for row in store.rows("all")][:29], "hard")
 
     made = store.copy_rows("shapes", [row.id for row in shapes], "hard")

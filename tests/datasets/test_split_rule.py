@@ -74,8 +74,10 @@ def test_an_import_holds_out_the_same_rows_from_a_zip_and_from_renamed_files(sto
     first = store.import_dataset(zip_of(tmp_path / "first.zip", files), ImportOptions())
     store.import_dataset(folder_of(tmp_path / "second", moved), ImportOptions())
 
-    assert first.manifest.statistics.heldout_rows == 4
-    assert {row.id for row in store.rows("first", "heldout")} == {row.id for row in store.rows("second", "heldout")}
+    assert first.manifest.statistics.validation_rows == 4
+    assert {row.id for row in store.rows("first", "validation")} == {
+        row.id for row in store.rows("second", "validation")
+    }
     assert (first.manifest.split.kind, first.manifest.split.share, first.manifest.split.seed) == ("seeded", 0.1, 42)
 
 
@@ -84,11 +86,11 @@ def test_equal_images_under_other_names_stay_on_one_side(store, tmp_path):
     rows = [asked(f"{n}.png", answer=str(n)) for n in range(40)]
 
     report = store.import_dataset(
-        folder_of(tmp_path / "up", files | {"data.json": rows}), ImportOptions(heldout_share=0.3)
+        folder_of(tmp_path / "up", files | {"data.json": rows}), ImportOptions(validation_share=0.3)
     )
 
     train = {row.images for row in store.rows("up", "train")}
-    assert not train & {row.images for row in store.rows("up", "heldout")}
+    assert not train & {row.images for row in store.rows("up", "validation")}
     assert report.manifest.statistics.images == 10
     assert codes(report) == {"IMG_DUPLICATE": 30}
 
@@ -97,8 +99,9 @@ def test_files_named_train_and_val_are_the_split(store, tmp_path):
     files = {f"{n}.png": image_bytes(color=(n, 0, 0)) for n in range(6)}
     for names in (
         ("train.json", "val.json"),
-        ("train-00000-of-00001.jsonl", "test-00000-of-00001.jsonl"),
+        ("train-00000-of-00001.jsonl", "validation-00000-of-00001.jsonl"),
         ("rows.json", "valid/rows.json"),
+        ("train/annotations/rows.json", "val/annotations/rows.json"),
     ):
         rows = {names[0]: [asked(f"{n}.png") for n in range(4)], names[1]: [asked(f"{n}.png") for n in (4, 5)]}
         folder = folder_of(tmp_path / names[1].replace("/", "-"), files | rows)
@@ -106,8 +109,8 @@ def test_files_named_train_and_val_are_the_split(store, tmp_path):
         report = store.import_dataset(folder, ImportOptions())
 
         assert report.manifest.split.kind == "given"
-        assert report.manifest.notices == (f"Held-out rows as given, from `{names[1]}`",)
-        assert (report.manifest.statistics.train_rows, report.manifest.statistics.heldout_rows) == (4, 2)
+        assert report.manifest.notices == (f"Validation rows as given, from `{names[1]}`",)
+        assert (report.manifest.statistics.train_rows, report.manifest.statistics.validation_rows) == (4, 2)
         assert codes(report) == {}
 
 
@@ -116,6 +119,7 @@ def test_a_file_called_test_alone_is_no_split(store, tmp_path):
 
     assert report.manifest.split.kind == "seeded"
     assert report.manifest.statistics.train_rows == 1
+    assert report.manifest.notices[0].startswith("Every row is in the part `test`, by `test.json`")
 
 
 def test_a_second_upload_is_held_out_and_leaks_are_named(store, tmp_path):
@@ -126,13 +130,13 @@ def test_a_second_upload_is_held_out_and_leaks_are_named(store, tmp_path):
     )
     heldout = zip_of(tmp_path / "h.zip", {"rows.json": [asked("x.png"), asked("y.png")], "x.png": same, "y.png": new})
 
-    report = store.import_dataset(train, ImportOptions(heldout=heldout))
+    report = store.import_dataset(train, ImportOptions(validation=heldout))
 
-    assert [row.source for row in store.rows("train", "heldout")] == ["rows.json row 1", "rows.json row 2"]
+    assert [row.source for row in store.rows("train", "validation")] == ["rows.json row 1", "rows.json row 2"]
     assert report.manifest.split.kind == "given"
     assert codes(report)["SPLIT_LEAK"] == 1
     [leak] = [problem for problem in report.problems if problem.code == "SPLIT_LEAK"]
-    assert leak.message == "Row 1 of `rows.json`: The image `x.png` is in training rows as well"
+    assert leak.message == "Row 1 of `rows.json`: The image `x.png` of a validation row is in training rows as well"
 
 
 def test_a_split_column_is_followed(store, tmp_path):
@@ -140,7 +144,8 @@ def test_a_split_column_is_followed(store, tmp_path):
 
     report = store.import_dataset(folder_of(tmp_path / "up", {"rows.csv": rows}), ImportOptions())
 
-    assert report.manifest.statistics.heldout_rows == 2
+    counts = report.manifest.statistics
+    assert (counts.train_rows, counts.validation_rows, counts.test_rows) == (7, 1, 2)
 
 
 def test_text_tokens_are_estimated_by_script():
@@ -153,6 +158,6 @@ def test_text_tokens_are_estimated_by_script():
 def test_a_heldout_file_inside_the_imported_folder_is_read_once(store, tmp_path):
     folder = folder_of(tmp_path / "up", {"a.json": [asked(None, "Q1")], "b.json": [asked(None, "Q2")]})
 
-    report = store.import_dataset(folder, ImportOptions(heldout=folder / "b.json"))
+    report = store.import_dataset(folder, ImportOptions(validation=folder / "b.json"))
 
-    assert (report.manifest.statistics.train_rows, report.manifest.statistics.heldout_rows) == (1, 1)
+    assert (report.manifest.statistics.train_rows, report.manifest.statistics.validation_rows) == (1, 1)

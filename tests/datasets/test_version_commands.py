@@ -55,7 +55,7 @@ def test_a_person_is_told_in_a_sentence(store, command):
     version = store.get("shapes").sha256[:12]
     train = store.get("shapes").statistics.train_rows
     assert done.stdout == (
-        f"shapes is now version {version}: 1 answer corrected; {train} training rows, {6 - train} held out\n"
+        f"shapes is now version {version}: 1 answer corrected; {train} training rows, {6 - train} validation rows\n"
     )
     assert again.stdout == "shapes is as it was: nothing to change.\n"
     assert version in listed.stdout

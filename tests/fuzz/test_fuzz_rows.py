@@ -18,7 +18,19 @@ KEYS = (
     "answer", "prompt", "response", "instruction", "input", "output", "id", "split", "system", "solution", "history",
     "image_url", "url", "query", "references", "answers", "path", "bytes",
 )  # fmt: skip
-WORDS = ("human", "gpt", "user", "assistant", "system", "image", "text", "train", "heldout", "a.png", "<image>\nWhat?")
+WORDS = (
+    "human",
+    "gpt",
+    "user",
+    "assistant",
+    "system",
+    "image",
+    "text",
+    "train",
+    "validation",
+    "a.png",
+    "<image>\nWhat?",
+)
 ENCODINGS = ("utf-8", "utf-8", "utf-8-sig", "utf-16", "gb18030", "latin-1", "utf-32")
 
 

@@ -102,6 +102,6 @@ def upload_folder(tmp_path_factory) -> Path:
 def road(tmp_path_factory, upload_folder) -> Road:
     """A workspace with one imported dataset."""
     road = Road(tmp_path_factory.mktemp("workspace"))
-    imported = road.result("dataset", "import", str(upload_folder), "--name", "codes", "--heldout-share", "0.2")
+    imported = road.result("dataset", "import", str(upload_folder), "--name", "codes", "--validation-share", "0.2")
     assert imported["statistics"]["rows"] == 180
     return road

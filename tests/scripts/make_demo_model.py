@@ -96,7 +96,7 @@ def train_lessons(workspace: Workspace, lessons: tuple[Lesson, ...], base: Path,
                            max_shapes=lesson.max_shapes)  # fmt: skip
         dataset = workspace.root / "drawn" / name
         write_rows(demo, dataset)
-        store.import_dataset(dataset, ImportOptions(name=name, heldout_share=0.0), None)
+        store.import_dataset(dataset, ImportOptions(name=name, validation_share=0.0), None)
         shutil.rmtree(dataset)
         spec = load_recipe("full_finetune").spec.with_values(
             {

@@ -40,7 +40,7 @@ def questions_for(checkpoint: Checkpoint, workspace: Workspace, work: Path) -> l
             ExportQuestion(row.messages[:-1], tuple(store.folder(share.name) / name for name in row.images))
             for store in [DatasetStore(workspace)]
             for share in spec.data.datasets
-            for row in store.rows(share.name, "heldout", share.sha256)
+            for row in store.rows(share.name, "validation", share.sha256)
             if row.messages[-1].role == "assistant"
         ]
     except (StudioError, ValueError):

@@ -92,25 +92,24 @@ def dataset_folders(spec: RunSpec, workspace: Workspace) -> list[Path]:
     return [store.folder(DatasetName(share.name)) for share in spec.data.datasets]
 
 
-def questions_of(spec: RunSpec, workspace: Workspace, meter: RowMeter, split: str) -> list[PromptRow]:
+def questions_of(spec: RunSpec, workspace: Workspace, meter: RowMeter, split: Split) -> list[PromptRow]:
     """The rows of one split of the run's datasets that end with an answer and are not too long, in order."""
     store, questions = DatasetStore(workspace), []
     for share in spec.data.datasets:
         folder = store.folder(DatasetName(share.name))
-        side: Split = "heldout" if split == "heldout" else "train"
-        for row in store.rows(share.name, side, share.sha256):
+        for row in store.rows(share.name, split, share.sha256):
             fitted = fit(meter.size(row, folder), spec.data, spec.model)
             if fitted is not None and row.messages[-1].role == "assistant":
                 questions.append(PromptRow(row, folder, fitted))
     return questions
 
 
-def heldout_questions(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> list[PromptRow]:
-    """Choose `evaluation.rows` held-out questions of the run's datasets by its seed."""
+def validation_questions(spec: RunSpec, workspace: Workspace, meter: RowMeter) -> list[PromptRow]:
+    """Choose `evaluation.rows` validation questions of the run's datasets by its seed; test rows are for no run."""
     if not spec.evaluation.rows:
         return []
-    questions = questions_of(spec, workspace, meter, "heldout")
-    chance = random.Random(f"{spec.data.seed}/heldout")
+    questions = questions_of(spec, workspace, meter, "validation")
+    chance = random.Random(f"{spec.data.seed}/heldout")  # what earlier versions drew by: a resumed run asks the same
     chosen = sorted(chance.sample(range(len(questions)), min(spec.evaluation.rows, len(questions))))
     return [questions[place] for place in chosen]
 

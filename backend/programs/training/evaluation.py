@@ -1,4 +1,4 @@
-"""Measure the model on held-out rows while it learns: its loss, and the answers that it really gives."""
+"""Measure the model on validation rows while it learns: its loss, and the answers that it really gives."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -49,7 +49,7 @@ class Evaluator:
 
         Args:
             spec: of the run.
-            rows: the held-out rows to ask.
+            rows: the validation rows to ask.
             encoder: of the model.
             collator: joins samples for the loss.
             own: the person's own metrics, on the first process alone: it alone tells what they say.

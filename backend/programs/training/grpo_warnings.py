@@ -55,7 +55,7 @@ class MetricWarnings:
         if grew < BETTER or right_then - right < BETTER or not self._is_news("hacking", step):
             return []
         return [
-            f"The reward rose from {reward_then:.2f} to {reward:.2f} while exact match on held-out rows fell from "
+            f"The reward rose from {reward_then:.2f} to {reward:.2f} while exact match on validation rows fell from "
             f"{right_then:.0%} to {right:.0%}: read the roll-outs, the model may have found an easy way to be paid"
         ]
 

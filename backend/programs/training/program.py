@@ -12,7 +12,7 @@ from backend.catalog.trainable_parameters import trained_table
 from backend.programs.model.encoder import Encoder
 from backend.programs.model.loading import ModelSource, Precision, choose_precision
 from backend.programs.model.parts import whole_size
-from backend.programs.model.prompts import dataset_folders, heldout_questions
+from backend.programs.model.prompts import dataset_folders, validation_questions
 from backend.programs.training.build_trainer import TrainerBuilder
 from backend.programs.training.callbacks import TrainingCallback
 from backend.programs.training.checkpoint_manager import CheckpointManager
@@ -55,7 +55,7 @@ def train(folder: RunFolder, events: EventWriter | None) -> None:
         if events is not None
         else []
     )
-    evaluator = Evaluator(spec, heldout_questions(spec, workspace, meter), encoder, builder.collator, own_metrics)
+    evaluator = Evaluator(spec, validation_questions(spec, workspace, meter), encoder, builder.collator, own_metrics)
     need = disk_need(spec, trained_table(spec, workspace))
     checkpoints = CheckpointManager(spec, folder, encoder, need)
     callback = TrainingCallback(spec, folder, builder.sampler, evaluator, checkpoints, logger)

@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from backend.conversation import Split
 from backend.datasets.staging import DEFAULT_SHARE
 from backend.datasets.upload import ANNOTATIONS, IMAGES
 from studio.ui.components import bubble_words, card_head, island
@@ -34,7 +35,8 @@ def dataset_rows(t: Translate) -> gr.HTML:
         "sides",
         "side.all",
         "side.train",
-        "side.heldout",
+        "side.validation",
+        "side.test",
         "back",
         "next",
         "where",
@@ -67,7 +69,8 @@ class UploadCard:
     roles: list[gr.Dropdown]
     name: gr.Textbox
     share: gr.Slider
-    heldout: gr.File
+    validation: gr.File
+    test: gr.File
     confirm: gr.Button
     preview: gr.HTML
     report: gr.HTML
@@ -97,21 +100,22 @@ def upload_card(t: Translate) -> UploadCard:
                 roles = [_role_dropdown(role, t) for role in ROLES]
             with gr.Row(elem_classes="knobs"):
                 name, share = _name_and_share(t)
-            with gr.Accordion(t("upload.heldout"), open=False):
-                heldout = gr.File(
-                    label=t("upload.heldout.file"),
-                    file_types=[".zip", *ANNOTATIONS],
-                    height=110,
-                    elem_id="heldout-file",
-                )
+            with gr.Accordion(t("upload.parts"), open=False):
+                validation, test = _part_file("validation", t), _part_file("test", t)
             confirm = gr.Button(t("upload.confirm"), variant="primary", elem_id="import")
         report = import_report(t)
-    return UploadCard(files, box, mapping, roles, name, share, heldout, confirm, preview, report)
+    return UploadCard(files, box, mapping, roles, name, share, validation, test, confirm, preview, report)
 
 
 def _role_dropdown(role: str, t: Translate) -> gr.Dropdown:
     label, info = t(f"upload.role.{role}"), t(f"upload.role.{role}.help")
     return gr.Dropdown([], label=label, info=info, min_width=180, elem_id=f"role-{role}")
+
+
+def _part_file(part: Split, t: Translate) -> gr.File:
+    return gr.File(
+        label=t(f"upload.{part}.file"), file_types=[".zip", *ANNOTATIONS], height=110, elem_id=f"{part}-file"
+    )
 
 
 def _name_and_share(t: Translate) -> tuple[gr.Textbox, gr.Slider]:
@@ -131,6 +135,6 @@ def _name_and_share(t: Translate) -> tuple[gr.Textbox, gr.Slider]:
         label=t("upload.share"),
         info=t("upload.share.help"),
         min_width=220,
-        elem_id="heldout-share",
+        elem_id="validation-share",
     )
     return name, share

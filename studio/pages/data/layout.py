@@ -56,9 +56,9 @@ def build(services: Services, shared: SharedState, t: Translate) -> None:
     refresh(card.files.clear, forget, upload, [upload, *card.preview_outputs])
     for role in card.roles:
         act(role.input, partial(map_columns, page), [upload, *card.roles], card.preview, t=t)
-    import_inputs = [upload, card.name, card.share, card.heldout, *card.roles]
+    import_inputs = [upload, card.name, card.share, card.validation, card.test, *card.roles]
     done = stream(card.confirm.click, partial(import_upload, page), import_inputs, [card.report, listed], t=t)
-    refresh(done.then, clear_imported, upload, [upload, card.files, card.heldout, card.box])
+    refresh(done.then, clear_imported, upload, [upload, card.files, card.validation, card.test, card.box])
     refresh(done.then, partial(show, page), listed, chosen_outputs)
     loaded = refresh(listed.shown, partial(load, page), listed, listed)
     refresh(loaded.then, partial(show, page), listed, chosen_outputs)
@@ -129,15 +129,21 @@ def map_columns(page: DataPage, upload: StagedUpload | None, *roles: str) -> Val
 
 
 def import_upload(
-    page: DataPage, upload: StagedUpload | None, name: str, share: float, heldout: str | None, *roles: str
+    page: DataPage, upload: StagedUpload | None, name: str, share: float, *given: str | None
 ) -> Iterator[list[Any]]:
-    """Import, telling how far it is; at the end the report, and the new dataset chosen in the list."""
+    """Import, telling how far it is; at the end the report, and the new dataset chosen in the list.
+
+    `given` are the files of validation and of test rows, then the column of each role.
+    """
+    validation, test, *columns = given
+    roles = tuple(column or "" for column in columns)
     staged = _staged(page, upload)
     is_recognised = page.services.datasets.inspect(staged.source).layout is not None
     options = ImportOptions(
         name=name.strip(),
-        heldout=Path(heldout) if heldout else None,
-        heldout_share=share,
+        validation=Path(validation) if validation else None,
+        test=Path(test) if test else None,
+        validation_share=share,
         mapping=None if is_recognised else _mapping(roles),
     )
     try:
@@ -153,8 +159,8 @@ def import_upload(
 def clear_imported(upload: StagedUpload | None) -> list[Any]:
     """Make room for the next upload once this one is a dataset; one that was refused, or came meanwhile, stays."""
     if upload is None or upload.is_here or upload.is_taken:
-        return [gr.skip()] * 4
-    return [None, None, None, gr.Column(visible=False)]
+        return [gr.skip()] * 5
+    return [None, None, None, None, gr.Column(visible=False)]
 
 
 def load(page: DataPage, listed: Value | None) -> Value:

@@ -16,7 +16,7 @@ Name = Annotated[str, Path(max_length=80)]
 Start = Annotated[int, Query(ge=0, le=10**9)]
 Count = Annotated[int, Query(ge=1, le=MOST_ROWS)]
 Search = Annotated[str, Query(max_length=MAX_SEARCH)]
-Side = Literal["", "train", "heldout"]
+Part = Literal["", "train", "validation", "test"]
 
 
 def router(services: Services) -> APIRouter:
@@ -25,7 +25,7 @@ def router(services: Services) -> APIRouter:
     store = services.datasets
 
     @routes.get("/{name}/rows")
-    def rows(name: Name, start: Start = 0, count: Count = 12, search: Search = "", split: Side = "") -> Response:
+    def rows(name: Name, start: Start = 0, count: Count = 12, search: Search = "", split: Part = "") -> Response:
         return json_reply(_page(store, name, (start, count), search, split))
 
     @routes.get("/{name}/problems.csv")
@@ -39,6 +39,6 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def _page(store: DatasetStore, name: str, at: tuple[int, int], search: str, split: Side) -> dict[str, object]:
+def _page(store: DatasetStore, name: str, at: tuple[int, int], search: str, split: Part) -> dict[str, object]:
     page = store.page(name, start=at[0], count=at[1], search=search, split=split or None)
     return {"total": page.total, "start": at[0], "rows": [row_view(name, row) for row in page.rows]}

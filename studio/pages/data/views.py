@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from backend.conversation import Row
-from backend.datasets.records import ImportReport, Inspection, Manifest
+from backend.conversation import SPLITS, Row, Split
+from backend.datasets.records import ImportReport, Inspection, Manifest, Statistics
 from backend.datasets.store import DatasetStore
 from studio.ui.i18n import Translate
 from studio.ui.views import View, groups_view, turns_view
@@ -33,10 +33,9 @@ def tiles_view(manifest: Manifest, t: Translate) -> View:
         counts.visual_tokens[1],
         counts.text_tokens[1],
     )
-    train, heldout = f"{counts.train_rows:,}", f"{counts.heldout_rows:,}"
     sizes = t("fact.size.help", smallest=_size(counts, 0), largest=_size(counts, 2))
     values = {
-        "rows": (f"{counts.rows:,}", t("fact.rows.help", train=train, heldout=heldout)),
+        "rows": (f"{counts.rows:,}", _parts(counts, t)),
         "turns": (f"{counts.turns:,}", t("fact.turns.help", average=f"{counts.turns / max(1, counts.rows):.1f}")),
         "images": (f"{counts.images:,}", _megabytes(counts.image_bytes)),
         "size": (f"{width} × {height}" if width else "–", sizes if width else ""),
@@ -74,13 +73,19 @@ def report_view(report: ImportReport, t: Translate) -> View:
     title = t("report.known" if report.was_known else "report.done", name=manifest.name)
     lines = [
         t("report.layout", layout=t(f"layout.{manifest.layout}")),
-        t("report.kept", rows=f"{counts.rows:,}", train=f"{counts.train_rows:,}", heldout=f"{counts.heldout_rows:,}"),
+        t("report.kept", rows=f"{counts.rows:,}", parts=_parts(counts, t)),
     ]
     if manifest.skipped_rows:
         lines.append(t("report.left_out", rows=f"{manifest.skipped_rows:,}"))
     groups = groups_view(report.problems, manifest.problem_counts, t)
     csv = f"/api/datasets/{manifest.name}/problems.csv" if groups else ""
     return {"kind": "good", "title": title, "lines": [*lines, *manifest.notices], "groups": groups, "csv": csv}
+
+
+def _parts(counts: Statistics, t: Translate) -> str:
+    """How many rows each part has; the test only where there is one."""
+    shown: list[Split] = [split for split in SPLITS if split != "test" or counts.test_rows]
+    return " · ".join(t(f"fact.rows.{split}", rows=f"{counts.rows_of(split):,}") for split in shown)
 
 
 def _previewed(row: Row) -> View:

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
 
@@ -13,7 +13,7 @@ from backend.ids import RunId
 from backend.recipes.evaluation import evaluation_spec
 from backend.recipes.resolve import resolve
 from backend.recipes.versions import metric_choices
-from backend.spec.evaluation import CHECKS, MOST_CONTESTANTS, Check, Contestant
+from backend.spec.evaluation import CHECKS, MOST_CONTESTANTS, Check, Contestant, Rows
 from studio.models import base_of, list_view, names_of, present_choices, trained_run
 from studio.pages.evaluate import components
 from studio.pages.evaluate.label_fixes import HARD_SET, apply_changes, changes_of
@@ -24,7 +24,6 @@ from studio.ui.events import act, refresh
 from studio.ui.i18n import Translate
 from studio.ui.shared_state import SharedState, TabRequest, select_tab
 
-SPLITS = ("heldout", "train", "all")
 CHECKPOINTS_OF: dict[Check, int] = {"quality": MOST_CONTESTANTS, "image": 1, "forgetting": 2, "export": 1}
 Value = dict[str, Any]
 
@@ -76,6 +75,7 @@ def build(services: Services, shared: SharedState, t: Translate) -> None:
     refresh(evaluations.shown, partial(load, page), [evaluations, *form.all], [evaluations, *form.all[1:]])
     refresh(evaluations.input, partial(show, page), evaluations, chosen)
     refresh(form.check.change, show_fields, form.check, [*form.models, form.dataset, form.split])
+    refresh(form.dataset.change, partial(show_parts, page), form.dataset, form.split)
     act(start.click, partial(begin, page), form.all, [evaluations, *chosen], t=t)
     refresh(report.done, partial(tell_end, page), evaluations, [evaluations, *chosen])
     act(stop.click, partial(end, page), evaluations, t=t)
@@ -99,7 +99,7 @@ def _form(t: Translate) -> tuple[EvaluationForm, gr.Button]:
         ]  # fmt: skip
         dataset = gr.Dropdown([], label=t("evaluate.dataset"), elem_id="eval-dataset")
         with gr.Row(elem_classes="knobs"):
-            split = gr.Dropdown([(t(f"evaluate.rows.{split}"), split) for split in SPLITS], value="heldout",
+            split = gr.Dropdown([(t(f"evaluate.rows.{rows}"), rows) for rows in get_args(Rows)], value="validation",
                                 label=t("knob.comparison.split.label"), min_width=140, elem_id="eval-rows")  # fmt: skip
             limit = gr.Number(0, label=t("knob.comparison.limit.label"), info=t("evaluate.limit.help"), precision=0,
                               minimum=0, min_width=120, elem_id="eval-limit")  # fmt: skip
@@ -137,6 +137,15 @@ def show_fields(check: Check) -> list[Any]:
     return [*models, gr.Dropdown(visible=has_rows), gr.Dropdown(visible=has_rows)]
 
 
+def show_parts(page: EvaluatePage, dataset: str | None) -> Any:
+    """Say beside each part how many rows the chosen dataset has in it."""
+    if not dataset or dataset not in page.services.datasets.names():
+        return gr.skip()
+    counts = page.services.datasets.get(dataset).statistics
+    rows = {part: counts.rows if part == "all" else counts.rows_of(part) for part in get_args(Rows)}
+    return gr.Dropdown([(f"{page.t(f'evaluate.rows.{part}')} ({count:,})", part) for part, count in rows.items()])
+
+
 def show(page: EvaluatePage, evaluations: Value | None) -> list[Any]:
     """The chosen evaluation: its report, its rows, and what can be done with it."""
     run_id = str((evaluations or {}).get("chosen") or "")
@@ -164,7 +173,7 @@ def begin(page: EvaluatePage, *values: Any) -> list[Any]:
     if check == "forgetting":
         prepare_probes(page.services.datasets)
     changes: Value = {
-        "comparison.split": split if check != "forgetting" else "heldout",
+        "comparison.split": split if check != "forgetting" else "validation",
         "comparison.limit": int(limit or 0),
         "comparison.metrics": metrics or [],
     }
@@ -223,7 +232,7 @@ def take(page: EvaluatePage, request: TabRequest | None) -> list[Any]:
     return [
         gr.Radio(value="quality"),
         *(_model(page, offered, model, number, "quality") for number, model in enumerate(models)),
-        gr.Dropdown(choices=names, value=next(iter(own), next(iter(names), None))), "heldout", 0, [],
+        gr.Dropdown(choices=names, value=next(iter(own), next(iter(names), None))), "validation", 0, [],
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A blind vote: held-out questions, two answers a time in an order nobody sees, a verdict to be looked at always.
+"""A blind vote: rows no run learned from, two answers a time in an order nobody sees, a verdict to be looked at always.
 
 Until the names are shown, nothing that reaches a browser tells which model stands where: no name, no order, no tally by
 model. Two models and not three, because the verdict's p is of one pair; three would be three pairs and three verdicts.
@@ -13,7 +13,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from backend.conversation import PLACEHOLDER, Row
+from backend.conversation import PLACEHOLDER, Row, Split
+from backend.datasets.records import Statistics
 from backend.errors import NotFoundError, SpecError, StudioError
 from launcher.chat import ChatRequest
 from studio.pages.playground.blind_views import (
@@ -45,10 +46,10 @@ class Pending:
 
 
 def begin(page: PlaygroundPage, choice: tuple[Any, ...], knobs: tuple[Any, ...]) -> BlindVote:
-    """Begin a blind vote between two models on a dataset's held-out rows, and keep its first line.
+    """Begin a blind vote between two models on a dataset's validation or test rows, and keep its first line.
 
     Raises:
-        StudioError: fewer than two models, a dataset without held-out rows, a knob that is out of range.
+        StudioError: fewer than two models, a dataset without such rows, a knob that is out of range.
     """
     first, second, dataset = choice
     if not first or not second or first == second:
@@ -57,16 +58,23 @@ def begin(page: PlaygroundPage, choice: tuple[Any, ...], knobs: tuple[Any, ...])
     refuse_gone(page, second)
     if not dataset:
         raise SpecError(page.t("problem.no_dataset"), hint=page.t("train.empty.help"))
-    total = page.services.datasets.page(dataset, count=1, split="heldout").total
-    if not total:
+    counts = page.services.datasets.get(dataset).statistics
+    part = part_judged(counts)
+    if part is None:
         raise SpecError(page.t("blind.no_rows", dataset=dataset), hint=page.t("blind.no_rows.hint"))
     chance = random.SystemRandom()
     record = BlindVoteRecord(
-        id=VoteId(new_id()), begun_at=time.time(), models=(first, second), dataset=dataset, questions=total,
-        seed=chance.randrange(2**31), settings=settings_of(knobs, page.t),
+        id=VoteId(new_id()), begun_at=time.time(), models=(first, second), dataset=dataset,
+        questions=counts.rows_of(part), seed=chance.randrange(2**31), settings=settings_of(knobs, page.t),
     )  # fmt: skip
     page.votes.begin(record)
     return BlindVote(record, (), is_revealed=False)
+
+
+def part_judged(counts: Statistics) -> Split | None:
+    """The part of a dataset that people judge answers to: validation, else test; None where it has neither."""
+    parts: tuple[Split, ...] = ("validation", "test")
+    return next((part for part in parts if counts.rows_of(part)), None)
 
 
 def find_vote(page: PlaygroundPage, vote_id: object) -> BlindVote:
@@ -139,13 +147,15 @@ def order_of(record: BlindVoteRecord, number: int) -> tuple[int, int]:
 
 
 def place_of(record: BlindVoteRecord, number: int) -> int:
-    """Which of the held-out rows is asked as the `number`-th: every one once, in an order of the record's seed."""
+    """Which of the rows is asked as the `number`-th: every one once, in an order of the record's seed."""
     return random.Random(record.seed).sample(range(record.questions), record.questions)[number]
 
 
 def _row(page: PlaygroundPage, record: BlindVoteRecord, number: int) -> Row:
     place = place_of(record, number)
-    rows = page.services.datasets.page(record.dataset, start=place, count=1, split="heldout").rows
+    datasets = page.services.datasets
+    part = part_judged(datasets.get(record.dataset).statistics)
+    rows = datasets.page(record.dataset, start=place, count=1, split=part).rows if part else ()
     if not rows:
         raise NotFoundError(page.t("blind.changed", dataset=record.dataset), hint=page.t("blind.changed.hint"))
     return rows[0]

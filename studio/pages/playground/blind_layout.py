@@ -11,7 +11,7 @@ import gradio as gr
 from backend.errors import NotFoundError
 from studio.models import present_choices
 from studio.pages.playground import blind
-from studio.pages.playground.blind import Pending
+from studio.pages.playground.blind import Pending, part_judged
 from studio.pages.playground.blind_views import View, sessions_view
 from studio.pages.playground.components import blind_vote, kept_list
 from studio.pages.playground.context import PlaygroundPage, show_mode
@@ -57,7 +57,7 @@ class BlindPanel:
         models = chosen[:MODELS] if any(chosen[:MODELS]) else ([reference for _, reference in offered] + [""] * 2)[:2]
         manifests = page.services.datasets.manifests()
         names = [manifest.name for manifest in manifests]
-        judged = [manifest.name for manifest in manifests if manifest.statistics.heldout_rows]
+        judged = [manifest.name for manifest in manifests if part_judged(manifest.statistics)]
         dataset = chosen[MODELS] if chosen[MODELS] in names else next(iter(judged or names), None)
         return [*(model_dropdown(page, offered, model) for model in models),
                 gr.Dropdown(choices=names, value=dataset)]  # fmt: skip

@@ -201,11 +201,11 @@ def show_column(model: str | None, talk: Talk) -> Any:
 
 
 def show_strip(page: PlaygroundPage, dataset: str | None) -> Value:
-    """Show some images of a dataset, held-out ones where there are any: those no run has learned from."""
+    """Show some images of a dataset, of its validation rows where there are any: those no run has learned from."""
     if not dataset:
         return {}
     store = page.services.datasets
-    rows = store.page(dataset, count=STRIP, split="heldout").rows or store.page(dataset, count=STRIP).rows
+    rows = store.page(dataset, count=STRIP, split="validation").rows or store.page(dataset, count=STRIP).rows
     names = list(dict.fromkeys(path.removeprefix("images/") for row in rows for path in row.images))[:STRIP]
     return {"images": [{"of": f"dataset/{dataset}", "name": name} for name in names]}
 

@@ -75,7 +75,7 @@ class BlindVoteRecord(StoredRecord):
     begun_at: float
     models: tuple[str, str]  # as `resolve_checkpoint` takes them: a, then b
     dataset: str
-    questions: int  # held-out rows when it began
+    questions: int  # rows to judge when it began
     seed: int  # draws the order of the questions, and who stands left
     settings: ChatSettings
 

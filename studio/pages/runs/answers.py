@@ -1,4 +1,4 @@
-"""Answers of a run as its page shows them: to held-out rows, and those it drew while it learned from rewards."""
+"""Answers of a run as its page shows them: to validation rows, and those it drew while it learned from rewards."""
 
 import json
 from collections.abc import Iterator

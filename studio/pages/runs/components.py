@@ -74,7 +74,7 @@ def run_chart(t: Translate) -> gr.HTML:
 
 
 def run_answers(t: Translate) -> gr.HTML:
-    """Answers of the chosen run to held-out rows; they are fetched by the browser."""
+    """Answers of the chosen run to validation rows; they are fetched by the browser."""
     keys = ("title", "step", "at", "untrained", "which", "all", "wrong", "changed", "right", "not_right", "gold",
             "given", "given_cut", "before", "none", "back", "next", "where")  # fmt: skip
     words = {key: t(f"answers.{key}") for key in keys} | bubble_words(t)

@@ -103,7 +103,7 @@ def test_the_report_says_what_a_hand_run_of_the_metrics_says(compared):
 def test_real_sets_give_the_numbers_of_a_hand_run_too(lab, trained):
     store = DatasetStore(lab.workspace)
     for name in ("qwen_official", "llamafactory"):
-        store.import_dataset(Path(str(REAL)) / name, ImportOptions(name=name.replace("_", "-"), heldout_share=0.0))
+        store.import_dataset(Path(str(REAL)) / name, ImportOptions(name=name.replace("_", "-"), validation_share=0.0))
     folder = evaluated(
         lab, "real", [trained, "demo"], datasets=("qwen-official", "llamafactory"), comparison__split="all"
     )
@@ -194,7 +194,7 @@ def test_what_was_forgotten_is_told_by_ability(lab, trained):
     prepare_probes(DatasetStore(lab.workspace))
     report = read_report(evaluated(lab, "forgetting", [trained, "demo"], "forgetting").report)
 
-    assert report.rows == DatasetStore(lab.workspace).get(PROBES).statistics.heldout_rows
+    assert report.rows == DatasetStore(lab.workspace).get(PROBES).statistics.validation_rows
     assert len(report.sides[0].groups) > 4
     assert report.conclusion.code in ("forgotten", "not_forgotten", "nothing_to_forget")
 
@@ -250,7 +250,7 @@ def test_every_knob_of_an_evaluation_changes_what_is_asked(lab, trained, compare
 
     assert {len(batch) for batch in batches(comparison__batch_size=2)} == {2}
     assert len(batches()) < len(batches(comparison__batch_size=2))
-    every, held, learned = (rows(comparison__split=split) for split in ("all", "heldout", "train"))
+    every, held, learned = (rows(comparison__split=split) for split in ("all", "validation", "train"))
     assert sorted([*held, *learned]) == sorted(every)
     assert 0 < len(held) < len(learned)
     assert len(rows(comparison__limit=3, comparison__split="all")) == 3

@@ -108,10 +108,10 @@ def batch(lab: Lab, spec: RunSpec) -> Any:
 
 
 def asked(lab: Lab, spec: RunSpec) -> Any:
-    from backend.programs.model.prompts import heldout_questions
+    from backend.programs.model.prompts import validation_questions
     from backend.row_length import RowMeter
 
-    return [each.row.id for each in heldout_questions(spec, lab.workspace, RowMeter(lab.base))]
+    return [each.row.id for each in validation_questions(spec, lab.workspace, RowMeter(lab.base))]
 
 
 class StandingStill:
@@ -281,7 +281,7 @@ RUNS = {
 
 @pytest.fixture(scope="module")
 def ran(lab: Lab) -> dict[str, RunFolder]:
-    """Short runs that answer three held-out rows."""
+    """Short runs that answer three validation rows."""
     common = {"evaluation.rows": 3, "optimiser.max_steps": 5}
     return lab.train({name: lab.spec(common | changes) for name, changes in RUNS.items()})
 

@@ -48,7 +48,7 @@ def test_p13_a_stop_while_it_evaluates_is_not_put_off_by_a_step(lab, processes: 
 def evaluated(lab) -> tuple[Evaluator, Any]:
     """What evaluates eight rows, and a model that learns."""
     from backend.programs.model.packing import Collator
-    from backend.programs.model.prompts import heldout_questions
+    from backend.programs.model.prompts import validation_questions
     from backend.row_length import RowMeter
     from tests.programs.training.test_every_knob import model_and_encoder
 
@@ -56,7 +56,7 @@ def evaluated(lab) -> tuple[Evaluator, Any]:
     model, encoder = model_and_encoder(lab, spec)
     evaluator = Evaluator(
         spec,
-        heldout_questions(spec, lab.workspace, RowMeter(lab.base)),
+        validation_questions(spec, lab.workspace, RowMeter(lab.base)),
         encoder,
         Collator(encoder, packing=True, needs_image=False),
     )

@@ -110,11 +110,11 @@ class Lab:
     ranks: dict[int, Ranks] = field(default_factory=dict)  # by how many processes they are
 
     def dataset(
-        self, name: str, *, images: int, texts: int = 0, heldout_share: float = 0.2, side: int = 0, answer: str = ""
+        self, name: str, *, images: int, texts: int = 0, validation_share: float = 0.2, side: int = 0, answer: str = ""
     ) -> None:
         """Import a dataset of plain images."""
         upload = folder_of(self.workspace.root / f"upload-{name}", mixed_rows(images, texts, side, answer))
-        options = ImportOptions(name=name, heldout_share=heldout_share)
+        options = ImportOptions(name=name, validation_share=validation_share)
         DatasetStore(self.workspace).import_dataset(upload, options)
 
     def spec(self, changes: Mapping[str, object]) -> RunSpec:

@@ -1,4 +1,4 @@
-"""Answers to held-out rows: any evaluation, a page at a time, beside the first answer given."""
+"""Answers to validation rows: any evaluation, a page at a time, beside the first answer given."""
 
 from collections.abc import Iterator
 from pathlib import Path

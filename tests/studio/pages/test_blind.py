@@ -29,7 +29,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace.prepare()
     rows = tmp_path_factory.mktemp("rows") / "shapes"
     write_rows(replace(DEMO_DATASETS[0], rows=24), rows)
-    DatasetStore(workspace).import_dataset(rows, ImportOptions(name="shapes", heldout_share=0.5))
+    DatasetStore(workspace).import_dataset(rows, ImportOptions(name="shapes", validation_share=0.5))
     return workspace
 
 

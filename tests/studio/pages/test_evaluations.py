@@ -45,7 +45,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
     workspace.prepare()
     services = build_services(workspace)
     upload = folder_of(tmp_path / "upload", mixed_rows(images=10, texts=0))
-    services.datasets.import_dataset(upload, ImportOptions(name="colours", heldout_share=0.4))
+    services.datasets.import_dataset(upload, ImportOptions(name="colours", validation_share=0.4))
     yield services
     services.runs.close()
 
@@ -243,9 +243,9 @@ def test_metrics_are_proposed_and_own_ones_are_pinned_to_their_version(services)
 
 def test_a_dataset_without_such_rows_is_refused(services, tmp_path):
     upload = folder_of(tmp_path / "more", mixed_rows(images=4, texts=0))
-    services.datasets.import_dataset(upload, ImportOptions(name="all-train", heldout_share=0.0))
+    services.datasets.import_dataset(upload, ImportOptions(name="all-train", validation_share=0.0))
 
-    with pytest.raises(StudioError, match="`all-train` has no held-out rows"):
+    with pytest.raises(StudioError, match="`all-train` has no validation rows"):
         resolve(evaluation_spec("quality", ["demo"], ["all-train"]), services.workspace)
 
 
@@ -291,7 +291,7 @@ def test_what_a_model_was_trained_from_is_asked_for_in_words_of_the_page_or_of_a
     zh = translator("zh")
 
     with pytest.raises(SpecError) as caught:
-        evaluate.begin(evaluate.EvaluatePage(services, zh), "forgetting", "demo", "", "", None, "heldout", 0, [])
+        evaluate.begin(evaluate.EvaluatePage(services, zh), "forgetting", "demo", "", "", None, "validation", 0, [])
 
     assert caught.value.message == zh("evaluate.no_base", model="demo")
     assert caught.value.hint == zh("evaluate.no_base.hint")

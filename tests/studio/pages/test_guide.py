@@ -175,7 +175,7 @@ def test_the_batch_of_the_grpo_guide_is_the_recipe_s(language):
     spec = load_recipe("grpo").spec
     size, passes, group = spec.batching.batch_size, spec.batching.accumulation_steps, spec.grpo.generations
     demo = next(each for each in DEMO_DATASETS if each.name == "night-shapes")
-    rows, questions = round(demo.rows * (1 - demo.heldout_share)), spec.samples_per_step // group
+    rows, questions = round(demo.rows * (1 - demo.validation_share)), spec.samples_per_step // group
     steps = math.ceil(rows * spec.optimiser.epochs / questions)
 
     assert f"{size} × {passes} × 1 = {spec.samples_per_step} " in text
