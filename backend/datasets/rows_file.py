@@ -20,7 +20,7 @@ from backend.jsonl import strict_json
 
 SEARCHES_REMEMBERED = 16  # 8 bytes a row that matched
 ROWS = "data.json"
-INDEX = "data.index"  # 64-bit numbers: size of the rows' file, rows, SPLIT_CODES, and for each row its entry
+INDEX = "data.index"  # 64-bit numbers: SPLIT_CODES, size of the rows' file, rows, and for each row its entry
 SPLIT_CODES = 4  # an entry is SPLIT_CODES x the row's offset + its part; earlier versions wrote no such number, and 2
 VERSIONS = "versions"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -50,7 +50,7 @@ class RowWriter:
         if kind is None:
             with (self._folder / INDEX).open("wb") as sink:
                 sink.write(
-                    array("Q", [self._position, len(self._index), SPLIT_CODES]).tobytes() + self._index.tobytes()
+                    array("Q", [SPLIT_CODES, self._position, len(self._index)]).tobytes() + self._index.tobytes()
                 )
                 sink.flush()
                 os.fsync(sink.fileno())
@@ -197,7 +197,7 @@ def _entries_of(opened: OpenRows, name: str) -> "array[int]":
     stored = array("Q")
     size = os.fstat(opened.rows.fileno()).st_size
     stored.frombytes(opened.entries[: len(opened.entries) // 8 * 8])
-    if list(stored[:3]) == [size, len(stored) - 3, SPLIT_CODES]:
+    if list(stored[:3]) == [SPLIT_CODES, size, len(stored) - 3]:
         return stored[3:]
     if list(stored[:2]) == [size, len(stored) - 2]:  # of an earlier version: 2 x offset, + 1 where it was held out
         return array("Q", (_entry(entry // 2, "validation" if entry % 2 else "train") for entry in stored[2:]))

@@ -42,10 +42,11 @@ UNSPACED_WORDS: dict[Split, tuple[str, ...]] = {
 }
 NEUTRAL = (  # what sets call their files and folders beside the part: it tells no part from another
     "data dataset set sets split splits part parts file files json jsonl csv tsv parquet rows row annotation",
-    "annotations anno annos ann question questions qa vqa answer answers label labels list info meta metadata sample samples",
-    "example examples image images img imgs picture pictures caption captions instance instances final full mini tiny small",
-    "large all new clean cleaned raw processed converted formatted version seen unseen std hard easy random balanced public",
-    "private challenge reserve open gt minus input output en zh cn ja ko de fr es ru english chinese",
+    "annotations anno annos ann question questions qa vqa answer answers label labels list info meta metadata",
+    "sample samples example examples image images img imgs picture pictures caption captions instance instances",
+    "final full mini tiny small large all new clean cleaned raw processed converted formatted version seen unseen",
+    "std hard easy random balanced public private challenge reserve open gt minus input output en zh cn ja ko de",
+    "fr es ru english chinese",
     "集 数据 数据集 資料 資料集 标注 文件 用 データ セット 데이터 세트 셋 용",
     "daten datensatz donnees jeu datos conjunto dados выборка данные набор",
 )
