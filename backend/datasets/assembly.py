@@ -251,8 +251,8 @@ def _report_bad_images(job: ImportJob, row: ResolvedRow, images: Sequence[ImageO
 def _split(job: ImportJob, screened: ScreenedRows) -> ChosenSplit:
     """Choose the part of every screened row, and report images that two parts show."""
     options = job.options
-    is_asked = options.validation is not None or options.test is not None
-    chosen = screened.given.choose(screened.keys, options.validation_share, options.seed, is_asked=is_asked)
+    is_explicit = options.validation is not None or options.test is not None
+    chosen = screened.given.choose(screened.keys, options.validation_share, options.seed, is_explicit=is_explicit)
     for place, message in screened.given.leaks(chosen, screened.keys):
         job.problems.add("SPLIT_LEAK", place, message, "images")
     return chosen

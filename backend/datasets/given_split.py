@@ -10,7 +10,7 @@ from backend.datasets.records import SplitRule
 from backend.datasets.split import hold_out
 
 MAX_FILES_SHOWN = 8
-HELD_OUT: tuple[Split, ...] = ("validation", "test")
+EVALUATION_SPLITS: tuple[Split, ...] = ("validation", "test")
 
 
 class ChosenSplit(NamedTuple):
@@ -48,11 +48,11 @@ class GivenSplit:
         self._silent[place.file] += split is None
         self._contradicted[place.file] += by_file not in (None, split)
         self._files[split or "train"][place.file] = None
-        if split in HELD_OUT:
+        if split in EVALUATION_SPLITS:
             for stored, written in images:
                 self._shown[split].setdefault(stored, (place, written))
 
-    def choose(self, keys: Sequence[Sequence[str]], share: float, seed: int, *, is_asked: bool) -> ChosenSplit:
+    def choose(self, keys: Sequence[Sequence[str]], share: float, seed: int, *, is_explicit: bool) -> ChosenSplit:
         """Decide the part of every row.
 
         One part alone, whatever its name, tells no rows from others: then validation rows are drawn as where the upload
@@ -62,22 +62,22 @@ class GivenSplit:
             keys: for each row what ties it to others, as `hold_out` takes it.
             share: of the rows, to be drawn for validation where the upload has no validation rows.
             seed: of the draw.
-            is_asked: a person gave a file of validation or test rows.
+            is_explicit: a person gave a file of validation or test rows.
         """
         present = {SPLITS[code] for code in set(self._codes)}
-        if not is_asked and len(present) < 2:
-            drawn = hold_out(keys, share, seed)
+        if not is_explicit and len(present) < 2:
+            sampled = hold_out(keys, share, seed)
             codes = bytearray(len(keys))
-            _mark(codes, drawn.rows)
-            notices = (*self._lone_part(present), *([drawn.notice] if drawn.notice else []))
+            _mark(codes, sampled.rows)
+            notices = (*self._lone_part(present), *([sampled.notice] if sampled.notice else []))
             return ChosenSplit(bytes(codes), SplitRule(kind="seeded", share=share, seed=seed), notices)
         codes, rule, notices = bytearray(self._codes), SplitRule(kind="given"), tuple(self._given_notices())
         if "validation" not in present and "train" in present and share > 0:
             rows = [row for row, code in enumerate(codes) if SPLITS[code] == "train"]
-            drawn = hold_out([keys[row] for row in rows], share, seed)
-            _mark(codes, (rows[place] for place in drawn.rows))
+            sampled = hold_out([keys[row] for row in rows], share, seed)
+            _mark(codes, (rows[place] for place in sampled.rows))
             rule = SplitRule(kind="given", share=share, seed=seed)
-            notices += (_drawn_notice(len(drawn.rows)), *([drawn.notice] if drawn.notice else []))
+            notices += (_sampled_notice(len(sampled.rows)), *([sampled.notice] if sampled.notice else []))
         return ChosenSplit(bytes(codes), rule, notices)
 
     def leaks(self, chosen: ChosenSplit, keys: Sequence[Sequence[str]]) -> Iterator[tuple[Place, str]]:
@@ -89,7 +89,7 @@ class GivenSplit:
         for code, (_, *images) in zip(chosen.codes, keys, strict=True):
             for image in watched.intersection(images):
                 parts_of[image] |= 1 << code
-        for split in HELD_OUT:
+        for split in EVALUATION_SPLITS:
             for image, (place, written) in self._shown[split].items():
                 earlier_parts = SPLITS[: SPLITS.index(split)]
                 shared = [part for part in earlier_parts if parts_of[image] >> SPLITS.index(part) & 1]
@@ -106,7 +106,7 @@ class GivenSplit:
             )
 
     def _given_notices(self) -> Iterator[str]:
-        for split in HELD_OUT:
+        for split in EVALUATION_SPLITS:
             if self._files[split]:
                 yield f"{split.capitalize()} rows as given, from {_files(self._files[split])}"
         silent = +self._silent
@@ -125,9 +125,9 @@ def _mark(codes: bytearray, validation_rows: Iterable[int]) -> None:
         codes[row] = SPLITS.index("validation")
 
 
-def _drawn_notice(drawn_count: int) -> str:
+def _sampled_notice(sampled_count: int) -> str:
     return (
-        f"The upload has test rows and no validation rows: {counted(drawn_count, 'training row')} drawn for "
+        f"The upload has test rows and no validation rows: {counted(sampled_count, 'training row')} drawn for "
         "validation; the test rows are left alone"
     )
 

@@ -52,7 +52,7 @@ NEUTRAL = (  # what sets call their files and folders beside the part: it tells 
 )
 _UNSPACED_TAIL = "(?:数据集|資料集|数据|資料|集|用|データ|セット|데이터|세트|셋|용)*"
 _SHARD = re.compile(r"[-_.]?\d{3,6}-of-\d{3,6}(?:[-_.][0-9a-f]{6,64})?$")
-_HELD_OUT = re.compile(r"(?i)(h[eo]ld)[-_ ]*(out)")
+_HOLDOUT = re.compile(r"(?i)(h[eo]ld)[-_ ]*(out)")
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
 TOGETHER = frozenset({"trainval", "restval"})  # validation rows that a set gives for training
 Position = Literal["whole", "first", "last", "inner"]
@@ -216,7 +216,7 @@ def _tokens(text: str) -> list[str]:
     composed = unicodedata.normalize("NFC", plain)
     words = (
         word.casefold()
-        for word in _TOKEN.findall(_HELD_OUT.sub(lambda m: f"{m[1]}{m[2]}".lower(), _SHARD.sub("", composed)))
+        for word in _TOKEN.findall(_HOLDOUT.sub(lambda m: f"{m[1]}{m[2]}".lower(), _SHARD.sub("", composed)))
     )
     return [part for word in words for part in (_UNSPACED.split(word) if not word.isascii() else [word]) if part]
 

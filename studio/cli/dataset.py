@@ -244,8 +244,8 @@ def _flat(manifest: Manifest) -> dict[str, object]:
     counts = manifest.statistics.model_dump()
     answers = counts.pop("most_frequent_answers")
     split = manifest.split
-    drawn = f"{split.share:.0%} by image for validation, seed {split.seed}"
-    rule = drawn if split.kind == "seeded" else f"as given; {drawn}" if split.share else "as given"
+    seeded = f"{split.share:.0%} by image for validation, seed {split.seed}"
+    rule = seeded if split.kind == "seeded" else f"as given; {seeded}" if split.share else "as given"
     facts = {
         "source": manifest.source,
         "layout": manifest.layout,
