@@ -28,6 +28,7 @@ SPLIT_COLUMNS = (
 LIKELY_COLUMNS = ("set", "set_name", "subset", "phase", "usage", "fold", "集合", "用途")  # by their values only
 MAX_SHOWN = 60  # characters of a value
 MAX_VALUES_NAMED = 5
+MAX_READ = 12  # values that are no plain names of parts
 MAX_VALUES = MAX_LISTED  # different ones of a column; no split has more
 Mark = tuple[str, str]  # a column as the row calls it, and the value
 
@@ -90,6 +91,12 @@ class SplitColumns:
         for column, values in self._values.items():
             unknown = Counter({value: count for value, count in values.items() if part_of(value, values) is None})
             if column in columns:
+                spelled = [value for value in values if part_of(value, values) not in (None, value.casefold())]
+                if spelled:
+                    read = ", ".join(
+                        f"`{quoted(each, MAX_SHOWN)}` as {split_of_value(each)}" for each in spelled[:MAX_READ]
+                    )
+                    yield f"Read in `{quoted(column, MAX_SHOWN)}`: {read}"
                 if unknown:
                     yield (
                         f"{counted(unknown.total(), 'row')} left out: `{quoted(column, MAX_SHOWN)}` names no part of "

@@ -128,8 +128,9 @@
             el("thead", {}, el("tr", {}, ...view.columns.map((name) => el("th", { scope: "col" }, name)))),
             el("tbody", {}, ...view.cells.map((row) => el("tr", {}, ...row.map((cell) => el("td", {}, cell)))))))
         : null;
+      const hasParts = view.rows.some((row) => row.split !== "train"); // else validation rows may be drawn from these
       const rows = view.rows.length
-        ? el("div", { class: "rows" }, ...view.rows.map((row) => el("article", {}, el("header", {}, el("small", {}, row.source)), ...row.turns.map((turn) => studio.bubble(turn, words)))))
+        ? el("div", { class: "rows" }, ...view.rows.map((row) => el("article", {}, el("header", {}, hasParts ? el("span", { class: `bdg ${row.split}` }, words[`side.${row.split}`]) : null, el("small", {}, row.source)), ...row.turns.map((turn) => studio.bubble(turn, words)))))
         : null;
       const heading = rows ? el("h3", {}, words.as_imported) : table ? el("h3", {}, words.first_rows) : null;
       studio.redraw(host, verdict, view.groups.length ? studio.problemGroups(view.groups, words) : null, heading, rows || table);

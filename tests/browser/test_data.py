@@ -221,21 +221,25 @@ def test_a_list_that_comes_late_does_not_undo_a_choice(page: Page):
     }  # fmt: skip
 
 
-def test_a_held_out_file_of_its_own_is_used(page: Page, served: Served, tmp_path: Path):
-    for name, colours in (("train", ("red", "blue", "green")), ("test", ("black", "white"))):
+def test_files_of_validation_and_test_rows_are_used(page: Page, served: Served, tmp_path: Path):
+    for name, colours in (("train", ("red", "blue", "green")), ("val", ("black", "white")), ("test", ("yellow",))):
         rows = [conversation(f"{colour}.png", "Which?", colour) for colour in colours]
         zip_of(tmp_path / f"{name}-part.zip", {
             "data.json": json.dumps(rows).encode(), **{f"{colour}.png": image(colour) for colour in colours},
         })  # fmt: skip
 
     upload(page, tmp_path / "train-part.zip")
-    page.get_by_role("button", name="I have a separate file").click()
-    page.locator("#validation-file input[type=file]").set_input_files(tmp_path / "test-part.zip")
-    expect(page.locator("#validation-file")).to_contain_text("test-part")
+    page.get_by_role("button", name="I have separate files").click()
+    for part, file in (("validation", "val-part"), ("test", "test-part")):
+        page.locator(f"#{part}-file input[type=file]").set_input_files(tmp_path / f"{file}.zip")
+        expect(page.locator(f"#{part}-file")).to_contain_text(file)
     page.get_by_role("button", name="Import dataset").click()
 
-    expect(page.locator("#import-report")).to_contain_text("3 to train · 2 validation", timeout=SLOW_MS)
+    expect(page.locator("#import-report")).to_contain_text("3 to train · 2 validation · 1 test", timeout=SLOW_MS)
     assert served.datasets.get("train-part").split.kind == "given"
+    rows = page.locator("#dataset-rows")
+    rows.get_by_role("button", name="Test").click()
+    expect(rows.locator("article .bdg")).to_have_text(["Test"])
 
 
 def test_an_empty_workspace_says_what_to_do_next(open_page: Callable[..., Watched], served: Served):

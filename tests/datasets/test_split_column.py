@@ -24,7 +24,7 @@ def test_a_column_whose_values_are_parts_is_the_split(column):
     assert reading.columns == (column,)
     parts = [reading.split_of("rows.json", ((column, value),), "train") for value in ("train", "val2017", "testA")]
     assert parts == ["train", "validation", "test"]
-    assert reading.notices == ()
+    assert reading.notices == (f"Read in `{column}`: `val2017` as validation, `testA` as test",)
 
 
 def test_a_row_s_own_word_goes_before_its_file_s_name():
@@ -68,9 +68,9 @@ def test_valid_beside_invalid_is_no_part():
 
 
 def test_training_with_validation_rows_is_told():
-    (notice,) = reading_of("split", ["train", "trainval", "restval", "test"]).notices
+    notices = reading_of("split", ["train", "trainval", "restval", "test"]).notices
 
-    assert notice == "Rows with validation rows among them, all taken for training: `trainval` (1), `restval` (1)"
+    assert notices[-1] == "Rows with validation rows among them, all taken for training: `trainval` (1), `restval` (1)"
 
 
 def test_a_column_that_a_person_named_is_the_split_whatever_it_holds():

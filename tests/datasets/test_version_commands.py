@@ -44,6 +44,17 @@ def test_an_edit_and_the_way_back(store, command):
     assert next(store.rows("shapes", sha256=edited["sha256"])).gold == "a=b"
 
 
+@pytest.mark.parametrize("words", [("--validation", "--validation-share"), ("--heldout", "--heldout-share")])
+def test_files_of_parts_are_imported_under_present_and_earlier_names(store, command, tmp_path, words):
+    files = {name: folder_of(tmp_path / name, many(count)) for name, count in (("a", 10), ("b", 2), ("c", 3))}
+
+    given = command("import", str(files["a"]), words[0], str(files["b"]), "--test", str(files["c"]), "--name", "given")
+    seeded = command("import", str(files["a"]), words[1], "0.4", "--name", "seeded")
+
+    assert given.stdout.startswith("a imported as given: 10 training rows, 2 validation rows, 3 test rows\n")
+    assert seeded.stdout == "a imported as seeded: 6 training rows, 4 validation rows\n"
+
+
 def test_a_person_is_told_in_a_sentence(store, command):
     first = next(iter(store.rows("shapes"))).id
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from backend.conversation import Split
+from backend.conversation import SPLITS, Split
 from backend.datasets.staging import DEFAULT_SHARE
 from backend.datasets.upload import ANNOTATIONS, IMAGES
 from studio.ui.components import bubble_words, card_head, island
@@ -49,7 +49,8 @@ def dataset_rows(t: Translate) -> gr.HTML:
 
 def upload_preview(t: Translate) -> gr.HTML:
     """An upload before it is imported."""
-    words = {key: t(f"upload.{key}") for key in ("first_rows", "as_imported")} | bubble_words(t)
+    parts = {f"side.{split}": t(f"rows.side.{split}") for split in SPLITS}
+    words = {key: t(f"upload.{key}") for key in ("first_rows", "as_imported")} | parts | bubble_words(t)
     return island("uploadPreview", "data.js", words, value={}, elem_id="upload-preview")
 
 

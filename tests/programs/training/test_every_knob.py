@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from backend.catalog.checkpoints import CheckpointRecord, resolve_checkpoint
+from backend.datasets.store import DatasetStore, ImportOptions
 from backend.errors import StudioError
 from backend.ids import RunId
 from backend.jsonl import write_atomically
@@ -20,8 +21,9 @@ from backend.spec.files import KNOBS
 from backend.spec.run import RunSpec
 from backend.store.runs import RunStore
 from launcher.commands import training_command
+from tests.datasets.dataset_lab import folder_of
 from tests.knob_values import NEEDED, OTHER_VALUES
-from tests.programs.training.training_lab import Lab
+from tests.programs.training.training_lab import Lab, mixed_rows
 
 pytestmark = pytest.mark.torch
 
@@ -253,6 +255,21 @@ def test_changing_a_knob_changes_what_the_program_does(path, more):
     after = before.with_values({path: VALUES.get(path, OTHER_VALUES[path])})
 
     assert WITNESSES[path](more, after) != WITNESSES[path](more, before)
+
+
+@pytest.mark.parametrize(("share", "asked_rows"), [(0.0, 0), (0.2, 2)])
+def test_no_run_asks_test_rows(lab, share, asked_rows):
+    name = f"tested-{asked_rows}"
+    plain = mixed_rows(images=0, texts=10)
+    upload = {"train.json": plain["data.json"], "test.json": str(plain["data.json"]).replace("Say", "Repeat")}
+    folder = folder_of(lab.workspace.root / f"upload-{name}", upload)
+    DatasetStore(lab.workspace).import_dataset(folder, ImportOptions(name=name, validation_share=share))
+
+    ids = asked(lab, lab.spec({"data.datasets": [{"name": name}], "evaluation.rows": 20}))
+
+    validation = [row.id for row in DatasetStore(lab.workspace).rows(name, "validation")]
+    assert ids == validation
+    assert len(ids) == asked_rows
 
 
 def test_rows_that_are_all_too_long_say_so_and_what_to_change(lab):

@@ -43,6 +43,15 @@ def begun(page: PlaygroundPage, *models: str) -> BlindVote:
     return blind.begin(page, (*(models or NAMES), "shapes"), tuple(values_of(ChatSettings())))
 
 
+@pytest.mark.parametrize(("counts", "part"), [((5, 3, 2), "validation"), ((5, 0, 2), "test"), ((5, 0, 0), None)])
+def test_rows_that_no_run_learned_from_are_judged(workspace, counts, part):
+    train, validation, test = counts
+    statistics = DatasetStore(workspace).get("shapes").statistics
+    changed = {"train_rows": train, "validation_rows": validation, "test_rows": test}
+
+    assert blind.part_judged(statistics.model_copy(update=changed)) == part
+
+
 def judge(page: PlaygroundPage, vote_id: str, choose) -> list[dict[str, object]]:
     """Judge the next question; `choose` picks a side from what the page shows. Every view on the way."""
     *shown, (pending, view) = blind.next_question(page, vote_id)

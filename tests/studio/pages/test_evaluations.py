@@ -249,6 +249,31 @@ def test_a_dataset_without_such_rows_is_refused(services, tmp_path):
         resolve(evaluation_spec("quality", ["demo"], ["all-train"]), services.workspace)
 
 
+def test_the_page_says_how_many_rows_each_part_has_and_asks_any_of_them(services, tmp_path):
+    plain = str(mixed_rows(images=0, texts=6)["data.json"])
+    files = {"train.json": plain, "test.json": plain.replace("Say", "Repeat")}
+    services.datasets.import_dataset(folder_of(tmp_path / "more", files), ImportOptions(name="two", validation_share=0))
+
+    shown = evaluate.show_parts(evaluate.EvaluatePage(services, translator("en")), "two")
+    tested = evaluation_spec("quality", ["demo"], ["two"], {"comparison.split": "test"})
+
+    assert shown.choices == [
+        ("validation rows (0)", "validation"), ("test rows (6)", "test"), ("training rows (6)", "train"),
+        ("all rows (12)", "all"),
+    ]  # fmt: skip
+    assert resolve(tested, services.workspace).comparison.split == "test"
+    assert " ".join(command_of_run(tested)) == "studio eval demo --dataset two --rows test"
+    with pytest.raises(StudioError, match="no validation rows") as refused:
+        resolve(evaluation_spec("quality", ["demo"], ["two"]), services.workspace)
+    assert refused.value.hint == "Ask its test rows: `--rows test`"
+
+
+def test_an_earlier_spec_s_held_out_rows_are_its_validation_rows():
+    spec = evaluation_spec("quality", ["demo"], ["colours"], {"comparison.split": "heldout"})
+
+    assert spec.comparison.split == "validation"
+
+
 def test_marks_whose_first_half_was_carried_out_can_be_sent_again(services, measured):
     one, two, three = read_answers(measured.folder.answers, 0)[:3]
     marks = {"answers": [mark(one, text="better")], "excluded": [mark(two)]}
