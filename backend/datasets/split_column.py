@@ -42,9 +42,7 @@ def marks_of(content: dict[str, Any], chosen: str = "") -> tuple[Mark, ...]:
     """
     if chosen:
         return tuple(_marks(content, [chosen]))
-    by_name = {_plain(name): name for name in reversed(content)}
-    known = (name for name in (*SPLIT_COLUMNS, *LIKELY_COLUMNS) if name in by_name)
-    return tuple(_marks(content, [by_name[name] for name in known]))
+    return tuple(_marks(content, _columns_of(tuple(content))))
 
 
 def is_split_column(name: str) -> bool:
@@ -143,6 +141,13 @@ def part_of(value: str, values: Counter[str]) -> Split | None:
     return split_of_value(value)
 
 
+@lru_cache(maxsize=1024)
+def _columns_of(names: tuple[str, ...]) -> list[str]:
+    """Those that may be the split, the likeliest first; of two that differ in case only, the first."""
+    by_name = {_plain(name): name for name in reversed(names)}
+    return [by_name[name] for name in (*SPLIT_COLUMNS, *LIKELY_COLUMNS) if name in by_name]
+
+
 def _marks(content: dict[str, Any], columns: list[str]) -> Iterator[Mark]:
     for column in columns:
         value = content.get(column)
@@ -155,7 +160,6 @@ def _marks(content: dict[str, Any], columns: list[str]) -> Iterator[Mark]:
             yield column, text[: 2 * MAX_SHOWN]
 
 
-@lru_cache(maxsize=4096)
 def _plain(name: str) -> str:
     return name.strip().casefold().replace(" ", "_").replace("-", "_")
 

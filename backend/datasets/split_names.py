@@ -12,13 +12,13 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
 from backend.conversation import Split
 from backend.datasets.problems import quoted
 
 MAX_NAMED = 8  # files that a notice names
+REMEMBERED = 1 << 16  # names
 WORDS: dict[Split, tuple[str, ...]] = {
     "train": (
         "train", "training", "trn", "finetune", "finetuning",
@@ -100,12 +100,12 @@ def file_splits(names: Sequence[str]) -> FileSplits:
     """
     shared = _shared_folders(names)
     folders = {name: list(reversed(_folders(name)[shared:])) for name in names}
-    stems = _Evidence(PurePosixPath(name).stem for name in names)
+    stems = _Evidence(_stem(name) for name in names)
     parents = _Evidence(each for parts in folders.values() for each in parts)
     splits: dict[str, Split] = {}
     doubtful, together = [], []
     for name in names:
-        stem = stems.reading(PurePosixPath(name).stem)
+        stem = stems.reading(_stem(name))
         readings = [reading for each in folders[name] if (reading := parents.reading(each)) is not None]
         by_folder = next((each for each in readings if parents.is_enough(each)), None)
         by_name = stem if stem is not None and stems.is_enough(stem) else None
@@ -126,7 +126,7 @@ def file_splits(names: Sequence[str]) -> FileSplits:
     return FileSplits(splits, tuple(_notices(doubtful, together)))
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=REMEMBERED)
 def read_name(text: str) -> NameReading | None:
     """Read one name; None where no part is in it."""
     tokens = _tokens(text)
@@ -207,23 +207,33 @@ def _shared_folders(names: Sequence[str]) -> int:
 
 
 def _folders(name: str) -> tuple[str, ...]:
-    return PurePosixPath(name).parts[:-1]
+    return tuple(name.split("/")[:-1])
 
 
-def _tokens(text: str) -> list[str]:
+def _stem(name: str) -> str:
+    file = name.rpartition("/")[2]
+    return file.rpartition(".")[0] or file
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _tokens(text: str) -> tuple[str, ...]:
     """The words of a name, in lower case and without accents."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    composed = unicodedata.normalize("NFC", plain)
-    words = (
-        word.casefold()
-        for word in _TOKEN.findall(_HOLDOUT.sub(lambda m: f"{m[1]}{m[2]}".lower(), _SHARD.sub("", composed)))
-    )
-    return [part for word in words for part in (_UNSPACED.split(word) if not word.isascii() else [word]) if part]
+    name = _HOLDOUT.sub(lambda found: f"{found[1]}{found[2]}".lower(), _SHARD.sub("", _without_accents(text)))
+    words = [word.casefold() for word in _TOKEN.findall(name)]
+    if name.isascii():
+        return tuple(words)
+    return tuple(part for word in words for part in ([word] if word.isascii() else _UNSPACED.split(word)) if part)
 
 
 def _folded(word: str) -> str:
-    plain = "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
-    return unicodedata.normalize("NFC", plain).casefold()
+    return _without_accents(word).casefold()
+
+
+def _without_accents(text: str) -> str:
+    if text.isascii():
+        return text
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return unicodedata.normalize("NFC", plain)
 
 
 _SPLIT_OF_WORD: dict[str, Split] = {
@@ -245,7 +255,7 @@ _COMPOUND = re.compile(  # trainval, minival, valminusminival, testdev, testmini
 )
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=REMEMBERED)
 def _splits_in(token: str) -> tuple[Split, ...]:
     """The parts that one word names, in order."""
     if token in _SPLIT_OF_WORD:

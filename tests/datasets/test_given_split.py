@@ -85,7 +85,7 @@ def test_validation_and_test_rows_alone_are_refused(store, tmp_path):
 
 
 def test_a_file_of_test_rows_is_the_test_whatever_its_rows_say(store, tmp_path):
-    train = folder_of(tmp_path / "a", {"rows.json": rows_of(*range(10))})
+    train = folder_of(tmp_path / "a", {"rows.json": [row | {"split": "train"} for row in rows_of(*range(10))]})
     test = folder_of(tmp_path / "b", {"rows.json": [row | {"split": "train"} for row in rows_of(11, 12)]})
 
     report = store.import_dataset(train, ImportOptions(test=test))
