@@ -162,7 +162,7 @@ def assemble(job: ImportJob, uploaded: UploadedRows, screened: ScreenedRows) -> 
     """
     chosen = _split(job, screened)
     counts = chosen.counts()
-    if not counts["train"]:
+    if not counts["train"] and (job.options.validation or job.options.test):
         raise UploadRefused(
             "NO_TRAINING_ROWS",
             f"All {len(chosen.codes):,} good rows of `{quoted(job.source.name)}` are for validation or test",

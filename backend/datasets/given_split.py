@@ -31,6 +31,7 @@ class GivenSplit:
     def __init__(self) -> None:
         self._codes = bytearray()  # train where the upload says nothing
         self._silent: Counter[str] = Counter()  # rows of which nothing says a part, by file
+        self._marked_count = 0  # rows whose part is their own word alone
         self._contradicted: Counter[str] = Counter()  # rows whose own word is another than their file's, by file
         self._files: dict[Split, dict[str, None]] = {split: {} for split in SPLITS}
         self._shown: dict[Split, dict[str, tuple[Place, str]]] = defaultdict(dict)  # image -> first row, as it wrote it
@@ -46,6 +47,7 @@ class GivenSplit:
         """
         self._codes.append(SPLITS.index(split or "train"))
         self._silent[place.file] += split is None
+        self._marked_count += split is not None and by_file is None
         self._contradicted[place.file] += by_file not in (None, split)
         self._files[split or "train"][place.file] = None
         if split in EVALUATION_SPLITS:
@@ -55,8 +57,9 @@ class GivenSplit:
     def choose(self, keys: Sequence[Sequence[str]], share: float, seed: int, *, is_explicit: bool) -> ChosenSplit:
         """Decide the part of every row.
 
-        One part alone, whatever its name, tells no rows from others: then validation rows are drawn as where the upload
-        says nothing. Test rows are never drawn, and never drawn from.
+        The name of all files, where it is the same part, tells no rows from others: then validation rows are drawn as
+        where the upload says nothing. Test rows are never drawn, and never drawn from. Where the upload has parts and
+        none for training, the dataset is for evaluations only.
 
         Args:
             keys: for each row what ties it to others, as `hold_out` takes it.
@@ -65,7 +68,8 @@ class GivenSplit:
             is_explicit: a person gave a file of validation or test rows.
         """
         present = {SPLITS[code] for code in set(self._codes)}
-        if not is_explicit and len(present) < 2:
+        is_marked = self._marked_count == len(self._codes) and "train" not in present
+        if not is_explicit and len(present) < 2 and not is_marked:
             sampled = hold_out(keys, share, seed)
             codes = bytearray(len(keys))
             _mark(codes, sampled.rows)
@@ -77,7 +81,7 @@ class GivenSplit:
             sampled = hold_out([keys[row] for row in rows], share, seed)
             _mark(codes, (rows[place] for place in sampled.rows))
             rule = SplitRule(kind="given", share=share, seed=seed)
-            notices += (_sampled_notice(len(sampled.rows)), *([sampled.notice] if sampled.notice else []))
+            notices += (_sampled_notice(len(sampled.rows), sampled.notice),)
         return ChosenSplit(bytes(codes), rule, notices)
 
     def leaks(self, chosen: ChosenSplit, keys: Sequence[Sequence[str]]) -> Iterator[tuple[Place, str]]:
@@ -109,6 +113,8 @@ class GivenSplit:
         for split in EVALUATION_SPLITS:
             if self._files[split]:
                 yield f"{split.capitalize()} rows as given, from {_files(self._files[split])}"
+        if SPLITS.index("train") not in self._codes:
+            yield "No row is for training: the dataset can be evaluated, not trained on"
         silent = +self._silent
         if silent and silent.total() < self._codes.count(SPLITS.index("train")):
             yield f"{counted(silent.total(), 'row')} of {_files(silent)} in no part: taken for training"
@@ -125,11 +131,9 @@ def _mark(codes: bytearray, validation_rows: Iterable[int]) -> None:
         codes[row] = SPLITS.index("validation")
 
 
-def _sampled_notice(sampled_count: int) -> str:
-    return (
-        f"The upload has test rows and no validation rows: {counted(sampled_count, 'training row')} drawn for "
-        "validation; the test rows are left alone"
-    )
+def _sampled_notice(sampled_count: int, notice: str) -> str:
+    done = f"{counted(sampled_count, 'training row')} drawn for validation" if sampled_count else notice
+    return f"The upload has test rows and no validation rows: {done}. The test rows are left alone"
 
 
 def _files(files: Iterable[str]) -> str:

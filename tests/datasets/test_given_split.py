@@ -6,7 +6,6 @@ import pytest
 from dataset_lab import asked, codes, folder_of, image_bytes
 
 from backend.conversation import Row
-from backend.datasets.problems import UploadRefused
 from backend.datasets.records import Statistics
 from backend.datasets.rows_file import INDEX, ROWS, read_page
 from backend.datasets.store import ImportOptions
@@ -77,11 +76,18 @@ def test_rows_with_an_unknown_split_are_left_out_and_said(store, tmp_path):
     assert report.problems[0].message == "Row 9 of `rows.json`: Its `split` is `gold`"
 
 
-def test_validation_and_test_rows_alone_are_refused(store, tmp_path):
-    with pytest.raises(UploadRefused, match="All 2 good rows of `up` are for validation or test"):
-        store.import_dataset(
-            folder_of(tmp_path / "up", {"val.json": rows_of(1), "test.json": rows_of(2)}), ImportOptions()
-        )
+@pytest.mark.parametrize(
+    ("files", "counts"),
+    [
+        ({"val.json": rows_of(1), "test.json": rows_of(2)}, (0, 1, 1)),
+        ({"rows.json": [row | {"split": "test"} for row in rows_of(*range(10))]}, (0, 0, 10)),
+    ],
+)
+def test_parts_without_training_rows_are_for_evaluations_only(store, tmp_path, files, counts):
+    report = store.import_dataset(folder_of(tmp_path / "up", files), ImportOptions())
+
+    assert counts_of(report) == counts
+    assert "No row is for training: the dataset can be evaluated, not trained on" in report.manifest.notices
 
 
 def test_a_file_of_test_rows_is_the_test_whatever_its_rows_say(store, tmp_path):

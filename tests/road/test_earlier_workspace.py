@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.datasets.store import DatasetStore
 from backend.rewards.store import RewardStore
 from backend.runs.evaluation_report import read_report
 from backend.settings import Workspace
@@ -39,6 +40,26 @@ def test_its_datasets_open_with_their_versions(earlier):
 
     newest, first = earlier.result("dataset", "versions", "colours")
     assert (newest["rows"], first["rows"]) == (15, 16)
+
+
+def test_what_it_held_out_is_validation_and_stays_so_when_it_is_edited(tmp_path):
+    road = Road(tmp_path / "workspace")
+    with tarfile.open(ARCHIVE) as packed:
+        packed.extractall(tmp_path, filter="data")
+    store = DatasetStore(Workspace(road.root))
+    before, bytes_before = store.get("colours"), (road.root / "data/colours/data.json").read_bytes()
+    held_out = [row.id for row in store.rows("colours", "validation")]
+    assert (len(held_out), before.statistics.test_rows) == (before.statistics.validation_rows, 0)
+    assert store.page("colours", split="validation", count=99).total == len(held_out) > 0
+    assert b'"split":"heldout"' in bytes_before
+    assert (road.root / "data/colours/data.json").read_bytes() == bytes_before
+
+    edited = road.result("dataset", "edit", "colours", "--answer", f"{held_out[0]}=another")
+
+    assert edited["statistics"]["validation_rows"] == len(held_out)
+    assert [row.id for row in store.rows("colours", "validation")] == held_out
+    assert [row.id for row in store.rows("colours", "validation", before.sha256)] == held_out
+    assert road.result("dataset", "check", "colours") == []
 
 
 def test_its_runs_are_listed_as_they_ended(earlier, runs):
