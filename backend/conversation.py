@@ -38,6 +38,7 @@ class Row(BaseModel):
     messages: tuple[Message, ...]
     source: str = ""  # where the row came from, e.g. "train.jsonl line 17"
     references: tuple[str, ...] = ()  # other answers that are as good as the last turn
+    columns: dict[str, Any] = {}  # what else the row held as it was uploaded, for rewards
 
     @property
     def gold(self) -> str | None:
@@ -45,18 +46,16 @@ class Row(BaseModel):
         return next((turn.content for turn in reversed(self.messages) if turn.role == "assistant"), None)
 
     def with_gold(self, answer: str) -> "Row":
-        """The same row with another last answer. Its references stay, but for one that is this answer."""
+        """The same row with another last answer. Of its references this answer and the one that was wrong go."""
         last = max(number for number, turn in enumerate(self.messages) if turn.role == "assistant")
         turns = list(self.messages)
         turns[last] = turns[last].model_copy(update={"content": answer})
-        references = list(self.references)
-        if answer in references:
-            references.remove(answer)
-        return self.model_copy(update={"messages": tuple(turns), "references": tuple(references)})
+        references = tuple(text for text in self.references if text not in (answer, self.gold))
+        return self.model_copy(update={"messages": tuple(turns), "references": references})
 
     def as_written(self) -> dict[str, Any]:
-        """The fields that stand in `data.json`: references only where there are some."""
-        return self.model_dump(exclude=None if self.references else {"references"})
+        """The fields that stand in `data.json`: references and columns only where there are some."""
+        return self.model_dump(exclude={name for name in ("references", "columns") if not getattr(self, name)})
 
 
 class Segment(NamedTuple):

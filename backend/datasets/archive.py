@@ -92,9 +92,13 @@ def unpack(
 
 
 def is_ignored(name: str) -> bool:
-    """Tell whether a file is a leaving of an operating system."""
-    parts = name.split("/")
-    return "__MACOSX" in parts or parts[-1] in _IGNORED_NAMES or parts[-1].startswith("._")
+    """Tell whether a file is a leaving of an operating system, or lies in a hidden folder."""
+    *folders, file = name.split("/")
+    return (
+        "__MACOSX" in folders
+        or any(folder.startswith(".") for folder in folders)
+        or (file in _IGNORED_NAMES or file.startswith("._"))
+    )
 
 
 class _ArchiveFile(io.BufferedReader):

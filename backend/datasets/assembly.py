@@ -12,7 +12,7 @@ from typing import NamedTuple
 from backend.conversation import SPLITS, Message, Row, Split
 from backend.datasets.given_split import ChosenSplit, GivenSplit
 from backend.datasets.image_pool import ImageOutcome
-from backend.datasets.problems import UploadRefused, counted, quoted
+from backend.datasets.problems import MAX_LISTED, Place, ProblemList, UploadRefused, counted, quoted
 from backend.datasets.records import SplitRule, Statistics
 from backend.datasets.row_reader import ResolvedRow, UploadedRows
 from backend.datasets.rows_file import RowWriter, as_line
@@ -27,6 +27,7 @@ TURN_TOKENS = 5  # <|im_start|>, role, newline, <|im_end|>, newline
 IMAGE_MARK_TOKENS = 2  # <|vision_start|> and <|vision_end|>
 _WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")  # CJK
 _DIGIT = re.compile(r"\d")
+MAX_LINES = 1 << 32  # of a file
 ID_DIGITS = 12  # of the sha256 of a row's turns and images
 ImageOutcomes = Mapping[str, ImageOutcome]  # by the path of the uploaded image
 
@@ -107,6 +108,41 @@ class ScreenedRows:
         self.without_image += not images
 
 
+class RepeatedRows:
+    """Finds rows that stand twice, and questions about the same images that have two answers.
+
+    Of each row three numbers stay in memory.
+    """
+
+    def __init__(self, problems: ProblemList) -> None:
+        self._problems = problems
+        self._rows: dict[int, int] = {}  # content -> where it stood first
+        self._answers: dict[int, tuple[int, int]] = {}  # question -> its first answer, and where that stood
+        self._files: dict[tuple[str, str], int] = {}  # with what their lines are called -> a number
+        self._reported: Counter[str] = Counter()
+
+    def add(self, place: Place, row: Row, content: str) -> None:
+        """Note one more row with its content id, and report what it repeats."""
+        here = self._files.setdefault((place.file, place.unit), len(self._files)) * MAX_LINES + (place.line or 0)
+        first = self._rows.setdefault(int(content, 16), here)
+        if first != here:
+            self._report("ROWS_EQUAL", place, "It is the same as", first)
+            return
+        answer = row.messages[-1].content
+        question = int(content_id(row.messages[:-1], row.images), 16)
+        other, first = self._answers.setdefault(question, (hash(answer), here))
+        if other != hash(answer):
+            self._report("ANSWERS_DIFFER", place, f"It answers `{quoted(answer, 60)}`, and otherwise", first)
+
+    def _report(self, code: str, place: Place, message: str, first: int) -> None:
+        self._reported[code] += 1
+        if self._reported[code] > MAX_LISTED:
+            self._problems.counts[code] += 1
+            return
+        (file, unit), line = list(self._files)[first // MAX_LINES], first % MAX_LINES
+        self._problems.add(code, place, f"{message} {unit} {line:,} of `{quoted(file)}`")
+
+
 class AssembledDataset(NamedTuple):
     """What was written."""
 
@@ -124,7 +160,7 @@ def screen(job: ImportJob, uploaded: UploadedRows, outcomes: ImageOutcomes) -> S
         uploaded: the rows that were understood; their file is removed.
         outcomes: of every image that they name.
     """
-    screened, ids = ScreenedRows(job.staging / "screened.jsonl"), _IdAllocator()
+    screened, ids, repeated = ScreenedRows(job.staging / "screened.jsonl"), _IdAllocator(), RepeatedRows(job.problems)
     with screened.path.open("wb") as sink:
         for resolved in uploaded.rows():
             images = [outcomes[image.path] for image in resolved.images]
@@ -144,9 +180,11 @@ def screen(job: ImportJob, uploaded: UploadedRows, outcomes: ImageOutcomes) -> S
                 messages=resolved.messages,
                 source=f"{resolved.file} {resolved.unit} {resolved.line}",
                 references=resolved.references,
+                columns=resolved.columns,
             )
             sink.write(as_line(row) + b"\n")
             screened.add(row, content, images)
+            repeated.add(resolved.place, row, content)
             written = [image.written for image in resolved.images]
             stored = (image.stored for image in images)
             screened.given.add(split, resolved.split, resolved.place, zip(stored, written, strict=True))

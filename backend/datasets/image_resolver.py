@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from backend.datasets.problems import counted, quoted
@@ -15,6 +16,7 @@ MAX_CANDIDATES_SHOWN = 4
 MAX_PARTS = 64  # of a path that are compared: each number of parts is an index of all names
 MAX_FUZZY = 20  # missing images for which near names are searched, which is slow
 MAX_FUZZY_NAMES = 5_000
+MAX_PATH_CHARACTERS = 4_096
 _ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+:(//|[^/\\])", re.IGNORECASE)  # http://..., data:...
 
 
@@ -65,6 +67,16 @@ class ImageResolver:
         if path.startswith("/") or ".." in path.split("/"):
             raise UnresolvedImageError("PATH_REFUSED", f"`{quoted(written)}` lies outside the upload")
         raise UnresolvedImageError("IMG_NOT_FOUND", f"`{quoted(written)}` is not in the upload{self._advice(path)}")
+
+    def may_be_named_by(self, value: Any, annotation: str) -> bool:
+        """Tell whether a cell of the file `annotation` looks like it names an image, or is one that is uploaded."""
+        if isinstance(value, dict):
+            value = next((value[key] for key in ("path", "url", "bytes") if isinstance(value.get(key), str)), None)
+        if not isinstance(value, str) or not 0 < len(value) < MAX_PATH_CHARACTERS or "\n" in value:
+            return isinstance(value, str) and value.startswith("data:image/")
+        if is_image(value.split("?")[0]):
+            return not value.lower().startswith(("http://", "https://"))
+        return any(self._upload.path_of(name) for name in _direct_names(value, posixpath.dirname(annotation)))
 
     def notice(self) -> str:
         """Say how many paths were matched by their ending, with one example; empty where none was."""

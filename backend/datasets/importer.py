@@ -1,21 +1,24 @@
 """Look at an upload, or import it: the whole dataset appears at once or not at all."""
 
+import itertools
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from backend.conversation import Row
 from backend.datasets.assembly import ImageOutcomes, assemble, screen
+from backend.datasets.columns import FileColumns, names_of
 from backend.datasets.image_pool import ImageOutcome, ImagePool
 from backend.datasets.json_rows import RawRow
-from backend.datasets.layouts import recognise, suggest
+from backend.datasets.layouts import recognise
 from backend.datasets.limits import max_unpacked_bytes
 from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, quoted, refused_by_disk
-from backend.datasets.records import ColumnMapping, ImportReport, Inspection, LayoutName, Manifest
-from backend.datasets.row_reader import READING_SHARE, RowReader, UploadedRows, read_upload
+from backend.datasets.records import ImportReport, Inspection, Manifest
+from backend.datasets.row_reader import READING_SHARE, ResolvedRow, RowReader, UploadedRows, read_upload
+from backend.datasets.split_column import SplitReading
 from backend.datasets.staging import (
     ImportJob,
     ImportOptions,
@@ -35,6 +38,7 @@ from backend.settings import Workspace
 CHECKED_SHARE = 0.9  # of the whole import, for the progress bar
 REPORT_EVERY = 20
 MAX_PREVIEW_ROWS = 5
+MAX_IMAGES_SHOWN = 12  # of the preview
 MAX_TRIED_ROWS = 50  # rows that are looked at for the preview
 MAX_ROWS_SHOWN = 5
 MAX_CHARACTERS_SHOWN = 200
@@ -67,20 +71,20 @@ def import_upload(
         raise refused_by_disk(error) from error
 
 
-def inspect_upload(workspace: Workspace, source: Path, mapping: ColumnMapping | None) -> Inspection:
+def inspect_upload(workspace: Workspace, source: Path, options: ImportOptions) -> Inspection:
     """Look at an upload; images are looked for, but not decoded.
 
     Args:
         workspace: what must be unpacked to be read goes into its staging folder, and away again.
         source: a zip, a folder, or one annotation file.
-        mapping: columns to read as image, question and answer, where the layout is not recognised.
+        options: which files to read, and which columns play which part.
 
     Raises:
         UploadRefused: it cannot be opened, holds no rows, or lacks the column mapped as the answer.
     """
     try:
         with staging_folder(workspace) as staging:
-            return _inspect(staging, source, mapping)
+            return _inspect(staging, source, options)
     except OSError as error:
         raise refused_by_disk(error) from error
 
@@ -145,7 +149,7 @@ def _checked_images(job: ImportJob, uploaded: UploadedRows) -> dict[str, ImageOu
 def _fingerprint(job: ImportJob, uploaded: UploadedRows, outcomes: ImageOutcomes) -> str:
     """Tell the same upload, imported in the same way, again: by content, wherever it lies and however it was zipped."""
     digest, options = uploaded.digest.copy(), job.options
-    parts = (options.validation is not None, options.validation_share, options.seed, options.mapping)
+    parts = (options.validation is not None, options.validation_share, options.seed, options.mapping, options.files)
     for part in (*parts, "test") if options.test is not None else parts:
         digest.update(repr(part).encode())
     for path in uploaded.images:
@@ -168,72 +172,107 @@ def _ignore_progress(share: float, text: str) -> None:
     del share, text
 
 
-def _inspect(staging: Path, source: Path, mapping: ColumnMapping | None) -> Inspection:
+def _inspect(staging: Path, source: Path, options: ImportOptions) -> Inspection:
     problems = ProblemList()
     unpacked, tables = staging / "unpacked", staging / "tables"
     unpacked.mkdir()
     tables.mkdir()
     upload = open_upload(source, unpacked, problems, is_needed=_is_annotation)
-    reader = RowReader(upload, tables, mapping, problems)
-    recognised, unrecognised, total = _first_rows(upload, reader)
-    if not recognised and not unrecognised:
+    reader = RowReader(upload, tables, options, problems)
+    files = [_first_rows(name, reader) for name in upload.annotations if not options.files or name in options.files]
+    recognised = [raw for each in files for raw in each.recognised]
+    example_rows = recognised or [raw for each in files for raw in each.others]
+    if not example_rows:
         reader.refuse_unrecognised()
-    preview = list(_preview(recognised, reader))
-    images = {path for name, path in upload.files().items() if not _is_annotation(name) and _may_be_image(name)}
+    mapping = options.mapping
     if mapping is not None and not recognised:
         raise UploadRefused(
             "LAYOUT_UNKNOWN", f"No row has the column `{quoted(mapping.answer)}` that should hold the answer"
         )
-    example_rows = recognised or unrecognised
-    columns = tuple(dict.fromkeys(quoted(name) for raw in example_rows for name in raw.content))
+    resolved = list(_good_rows(files, reader))
+    preview = list(_as_rows(resolved, reader.split_columns.reading()))
+    images = {path for name, path in upload.files().items() if not _is_annotation(name) and _may_be_image(name)}
+    if images and not any(row.images for row in preview) and preview and not options.text_rows:
+        message = f"The first rows name no image, and {counted(len(images), 'image')} lie beside them"
+        problems.add("IMAGES_UNNAMED", Place(upload.title), message)
+    first = next((each for each in files if each.recognised or each.others), files[0])
     return Inspection(
-        layout=_layout(recognised, mapping),
-        columns=columns,
-        suggestion=mapping or suggest(columns),
+        layout=recognise(recognised[0].content, first.columns.mapping_of(recognised[0].content))
+        if recognised
+        else None,
+        columns=tuple(dict.fromkeys(quoted(name) for raw in example_rows for name in names_of(raw.content))),
+        suggestion=mapping or first.columns.mapping,
         first_rows=tuple(_as_texts(raw) for raw in example_rows[:MAX_ROWS_SHOWN]),
         preview=tuple(preview),
-        rows=total,
+        rows=sum(each.rows for each in files),
         images=len(images),
         problems=problems.listed(),
+        shown=_shown_images(staging, source, upload, resolved),
+        files=tuple((each.name, each.rows) for each in files),
+        doubt=next((why for each in files if (why := each.columns.why_not())), "") if not recognised else "",
     )
 
 
-def _first_rows(upload: Upload, reader: RowReader) -> tuple[list[RawRow], list[RawRow], int]:
-    """Read the first rows in a known layout, the first of the others, and how many rows there are in all."""
-    recognised: list[RawRow] = []
-    unrecognised: list[RawRow] = []
-    total = 0
-    for name in upload.annotations:
-        raw_rows, row_count = reader.rows_of_file(name, limit=MAX_TRIED_ROWS)
-        read_count = 0
-        for raw in raw_rows:
-            read_count += 1
-            group = recognised if reader.is_recognised(raw) else unrecognised
-            if len(group) < MAX_TRIED_ROWS:
-                group.append(raw)
-        total += read_count if row_count is None else row_count
-    return recognised, unrecognised, total
+class FirstRows(NamedTuple):
+    """The rows that a file begins with."""
+
+    name: str
+    columns: FileColumns
+    recognised: list[RawRow]
+    others: list[RawRow]
+    rows: int  # of the whole file
 
 
-def _preview(raw_rows: list[RawRow], reader: RowReader) -> Iterator[Row]:
-    """Yield the first good rows as they would be imported, with the images' names as they were written."""
-    good_rows = [row for raw in raw_rows if (row := reader.resolve_row(raw)) is not None]
-    reading = reader.split_columns.reading()
-    for number, resolved in enumerate(good_rows[:MAX_PREVIEW_ROWS], start=1):
+def _first_rows(name: str, reader: RowReader) -> FirstRows:
+    raw_rows, row_count = reader.rows_of_file(name, limit=MAX_TRIED_ROWS)
+    first = list(itertools.islice(raw_rows, MAX_TRIED_ROWS))
+    columns = reader.columns_of(first)
+    recognised = [raw for raw in first if reader.is_recognised(raw, columns)]
+    others = [raw for raw in first if not reader.is_recognised(raw, columns)]
+    rest = sum(1 for _ in raw_rows) if row_count is None else 0
+    return FirstRows(name, columns, recognised, others, row_count or len(first) + rest)
+
+
+def _good_rows(files: list[FirstRows], reader: RowReader) -> Iterator[ResolvedRow]:
+    """Yield the first good rows, reporting the problems of all that were looked at."""
+    good_count = 0
+    for each in files:
+        for raw in each.recognised:
+            row = reader.resolve_row(raw, each.columns.mapping_of(raw.content))
+            good_count += row is not None
+            if row is not None and good_count <= MAX_PREVIEW_ROWS:
+                yield row
+
+
+def _as_rows(resolved_rows: Sequence[ResolvedRow], reading: SplitReading) -> Iterator[Row]:
+    """Rows as they would be imported, with their images' names as they were written."""
+    for number, resolved in enumerate(resolved_rows, start=1):
         with suppress(RowFault):  # which the import reports
             yield Row(
                 id=f"row-{number}",
                 split=reading.split_of(resolved.file, resolved.marks, resolved.split) or "train",
-                images=tuple(p.written for p in resolved.images),
+                images=tuple(image.written for image in resolved.images),
                 messages=resolved.messages,
                 source=f"{resolved.file} {resolved.unit} {resolved.line}",
             )
 
 
-def _layout(recognised: list[RawRow], mapping: ColumnMapping | None) -> LayoutName | None:
-    if mapping is not None:
-        return "table"
-    return recognise(recognised[0].content) if recognised else None
+def _shown_images(staging: Path, source: Path, upload: Upload, rows: Sequence[ResolvedRow]) -> dict[str, bytes]:
+    """Check the images of a few rows, unpacking those that lie in archives; by how they are written."""
+    written = {Path(image.path): image.written for row in rows for image in row.images}
+    paths = dict(list(written.items())[:MAX_IMAGES_SHOWN])
+    names = {name: path for name, path in upload.files().items() if path in paths}
+    packed = {name: path for name, path in names.items() if not path.is_file()}
+    if packed:
+        into = staging / "shown"
+        into.mkdir()
+        unpacked = open_upload(source, into, ProblemList(), is_needed=packed.__contains__)
+        moved = {name: path for name in packed if (path := unpacked.path_of(name)) is not None}
+        paths = {moved.get(name, path): paths[path] for name, path in names.items()}
+    checked = staging / "checked"
+    checked.mkdir()
+    outcomes = ImagePool(checked).prepare([path for path in paths if path.is_file()])
+    return {paths[path]: (checked / each.stored).read_bytes() for path, each in outcomes if each.stored}
 
 
 def _as_texts(raw: RawRow) -> dict[str, str]:

@@ -60,6 +60,10 @@ CODES: dict[str, Code] = {
     "NO_ANNOTATION": Code("error", "Add a .json, .jsonl, .csv, .tsv or .parquet file with a question and answer a row"),
     "NO_ROWS": Code("error", "Put at least one row with an answer into the file"),
     "LAYOUT_UNKNOWN": Code("error", "Say which column holds the image, the question and the answer"),
+    "IMAGES_UNNAMED": Code(
+        "error", "Say which column names the image, or that these rows are meant to have none"
+    ),
+    "FILE_UNKNOWN": Code("error", "Name files by their paths inside the upload"),
     "NO_VALID_ROWS": Code("error", "Correct the rows as the problems say, then import again"),
     "NO_TRAINING_ROWS": Code("error", "Give a file with training rows too, or rename it so that it names no part"),
     "STRICT": Code("error", "Correct these rows, or import without `strict` to keep the good ones"),
@@ -77,7 +81,13 @@ CODES: dict[str, Code] = {
     "PARQUET_INVALID": Code("error", "Write it again with pyarrow or `datasets`, or export JSON lines"),
     "ARCHIVE_NAMES": Code("info", "Nothing to do if the names look right; else zip again with UTF-8 names"),
     "ARCHIVE_NAME_CASE": Code("warning", "Make sure that rows mean the one they name; other systems mix them up"),
+    "COLUMN_UNUSED": Code("warning", "Say which part it plays if the model should see it; rewards get it by its name"),
+    "COLUMN_IMAGES": Code("warning", "Name it as a column of images if the model should see them"),
+    "ROWS_TEXT_ONLY": Code("warning", "Nothing to do if they are meant as text; else name their images"),
+    "ROWS_EQUAL": Code("warning", "Remove one of the files or rows if they are not meant to count more"),
+    "ANSWERS_DIFFER": Code("warning", "Keep the right answer, or list all right ones as `references` of one row"),
     # one row
+    "CHOICE_UNKNOWN": Code("error", "Write the letter or the text of the choice as the answer"),
     "ROW_NOT_OBJECT": Code("error", "Write each row as an object with named fields"),
     "ROW_UNRECOGNISED": Code("error", "Give it the same fields as the other rows"),
     "VIDEO_ROW": Code("error", "Only images can be learned from; replace the video by frames, or remove the row"),

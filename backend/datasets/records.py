@@ -1,5 +1,6 @@
 """What an import leaves behind and says: the manifest, what was recognised, what was done."""
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -71,12 +72,17 @@ class Manifest(DatasetModel):
 
 
 class ColumnMapping(DatasetModel):
-    """What each role is called in the upload, where no layout was recognised. Empty where a role is absent."""
+    """Which columns play which part. Empty where a part is absent; `outer.inner` names what stands in an object."""
 
-    image: str = ""
+    images: tuple[str, ...] = ()
+    turns: tuple[str, ...] = ()  # lists of turns, or a prompt and its completion
     question: str = ""
+    context: tuple[str, ...] = ()  # texts of the question's turn beside the question
+    choices: tuple[str, ...] = ()  # one with a list, or one for each choice
     answer: str = ""
     system: str = ""
+    split: str = ""
+    first_choice: int | None = None  # number of the first choice where answers are numbers; -1 where nobody knows
 
 
 class Inspection(NamedTuple):
@@ -90,6 +96,14 @@ class Inspection(NamedTuple):
     rows: int
     images: int
     problems: tuple[DatasetProblem, ...]  # of the preview rows
+    shown: Mapping[str, bytes] = {}  # images of the preview, checked, by how its rows write them
+    files: tuple[tuple[str, int], ...] = ()  # that hold rows, and how many
+    doubt: str = ""  # why the rows are not understood, where more than their columns' names is to be told
+
+    @property
+    def is_without_images(self) -> bool:
+        """Whether rows that name no image lie beside images, so that somebody must say that they are meant so."""
+        return any(problem.code == "IMAGES_UNNAMED" for problem in self.problems)
 
 
 class ImportReport(NamedTuple):

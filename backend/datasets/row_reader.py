@@ -1,8 +1,9 @@
 """From the files of an upload to rows that are understood, whose images are found but not yet looked at."""
 
 import hashlib
+import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -11,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from backend.conversation import Message, Split
+from backend.datasets.columns import FileColumns, has_answer
 from backend.datasets.image_resolver import ImageResolver, UnresolvedImageError
 from backend.datasets.json_rows import RawRow, json_rows
 from backend.datasets.layouts import (
@@ -19,17 +21,22 @@ from backend.datasets.layouts import (
     convert,
     other_than,
     recognise,
-    unused_columns,
+    unused,
 )
 from backend.datasets.problems import MAX_LISTED, Place, ProblemList, UploadRefused, counted, quoted
 from backend.datasets.records import ColumnMapping, LayoutName
 from backend.datasets.split_column import Mark, SplitColumns, SplitReading, marks_of
 from backend.datasets.split_names import FileSplits, file_splits
-from backend.datasets.staging import ImportJob
+from backend.datasets.staging import ImportJob, ImportOptions
 from backend.datasets.table_rows import parquet_rows, table_rows
-from backend.datasets.turns import RowFault, faults_of, with_trimmed_placeholders
+from backend.datasets.turns import RowFault, faults_of, listed, with_trimmed_placeholders
 from backend.datasets.upload import ANNOTATIONS, Upload, is_image, open_upload
+from backend.jsonl import strict_json
 
+SURVEYED_ROWS = 200  # of each file, by which its columns are judged
+MAX_FILES_SHOWN = 8
+MAX_EXAMPLE = 60  # characters
+MAX_KEPT_CHARACTERS = 65_536  # of a row's other columns
 MAX_COLUMNS_SHOWN = 12
 REPORT_EVERY = 200
 READING_SHARE = 0.15  # of the whole import, for the progress bar, which cannot know how many rows will come
@@ -59,6 +66,7 @@ class ResolvedRow(BaseModel):
     messages: tuple[Message, ...]
     images: tuple[ResolvedImage, ...]
     references: tuple[str, ...] = ()
+    columns: dict[str, Any] = {}  # what else the row holds
 
     @property
     def place(self) -> Place:
@@ -66,20 +74,42 @@ class ResolvedRow(BaseModel):
         return Place(self.file, self.line, self.record, self.unit)
 
 
+@dataclass(slots=True)
+class FileCounts:
+    """How many rows of a file were read, and what became of them."""
+
+    rows: int = 0  # good or not
+    recognised: int = 0
+    good: int = 0
+    with_image: int = 0
+    bare: Place | None = None  # the first good row without an image
+    choices: ColumnMapping | None = None  # how its choices were read
+
+
+@dataclass(slots=True)
+class UnusedColumn:
+    """A column that plays no part, in the rows of all files that hold something in it."""
+
+    file: str  # the first one
+    example: str
+    rows: int = 0
+    is_text: bool = False  # sentences
+    images: bool = False  # names of images
+
+
 class RowReader:
     """Reads the rows of one upload. After reading, `notices` tells what the person should know."""
 
-    def __init__(
-        self, upload: Upload, table_folder: Path, mapping: ColumnMapping | None, problems: ProblemList
-    ) -> None:
+    def __init__(self, upload: Upload, table_folder: Path, options: ImportOptions, problems: ProblemList) -> None:
         """Prepare to read; `table_folder` exists, for what lies inside tables."""
-        self._upload, self._table_folder, self._mapping, self._problems = upload, table_folder, mapping, problems
+        self._upload, self._table_folder, self._options, self._problems = upload, table_folder, options, problems
         self._image_resolver = ImageResolver(upload)
         self.layouts: Counter[LayoutName] = Counter()
         self.columns: dict[str, None] = {}  # of rows that were not recognised, in their order
-        self._row_count = 0  # rows of all files, good or not
-        self._unused: dict[str, None] = {}  # columns of tables that are in no message
-        self.split_columns = SplitColumns()
+        self.counts: dict[str, FileCounts] = {}
+        self._doubts: dict[str, str] = {}  # what keeps the rows of a file from being understood
+        self._unused: dict[str, UnusedColumn] = {}
+        self.split_columns = SplitColumns(options.mapping.split if options.mapping else "")
         self._given_split: Split | None = None  # of every row, where a person says so
 
     def rows(self, split: Split | None = None) -> Iterator[ResolvedRow]:
@@ -87,6 +117,9 @@ class RowReader:
         self._given_split = split
         for name in self._upload.annotations:
             yield from self._resolved_rows_of(name)
+        self._report_bare_rows()
+        for name, column in self._unused.items():
+            self._report_unused(name, column)
 
     @cached_property
     def _file_splits(self) -> FileSplits:
@@ -95,21 +128,42 @@ class RowReader:
     @property
     def notices(self) -> list[str]:
         """What was done of its own accord."""
-        matched = self._image_resolver.notice()
+        notices = [self._image_resolver.notice()]
+        for name, counts in self.counts.items():
+            if counts.choices:
+                listed_columns = ", ".join(f"`{quoted(column, 40)}`" for column in counts.choices.choices)
+                letters = (
+                    "" if counts.choices.first_choice is None else "; answers that number a choice became its letter"
+                )
+                notices.append(
+                    f"The choices in {listed_columns} of `{quoted(name, 60)}` stand under the question{letters}"
+                )
+        files = {name: each.good for name, each in self.counts.items() if each.good}
+        if len(files) > 1:
+            listed_files = [
+                f"{count:,} of `{quoted(name, 60)}`" for name, count in list(files.items())[:MAX_FILES_SHOWN]
+            ]
+            more = f" and {len(files) - MAX_FILES_SHOWN} more files" if len(files) > MAX_FILES_SHOWN else ""
+            notices.append(f"Rows by file: {', '.join(listed_files)}{more}")
         splits = self.split_columns.reading()
-        names = [name for name in self._unused if name not in splits.columns]
-        unused = ", ".join(f"`{quoted(name, 40)}`" for name in names[:MAX_COLUMNS_SHOWN])
-        notices = ([matched] if matched else []) + ([f"Columns that were not used: {unused}"] if unused else [])
-        return [*notices, *(() if self._given_split else self._file_splits.notices), *splits.notices]
+        columns = [name for name in self._unused if name not in splits.columns]
+        if columns:
+            unused = ", ".join(f"`{quoted(name, 40)}`" for name in columns[:MAX_COLUMNS_SHOWN])
+            notices.append(f"Columns that are in no message, and that rewards get by their names: {unused}")
+        notices += [*(() if self._given_split else self._file_splits.notices), *splits.notices]
+        return [notice for notice in notices if notice]
 
     def refuse_unrecognised(self) -> None:
         """Raise UploadRefused where no row of any file was recognised."""
         if self.layouts:
             return
-        if self._row_count and self.columns:
+        if self.columns and any(each.rows for each in self.counts.values()):
+            doubt = next(iter(self._doubts.values()), "")
             named = ", ".join(f"`{quoted(name, 40)}`" for name in list(self.columns)[:MAX_COLUMNS_SHOWN])
             message = f"The rows of `{quoted(self._upload.title)}` are in no known layout; their fields are {named}"
-            raise UploadRefused("LAYOUT_UNKNOWN", message, problems=self._problems.listed())
+            raise UploadRefused(
+                "LAYOUT_UNKNOWN", f"{message}: {doubt}" if doubt else message, problems=self._problems.listed()
+            )
         why = f"found {counted(self._problems.errors, 'problem')}" if self._problems.errors else "there are none"
         message = f"No rows could be read from `{quoted(self._upload.title)}`: {why}"
         first = next(iter(self._problems.listed()), None)
@@ -130,11 +184,24 @@ class RowReader:
             return table_rows(path, name, self._problems), None
         return json_rows(path, name, self._problems), None
 
-    def resolve_row(self, raw: RawRow) -> ResolvedRow | None:
+    def columns_of(self, raw_rows: Sequence[RawRow]) -> FileColumns:
+        """Judge the columns of a file by its first rows."""
+        annotation = raw_rows[0].place.file if raw_rows else ""
+        return FileColumns(
+            [raw.content for raw in raw_rows], lambda value: self._names_image(value, annotation), self._options.mapping
+        )
+
+    def is_recognised(self, raw: RawRow, columns: FileColumns) -> bool:
+        """Tell whether a row can be understood, or has the column that was mapped as the answer."""
+        if self._options.mapping is not None:
+            return has_answer(columns.mapping, raw.content)
+        return not columns.why_not() and recognise(raw.content, columns.mapping_of(raw.content)) is not None
+
+    def resolve_row(self, raw: RawRow, mapping: ColumnMapping) -> ResolvedRow | None:
         """Understand one row; None where a problem was reported, or it is in no known layout."""
         place, content = raw
         try:
-            converted = convert(content, self._mapping)
+            converted = convert(content, mapping)
         except RowFault as fault:
             self._problems.add(fault.code, place, fault.message, fault.field)
             return None
@@ -145,59 +212,81 @@ class RowReader:
         images = self._resolved_images(converted, place)
         if faults or len(images) < len(converted.images):
             return None
-        layout = self._layout_of(raw)
-        if layout == "table" and len(self._unused) < MAX_COLUMNS_SHOWN:
-            self._unused |= dict.fromkeys(unused_columns(content, self._mapping))
-        marks = () if self._given_split else marks_of(content)
+        marks = () if self._given_split else marks_of(content, mapping.split)
         self.split_columns.count(place.file, marks)
         return ResolvedRow(
             file=place.file,
             line=place.line or 0,
             unit=place.unit,
             record=place.record,
-            layout=layout,
+            layout=recognise(content, mapping) or "table",
             split=self._given_split or self._file_splits.splits.get(place.file),
             marks=marks,
             messages=messages,
             images=tuple(images),
             references=self._accepted_answers_of(raw, messages[-1].content),
+            columns=self._kept_columns(content, mapping),
         )
 
-    def is_recognised(self, raw: RawRow) -> bool:
-        """Tell whether a row is in a known layout, or has the column that was mapped as the answer."""
-        if self._mapping is not None:
-            return self._mapping.answer in raw.content
-        return recognise(raw.content) is not None
+    def doubt(self, with_images: bool) -> tuple[str, str] | None:
+        """A code and what should be asked before rows are learned from; None where nothing is in doubt.
+
+        Args:
+            with_images: the upload holds images that no row names.
+        """
+        bare = [name for name, each in self.counts.items() if each.good and not each.with_image]
+        if not with_images or not bare or self._options.text_rows:
+            return None
+        rows = sum(self.counts[name].good for name in bare)
+        files = ", ".join(f"`{quoted(name, 60)}`" for name in bare[:MAX_FILES_SHOWN])
+        examples = "; ".join(f"`{quoted(name, 40)}`: `{each.example}`" for name, each in list(self._unused.items())[:4])
+        shown = f". Columns that play no part: {examples}" if examples else ""
+        return "IMAGES_UNNAMED", f"{counted(rows, 'row')} of {files} name no image, and images lie beside them{shown}"
 
     def _resolved_rows_of(self, name: str) -> Iterator[ResolvedRow]:
         unrecognised: list[Place] = []
-        unrecognised_count = recognised_count = 0
+        counts = self.counts[name] = FileCounts()
         raw_rows, _ = self.rows_of_file(name)
-        for raw in raw_rows:
-            self._row_count += 1
-            if not self.is_recognised(raw):
-                unrecognised_count += 1
+        first = list(itertools.islice(raw_rows, SURVEYED_ROWS))
+        columns = self.columns_of(first)
+        for raw in itertools.chain(first, raw_rows):
+            counts.rows += 1
+            if not self.is_recognised(raw, columns):
                 unrecognised += [raw.place] if len(unrecognised) < MAX_LISTED else []
-                self.columns |= dict.fromkeys(raw.content) if not recognised_count else {}
+                self.columns |= dict.fromkeys(raw.content) if not counts.recognised else {}
                 continue
-            recognised_count += 1
-            row = self.resolve_row(raw)
-            self.layouts[self._layout_of(raw)] += 1
+            counts.recognised += 1
+            mapping = columns.mapping_of(raw.content)
+            row = self.resolve_row(raw, mapping)
+            self.layouts[recognise(raw.content, mapping) or "table"] += 1
             if row is not None:
+                counts.good += 1
+                counts.with_image += bool(row.images)
+                counts.bare = counts.bare or (None if row.images else row.place)
+                counts.choices = mapping if mapping.choices else counts.choices
+                self._note_unused(raw, mapping, columns)
                 yield row
-        if unrecognised_count and not recognised_count:
+        missing_count = counts.rows - counts.recognised
+        if missing_count and not counts.recognised:
+            self._doubts[name] = columns.why_not()
             fields = ", ".join(f"`{quoted(column, 40)}`" for column in list(self.columns)[:MAX_COLUMNS_SHOWN])
-            self._problems.add(
-                "FILE_SKIPPED", Place(name), f"Its {unrecognised_count:,} rows are in no known layout: {fields}"
-            )
-        elif unrecognised_count:
+            why = f"Its {missing_count:,} rows are in no known layout: {self._doubts[name] or fields}"
+            self._problems.add("FILE_SKIPPED", Place(name), why)
+        elif missing_count:
             for place in unrecognised:
                 self._problems.add("ROW_UNRECOGNISED", place, "It lacks the fields that the other rows have")
-            self._problems.counts["ROW_UNRECOGNISED"] += unrecognised_count - len(unrecognised)
+            self._problems.counts["ROW_UNRECOGNISED"] += missing_count - len(unrecognised)
 
-    def _layout_of(self, raw: RawRow) -> LayoutName:
-        """The layout of a row that is known to have one."""
-        return "table" if self._mapping is not None else recognise(raw.content) or "table"
+    def _names_image(self, value: Any, annotation: str) -> bool:
+        """Whether a cell, or each entry of a list in it, names an image."""
+        value = listed(value)
+        values = value if isinstance(value, list) else [value]
+        return bool(values) and all(self._image_resolver.may_be_named_by(each, annotation) for each in values)
+
+    def _kept_columns(self, content: dict[str, Any], mapping: ColumnMapping) -> dict[str, Any]:
+        """What a row holds beside its messages, for rewards."""
+        kept = dict(unused(content, mapping))
+        return kept if len(strict_json(kept)) <= MAX_KEPT_CHARACTERS else {}
 
     def _accepted_answers_of(self, raw: RawRow, gold: str) -> tuple[str, ...]:
         """The other answers that a row accepts; none and a warning where they cannot be read."""
@@ -217,6 +306,32 @@ class RowReader:
             except UnresolvedImageError as error:
                 self._problems.add(error.code, place, f"{field} {error.message}", field)
         return images
+
+    def _report_bare_rows(self) -> None:
+        """Say which files hold rows without an image, where others have one."""
+        if not any(each.with_image for each in self.counts.values()):
+            return
+        for each in self.counts.values():
+            bare_count = each.good - each.with_image
+            if each.bare is not None:
+                message = f"It names no image, like {bare_count:,} of the file's {each.good:,} good rows"
+                self._problems.add("ROWS_TEXT_ONLY", each.bare, message, count=bare_count)
+
+    def _report_unused(self, name: str, column: UnusedColumn) -> None:
+        rows, example = counted(column.rows, "row"), f"e.g. `{column.example}`"
+        if column.images:
+            message = f"`{quoted(name, 40)}` names images in {rows} that are not shown, {example}"
+            self._problems.add("COLUMN_IMAGES", Place(column.file), message, name, count=column.rows)
+        elif column.is_text:
+            message = f"`{quoted(name, 40)}` holds texts in {rows} that are in no message, {example}"
+            self._problems.add("COLUMN_UNUSED", Place(column.file), message, name, count=column.rows)
+
+    def _note_unused(self, raw: RawRow, mapping: ColumnMapping, columns: FileColumns) -> None:
+        for name, value in unused(raw.content, mapping):
+            column = self._unused.setdefault(name, UnusedColumn(raw.place.file, quoted(str(value), MAX_EXAMPLE)))
+            column.rows += 1
+            column.is_text |= name in columns.free_texts
+            column.images |= name in columns.other_images
 
 
 @dataclass(slots=True)
@@ -251,6 +366,7 @@ def read_upload(job: ImportJob) -> UploadedRows:
             upload, reader = _open_reader(job, source)
             if split is None:
                 _exclude_files(upload, [given for given, part in _sources(job) if part])
+                _choose_files(upload, job.options.files)
             for row in reader.rows(split):
                 sink.write(row.model_dump_json() + "\n")
                 _count_row(row, upload, uploaded, job)
@@ -259,7 +375,7 @@ def read_upload(job: ImportJob) -> UploadedRows:
             uploaded.notices += reader.notices
             uploaded.split_reading = reader.split_columns.reading() if split is None else uploaded.split_reading
             _hash_annotations(upload, uploaded)
-            _report_unused(upload, uploaded, job)
+            _report_unused(upload, reader, uploaded, job)
     return uploaded
 
 
@@ -275,7 +391,7 @@ def _open_reader(job: ImportJob, source: Path) -> tuple[Upload, RowReader]:
     unpacked.mkdir(parents=True)
     tables.mkdir()
     upload = open_upload(source, unpacked, job.problems)
-    return upload, RowReader(upload, tables, job.options.mapping, job.problems)
+    return upload, RowReader(upload, tables, job.options, job.problems)
 
 
 def _exclude_files(upload: Upload, given: list[Path]) -> None:
@@ -304,10 +420,24 @@ def _hash_annotations(upload: Upload, uploaded: UploadedRows) -> None:
                 uploaded.digest.update(name.encode() + hashlib.file_digest(source, "sha256").digest())
 
 
-def _report_unused(upload: Upload, uploaded: UploadedRows, job: ImportJob) -> None:
+def _choose_files(upload: Upload, files: Sequence[str]) -> None:
+    """Read only the files that the person chose, where some were chosen. Raises UploadRefused for unknown ones."""
+    unknown = [name for name in files if name not in upload.annotations]
+    if unknown:
+        there = ", ".join(f"`{quoted(name, 60)}`" for name in upload.annotations[:MAX_FILES_SHOWN])
+        raise UploadRefused("FILE_UNKNOWN", f"`{quoted(unknown[0])}` holds no rows of this upload; there are {there}")
+    if files:
+        upload.annotations = [name for name in upload.annotations if name in files]
+
+
+def _report_unused(upload: Upload, reader: RowReader, uploaded: UploadedRows, job: ImportJob) -> None:
+    """Report the images that no row names. Raises UploadRefused where rows without an image may have meant them."""
     if upload.title.lower().endswith(ANNOTATIONS):
         return  # the folder around a single file is not what was uploaded
-    unused = [name for name, path in upload.files().items() if is_image(name) and str(path) not in uploaded.images]
-    if unused:
-        message = f"{counted(len(unused), 'image')} that no good row names, e.g. `{quoted(unused[0])}`"
-        job.problems.add("IMG_UNREFERENCED", Place(upload.title), message, count=len(unused))
+    unused_images = [n for n, path in upload.files().items() if is_image(n) and str(path) not in uploaded.images]
+    if doubt := reader.doubt(bool(unused_images)):
+        code, message = doubt
+        raise UploadRefused(code, message, problems=job.problems.listed())
+    if unused_images:
+        message = f"{counted(len(unused_images), 'image')} that no good row names, e.g. `{quoted(unused_images[0])}`"
+        job.problems.add("IMG_UNREFERENCED", Place(upload.title), message, count=len(unused_images))

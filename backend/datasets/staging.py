@@ -39,7 +39,9 @@ class ImportOptions:
     test: Path | None = None  # another upload whose rows are all for the test
     validation_share: float = DEFAULT_SHARE  # of the rows, drawn where the upload gives no validation rows
     seed: int = DEFAULT_SEED
-    mapping: ColumnMapping | None = None  # where the layout is not recognised
+    mapping: ColumnMapping | None = None  # which columns play which part; None: as they were judged
+    files: tuple[str, ...] = ()  # by their names in the upload; empty: all that hold rows
+    text_rows: bool = False  # rows that name no image are meant so, though images lie beside them
     strict: bool = False  # import nothing while one row is bad
 
 

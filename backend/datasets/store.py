@@ -11,7 +11,7 @@ from backend.datasets.editing import Edits, apply_edits, earlier_manifests, fini
 from backend.datasets.image_pool import ImagePool
 from backend.datasets.importer import import_upload, inspect_upload
 from backend.datasets.problems import DatasetProblem, Place, ProblemList, as_csv, quoted
-from backend.datasets.records import ColumnMapping, DatasetVersion, ImportReport, Inspection, Manifest, RowPage
+from backend.datasets.records import DatasetVersion, ImportReport, Inspection, Manifest, RowPage
 from backend.datasets.rows_file import (
     ROWS,
     VERSIONS,
@@ -148,9 +148,9 @@ class DatasetStore:
         """The same as CSV, safe to open in a spreadsheet. Raises NotFoundError."""
         return as_csv(self.problems(name))
 
-    def inspect(self, source: Path, mapping: ColumnMapping | None = None) -> Inspection:
+    def inspect(self, source: Path, options: ImportOptions | None = None) -> Inspection:
         """Look at an upload without importing it. Raises DatasetError."""
-        return inspect_upload(self._workspace, source, mapping)
+        return inspect_upload(self._workspace, source, options or ImportOptions())
 
     def import_dataset(self, source: Path, options: ImportOptions, progress: Progress | None = None) -> ImportReport:
         """Import an upload whole, or not at all; `import_upload` says the rest. Raises DatasetError."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from backend.conversation import PLACEHOLDER, Message, Role
+from backend.datasets.json_rows import JsonFault, parse
 from backend.datasets.problems import counted, quoted
 
 ROLES: dict[str, Role] = {
@@ -19,6 +20,14 @@ CONTROL_TOKENS = re.compile(
     r"<\|(im_start|im_end|endoftext|image_pad|video_pad|vision_start|vision_end|vision_pad|fim_\w+|repo_name|file_sep)\|>"
 )
 _GROUNDING = re.compile(r"<(bbox|ref-object)>")
+_PAIRS = (("user", "assistant"), ("question", "answer"), ("human", "gpt"), ("q", "a"), ("input", "output"))
+_MARKS = re.compile(  # an image's place, as trainers write it: in order, by its number, or by its path
+    r"<image>|<\|?(?:image|img)[ _-]?(?P<number>\d{1,3})\|?>|<\|vision_start\|><\|image_pad\|><\|vision_end\|>"
+    r"|<(?:ImageHere|image_placeholder|start_of_image|\|image\|)>|\[IMG\]|<IMAGE>|<Image>"
+    r"|<img>(?P<tagged>[^<>\n]{1,4096})</img>|<img [^<>]*?src=[\"'](?P<source>[^\"'<>]{1,4096})[\"'][^<>]*>"
+    r"|!\[[^\]\n]*\]\((?P<linked>[^()\s]{1,4096}\.(?:png|jpe?g|webp|gif|bmp|tiff?))\)",
+    re.IGNORECASE,
+)
 _AROUND = re.compile(rf"\s*{re.escape(PLACEHOLDER)}\s*")
 
 
@@ -33,17 +42,22 @@ class RowFault(Exception):
 class TurnReader:
     """Reads the turns of one row in their order; `slots` gathers its images.
 
-    A slot is the image's path, or None for a placeholder in a text, which takes the next image of the row's list.
+    A slot is the image's path, its number in the row's list as it was written, or None for a placeholder in a text,
+    which takes the next image of that list.
     """
 
     def __init__(self) -> None:
-        self.slots: list[str | None] = []
+        self.slots: list[str | int | None] = []
 
     def turns(self, value: Any, field: str) -> list[Message]:
-        """Read a list of turns, `{"role", "content"}` or `{"from", "value"}`. Raises RowFault."""
+        """Read a list of turns: `{"role", "content"}`, `{"from", "value"}`, or pairs `{"user", "assistant"}`.
+
+        Raises:
+            RowFault: it is something else.
+        """
         if not isinstance(value, list):
             raise RowFault("TEXT_TYPE", f"`{field}` is no list of turns", field)
-        return [self._turn(turn, f"{field}[{number}]") for number, turn in enumerate(value)]
+        return [message for number, turn in enumerate(value) for message in self._turn(turn, f"{field}[{number}]")]
 
     def message(self, role: Role, content: Any, field: str) -> Message:
         """Read the content of one turn: a text, or a list of parts. Raises RowFault."""
@@ -52,19 +66,33 @@ class TurnReader:
         parts = (self._part(part, f"{field}[{number}]") for number, part in enumerate(content))
         return Message(role=role, content="".join(parts))
 
-    def _turn(self, turn: Any, field: str) -> Message:
+    def _turn(self, turn: Any, field: str) -> Iterator[Message]:
         if not isinstance(turn, dict):
             raise RowFault("TEXT_TYPE", f"`{field}` is no object with a role and a content", field)
+        if pair := _pair_of(turn):
+            yield self.message("user", turn[pair[0]], f"{field}.{pair[0]}")
+            yield self.message("assistant", turn[pair[1]], f"{field}.{pair[1]}")
+            return
         name = turn.get("role") or turn.get("from")
         role = ROLES.get(name.strip().lower()) if isinstance(name, str) else None
         if role is None:
             raise RowFault("ROLE_UNKNOWN", f"`{field}` has the role `{quoted(str(name), 40)}`", field)
         key = "content" if turn.get("content") is not None else "value"
-        return self.message(role, turn.get(key), f"{field}.{key}")
+        yield self.message(role, turn.get(key), f"{field}.{key}")
 
     def _text(self, value: Any, field: str) -> str:
         text = plain_text(value, field)
-        self.slots += [None] * text.count(PLACEHOLDER)
+        if "<" not in text and "[" not in text:
+            return text
+        slots: list[str | int | None] = []
+
+        def note(mark: re.Match[str]) -> str:
+            path = mark["tagged"] or mark["source"] or mark["linked"]
+            slots.append(path.strip() if path else int(mark["number"]) if mark["number"] else None)
+            return PLACEHOLDER
+
+        text = _MARKS.sub(note, text)
+        self.slots += slots
         return text
 
     def _part(self, part: Any, field: str) -> str:
@@ -84,6 +112,31 @@ class TurnReader:
         if isinstance(kind, str) and ("video" in kind or "audio" in kind):
             raise RowFault("VIDEO_ROW" if "video" in kind else "AUDIO_ROW", f"`{field}` is a {quoted(kind, 20)}", field)
         raise RowFault("TEXT_TYPE", f"`{field}` is of the unknown type `{quoted(str(kind), 40)}`", field)
+
+
+def is_turns(value: Any) -> bool:
+    """Tell whether a value is a list of turns, by its first one."""
+    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
+        return False
+    first = value[0]
+    return isinstance(first.get("role") or first.get("from"), str) or bool(_pair_of(first))
+
+
+def listed(value: Any) -> Any:
+    """Read a list or an object that a table holds as JSON text; anything else as it is."""
+    if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
+        try:
+            return parse(value).value
+        except JsonFault:
+            return value
+    return value
+
+
+def _pair_of(turn: dict[str, Any]) -> tuple[str, str] | None:
+    """The names of a question and its answer in one object; None where it is a turn with a role."""
+    if "role" in turn or "from" in turn:
+        return None
+    return next((pair for pair in _PAIRS if turn.keys() >= set(pair)), None)
 
 
 def plain_text(value: Any, field: str) -> str:

@@ -8,6 +8,7 @@
     `${studio.root()}/media/${of}/${encodeURIComponent(name)}${thumb ? "?thumb=true" : ""}`;
 
   const image = (view, words) => {
+    if (view?.thumbnail) return el("span", { class: "image" }, el("img", { src: view.thumbnail, alt: view.name, title: view.name }));
     if (!view?.of) return el("span", { class: "image-name" }, view?.name || words.image);
     const image = el("img", { src: studio.imageAt(view, true), alt: words.image, loading: "lazy", decoding: "async" });
     return el("a", { class: "image", href: studio.imageAt(view), target: "_blank", rel: "noopener", "aria-label": words.enlarge }, image);

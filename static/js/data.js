@@ -7,19 +7,19 @@
   /**
    * Cards to choose from. Value: {datasets, chosen, choice, preparing, can_demo}; tells `input`, `demo` and `shown`.
    *
-   * Choices are numbered, and the server repeats the number of the request: an answer that comes late may not undo
-   * what was chosen meanwhile. One without a number is a choice of the server's own.
+   * Choices are numbered, and the server repeats the number of the request (0 before the first choice): an answer that
+   * comes late may not undo what was chosen meanwhile. `is_new` marks a choice of the server's own, after an import.
    */
   studio.datasetList = (host, props, watch, emit) => {
     const words = props.words;
     let waiting = 0, choice = 0, chosen = "";
-    const choose = (name) => { props.value = { ...props.value, chosen: name, choice: ++choice }; chosen = name; };
+    const choose = (name) => { props.value = { ...props.value, is_new: false, chosen: name, choice: ++choice }; chosen = name; };
     const settle = () => {
-      const value = props.value || {}, isLate = value.choice && value.choice < choice;
-      if (isLate && (value.datasets || []).some((each) => each.name === chosen)) {
+      const value = props.value || {}, isLate = (value.choice || 0) < choice;
+      if (isLate && !value.is_new && (value.datasets || []).some((each) => each.name === chosen)) {
         props.value = { ...value, chosen, choice };
         emit.input();
-      } else if (!value.choice || isLate) choose(value.chosen || "");
+      } else if (!value.choice || isLate || value.is_new) choose(value.chosen || "");
       else chosen = value.chosen;
     };
     const draw = () => {
@@ -122,7 +122,7 @@
     const draw = () => {
       const view = props.value || {};
       if (!view.verdict) return studio.redraw(host);
-      const verdict = el("p", { class: `verdict ${view.is_recognised ? "good" : "ask"}`, role: "status" }, el("b", {}, view.verdict), " ", view.counts);
+      const verdict = el("p", { class: `verdict ${view.is_recognised ? "good" : "ask"}`, role: "status" }, el("b", {}, view.verdict), " ", view.counts, ...(view.doubt ? [" ", view.doubt] : []));
       const table = view.cells.length && (!view.is_recognised || !view.rows.length)
         ? el("div", { class: "cells", tabindex: "0", role: "region", "aria-label": words.first_rows }, el("table", {},
             el("thead", {}, el("tr", {}, ...view.columns.map((name) => el("th", { scope: "col" }, name)))),

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +16,7 @@ from backend.demo.datasets import prepare_demo_datasets
 from backend.errors import DatasetError
 from backend.ids import DatasetName
 from studio.cli import context
-from studio.cli.output import JSON_OPTION, RUN_FAILED, explained, print_json, print_table, say, warn
+from studio.cli.output import JSON_OPTION, RUN_FAILED, explained, print_json, print_table, progress_line, say, warn
 
 NAME = Annotated[str, typer.Argument(help="A dataset's name.")]
 MAX_DIGITS_SHOWN = 12  # of a version's sha256
@@ -102,27 +102,50 @@ def import_(
     ] = _DEFAULTS.validation_share,
     seed: Annotated[int, typer.Option(min=0)] = _DEFAULTS.seed,
     image_column: Annotated[
-        str | None, typer.Option(help="Which column is the image. Columns that are not named are guessed.")
+        list[str] | None,
+        typer.Option(help="A column of images; once for each. Columns that are not named are guessed."),
     ] = None,
     question_column: Annotated[str | None, typer.Option(help="Which one is the question; empty for none.")] = None,
-    answer_column: str | None = None,
+    answer_column: Annotated[str | None, typer.Option(help="Which one is the answer.")] = None,
+    choices_column: Annotated[
+        list[str] | None, typer.Option(help="A column of choices, or once for each choice; empty for none.")
+    ] = None,
+    context_column: Annotated[
+        list[str] | None, typer.Option(help="A text that stands with the question; once for each; empty for none.")
+    ] = None,
+    split_column: Annotated[str | None, typer.Option(help="Which one tells the part a row is in.")] = None,
+    first_choice: Annotated[
+        int | None, typer.Option(min=0, max=1, help="The number of the first choice, where answers are numbers.")
+    ] = None,
+    file: Annotated[
+        list[str] | None, typer.Option(help="A file of the upload that is to be read; once for each. Default: all.")
+    ] = None,
+    text_rows: Annotated[
+        bool, typer.Option("--text-rows", help="Rows that name no image are meant so, though images lie beside them.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Import nothing while one row is bad.")] = False,
     heldout: Annotated[Path | None, typer.Option(hidden=True)] = None,  # what earlier versions called --validation
     heldout_share: Annotated[float | None, typer.Option(hidden=True, min=0, max=0.9)] = None,
     as_json: JSON_OPTION = False,
 ) -> None:
     """Import a dataset; good rows are kept, bad ones are listed with what to do."""
-    named = {"image": image_column, "question": question_column, "answer": answer_column}
+    named = {
+        "images": image_column, "question": question_column, "answer": answer_column, "choices": choices_column,
+        "context": context_column, "split": split_column, "first_choice": first_choice,
+    }  # fmt: skip
     options = ImportOptions(
         name=name,
         validation=validation or heldout,
         test=test,
         validation_share=validation_share if heldout_share is None else heldout_share,
         seed=seed,
-        mapping=_mapping(path, {role: column for role, column in named.items() if column is not None}),
+        mapping=_mapping(path, {part: columns for part, columns in named.items() if columns is not None}),
+        files=tuple(file or ()),
+        text_rows=text_rows,
         strict=strict,
     )
-    report = context.dataset_store().import_dataset(path, options, None)
+    with progress_line() as progress:
+        report = context.dataset_store().import_dataset(path, options, progress)
     if as_json:
         problems = [problem.model_dump(mode="json") for problem in report.problems]
         print_json(described(report.manifest) | {"was_known": report.was_known, "problems": problems})
@@ -230,14 +253,21 @@ def _rows_of_parts(manifest: Manifest) -> str:
     return f"{counts.train_rows} training rows, {counts.validation_rows} validation rows{test}"
 
 
-def _mapping(path: Path, named: dict[str, str]) -> ColumnMapping | None:
-    """The columns that were named, and the upload's own best guess for the roles that were not."""
+def _mapping(path: Path, named: dict[str, Any]) -> ColumnMapping | None:
+    """The columns that were named, and the upload's own best guess for the parts that were not."""
     if not named:
         return None
-    guessed = context.dataset_store().inspect(path).suggestion.model_dump()
-    return ColumnMapping(
-        **{role: "" if column in named.values() else column for role, column in guessed.items()} | named
-    )
+    chosen = {part: tuple(filter(None, value)) if isinstance(value, list) else value for part, value in named.items()}
+    taken = {name for value in chosen.values() for name in (value if isinstance(value, tuple) else (value,))}
+    guessed = context.dataset_store().inspect(path).suggestion
+    rest = {part: _without(value, taken) for part, value in guessed if part not in chosen}
+    return ColumnMapping(**(rest | chosen))
+
+
+def _without(columns: Any, taken: set[Any]) -> Any:
+    if isinstance(columns, tuple):
+        return tuple(name for name in columns if name not in taken)
+    return "" if columns in taken and isinstance(columns, str) else columns
 
 
 def _flat(manifest: Manifest) -> dict[str, object]:

@@ -1,15 +1,18 @@
 """How the command line speaks: tables and sentences for people, one JSON value for machines, errors on stderr."""
 
+import contextlib
 import errno
 import functools
 import json
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
 from backend.errors import StudioError
@@ -17,6 +20,7 @@ from backend.errors import StudioError
 P = ParamSpec("P")
 R = TypeVar("R")
 
+PROGRESS_EVERY_S = 5.0  # where nobody sees a bar grow
 CANNOT_BE_DONE = 2  # the exit code for what was asked and cannot be done
 RUN_FAILED = 1
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -49,6 +53,27 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
             raise _refusal(f"The disk refuses{where}: {error.strerror}", f"{hint}, then do it again") from error
 
     return run
+
+
+@contextlib.contextmanager
+def progress_line() -> Iterator[Callable[[float, str], None]]:
+    """Show on stderr how far something is: a bar on a terminal, elsewhere a line every few seconds."""
+    if errors.is_terminal:
+        with Progress(
+            TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), console=errors, transient=True
+        ) as bar:
+            task = bar.add_task("", total=1.0)
+            yield lambda share, text: bar.update(task, completed=share, description=text)
+        return
+    next_at = time.monotonic() + PROGRESS_EVERY_S
+
+    def report(share: float, text: str) -> None:
+        nonlocal next_at
+        if time.monotonic() >= next_at:
+            next_at = time.monotonic() + PROGRESS_EVERY_S
+            errors.print(f"{share:.0%} {text}", markup=False, highlight=False)
+
+    yield report
 
 
 def print_json(value: Any) -> None:

@@ -1,6 +1,5 @@
 """Images by id, never by path: those of datasets, and those that visitors asked about, stored by content."""
 
-import io
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -9,17 +8,16 @@ from typing import Annotated
 from fastapi import APIRouter
 from fastapi import Path as PathPart
 from fastapi.responses import PlainTextResponse, Response
-from PIL import Image
 
 from backend.datasets.image_pool import ImagePool
 from backend.errors import DatasetError, StudioError
 from backend.settings import Workspace
 from studio.services import Services
 from studio.ui.i18n import Translate
+from studio.ui.thumbnails import thumbnail
 
 MOST_IMAGES = 8  # in one question
 _NAME = re.compile(r"[0-9a-f]{8,64}\.(jpg|png|webp)")
-THUMBNAIL_PX = 320  # the longer side
 CACHED = 600  # thumbnails of some 10 kB each
 _FOREVER = {"Cache-Control": "private, max-age=86400, immutable"}  # a name is a digest: its content never changes
 DatasetPart = Annotated[str, PathPart(max_length=80)]
@@ -94,11 +92,7 @@ def _image(path: Path, thumb: bool) -> Response:
 
 @lru_cache(maxsize=CACHED)
 def _thumbnail(path: Path) -> bytes:
-    with Image.open(path, formats=("JPEG", "PNG", "WEBP")) as image:
-        image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-        sink = io.BytesIO()
-        image.convert("RGB").save(sink, "WEBP", quality=82)
-    return sink.getvalue()
+    return thumbnail(path)
 
 
 def _missing() -> Response:

@@ -11,7 +11,8 @@ from backend.datasets.upload import ANNOTATIONS, IMAGES
 from studio.ui.components import bubble_words, card_head, island
 from studio.ui.i18n import Translate
 
-ROLES = ("image", "question", "answer", "system")
+PARTS = ("images", "question", "choices", "context", "answer", "system", "split")  # fields of a `ColumnMapping`
+SEVERAL = ("images", "choices", "context")  # those that several columns may play
 MAX_NAME = 60
 
 
@@ -66,8 +67,10 @@ class UploadCard:
 
     files: gr.File
     box: gr.Column
-    mapping: gr.Row
-    roles: list[gr.Dropdown]
+    mapping: gr.Accordion
+    parts: list[gr.Dropdown]
+    table: gr.CheckboxGroup
+    text_rows: gr.Checkbox
     name: gr.Textbox
     share: gr.Slider
     validation: gr.File
@@ -79,7 +82,12 @@ class UploadCard:
     @property
     def preview_outputs(self) -> list[Any]:
         """What a look at an upload changes, in the order `inspect` returns it."""
-        return [self.preview, self.box, self.mapping, *self.roles, self.name]
+        return [self.preview, self.box, self.mapping, *self.parts, self.table, self.text_rows, self.name]
+
+    @property
+    def reading(self) -> list[Any]:
+        """The controls that say how an upload is read, in the order `ImportReading` takes them."""
+        return [*self.parts, self.table, self.text_rows]
 
 
 def upload_card(t: Translate) -> UploadCard:
@@ -97,20 +105,36 @@ def upload_card(t: Translate) -> UploadCard:
         gr.Markdown(t("upload.help"), elem_classes="hint")
         with gr.Column(visible=False, elem_classes="adding-box") as box:
             preview = upload_preview(t)
-            with gr.Row(visible=False, elem_classes="knobs") as mapping:
-                roles = [_role_dropdown(role, t) for role in ROLES]
+            table = gr.CheckboxGroup(
+                [], label=t("upload.tables"), info=t("upload.tables.help"), elem_id="upload-tables"
+            )
+            with gr.Accordion(t("upload.columns"), open=False, elem_id="upload-columns") as mapping:
+                gr.Markdown(t("upload.columns.help"), elem_classes="hint")
+                with gr.Row(elem_classes="knobs"):
+                    parts = [_part_dropdown(part, t) for part in PARTS]
+            text_rows = gr.Checkbox(
+                label=t("upload.text_rows"), info=t("upload.text_rows.help"), visible=False, elem_id="text-rows"
+            )
             with gr.Row(elem_classes="knobs"):
                 name, share = _name_and_share(t)
             with gr.Accordion(t("upload.parts"), open=False):
                 validation, test = _part_file("validation", t), _part_file("test", t)
             confirm = gr.Button(t("upload.confirm"), variant="primary", elem_id="import")
         report = import_report(t)
-    return UploadCard(files, box, mapping, roles, name, share, validation, test, confirm, preview, report)
+    return UploadCard(
+        files, box, mapping, parts, table, text_rows, name, share, validation, test, confirm, preview, report
+    )
 
 
-def _role_dropdown(role: str, t: Translate) -> gr.Dropdown:
-    label, info = t(f"upload.role.{role}"), t(f"upload.role.{role}.help")
-    return gr.Dropdown([], label=label, info=info, min_width=180, elem_id=f"role-{role}")
+def _part_dropdown(part: str, t: Translate) -> gr.Dropdown:
+    return gr.Dropdown(
+        [],
+        label=t(f"upload.part.{part}"),
+        info=t(f"upload.part.{part}.help"),
+        multiselect=part in SEVERAL,
+        min_width=200,
+        elem_id=f"part-{part}",
+    )
 
 
 def _part_file(part: Split, t: Translate) -> gr.File:

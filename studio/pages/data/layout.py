@@ -2,19 +2,27 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from backend.datasets.records import ColumnMapping, ImportReport
+from backend.datasets.records import ColumnMapping, ImportReport, Inspection
 from backend.datasets.store import ImportOptions
 from backend.demo.datasets import DEMO_DATASETS
 from backend.errors import DatasetError, StudioError
 from backend.runs.folder import ACTIVE
-from studio.pages.data.components import MAX_NAME, ROLES, dataset_list, dataset_rows, dataset_tiles, upload_card
+from studio.pages.data.components import (
+    MAX_NAME,
+    PARTS,
+    SEVERAL,
+    dataset_list,
+    dataset_rows,
+    dataset_tiles,
+    upload_card,
+)
 from studio.pages.data.importing import StagedUpload, import_steps, stage
 from studio.pages.data.views import card_view, inspection_view, report_view, tiles_view
 from studio.services import Services
@@ -54,9 +62,9 @@ def build(services: Services, shared: SharedState, t: Translate) -> None:
     inspect_outputs = [upload, card.report, *card.preview_outputs]
     act(card.files.upload, partial(inspect, page), [card.files, upload], inspect_outputs, t=t)
     refresh(card.files.clear, forget, upload, [upload, *card.preview_outputs])
-    for role in card.roles:
-        act(role.input, partial(map_columns, page), [upload, *card.roles], card.preview, t=t)
-    import_inputs = [upload, card.name, card.share, card.validation, card.test, *card.roles]
+    for control in card.reading:
+        act(control.input, partial(read_again, page), [upload, *card.reading], [card.preview, card.text_rows], t=t)
+    import_inputs = [upload, card.name, card.share, card.validation, card.test, *card.reading]
     done = stream(card.confirm.click, partial(import_upload, page), import_inputs, [card.report, listed], t=t)
     refresh(done.then, clear_imported, upload, [upload, card.files, card.validation, card.test, card.box])
     refresh(done.then, partial(show, page), listed, chosen_outputs)
@@ -109,47 +117,47 @@ def inspect(page: DataPage, paths: list[str] | None, previous: StagedUpload | No
     except StudioError as error:
         _forget(upload)
         return [None, refusal_view(error, page.t), *_hidden()]
-    choices = [(page.t("upload.role.none"), ""), *((column, column) for column in inspection.columns)]
-    roles = [gr.Dropdown(choices=choices, value=getattr(inspection.suggestion, role)) for role in ROLES]
     return [
         upload,
         {},
         inspection_view(inspection, page.t),
         gr.Column(visible=True),
-        gr.Row(visible=inspection.layout is None),
-        *roles,
+        gr.Accordion(open=inspection.layout is None),
+        *_part_choices(page, inspection),
+        _table_choices(inspection),
+        gr.Checkbox(value=False, visible=inspection.is_without_images),
         upload.suggested_name[:MAX_NAME],
     ]
 
 
-def map_columns(page: DataPage, upload: StagedUpload | None, *roles: str) -> Value:
-    """Show the first rows as the chosen columns make them."""
-    inspection = page.services.datasets.inspect(_staged(page, upload).source, _mapping(roles))
-    return inspection_view(inspection, page.t)
+def read_again(page: DataPage, upload: StagedUpload | None, *reading: Any) -> list[Any]:
+    """Show the first rows as the chosen files and columns make them."""
+    staged = _staged(page, upload)
+    options = _changed_options(page, staged, reading)
+    inspection = page.services.datasets.inspect(staged.source, options)
+    return [inspection_view(inspection, page.t), gr.Checkbox(visible=inspection.is_without_images or options.text_rows)]
 
 
 def import_upload(
-    page: DataPage, upload: StagedUpload | None, name: str, share: float, *given: str | None
+    page: DataPage, upload: StagedUpload | None, name: str, share: float, *given: Any
 ) -> Iterator[list[Any]]:
     """Import, telling how far it is; at the end the report, and the new dataset chosen in the list.
 
-    `given` are the files of validation and of test rows, then the column of each role.
+    `given` are the files of validation and of test rows, then what the controls say of how it is read.
     """
-    validation, test, *columns = given
-    roles = tuple(column or "" for column in columns)
+    validation, test, *reading = given
     staged = _staged(page, upload)
-    is_recognised = page.services.datasets.inspect(staged.source).layout is not None
-    options = ImportOptions(
+    options = replace(
+        _changed_options(page, staged, tuple(reading)),
         name=name.strip(),
         validation=Path(validation) if validation else None,
         test=Path(test) if test else None,
         validation_share=share,
-        mapping=None if is_recognised else _mapping(roles),
     )
     try:
         for step in import_steps(page.services.datasets, staged, options):
             if isinstance(step, ImportReport):
-                yield [report_view(step, page.t), load(page, {"chosen": step.manifest.name})]
+                yield [report_view(step, page.t), load(page, {"chosen": step.manifest.name}) | {"is_new": True}]
             else:
                 yield [progress_view(step, page.t), gr.skip()]
     except StudioError as error:
@@ -236,11 +244,42 @@ def _forget(upload: StagedUpload | None) -> None:
 
 
 def _hidden() -> list[Any]:
-    return [{}, gr.Column(visible=False), gr.Row(visible=False), *[gr.skip()] * len(ROLES), ""]
+    return [{}, gr.Column(visible=False), gr.skip(), *[gr.skip()] * len(PARTS), gr.skip(), gr.skip(), ""]
 
 
-def _mapping(roles: tuple[str, ...]) -> ColumnMapping:
-    return ColumnMapping(**dict(zip(ROLES, (role or "" for role in roles), strict=True)))
+def _part_choices(page: DataPage, inspection: Inspection) -> list[gr.Dropdown]:
+    columns = [(column, column) for column in inspection.columns]
+    none = [(page.t("upload.part.none"), "")]
+    return [
+        gr.Dropdown(choices=columns, value=list(value))
+        if part in SEVERAL
+        else gr.Dropdown(choices=none + columns, value=value)
+        for part in PARTS
+        for value in [getattr(inspection.suggestion, part)]
+    ]
+
+
+def _table_choices(inspection: Inspection) -> gr.CheckboxGroup:
+    """The files that hold rows, all ticked; not shown where there is one."""
+    choices = [(f"{name} ({rows:,})", name) for name, rows in inspection.files]
+    return gr.CheckboxGroup(choices=choices, value=[name for _, name in choices], visible=len(choices) > 1)
+
+
+def _options(reading: tuple[Any, ...]) -> ImportOptions:
+    """How the controls of the card say that an upload is read."""
+    *columns, files, text_rows = reading
+    parts: dict[str, Any] = {
+        part: tuple(value or ()) if part in SEVERAL else value or "" for part, value in zip(PARTS, columns, strict=True)
+    }
+    return ImportOptions(mapping=ColumnMapping(**parts), files=tuple(files or ()), text_rows=bool(text_rows))
+
+
+def _changed_options(page: DataPage, upload: StagedUpload, reading: tuple[Any, ...]) -> ImportOptions:
+    """The same, with each file's columns judged for itself as long as nobody changed them."""
+    options = _options(reading)
+    suggested = page.services.datasets.inspect(upload.source, replace(options, mapping=None)).suggestion
+    same = all(getattr(suggested, part) == getattr(options.mapping, part) for part in PARTS)
+    return replace(options, mapping=None) if same else options
 
 
 def _staged(page: DataPage, upload: StagedUpload | None) -> StagedUpload:

@@ -1,11 +1,15 @@
 """Datasets as the page's own components show them: plain values, every word from the catalogues."""
 
+import base64
+import io
+from collections.abc import Mapping
 from typing import Any
 
 from backend.conversation import SPLITS, Row, Split
 from backend.datasets.records import ImportReport, Inspection, Manifest, Statistics
 from backend.datasets.store import DatasetStore
 from studio.ui.i18n import Translate
+from studio.ui.thumbnails import thumbnail
 from studio.ui.views import View, groups_view, turns_view
 
 COVERS = 4  # images on a dataset's card
@@ -57,12 +61,13 @@ def inspection_view(inspection: Inspection, t: Translate) -> View:
     """An upload before it is imported: what was recognised, and its first rows."""
     layout = t(f"layout.{inspection.layout}") if inspection.layout else ""
     return {
-        "is_recognised": bool(layout),
+        "is_recognised": bool(layout) and not inspection.is_without_images,
         "verdict": t("upload.recognised", layout=layout) if layout else t("upload.unrecognised"),
+        "doubt": inspection.doubt,
         "counts": t("upload.counts", rows=f"{inspection.rows:,}", images=f"{inspection.images:,}"),
         "columns": list(inspection.columns),
         "cells": [[row.get(column, "") for column in inspection.columns] for row in inspection.first_rows],
-        "rows": [_previewed(row) for row in inspection.preview],
+        "rows": [_previewed(row, inspection.shown) for row in inspection.preview],
         "groups": groups_view(inspection.problems, {}, t),
     }
 
@@ -88,9 +93,13 @@ def _parts(counts: Statistics, t: Translate) -> str:
     return " · ".join(t(f"fact.rows.{split}", rows=f"{counts.rows_of(split):,}") for split in shown)
 
 
-def _previewed(row: Row) -> View:
-    images = [{"of": "", "name": written} for written in row.images]
+def _previewed(row: Row, shown: Mapping[str, bytes]) -> View:
+    images = [{"of": "", "name": name, "thumbnail": _as_source(shown.get(name))} for name in row.images]
     return {"id": row.id, "split": row.split, "source": row.source, "turns": turns_view(row.messages, images)}
+
+
+def _as_source(image: bytes | None) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(thumbnail(io.BytesIO(image))).decode()}" if image else ""
 
 
 def _size(counts: Any, which: int) -> str:
