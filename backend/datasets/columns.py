@@ -123,7 +123,7 @@ class FileColumns:
             if name not in self._evidence:
                 self._evidence[name] = _evidence([cell(row, name) for row in new_rows], self._names_image)
         rows = new_rows or self._rows
-        turns = self._turns(columns)
+        turns = self._turns(columns, rows)
         images = self._images(columns)
         free = {
             name: None
@@ -141,12 +141,12 @@ class FileColumns:
         )  # fmt: skip
         return _with_first_choice(mapping, rows)
 
-    def _turns(self, columns: Iterable[str]) -> tuple[str, ...]:
+    def _turns(self, columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         """The columns that hold turns: one list, or a prompt and its completion."""
         names = {_plain(name): name for name in reversed(list(columns))}
         known = [names[name] for name in TURNS if name in names and self._evidence[names[name]].filled]
         if known:
-            return (known[0],) if self._evidence[known[0]].turns > 0 else ()
+            return (known[0],) if any(_is_list_of_objects(cell(row, known[0])) for row in rows) else ()
         prompt, completion = names.get("prompt", ""), names.get("completion", "")
         if prompt and completion:
             return prompt, completion
@@ -263,6 +263,11 @@ def has_answer(mapping: ColumnMapping, row: Mapping[str, Any]) -> bool:
     if mapping.turns:
         return any(row.get(name) for name in mapping.turns)
     return bool(mapping.answer) and (mapping.answer in row or cell(row, mapping.answer) is not None)
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    value = listed(value)
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def _evidence(values: Sequence[Any], names_image: NamesImage) -> Evidence:

@@ -10,7 +10,7 @@ from backend.datasets.columns import HISTORY, ID_FIELDS, REFERENCES, FileColumns
 from backend.datasets.problems import quoted
 from backend.datasets.records import ColumnMapping, LayoutName
 from backend.datasets.split_column import is_split_column
-from backend.datasets.turns import RowFault, TurnReader, image_path, is_turns, listed, plain_text
+from backend.datasets.turns import RowFault, TurnReader, image_path, listed, plain_text
 
 AFTER = ("instruction", "指令")  # questions that their context follows, as in Alpaca and Dolly
 
@@ -30,7 +30,7 @@ def recognise(content: dict[str, Any], mapping: ColumnMapping | None = None) -> 
     if len(mapping.turns) > 1:
         return "prompt_completion"
     turns = listed(content.get(mapping.turns[0]))
-    if not is_turns(turns):
+    if not isinstance(turns, list) or not turns or not isinstance(turns[0], dict):
         return None
     if any(isinstance(turn.get("content"), list) for turn in turns if isinstance(turn, dict)):
         return "parts"

@@ -15,7 +15,7 @@ TURNS = [{"role": "user", "content": "<image>What?"}, {"role": "assistant", "con
 
 def imported(store, tmp_path, rows, name="data.json"):
     files = {name: rows, "a.png": image_bytes()}
-    report = store.import_dataset(folder_of(tmp_path / "up", files), ImportOptions())
+    report = store.import_dataset(folder_of(tmp_path / "up", files), ImportOptions(text_rows=True))
     return report, list(store.rows("up"))
 
 
@@ -98,7 +98,7 @@ def test_parquet_lists_are_read(store, tmp_path):
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ({"text": ["red"]}, "`references[0]` is an object without an `answer`"),
+        ({"words": ["red"]}, "`references[0]` is an object without an `answer`"),
         ([["red"]], "`references[0]` is a list, not a text"),
         (["red", {"answer": {"a": 1}}], "`references[1]` is an object, not a text"),
     ],

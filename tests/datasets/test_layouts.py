@@ -80,7 +80,7 @@ def test_other_rows_are_not_recognised(row):
 
 
 def test_mapped_columns_are_read_whatever_they_are_called():
-    mapping = ColumnMapping(image="scan", question="ask", answer="say", system="rules")
+    mapping = ColumnMapping(images=("scan",), question="ask", answer="say", system="rules")
 
     draft = convert({"scan": "a.png", "ask": "What?", "say": 7, "rules": "Be short."}, mapping)
 

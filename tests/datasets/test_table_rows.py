@@ -61,7 +61,7 @@ def test_a_row_that_is_no_text_is_reported_beside_good_ones(store, tmp_path):
     report, rows = imported(store, tmp_path, {"a.csv": content})
 
     assert [row.messages[1].content for row in rows] == ["猫猫猫猫", "B"]
-    assert codes(report) == {"TEXT_ENCODING": 1}
+    assert codes(report) == {"TEXT_ENCODING": 1, "ANSWERS_DIFFER": 1}
 
 
 def test_parquet_with_images_inside_is_unpacked(store, tmp_path):
@@ -120,10 +120,10 @@ def test_broken_parquet_is_reported_beside_good_rows(store, tmp_path):
 
 def test_unknown_columns_are_mapped_by_the_person(store, tmp_path):
     folder = folder_of(tmp_path / "up", {"a.csv": "scan,ask,say\na.png,Q1,A1\na.png,Q2,A2\n", "a.png": image_bytes()})
-    mapping = ColumnMapping(image="scan", question="ask", answer="say")
+    mapping = ColumnMapping(images=("scan",), question="ask", answer="say")
 
     seen = store.inspect(folder)
-    mapped = store.inspect(folder, mapping)
+    mapped = store.inspect(folder, ImportOptions(mapping=mapping))
     report = store.import_dataset(folder, ImportOptions(mapping=mapping))
 
     assert (seen.layout, seen.columns, seen.rows, seen.images) == (None, ("scan", "ask", "say"), 2, 1)
@@ -154,18 +154,18 @@ def test_an_inspection_of_parquet_reads_only_its_first_rows(store, tmp_path):
 
 
 def test_columns_that_become_no_message_are_named(store, tmp_path):
-    table = "id,question,choices,answer,empty\n1,Q,A;B,A,\n"
+    table = "id,question,source,answer,empty\n1,Q,web,A,\n"
 
     report, _ = imported(store, tmp_path, {"a.csv": table})
 
-    assert "Columns that were not used: `choices`" in report.manifest.notices
+    assert "Columns that are in no message, and that rewards get by their names: `source`" in report.manifest.notices
 
 
 def test_an_inspection_refuses_a_column_that_is_not_there(store, tmp_path):
     folder = folder_of(tmp_path / "up", {"a.csv": "ask,say\nQ,A\n"})
 
     with pytest.raises(UploadRefused, match="`reply`") as caught:
-        store.inspect(folder, ColumnMapping(question="ask", answer="reply"))
+        store.inspect(folder, ImportOptions(mapping=ColumnMapping(question="ask", answer="reply")))
 
     assert caught.value.code == "LAYOUT_UNKNOWN"
     with pytest.raises(UploadRefused, match="their fields are `ask`, `say`"):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from importing import imported, leavings
 
 from backend.datasets.records import ColumnMapping
-from backend.datasets.store import DatasetStore
+from backend.datasets.store import DatasetStore, ImportOptions
 
 KEYS = (
     "conversations", "messages", "image", "images", "from", "value", "role", "content", "type", "text", "question",
@@ -121,5 +121,5 @@ def test_u12_a_look_at_any_upload_says_what_it_is_or_why_not(workspace, found, o
     with said_plainly():
         look = store.inspect(source)
         assert look.rows >= len(look.preview)
-        store.inspect(source, ColumnMapping(question=one, answer=other))
+        store.inspect(source, ImportOptions(mapping=ColumnMapping(question=one, answer=other)))
     assert list(workspace.staging.iterdir()) == []
