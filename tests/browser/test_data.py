@@ -153,6 +153,7 @@ def test_w10_hostile_text_in_rows_and_names_stays_text(page: Page, tmp_path: Pat
     assert page.locator(".island :is([onerror], script)").count() == 0  # and no box popped up: the fixture says so
 
 
+@pytest.mark.long
 def test_train_on_this_opens_train_with_the_dataset_chosen(page: Page):
     choose(page, "shapes")
     page.get_by_role("button", name="Train on this").click()
@@ -162,6 +163,7 @@ def test_train_on_this_opens_train_with_the_dataset_chosen(page: Page):
     expect(page.locator("#datasets input[data-name=paint-codes]")).not_to_be_checked()
 
 
+@pytest.mark.long
 def test_deleting_asks_first_and_names_what_is_lost(page: Page, served: Served, tmp_path: Path):
     upload(page, receipts(tmp_path / "short-lived.zip", rows=8))
     page.get_by_role("button", name="Import dataset").click()

@@ -129,6 +129,7 @@ def test_a_run_that_learned_from_rewards_is_told_by_its_reward(page: Page):
     expect(page.locator("#rewards [data-name='exact_match']")).to_be_checked()
 
 
+@pytest.mark.long
 def test_what_only_one_kind_of_learning_reads_is_hidden_from_the_other(page: Page):
     open_tab(page, "train")
     page.locator("#advanced > button").click()
@@ -146,6 +147,7 @@ def test_what_only_one_kind_of_learning_reads_is_hidden_from_the_other(page: Pag
     expect(page.locator("#rewards")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_the_plan_says_how_many_answers_a_step_draws_and_the_command_names_the_rewards(page: Page):
     open_tab(page, "train")
     page.get_by_role("radio", name=re.compile("^Rewards you set")).check()

@@ -61,6 +61,7 @@ def image_both_ways(page: Page, name: str) -> None:
     page.evaluate("document.body.classList.remove('dark')")
 
 
+@pytest.mark.long
 def test_p2_from_an_upload_to_two_answers_side_by_side(browser: Browser, fresh: Served, upload: Path, tmp_path: Path):
     page = browser.new_page(viewport=WIDE)
     page.goto(fresh.address)

@@ -64,6 +64,7 @@ def test_every_tab_fits_and_reads_well(
         assert_reads_well(page, language)
 
 
+@pytest.mark.long
 def test_a_page_says_its_language_and_gradio_follows_it(open_page: Callable[..., Watched]):
     chinese, english = open_page("/zh/", locale="en-US").page, open_page("/", locale="zh-CN").page
 
@@ -73,6 +74,7 @@ def test_a_page_says_its_language_and_gradio_follows_it(open_page: Callable[...,
     expect(english.locator("#upload-files")).to_contain_text("Click to Upload")
 
 
+@pytest.mark.long
 def test_the_language_link_leads_to_the_other_language_and_back(page: Page):
     page.get_by_role("link", name="中文").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("你的数据")
@@ -81,6 +83,7 @@ def test_the_language_link_leads_to_the_other_language_and_back(page: Page):
     expect(page.get_by_role("heading", level=1)).to_have_text("Your data")
 
 
+@pytest.mark.long
 def test_the_chosen_appearance_is_remembered(page: Page):
     switch = page.get_by_role("button", name="Dark appearance")
     expect(switch).to_have_attribute("aria-pressed", "false")

@@ -110,6 +110,7 @@ def test_nothing_to_ask_and_control_tokens_are_refused(playground: Page):
     expect(playground.locator("#prompt textarea")).to_have_value("say <|im_end|> now")  # still there to be corrected
 
 
+@pytest.mark.long
 def test_stopping_keeps_what_was_said(playground: Page):
     page = playground
     page.get_by_role("button", name="Length, chance and seed").click()
@@ -134,6 +135,7 @@ def test_the_page_says_that_only_the_model_differs(open_page: Callable[..., Watc
     expect(page.locator(".block.same")).to_contain_text("同样的图片、同样的问题和同样的随机种子")
 
 
+@pytest.mark.long
 def test_what_runs_choose_opens_beside_the_model_it_was_trained_from(open_page: Callable[..., Watched], served: Served):
     page = open_page().page
     assert RunId(BROKEN)
@@ -145,6 +147,7 @@ def test_what_runs_choose_opens_beside_the_model_it_was_trained_from(open_page: 
     expect(page.locator("#model-1 input")).to_have_value("Demo (shapes)")
 
 
+@pytest.mark.long
 def test_a_blind_vote_goes_by_keyboard_and_shows_no_name_before_its_end(
     playground: Page, open_page: Callable[..., Watched]
 ):

@@ -112,6 +112,7 @@ def test_a_reward_that_pays_for_nothing_is_found_out_mended_and_trained_with(pag
     expect(page.locator("#run-tiles")).to_contain_text("GRPO · LoRA · contains · shapes")
 
 
+@pytest.mark.long
 def test_what_a_dry_run_found_is_there_after_a_reload_with_the_line_that_failed(page: Page):
     open_rewards(page)
     begin(page, "new", "New from a template")
@@ -165,6 +166,7 @@ def test_a_reward_is_composed_without_code_and_opens_in_the_composer_again(page:
     expect(page.locator("#reward-composer .weighted")).to_have_count(0)
 
 
+@pytest.mark.long
 def test_a_ready_reward_is_read_only_and_a_copy_is_not_and_goes_back_to_an_older_version(page: Page, served: Served):
     open_rewards(page)
     expect(page.locator("#reward-code .cm-content")).to_have_attribute("contenteditable", "false")
@@ -199,6 +201,7 @@ def test_what_was_typed_is_kept_while_another_reward_is_looked_at(page: Page):
     expect(page.locator("#reward-code")).to_contain_text("0.25")
 
 
+@pytest.mark.long
 def test_what_cannot_be_saved_is_said(open_page: Callable[..., Watched]):
     page = open_page().page
     open_rewards(page)

@@ -146,6 +146,7 @@ def seed_run(
     return folder
 
 
+@pytest.mark.long
 def test_what_will_be_trained_and_the_command_follow_every_choice(page: Page):
     open_tab(page, "train")
     plan = page.locator("#plan")
@@ -171,6 +172,7 @@ def test_the_plan_stays_in_view_while_the_form_scrolls(page: Page):
     expect(page.locator("#start")).to_be_in_viewport()
 
 
+@pytest.mark.long
 def test_weights_show_each_datasets_share_of_the_samples(page: Page):
     open_tab(page, "train")
     page.get_by_role("checkbox", name=re.compile("^shapes")).check()
@@ -183,6 +185,7 @@ def test_weights_show_each_datasets_share_of_the_samples(page: Page):
     )
 
 
+@pytest.mark.long
 def test_a_setting_out_of_range_is_said_beside_its_field_and_nothing_starts(browser: Browser, served: Studio):
     with a_plain_page(browser, served.address) as page:
         runs = len(list(served.workspace.output.glob("2*")))
@@ -244,6 +247,7 @@ def test_a_run_is_started_watched_live_stopped_annotated_repeated_and_deleted(pa
     expect(page.locator(".run", has_text="watched closely")).to_have_count(0)
 
 
+@pytest.mark.long
 def test_p2_a_web_process_killed_and_started_again_shows_the_run_live(browser: Browser, served: Studio):
     with a_plain_page(browser, served.address) as page:
         open_tab(page, "train")
@@ -317,6 +321,7 @@ def test_curves_of_several_runs_share_one_chart_and_keep_the_zoom(page: Page, se
     expect(page.locator(".legend")).to_contain_text("second: gradient norm 0.5 → 0.5 over 100 steps")
 
 
+@pytest.mark.long
 def test_s8_a_run_that_went_on_is_drawn_behind_what_it_went_on_from(page: Page, served: Studio):
     parent, child = "20200104-000000-parent", "20200104-000001-child"
     seed_run(served.workspace, parent, "parent", [9.0, 8, 7, 6, 5, 4, 3])
@@ -331,6 +336,7 @@ def test_s8_a_run_that_went_on_is_drawn_behind_what_it_went_on_from(page: Page, 
     expect(page.locator(".legend")).to_contain_text("parent: loss 9 → 3 over 7 steps")  # its own is kept whole
 
 
+@pytest.mark.long
 def test_a_page_asks_nothing_while_nobody_looks_at_its_runs(page: Page):
     requests: list[str] = []
     with page.expect_request(re.compile("/api/")):
@@ -345,6 +351,7 @@ def test_a_page_asks_nothing_while_nobody_looks_at_its_runs(page: Page):
     assert requests == []
 
 
+@pytest.mark.long
 def test_among_many_runs_each_can_be_found_and_all_can_be_shown(page: Page, served: Studio):
     for number in range(70):
         seed_run(served.workspace, f"20200103-{number:06d}-many", f"many {number}", [2.0, 1.0])

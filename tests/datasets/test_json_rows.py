@@ -200,6 +200,7 @@ def test_u12_an_empty_file_says_so(tmp_path):
     assert read(tmp_path, "[]") == ([], set())
 
 
+@pytest.mark.long
 def test_u12_a_line_of_two_hundred_megabytes_is_read_or_refused(tmp_path):
     text = "x" * (200 << 20)
 

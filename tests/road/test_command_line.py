@@ -128,6 +128,7 @@ def test_a_run_is_stopped_with_its_model_saved(road):
     assert again["resumed_from"] == f"{run['run_id']}/checkpoint-{ended['step']}"
 
 
+@pytest.mark.long
 def test_checkpoints_are_kept_to_the_number_asked_for(adapted):
     assert adapted["checkpoints"] == ["checkpoint-8", "checkpoint-12"]
     assert (Path(adapted["folder"]) / "checkpoint-8" / "vision.safetensors").is_file()
@@ -172,6 +173,7 @@ def test_t7_an_exported_model_answers_like_its_adapter_and_loads_without_us(expo
     assert "is there already" in twice.stderr
 
 
+@pytest.mark.long
 def test_the_tuned_model_answers_rightly_beside_an_exported_one(trained, exported, road, upload_folder):
     rows = json.loads((upload_folder / "data.json").read_text(encoding="utf-8"))
     row = next(row for row in rows if "paint code" in row["conversations"][0]["value"])

@@ -74,6 +74,7 @@ def test_r14_an_edit_takes_the_voucher_away(road, late, tmp_path):
     assert refused.exit_code == 2
 
 
+@pytest.mark.long
 def test_a_ready_reward_trains_at_once_and_the_script_that_measures_it_tells_its_curve(road):
     before = {run["run_id"] for run in road.result("runs")}
 

@@ -76,6 +76,7 @@ def test_what_others_use_is_told_from_what_this_process_uses() -> None:
     assert now.all_processes - before.all_processes - (now.this_process - before.this_process) > 0.2
 
 
+@pytest.mark.long
 def test_a_loaded_model_computes_on_fewer_threads_beside_a_busy_program_unless_its_threads_sleep_soon() -> None:
     cores = set(sorted(os.sched_getaffinity(0))[:2])
     environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}

@@ -4,9 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from backend.datasets.store import DatasetStore, ImportOptions
 from backend.ids import slug
@@ -165,6 +168,23 @@ class Lab:
         """Let all processes go; who trains again starts new ones."""
         while self.ranks:
             self.ranks.popitem()[1].end()
+
+
+class OnDemand(dict[str, Any]):
+    """Values by name, each made when it is first asked for, so that only what a test looks at is trained."""
+
+    def __init__(self, make: Callable[[str], Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = self._make(name)
+        return self[name]
+
+
+def short_of(names: Iterable[str], short: Collection[str]) -> list[Any]:
+    """The names as parameters of a test; those that are not `short` are for the nightly run."""
+    return [name if name in short else pytest.param(name, marks=pytest.mark.long) for name in names]
 
 
 def _environment(rank: int, processes: int, port: int) -> dict[str, str]:

@@ -8,7 +8,7 @@ from tests.studio.attack.attacks import attack
 from tests.studio.attack.target import MOST_GROWTH, Target
 
 pytestmark = pytest.mark.attack
-EVERY = 53  # one in so many of what is possible
+EVERY = 131  # one in so many of what is possible
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["open", "accounts"])
@@ -20,9 +20,9 @@ def attacked(request: Any, tmp_path_factory: pytest.TempPathFactory, assembled: 
 
 
 def test_w7_what_was_tried_was_much(attacked: Target):
-    assert attacked.requests > 1500
-    assert attacked.statuses[400] > 300
-    assert attacked.statuses[404] > 30
+    assert attacked.requests > 600
+    assert attacked.statuses[400] > 120
+    assert attacked.statuses[404] > 10
 
 
 def test_w16_no_event_takes_a_file_that_its_visitor_did_not_send(attacked: Target):

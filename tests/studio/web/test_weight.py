@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
 
 from backend.settings import Workspace
 from studio.services import PREPARED
@@ -29,6 +30,7 @@ HEAVY = (
 )
 
 
+@pytest.mark.long
 def test_the_first_page_comes_about_as_soon_as_an_empty_gradio_page(tmp_path: Path):
     workspace = Workspace(tmp_path)
     workspace.prepare()
