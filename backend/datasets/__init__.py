@@ -12,7 +12,9 @@ Rows as the studio understands them
     image_resolver  which uploaded image a row means
     split_names     which part, train, validation or test, the name of a file or folder means
     split_column    which part a row itself names
-    row_reader      all of this for every row of an upload
+    columns         which column plays which part, judged for a whole file; `choices` of a multiple-choice question
+    row_reader      all of this for every row of a file
+    upload_reader   all files of an upload, and what was given beside it
 The dataset
     image_pool      check and store images, in processes of `image_worker`
     split           which rows are drawn for validation

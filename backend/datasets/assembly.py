@@ -14,10 +14,11 @@ from backend.datasets.given_split import ChosenSplit, GivenSplit
 from backend.datasets.image_pool import ImageOutcome
 from backend.datasets.problems import MAX_LISTED, Place, ProblemList, UploadRefused, counted, quoted
 from backend.datasets.records import SplitRule, Statistics
-from backend.datasets.row_reader import ResolvedRow, UploadedRows
+from backend.datasets.row_reader import ResolvedRow
 from backend.datasets.rows_file import RowWriter, as_line
 from backend.datasets.staging import ImportJob
 from backend.datasets.turns import RowFault
+from backend.datasets.upload_reader import UploadedRows
 from backend.image_size import stored_image_size, tokens_for_image
 from backend.spec.training import ModelKnobs
 

@@ -43,7 +43,7 @@ _IMAGE_WORDS = re.compile(r"im(a)?g|pic|photo|file|图|圖|画像|사진")
 NamesImage = Callable[[Any], bool]
 
 
-class Evidence(NamedTuple):
+class ColumnEvidence(NamedTuple):
     """What stands in one column of the rows that were looked at."""
 
     filled: int
@@ -270,11 +270,11 @@ def _is_list_of_objects(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
-def _evidence(values: Sequence[Any], names_image: NamesImage) -> Evidence:
+def _evidence(values: Sequence[Any], names_image: NamesImage) -> ColumnEvidence:
     filled = [value for value in values if value not in (None, "", [], {})]
     count = max(1, len(filled))
     texts = [str(value) for value in filled if isinstance(value, str | int | float)]
-    return Evidence(
+    return ColumnEvidence(
         filled=len(filled),
         images=sum(map(names_image, filled)) / count,
         addresses=sum(isinstance(value, str) and bool(_ADDRESS.match(value)) for value in filled) / count,

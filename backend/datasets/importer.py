@@ -17,7 +17,7 @@ from backend.datasets.layouts import recognise
 from backend.datasets.limits import max_unpacked_bytes
 from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, quoted, refused_by_disk
 from backend.datasets.records import ImportReport, Inspection, Manifest
-from backend.datasets.row_reader import READING_SHARE, ResolvedRow, RowReader, UploadedRows, read_upload
+from backend.datasets.row_reader import ResolvedRow, RowReader
 from backend.datasets.split_column import SplitReading
 from backend.datasets.staging import (
     ImportJob,
@@ -32,6 +32,7 @@ from backend.datasets.staging import (
 )
 from backend.datasets.turns import RowFault
 from backend.datasets.upload import ANNOTATIONS, Upload, is_image, open_upload
+from backend.datasets.upload_reader import READING_SHARE, UploadedRows, read_upload
 from backend.jsonl import strict_json
 from backend.settings import Workspace
 

@@ -52,7 +52,7 @@ def convert(content: dict[str, Any], mapping: ColumnMapping | None = None) -> Co
     if not is_enough(mapping):
         raise RowFault("ROW_UNRECOGNISED", f"Its fields are {_fields(content)}")
     reader = TurnReader()
-    messages = _spoken(content, mapping, reader) if mapping.turns else _asked_once(content, mapping, reader)
+    messages = _turns_of(content, mapping, reader) if mapping.turns else _question_and_answer(content, mapping, reader)
     system = plain_text(cell(content, mapping.system), "system") if mapping.system else ""
     if system.strip() and (not messages or messages[0].role != "system"):
         messages.insert(0, Message(role="system", content=system))
@@ -93,7 +93,7 @@ def unused(content: Mapping[str, Any], mapping: ColumnMapping) -> Iterator[tuple
     )
 
 
-def _asked_once(content: dict[str, Any], mapping: ColumnMapping, reader: TurnReader) -> list[Message]:
+def _question_and_answer(content: dict[str, Any], mapping: ColumnMapping, reader: TurnReader) -> list[Message]:
     """The turns of a table's row: what was asked before, then its question and answer."""
     history = listed(content.get(HISTORY)) or []
     if not isinstance(history, list) or any(not isinstance(pair, list) or len(pair) != 2 for pair in history):
@@ -129,7 +129,7 @@ def _gold(content: dict[str, Any], field: str) -> Any:
     return value
 
 
-def _spoken(content: dict[str, Any], mapping: ColumnMapping, reader: TurnReader) -> list[Message]:
+def _turns_of(content: dict[str, Any], mapping: ColumnMapping, reader: TurnReader) -> list[Message]:
     """The turns of a row that holds turns; where none of them is an answer, the answer's column gives it."""
     roles: tuple[Role, Role] = ("user", "assistant")
     messages: list[Message] = []

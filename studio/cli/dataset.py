@@ -10,7 +10,7 @@ import typer
 from backend.conversation import SPLITS
 from backend.datasets.editing import Edits
 from backend.datasets.problems import DatasetProblem
-from backend.datasets.records import ColumnMapping, Manifest
+from backend.datasets.records import ColumnMapping, ImportReport, Manifest
 from backend.datasets.store import ImportOptions
 from backend.demo.datasets import prepare_demo_datasets
 from backend.errors import DatasetError
@@ -101,25 +101,16 @@ def import_(
         float, typer.Option(min=0, max=0.9, help="Of the rows, where the upload has no validation rows.")
     ] = _DEFAULTS.validation_share,
     seed: Annotated[int, typer.Option(min=0)] = _DEFAULTS.seed,
-    image_column: Annotated[
-        list[str] | None,
-        typer.Option(help="A column of images; once for each. Columns that are not named are guessed."),
-    ] = None,
+    image_column: Annotated[list[str] | None, typer.Option(help="A column of images; once for each.")] = None,
     question_column: Annotated[str | None, typer.Option(help="Which one is the question; empty for none.")] = None,
     answer_column: Annotated[str | None, typer.Option(help="Which one is the answer.")] = None,
-    choices_column: Annotated[
-        list[str] | None, typer.Option(help="A column of choices, or once for each choice; empty for none.")
-    ] = None,
-    context_column: Annotated[
-        list[str] | None, typer.Option(help="A text that stands with the question; once for each; empty for none.")
-    ] = None,
+    choices_column: Annotated[list[str] | None, typer.Option(help="A column of choices, or one of each.")] = None,
+    context_column: Annotated[list[str] | None, typer.Option(help="A text that stands with the question.")] = None,
     split_column: Annotated[str | None, typer.Option(help="Which one tells the part a row is in.")] = None,
     first_choice: Annotated[
         int | None, typer.Option(min=0, max=1, help="The number of the first choice, where answers are numbers.")
     ] = None,
-    file: Annotated[
-        list[str] | None, typer.Option(help="A file of the upload that is to be read; once for each. Default: all.")
-    ] = None,
+    file: Annotated[list[str] | None, typer.Option(help="A file of the upload to read; default: all.")] = None,
     text_rows: Annotated[
         bool, typer.Option("--text-rows", help="Rows that name no image are meant so, though images lie beside them.")
     ] = False,
@@ -128,11 +119,14 @@ def import_(
     heldout_share: Annotated[float | None, typer.Option(hidden=True, min=0, max=0.9)] = None,
     as_json: JSON_OPTION = False,
 ) -> None:
-    """Import a dataset; good rows are kept, bad ones are listed with what to do."""
-    named = {
-        "images": image_column, "question": question_column, "answer": answer_column, "choices": choices_column,
-        "context": context_column, "split": split_column, "first_choice": first_choice,
-    }  # fmt: skip
+    """Import a dataset. Columns that are not named are judged by what stands in them; `""` names none."""
+    named: dict[str, Any] = {
+        "images": image_column,
+        "question": question_column,
+        "answer": answer_column,
+        "choices": choices_column,
+    }
+    named |= {"context": context_column, "split": split_column, "first_choice": first_choice}
     options = ImportOptions(
         name=name,
         validation=validation or heldout,
@@ -146,15 +140,7 @@ def import_(
     )
     with progress_line() as progress:
         report = context.dataset_store().import_dataset(path, options, progress)
-    if as_json:
-        problems = [problem.model_dump(mode="json") for problem in report.problems]
-        print_json(described(report.manifest) | {"was_known": report.was_known, "problems": problems})
-        return
-    outcome = "is already here as" if report.was_known else "imported as"
-    say(f"{path.name} {outcome} {report.manifest.name}: {_rows_of_parts(report.manifest)}")
-    for notice in report.manifest.notices:
-        say(f"note: {notice}")
-    _print_problems(report.problems, report.manifest.skipped_rows)
+    _report_import(path.name, report, as_json)
 
 
 @app.command("list")
@@ -219,6 +205,18 @@ app.command()(edit)
 app.command()(versions)
 app.command()(restore)
 app.command()(copy)
+
+
+def _report_import(upload: str, report: ImportReport, as_json: bool) -> None:
+    if as_json:
+        problems = [problem.model_dump(mode="json") for problem in report.problems]
+        print_json(described(report.manifest) | {"was_known": report.was_known, "problems": problems})
+        return
+    outcome = "is already here as" if report.was_known else "imported as"
+    say(f"{upload} {outcome} {report.manifest.name}: {_rows_of_parts(report.manifest)}")
+    for notice in report.manifest.notices:
+        say(f"note: {notice}")
+    _print_problems(report.problems, report.manifest.skipped_rows)
 
 
 def _answers(written: Sequence[str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 from backend.conversation import PLACEHOLDER, Message, Row
 from backend.datasets.importer import CHECKED_SHARE
 from backend.datasets.problems import CODES, DatasetProblem, UploadRefused
-from backend.datasets.row_reader import READING_SHARE
+from backend.datasets.upload_reader import READING_SHARE
 from backend.errors import StudioError
 from studio.ui.i18n import Translate
 

@@ -87,6 +87,10 @@ def _holds_truth(_: Any, value: Any) -> bool:
     return value is None or isinstance(value, bool)
 
 
+def _holds_texts(_: Any, value: Any) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(each, str) for each in value))
+
+
 def _holds_number(_: Any, value: Any) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
@@ -113,6 +117,7 @@ _VALUE_KINDS: tuple[tuple[tuple[type, ...], Callable[[Any, Any], bool]], ...] = 
     ((gr.Checkbox,), _holds_truth),
     ((gr.Number, gr.Slider), _holds_number),
     ((gr.Radio, gr.Dropdown), _holds_choice),
+    ((gr.CheckboxGroup,), _holds_texts),
     ((gr.State,), _holds_state),
     ((gr.HTML,), _holds_own),
 )
@@ -147,7 +152,7 @@ def _hint(component: Any, t: Translate) -> str:
         case gr.Number() | gr.Slider():
             least, most = component.minimum, component.maximum
             return t("error.value.range", least="-∞" if least is None else least, most="∞" if most is None else most)
-        case gr.Radio() | gr.Dropdown():
+        case gr.Radio() | gr.Dropdown() | gr.CheckboxGroup():
             return t("error.value.choice")
         case gr.File() | gr.MultimodalTextbox():
             return t("error.value.file", kinds=", ".join(component.file_types or []))

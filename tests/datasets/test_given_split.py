@@ -27,10 +27,8 @@ def test_folders_of_three_parts_are_the_three_parts(store, tmp_path):
     report = store.import_dataset(folder_of(tmp_path / "up", files), ImportOptions())
 
     assert counts_of(report) == (3, 2, 1)
-    assert report.manifest.notices[:2] == (
-        "Validation rows as given, from `val/data.json`",
-        "Test rows as given, from `test/data.json`",
-    )
+    given = ("Validation rows as given, from `val/data.json`", "Test rows as given, from `test/data.json`")
+    assert set(given) <= set(report.manifest.notices)
     assert [row.source for row in store.rows("up", "test")] == ["test/data.json row 1"]
     assert [store.page("up", split=part).total for part in ("train", "validation", "test")] == [3, 2, 1]
     assert store.page("up", split="test", search="question").total == 1

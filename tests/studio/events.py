@@ -66,6 +66,8 @@ def unknown_for(component: dict[str, Any]) -> Any:
             return -5
         case "dropdown" | "radio":
             return None
+        case "checkboxgroup":
+            return []
         case "checkbox":
             return True
         case "code":

@@ -250,13 +250,12 @@ def _hidden() -> list[Any]:
 def _part_choices(page: DataPage, inspection: Inspection) -> list[gr.Dropdown]:
     columns = [(column, column) for column in inspection.columns]
     none = [(page.t("upload.part.none"), "")]
-    return [
-        gr.Dropdown(choices=columns, value=list(value))
-        if part in SEVERAL
-        else gr.Dropdown(choices=none + columns, value=value)
-        for part in PARTS
-        for value in [getattr(inspection.suggestion, part)]
-    ]
+    dropdowns = []
+    for part in PARTS:
+        chosen, is_list = getattr(inspection.suggestion, part), part in SEVERAL
+        choices, value = (columns, list(chosen)) if is_list else (none + columns, chosen)
+        dropdowns.append(gr.Dropdown(choices=choices, value=value, multiselect=is_list))
+    return dropdowns
 
 
 def _table_choices(inspection: Inspection) -> gr.CheckboxGroup:

@@ -15,7 +15,7 @@ from studio.pages.data.importing import StagedUpload
 from studio.services import build_services
 from studio.ui.i18n import LANGUAGES, translator
 
-COLUMNS = ("", "question", "answer", "")  # of the roles
+READING = ([], "question", [], [], "answer", "", "", [], False)  # the parts of columns, files, rows without images
 
 
 @pytest.fixture(params=LANGUAGES)
@@ -60,7 +60,7 @@ def test_two_files_of_one_name_are_told_in_the_report_and_in_the_language_of_the
 
 def test_the_end_of_an_import_leaves_alone_what_was_uploaded_meanwhile(page: data.DataPage):
     first = looked_at(page, "first")
-    steps = data.import_upload(page, first, "first", 0.1, None, None, *COLUMNS)
+    steps = data.import_upload(page, first, "first", 0.1, None, None, *READING)
     next(steps)
     second = looked_at(page, "second", first)
     *_, (report, listed) = steps
@@ -69,7 +69,7 @@ def test_the_end_of_an_import_leaves_alone_what_was_uploaded_meanwhile(page: dat
     assert data.clear_imported(second) == [gr.skip()] * 5
     assert data.clear_imported(None) == [gr.skip()] * 5
     assert data.clear_imported(first)[:4] == [None] * 4
-    *_, (report, listed) = data.import_upload(page, second, "second", 0.1, None, None, *COLUMNS)
+    *_, (report, listed) = data.import_upload(page, second, "second", 0.1, None, None, *READING)
     assert listed["chosen"] == "second"
 
 
@@ -78,28 +78,28 @@ def test_what_is_being_imported_is_not_called_gone(page: data.DataPage):
     upload.take()
 
     with pytest.raises(DatasetError) as caught:
-        data.map_columns(page, upload, *COLUMNS)
+        data.read_again(page, upload, *READING)
     assert caught.value.message == page.t("upload.taken")
 
     upload.give_back()
     upload.remove()
     with pytest.raises(DatasetError) as caught:
-        data.map_columns(page, upload, *COLUMNS)
+        data.read_again(page, upload, *READING)
     assert caught.value.message == page.t("upload.gone")
 
 
 def test_a_refused_import_leaves_its_upload_to_be_tried_again(page: data.DataPage):
-    list(data.import_upload(page, looked_at(page, "first"), "taken", 0.1, None, None, *COLUMNS))
+    list(data.import_upload(page, looked_at(page, "first"), "taken", 0.1, None, None, *READING))
     other = looked_at(page, "other")
 
-    *_, (report, listed) = data.import_upload(page, other, "taken", 0.1, None, None, *COLUMNS)
+    *_, (report, listed) = data.import_upload(page, other, "taken", 0.1, None, None, *READING)
 
     assert (report["kind"], listed) == ("bad", gr.skip())
     assert data.clear_imported(other) == [gr.skip()] * 5
 
 
 def test_the_rows_are_shown_anew_where_the_dataset_of_that_name_has_changed(page: data.DataPage):
-    list(data.import_upload(page, looked_at(page, "first"), "first", 0.1, None, None, *COLUMNS))
+    list(data.import_upload(page, looked_at(page, "first"), "first", 0.1, None, None, *READING))
     before = data.show(page, {"chosen": "first"})[1]
 
     row = next(iter(page.services.datasets.rows("first"))).id
