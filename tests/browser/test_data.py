@@ -117,10 +117,13 @@ def test_columns_are_mapped_with_a_live_preview(page: Page, served: Served, tmp_
     preview = page.locator("#upload-preview")
     expect(preview).to_contain_text("Which column is which?")
     expect(preview.locator("td").first).to_have_text("red.png")
-    for role, column in (("image", "foto"), ("question", "ask"), ("answer", "say")):
-        page.locator(f"#role-{role} input").click()
-        page.locator(f"#role-{role}").get_by_role("option", name=column, exact=True).click()
+    expect(page.locator("#part-images")).to_contain_text("foto")  # its cells name the uploaded images
+    for part, column in (("question", "say"), ("answer", "say"), ("question", "ask")):
+        page.locator(f"#part-{part} input").click()
+        page.locator(f"#part-{part}").get_by_role("option", name=column, exact=True).click()
     expect(preview.locator(".bubble.assistant").first).to_contain_text("red")
+    shown = preview.locator(".bubble.user img").first
+    assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     expect(preview.locator(".bubble.user").first).to_contain_text("What colour?")
     page.get_by_role("button", name="Import dataset").click()
 
@@ -203,23 +206,24 @@ def test_a_list_that_comes_late_does_not_undo_a_choice(page: Page):
       const watch = (_, call) => { changed = call; };
       let changed;
       window.studio.datasetList(host, props, watch, { input: () => choices.push(props.value.chosen) });
-      const come = (names, chosen, choice) => {
-        props.value = { datasets: names.map(card), chosen, choice };
+      const come = (names, chosen, choice, is_new = false) => {
+        props.value = { datasets: names.map(card), chosen, choice, is_new };
         changed();
         return [props.value.chosen, host.querySelector("[aria-pressed=true]")?.dataset.name];
       };
       const first = come(["old"], "old", 0), pending = props.value.choice;
-      const imported = come(["new", "old"], "new", 0);
+      const imported = come(["new", "old"], "new", 0, true);
+      const opened = come(["new", "old"], "old", 0); // what was requested before the first choice
       const late = come(["new", "old"], "old", pending);
       host.querySelector("[data-name=old]").click();
       const clicked = come(["new", "old"], "new", pending), now = props.value.choice;
       const deleted = come(["new"], "new", now);
-      return { first, imported, late, clicked, deleted, choices };
+      return { first, imported, opened, late, clicked, deleted, choices };
     }""")
 
     assert seen == {
-        "first": ["old"] * 2, "imported": ["new"] * 2, "late": ["new"] * 2, "clicked": ["old"] * 2,
-        "deleted": ["new"] * 2, "choices": ["new", "old", "old"],
+        "first": ["old"] * 2, "imported": ["new"] * 2, "opened": ["new"] * 2, "late": ["new"] * 2, "clicked": ["old"] * 2,
+        "deleted": ["new"] * 2, "choices": ["new", "new", "old", "old"],
     }  # fmt: skip
 
 
