@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from backend.datasets.problems import Place, ProblemList, quoted
 from backend.datasets.upload import Encoding, encoding_of, has_bad_bytes
@@ -35,6 +35,22 @@ class JsonFault(Exception):
     def __init__(self, code: str, message: str, line: int) -> None:
         super().__init__(message)
         self.code, self.message, self.line = code, message, line
+
+
+class WrittenFloat(float):
+    """A number that knows how it was written: `12.50`, `1e5`, more digits than a float has. Its `str` says so."""
+
+    text: str
+    __slots__ = ("text",)
+
+    def __new__(cls, text: str) -> Self:
+        """Read it."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class ParsedJson(NamedTuple):
@@ -270,11 +286,13 @@ def _null(_: str) -> None:
 
 
 def _finite_float(digits: str) -> float | None:
-    number = float(digits)
+    number = WrittenFloat(digits)
     return number if math.isfinite(number) else None
 
 
-def _bounded_int(digits: str) -> int | str:
+def _bounded_int(digits: str) -> int | float | str:
+    if digits == "-0":
+        return WrittenFloat(digits)
     return int(digits) if len(digits) <= MAX_DIGITS else digits
 
 

@@ -9,9 +9,11 @@ Prints a `TableOutcome` of `backend.datasets.table_rows`.
 import errno
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -24,6 +26,7 @@ MAX_ROWS = 20_000_000
 MAX_NESTING = 32
 BLOCK_BYTES = 4_096  # what the smallest file takes on a disk
 BATCH_ROWS = 64
+Reader = Callable[[Any], Any]  # of one value
 
 
 class TableRefusal(Exception):
@@ -89,14 +92,48 @@ def convert(source: Path, writer: TableWriter, limit: int, max_bytes: int) -> in
     """
     table, remaining = pq.ParquetFile(source), limit or sys.maxsize
     _refuse_bomb(table, max_bytes)
+    readers = _readers_of(table.schema_arrow)
     for batch in table.iter_batches(batch_size=BATCH_ROWS):
         for row in batch.to_pylist()[:remaining]:
-            writer.write(row)
+            writer.write(row | {name: read(row[name]) for name, read in readers.items()})
         remaining -= batch.num_rows
         if remaining <= 0:
             break
     writer.close()
     return int(table.metadata.num_rows)
+
+
+def _readers_of(schema: pa.Schema) -> dict[str, Reader]:
+    """How to read the columns whose Python values are not what was written."""
+    described = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features") or {}
+    readers = {field.name: _reader(field.type, described.get(field.name)) for field in schema}
+    return {name: read for name, read in readers.items() if read is not None}
+
+
+def _reader(kind: pa.DataType, feature: Any) -> Reader | None:
+    """Read labels of classes as their names and short floats with their own digits; None where nothing is to do.
+
+    Args:
+        kind: as the table stores it.
+        feature: as `datasets` describes it in the table's metadata, where it does.
+    """
+    if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names"):
+        names = feature["names"]
+        return lambda value: names[value] if isinstance(value, int) and 0 <= value < len(names) else None
+    if pa.types.is_float32(kind) or pa.types.is_float16(kind):
+        exact = np.float32 if pa.types.is_float32(kind) else np.float16
+        return lambda value: None if value is None else float(str(exact(value)))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        inner = feature[0] if isinstance(feature, list) and feature else (feature or {}).get("feature")
+        read = _reader(kind.value_type, inner)
+        return read and (lambda value: None if value is None else [read(each) for each in value])
+    if pa.types.is_struct(kind):
+        fields = [kind.field(place) for place in range(kind.num_fields)]
+        known = feature if isinstance(feature, dict) else {}
+        inside = {field.name: _reader(field.type, known.get(field.name)) for field in fields}
+        changed = {name: read for name, read in inside.items() if read is not None}
+        return (lambda value: value and value | {n: r(value[n]) for n, r in changed.items()}) if changed else None
+    return None
 
 
 def _refuse_bomb(table: pq.ParquetFile, max_bytes: int) -> None:

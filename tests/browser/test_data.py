@@ -222,8 +222,8 @@ def test_a_list_that_comes_late_does_not_undo_a_choice(page: Page):
     }""")
 
     assert seen == {
-        "first": ["old"] * 2, "imported": ["new"] * 2, "opened": ["new"] * 2, "late": ["new"] * 2, "clicked": ["old"] * 2,
-        "deleted": ["new"] * 2, "choices": ["new", "new", "old", "old"],
+        "first": ["old"] * 2, "imported": ["new"] * 2, "opened": ["new"] * 2, "late": ["new"] * 2,
+        "clicked": ["old"] * 2, "deleted": ["new"] * 2, "choices": ["new", "new", "old", "old"],
     }  # fmt: skip
 
 
