@@ -1,6 +1,5 @@
 """Unpack an uploaded zip, refusing what could harm the disk or escape the folder. Nothing in it is trusted."""
 
-import contextlib
 import io
 import lzma
 import re
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from backend.datasets.encodings import MULTI_BYTE, likeliest_of
 from backend.datasets.limits import MAX_UNPACKED_BYTES, UnpackBudget, max_unpacked_bytes
 from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, quoted
 
@@ -24,6 +24,7 @@ SPARE_DISK_BYTES = 256 * 1024**2
 COPY_BYTES = 1 << 20
 LOCAL_HEADER_BYTES = 30
 FIRST_CJK = "\u2e80"
+MAX_READINGS = 4  # of names that are not marked as UTF-8
 _PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _ENCRYPTED, _UTF8 = 0x1, 0x800  # bits of a member's flags
@@ -123,7 +124,8 @@ def _checked_members(zipped: zipfile.ZipFile, archive: str, limit_bytes: int) ->
         raise UploadRefused("ARCHIVE_DAMAGED", f"`{quoted(archive)}` holds a file without a name")
     for entry in zipped.infolist():
         _refuse_special(entry)
-    members = sorted((_named_member(entry) for entry in entries), key=lambda member: member.name)
+    encodings = _name_encodings(entries)
+    members = sorted((_named_member(entry, encodings) for entry in entries), key=lambda member: member.name)
     _refuse_bombs(entries, archive, limit_bytes)
     _refuse_overlaps(entries, zipped.start_dir, archive)
     members = [member for member in members if not is_ignored(member.name)]
@@ -140,9 +142,8 @@ def _refuse_special(entry: zipfile.ZipInfo) -> None:
         raise UploadRefused("ARCHIVE_SPECIAL", f"The archive holds `{quoted(entry.filename)}`, which is no plain file")
 
 
-def _named_member(entry: zipfile.ZipInfo) -> ArchiveMember:
-    is_marked = bool(entry.flag_bits & _UTF8) or entry.filename.isascii()
-    name, *others = [entry.filename] if is_marked else _readings(entry.filename)
+def _named_member(entry: zipfile.ZipInfo, encodings: list[str]) -> ArchiveMember:
+    name, *others = [entry.filename] if _is_marked(entry) else _readings(entry.filename, encodings)
     for candidate in (name, *others, entry.orig_filename):
         path = candidate.replace("\\", "/")
         if path.startswith("/") or ".." in path.split("/") or re.match(r"[A-Za-z]:", path) or "\0" in path:
@@ -153,18 +154,35 @@ def _named_member(entry: zipfile.ZipInfo) -> ArchiveMember:
     return ArchiveMember(_normalised(name), tuple(_normalised(other) for other in others), entry)
 
 
-def _readings(name: str) -> list[str]:
-    """Read again what zipfile took for cp437: zips made on Chinese systems hold UTF-8 or GBK without saying so.
+def _name_encodings(entries: list[zipfile.ZipInfo]) -> list[str]:
+    """How names may be encoded that are not marked as UTF-8, the likeliest first: judged for all of them together.
 
-    Some names are valid in each, `图片` in GBK for one. A reading with Chinese or Japanese in it goes first; which is
-    meant shows when rows name the file.
+    Short names may be valid in several, `图片` in GBK for one; which is meant shows when rows name the file.
     """
-    raw = name.encode("cp437")
-    readings = []
-    for encoding in ("utf-8", "gb18030", "cp437"):
-        with contextlib.suppress(UnicodeDecodeError):
-            readings.append(raw.decode(encoding))
-    return sorted(readings, key=lambda reading: max(reading) < FIRST_CJK)
+    raw = [entry.filename.encode("cp437") for entry in entries if not _is_marked(entry)]
+    ranked = [name for name, _, _ in likeliest_of(b"\n".join(raw))] if raw else []
+    texts = [_decoded(name, "utf-8") for name in raw]
+    is_utf8 = all(text is not None for text in texts) and (
+        any(max(text or " ") >= FIRST_CJK for text in texts) or not ranked or ranked[0] not in MULTI_BYTE
+    )
+    return [*(["utf-8"] if is_utf8 else []), *ranked[:MAX_READINGS], *([] if is_utf8 else ["utf-8"]), "cp437"]
+
+
+def _readings(name: str, encodings: list[str]) -> list[str]:
+    """Read again what zipfile took for cp437, in each encoding that fits."""
+    readings = [_decoded(name.encode("cp437"), encoding) for encoding in encodings]
+    return list(dict.fromkeys(reading for reading in readings if reading is not None))
+
+
+def _decoded(raw: bytes, encoding: str) -> str | None:
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+
+
+def _is_marked(entry: zipfile.ZipInfo) -> bool:
+    return bool(entry.flag_bits & _UTF8) or entry.filename.isascii()
 
 
 def _normalised(name: str) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from backend.datasets.encodings import Encoding, encoding_of, has_bad_bytes
 from backend.datasets.problems import Place, ProblemList, quoted
-from backend.datasets.upload import Encoding, encoding_of, has_bad_bytes
 
 MAX_DIGITS = 4_000  # Python refuses to turn longer ones into a number
 MAX_VALUES = 4_000_000  # of one row: two characters may become sixty bytes of memory
@@ -220,7 +220,7 @@ class RawRow(NamedTuple):
     content: dict[str, Any]
 
 
-def json_rows(path: Path, name: str, problems: ProblemList) -> Iterator[RawRow]:
+def json_rows(path: Path, name: str, problems: ProblemList, encoding: Encoding | None = None) -> Iterator[RawRow]:
     """Yield the objects of a JSON list, of a dict's only list, or of JSON lines, each with its place.
 
     A list whose syntax is wrong anywhere gives no rows at all: it is checked to its end first.
@@ -229,8 +229,9 @@ def json_rows(path: Path, name: str, problems: ProblemList) -> Iterator[RawRow]:
         path: the file.
         name: what the person calls it.
         problems: receives whatever could not be read; such rows are left out.
+        encoding: where it is known already.
     """
-    encoding = encoding_of(path)
+    encoding = encoding or encoding_of(path)
     first_line, has_more = _head(path, encoding)
     if not first_line.strip():
         problems.add("FILE_SKIPPED", Place(name), "It is empty")

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from backend.conversation import Message, Split
 from backend.datasets.columns import FileColumns, has_answer
+from backend.datasets.encodings import Encoding, encoding_of
 from backend.datasets.image_resolver import ImageResolver, UnresolvedImageError
 from backend.datasets.json_rows import RawRow, json_rows
 from backend.datasets.layouts import (
@@ -27,7 +28,7 @@ from backend.datasets.records import ColumnMapping, LayoutName
 from backend.datasets.split_column import Mark, SplitColumns, marks_of
 from backend.datasets.split_names import FileSplits, file_splits
 from backend.datasets.staging import ImportOptions
-from backend.datasets.table_rows import parquet_rows, table_rows
+from backend.datasets.table_rows import WORKERS, converted_rows, table_rows
 from backend.datasets.turns import RowFault, faults_of, listed, with_trimmed_placeholders
 from backend.datasets.upload import Upload
 from backend.jsonl import strict_json
@@ -104,6 +105,7 @@ class RowReader:
         self.layouts: Counter[LayoutName] = Counter()
         self.columns: dict[str, None] = {}  # of rows that were not recognised, in their order
         self.counts: dict[str, FileCounts] = {}
+        self.encodings: dict[str, Encoding] = {}  # of the text files that were opened
         self._doubts: dict[str, str] = {}  # what keeps the rows of a file from being understood
         self._unused: dict[str, UnusedColumn] = {}
         self.split_columns = SplitColumns(options.mapping.split if options.mapping else "")
@@ -126,6 +128,9 @@ class RowReader:
     def notices(self) -> list[str]:
         """What was done of its own accord."""
         notices = [self._image_resolver.notice()]
+        for name, encoding in self.encodings.items():
+            if encoding.fits and not encoding.is_unicode:
+                notices.append(f"`{quoted(name, 60)}` was read as `{encoding.name}`; check how its texts look")
         for name, counts in self.counts.items():
             if counts.choices:
                 listed_columns = ", ".join(f"`{quoted(column, 40)}`" for column in counts.choices.choices)
@@ -173,13 +178,20 @@ class RowReader:
         if path is None:
             raise FileNotFoundError(name)
         suffix = PurePosixPath(name).suffix.lower()
-        if suffix == ".parquet":
+        if suffix in WORKERS:
             inside = self._table_folder / f"table-{len(list(self._table_folder.iterdir())):03d}"
             inside.mkdir()
-            return parquet_rows(self._upload, name, inside, self._problems, limit)
-        if suffix in (".csv", ".tsv"):
-            return table_rows(path, name, self._problems), None
-        return json_rows(path, name, self._problems), None
+            return converted_rows(self._upload, name, inside, self._problems, limit)
+        encoding = encoding_of(path, self._options.encoding)
+        self.encodings[name] = encoding
+        if encoding.examples:
+            likely = ", ".join(f"`{other}` (`{quoted(text)}`)" for other, text in encoding.examples)
+            self._problems.add(
+                "TEXT_ENCODING", Place(name), f"It is not UTF-8, and nobody can tell whether it is {likely}"
+            )
+            return iter(()), 0
+        rows = table_rows if suffix in (".csv", ".tsv") else json_rows
+        return rows(path, name, self._problems, encoding), None
 
     def columns_of(self, raw_rows: Sequence[RawRow]) -> FileColumns:
         """Judge the columns of a file by its first rows."""

@@ -1,25 +1,25 @@
-"""What was uploaded: which files hold rows, which file a name means, and how a text file is encoded.
+"""What was uploaded: which files hold rows, and which file a name means.
 
 Nothing outside the upload is ever opened.
 """
 
-import codecs
 import os
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from backend.datasets.archive import UnpackedArchive, is_ignored, unpack
 from backend.datasets.limits import UnpackBudget
 from backend.datasets.problems import ProblemList, UploadRefused, counted, quoted
 
-ANNOTATIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
+ANNOTATIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".xlsx", ".xlsm")
+OTHER_TABLES = {
+    ".xls": "a workbook of old Excel", ".ods": "an OpenDocument table", ".numbers": "a table of Numbers",
+    ".gsheet": "a link to Google Sheets", ".xlsb": "a binary Excel workbook",
+}  # fmt: skip
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MAX_WALKED = 500_000  # files of a folder that are looked at
 MAX_NAME_BYTES = 255
-CHUNK_BYTES = 1 << 20
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 NameFilter = Callable[[str], bool]
 
 
@@ -108,40 +108,6 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(IMAGES)
 
 
-class Encoding(NamedTuple):
-    """How to decode a file. Where it does not fit, some bytes decode to lone surrogates (`surrogateescape`)."""
-
-    name: str
-    fits: bool
-    errors: str = "surrogateescape"
-
-
-def encoding_of(path: Path) -> Encoding:
-    """Tell how to decode `path`: by its byte-order mark, else UTF-8, else GB18030 where that explains it better.
-
-    A UTF-8 file with a few bad bytes stays UTF-8, so that its good lines can be read; `fits` is false then.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as source:
-        head = source.read(4)
-    marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
-    if marked == "utf-16":
-        return Encoding(marked, fits=True, errors="replace")
-    name = marked or "utf-8"
-    if _fits(path, name):
-        return Encoding(name, fits=True)
-    if not marked and _is_hardly_utf8(path) and _fits(path, "gb18030"):
-        return Encoding("gb18030", fits=True)
-    return Encoding(name, fits=False)
-
-
-def has_bad_bytes(text: str) -> bool:
-    """Tell whether a text decoded with `surrogateescape` had bytes that fit no character."""
-    return not text.isascii() and any("\udc80" <= character <= "\udcff" for character in text)
-
-
 def _open_folder(source: Path, into: Path, problems: ProblemList, is_needed: NameFilter) -> Upload:
     merged, budget = UnpackedArchive({}, {}, {}), UnpackBudget()
     for archive in sorted(path for path in source.iterdir() if path.suffix.lower() == ".zip" and path.is_file()):
@@ -164,6 +130,10 @@ def _open_folder(source: Path, into: Path, problems: ProblemList, is_needed: Nam
 def _annotations(names: list[str], title: str) -> list[str]:
     annotations = sorted(name for name in names if name.lower().endswith(ANNOTATIONS))
     if not annotations:
+        for name in names:
+            if kind := OTHER_TABLES.get(Path(name).suffix.lower()):
+                hint = "Open it and save it as .xlsx, or as CSV in UTF-8"
+                raise UploadRefused("NO_ANNOTATION", f"`{quoted(name)}` is {kind}, which is not read", hint=hint)
         images = sum(is_image(name) for name in names)
         raise UploadRefused(
             "NO_ANNOTATION", f"`{quoted(title)}` holds {counted(images, 'image')} and no file with rows"
@@ -197,27 +167,3 @@ def _can_be_named(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return b"\0" not in name.encode() and all(0 < len(part) <= MAX_NAME_BYTES for part in parts)
-
-
-def _fits(path: Path, encoding: str) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        with path.open("rb") as source:
-            while chunk := source.read(CHUNK_BYTES):
-                decoder.decode(chunk)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _is_hardly_utf8(path: Path) -> bool:
-    """Read as UTF-8, more characters are broken than whole ones lie beyond ASCII."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    broken = beyond_ascii = 0
-    with path.open("rb") as source:
-        while chunk := source.read(CHUNK_BYTES):
-            text = decoder.decode(chunk)
-            broken += text.count("\N{REPLACEMENT CHARACTER}")
-            beyond_ascii += len(text) - len(text.encode("ascii", "ignore"))
-    return broken > beyond_ascii - broken

@@ -1,5 +1,6 @@
 """`studio dataset`: import, list, show, check, delete; edit, versions, restore, copy."""
 
+import codecs
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -111,6 +112,7 @@ def import_(
         int | None, typer.Option(min=0, max=1, help="The number of the first choice, where answers are numbers.")
     ] = None,
     file: Annotated[list[str] | None, typer.Option(help="A file of the upload to read; default: all.")] = None,
+    encoding: Annotated[str, typer.Option(help="Of text files that are not UTF-8, such as big5.")] = "",
     text_rows: Annotated[
         bool, typer.Option("--text-rows", help="Rows that name no image are meant so, though images lie beside them.")
     ] = False,
@@ -135,6 +137,7 @@ def import_(
         seed=seed,
         mapping=_mapping(path, {part: columns for part, columns in named.items() if columns is not None}),
         files=tuple(file or ()),
+        encoding=_encoding(encoding),
         text_rows=text_rows,
         strict=strict,
     )
@@ -205,6 +208,13 @@ app.command()(edit)
 app.command()(versions)
 app.command()(restore)
 app.command()(copy)
+
+
+def _encoding(name: str) -> str:
+    try:
+        return codecs.lookup(name).name if name else ""
+    except LookupError as error:
+        raise DatasetError(f"There is no encoding `{name}`", hint="For example big5, gb18030, cp949, cp1252") from error
 
 
 def _report_import(upload: str, report: ImportReport, as_json: bool) -> None:
