@@ -164,6 +164,8 @@ def screen(job: ImportJob, uploaded: UploadedRows, outcomes: ImageOutcomes) -> S
     screened, ids, repeated = ScreenedRows(job.staging / "screened.jsonl"), _IdAllocator(), RepeatedRows(job.problems)
     with screened.path.open("wb") as sink:
         for resolved in uploaded.rows():
+            if _has_vetoed(job, uploaded, resolved):
+                continue
             images = [outcomes[image.path] for image in resolved.images]
             if any(image.code for image in images):
                 _report_bad_images(job, resolved, images)
@@ -278,6 +280,18 @@ def _range(values: Sequence[int]) -> tuple[int, int, int]:
         return 0, 0, 0
     ordered = sorted(values)
     return ordered[0], ordered[len(ordered) // 2], ordered[-1]
+
+
+def _has_vetoed(job: ImportJob, uploaded: UploadedRows, row: ResolvedRow) -> bool:
+    """Report the images of a row that were found by their ending, and that are not the ones meant after all."""
+    has_vetoed = False
+    for number, image in enumerate(row.images):
+        reason = uploaded.vetoes.get((row.file, image.by_ending)) if image.by_ending else None
+        if reason:
+            code = "IMG_NOT_FOUND" if reason.startswith("is not") else "IMG_AMBIGUOUS"
+            job.problems.add(code, row.place, f"images[{number}] `{image.written}` {reason}", f"images[{number}]")
+            has_vetoed = True
+    return has_vetoed
 
 
 def _report_bad_images(job: ImportJob, row: ResolvedRow, images: Sequence[ImageOutcome]) -> None:

@@ -99,10 +99,13 @@ class FileColumns:
         chosen = self.mapping
         if chosen.turns or self._is_given:
             return ""
-        if is_enough(chosen) and not (not chosen.question and self._free_texts(chosen)):
+        is_numbered = any(_plain(name) == "question_id" for name in self._evidence)
+        if is_enough(chosen) and (chosen.question or not (is_numbered or self._free_texts(chosen))):
             return ""
         if not chosen.answer and (question := self._question_without_answer()):
             return f"`{quoted(question, 40)}` reads like questions, and no column holds their answers"
+        if chosen.answer and not chosen.question and is_numbered:
+            return "they have the id of a question and no question, which may stand in another file"
         if chosen.answer and (texts := self._free_texts(chosen)):
             return f"no column is known as the question, and it may be {_listing(texts)}"
         return ""
@@ -298,8 +301,10 @@ def _is_known(name: str, known: tuple[str, ...]) -> bool:
 def _in_order(known: Sequence[str], columns: Iterable[str]) -> list[str]:
     """Those of the columns that are known, the better known first; of equals the outer and earlier one."""
     ranks = {name: rank for rank, name in enumerate(known)}
+    columns = list(columns)
     found = [name for name in columns if _plain(name) in ranks]
-    return sorted(found, key=lambda name: (ranks[_plain(name)], "." in name))
+    parts = [name for name in columns if not name.isascii() and any(not k.isascii() and k in name for k in known)]
+    return sorted(found, key=lambda name: (ranks[_plain(name)], "." in name)) or parts
 
 
 def _first(known: Sequence[str], columns: Iterable[str]) -> str:

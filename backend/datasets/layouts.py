@@ -1,16 +1,17 @@
 """One row, whose columns' parts are known, in the studio's one form."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from backend.conversation import PLACEHOLDER, Message, Role
 from backend.datasets.choices import choices_of, chosen_label, with_choices
 from backend.datasets.columns import HISTORY, ID_FIELDS, REFERENCES, FileColumns, cell, is_enough, parts_of
+from backend.datasets.image_cells import images_in_cell
 from backend.datasets.problems import quoted
 from backend.datasets.records import ColumnMapping, LayoutName
 from backend.datasets.split_column import is_split_column
-from backend.datasets.turns import RowFault, TurnReader, image_path, listed, plain_text
+from backend.datasets.turns import RowFault, TurnReader, listed, plain_text
 
 AFTER = ("instruction", "指令")  # questions that their context follows, as in Alpaca and Dolly
 
@@ -37,12 +38,17 @@ def recognise(content: dict[str, Any], mapping: ColumnMapping | None = None) -> 
     return "llava" if turns[0].get("from") is not None else "messages"
 
 
-def convert(content: dict[str, Any], mapping: ColumnMapping | None = None) -> ConvertedRow:
+def convert(
+    content: dict[str, Any],
+    mapping: ColumnMapping | None = None,
+    is_uploaded: Callable[[str], bool] = lambda _: False,
+) -> ConvertedRow:
     """Read one row.
 
     Args:
         content: the row as it was written.
         mapping: which columns play which part; without it the row's own columns are judged.
+        is_uploaded: tells whether an uploaded file has exactly a name.
 
     Raises:
         RowFault: it cannot be understood; the first reason.
@@ -56,7 +62,7 @@ def convert(content: dict[str, Any], mapping: ColumnMapping | None = None) -> Co
     system = plain_text(cell(content, mapping.system), "system") if mapping.system else ""
     if system.strip() and (not messages or messages[0].role != "system"):
         messages.insert(0, Message(role="system", content=system))
-    return ConvertedRow(*_with_images_placed(messages, reader.slots, _images(content, mapping)))
+    return ConvertedRow(*_with_images_placed(messages, reader.slots, _images(content, mapping, is_uploaded)))
 
 
 def accepted_answers(content: dict[str, Any]) -> list[str]:
@@ -145,15 +151,11 @@ def _turns_of(content: dict[str, Any], mapping: ColumnMapping, reader: TurnReade
     return messages
 
 
-def _images(content: dict[str, Any], mapping: ColumnMapping) -> list[str]:
+def _images(content: dict[str, Any], mapping: ColumnMapping, is_uploaded: Callable[[str], bool]) -> list[str]:
     """The images of a row's columns in order; a column that names the same ones as an earlier one adds none."""
     images: list[str] = []
     for field in mapping.images:
-        value = listed(cell(content, field))
-        if isinstance(value, list):
-            named = [image_path(item, f"{field}[{number}]") for number, item in enumerate(value)]
-        else:
-            named = [] if value in (None, "", {}) else [image_path(value, field)]
+        named = images_in_cell(cell(content, field), field, is_uploaded)
         images += [name for name in named if name not in images] if images else named
     return images
 

@@ -115,6 +115,8 @@ CODES: dict[str, Code] = {
     "IMG_REFERENCE": Code("error", "Name the image by its path inside the upload"),
     "PATH_REFUSED": Code("error", "Put the image into the upload and name it by its path there"),
     "IMG_NOT_FOUND": Code("error", "Add the image, or correct its name; paths count from the annotation file"),
+    "LINK_REFUSED": Code("error", "Copy the folder with what its links point to, for example with `cp -rL`"),
+    "IMG_EMBEDDED": Code("error", "Write the image in base64 once more, or as a file beside the rows"),
     "IMG_AMBIGUOUS": Code("error", "Write more of the path, so that it fits one image only"),
     # one image
     "IMG_TRUNCATED": Code("error", "Copy or download the image again; its end is missing"),

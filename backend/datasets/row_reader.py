@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from backend.conversation import Message, Split
 from backend.datasets.columns import FileColumns, has_answer
 from backend.datasets.encodings import Encoding, encoding_of
+from backend.datasets.image_cells import images_in_cell
 from backend.datasets.image_resolver import ImageResolver, UnresolvedImageError
 from backend.datasets.json_rows import RawRow, json_rows
 from backend.datasets.layouts import (
@@ -29,7 +30,7 @@ from backend.datasets.split_column import Mark, SplitColumns, marks_of
 from backend.datasets.split_names import FileSplits, file_splits
 from backend.datasets.staging import ImportOptions
 from backend.datasets.table_rows import WORKERS, converted_rows, table_rows
-from backend.datasets.turns import RowFault, faults_of, listed, with_trimmed_placeholders
+from backend.datasets.turns import RowFault, faults_of, with_trimmed_placeholders
 from backend.datasets.upload import Upload
 from backend.jsonl import strict_json
 
@@ -47,6 +48,7 @@ class ResolvedImage(BaseModel):
 
     written: str  # in the row
     path: str  # on this machine
+    by_ending: str = ""  # the path that fits by its ending only
 
 
 class ResolvedRow(BaseModel):
@@ -101,7 +103,9 @@ class RowReader:
     def __init__(self, upload: Upload, table_folder: Path, options: ImportOptions, problems: ProblemList) -> None:
         """Prepare to read; `table_folder` exists, for what lies inside tables."""
         self._upload, self._table_folder, self._options, self._problems = upload, table_folder, options, problems
-        self._image_resolver = ImageResolver(upload)
+        embedded = table_folder.with_name("embedded")
+        embedded.mkdir(exist_ok=True)
+        self.image_resolver = ImageResolver(upload, embedded)
         self.layouts: Counter[LayoutName] = Counter()
         self.columns: dict[str, None] = {}  # of rows that were not recognised, in their order
         self.counts: dict[str, FileCounts] = {}
@@ -127,7 +131,7 @@ class RowReader:
     @property
     def notices(self) -> list[str]:
         """What was done of its own accord."""
-        notices = [self._image_resolver.notice()]
+        notices = [self.image_resolver.notice()]
         for name, encoding in self.encodings.items():
             if encoding.fits and not encoding.is_unicode:
                 notices.append(f"`{quoted(name, 60)}` was read as `{encoding.name}`; check how its texts look")
@@ -210,7 +214,7 @@ class RowReader:
         """Understand one row; None where a problem was reported, or it is in no known layout."""
         place, content = raw
         try:
-            converted = convert(content, mapping)
+            converted = convert(content, mapping, lambda name: self.image_resolver.is_uploaded(name, place.file))
         except RowFault as fault:
             self._problems.add(fault.code, place, fault.message, fault.field)
             return None
@@ -288,9 +292,11 @@ class RowReader:
 
     def _names_image(self, value: Any, annotation: str) -> bool:
         """Whether a cell, or each entry of a list in it, names an image."""
-        value = listed(value)
-        values = value if isinstance(value, list) else [value]
-        return bool(values) and all(self._image_resolver.may_be_named_by(each, annotation) for each in values)
+        try:
+            named = images_in_cell(value, "", lambda name: self.image_resolver.is_uploaded(name, annotation))
+        except RowFault:
+            return False
+        return bool(named) and all(self.image_resolver.may_be_named_by(each, annotation) for each in named)
 
     def _kept_columns(self, content: dict[str, Any], mapping: ColumnMapping) -> dict[str, Any]:
         """What a row holds beside its messages, for rewards."""
@@ -310,8 +316,10 @@ class RowReader:
         for number, written in enumerate(converted.images):
             field = f"images[{number}]"
             try:
-                path = self._image_resolver.resolve(written, place.file)
-                images.append(ResolvedImage(written=quoted(written), path=str(path)))
+                match = self.image_resolver.resolve(written, place.file)
+                images.append(
+                    ResolvedImage(written=quoted(written, 120), path=str(match.path), by_ending=match.by_ending)
+                )
             except UnresolvedImageError as error:
                 self._problems.add(error.code, place, f"{field} {error.message}", field)
         return images

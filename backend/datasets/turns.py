@@ -15,7 +15,7 @@ ROLES: dict[str, Role] = {
 }  # fmt: skip
 _TEXT_PARTS = {"text", "input_text", "output_text"}
 _IMAGE_PARTS = {"image", "image_url", "input_image"}
-_PAYLOADS = ("image", "image_url", "url", "path", "file_name", "value")
+_PAYLOADS = ("image", "image_url", "url", "path", "file_name", "value", "bytes")
 CONTROL_TOKENS = re.compile(
     r"<\|(im_start|im_end|endoftext|image_pad|video_pad|vision_start|vision_end|vision_pad|fim_\w+|repo_name|file_sep)\|>"
 )
@@ -158,7 +158,11 @@ def image_path(value: Any, field: str) -> str:
     """Give the path inside an image's entry: a text, or an object that names it. Raises RowFault."""
     if isinstance(value, str):
         return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if isinstance(value, dict):
+        if isinstance(value.get("image_url"), dict):
+            return image_path(value["image_url"], field)
         named = next((value[key] for key in _PAYLOADS if isinstance(value.get(key), str) and value[key]), None)
         if named is not None:
             return str(named)

@@ -34,6 +34,7 @@ class Upload:
         self._unpacked = unpacked
         self._root = root.resolve() if root is not None else None
         self._walked_files: dict[str, Path] | None = None
+        self._links: list[str] = []  # that lead out of the folder
 
     def path_of(self, name: str) -> Path | None:
         """Find the file of exactly this name, itself and not by a link that leads out; None where there is none."""
@@ -55,8 +56,19 @@ class Upload:
     def files(self) -> dict[str, Path]:
         """Every file by name. The first call walks the folder."""
         if self._walked_files is None:
-            self._walked_files = dict(_files_below(self._root)) if self._root is not None else {}
+            self._walked_files = dict(_files_below(self._root, self._links)) if self._root is not None else {}
         return self._walked_files | self._unpacked.files
+
+    def link_above(self, path: str) -> str:
+        """The link, leading out of the upload, behind which a path lies; empty where there is none."""
+        self.files()
+        return next((link for link in self._links if path == link or path.startswith(f"{link}/")), "")
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Links of a folder that lead out of it, and that are not followed."""
+        self.files()
+        return tuple(self._links)
 
     def every_name(self) -> dict[str, Path]:
         """The same, with other readings of names whose encoding is not known."""
@@ -123,7 +135,14 @@ def _open_folder(source: Path, into: Path, problems: ProblemList, is_needed: Nam
         merged.aliases.update(unpacked.aliases)
         merged.packed_bytes.update(unpacked.packed_bytes)
     upload = Upload(source.resolve().name, [], merged, source)
-    upload.annotations = _annotations(list(upload.files()), upload.title)
+    try:
+        upload.annotations = _annotations(list(upload.files()), upload.title)
+    except UploadRefused as refusal:
+        if not upload.links:
+            raise
+        links = f"{counted(len(upload.links), 'link')} out of it, e.g. `{quoted(upload.links[0])}`"
+        message = f"{refusal.message}; {links}"
+        raise UploadRefused("LINK_REFUSED", message) from refusal
     return upload
 
 
@@ -141,15 +160,22 @@ def _annotations(names: list[str], title: str) -> list[str]:
     return annotations
 
 
-def _files_below(root: Path) -> Iterator[tuple[str, Path]]:
+def _files_below(root: Path, links: list[str]) -> Iterator[tuple[str, Path]]:
     """Yield the files below `root` by name, sorted, without hidden folders and without links that lead out."""
     remaining = MAX_WALKED
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        links += [
+            nfc(Path(folder, n).relative_to(root).as_posix()) for n in folders if _leads_out(Path(folder, n), root)
+        ]
         for file in sorted(files)[:remaining]:
             path = Path(folder, file)
             name = nfc(path.relative_to(root).as_posix())
-            if not is_ignored(name) and _can_be_named(name) and not _leads_out(path, root):
+            if is_ignored(name) or not _can_be_named(name):
+                continue
+            if _leads_out(path, root):
+                links.append(name)
+            else:
                 yield name, path
         remaining -= len(files)
         if remaining <= 0:

@@ -29,6 +29,9 @@ class UploadedRows:
     layouts: Counter[LayoutName] = field(default_factory=Counter)
     row_count: int = 0
     split_reading: SplitReading = field(default_factory=SplitColumns().reading)
+    vetoes: dict[tuple[str, str], str] = field(
+        default_factory=dict
+    )  # file and path of images that are not the ones meant
     notices: list[str] = field(default_factory=list)
     digest: Any = field(default_factory=hashlib.sha256)  # of the files with rows
 
@@ -58,6 +61,7 @@ def read_upload(job: ImportJob) -> UploadedRows:
             reader.refuse_unrecognised()
             uploaded.layouts += reader.layouts
             uploaded.notices += reader.notices
+            uploaded.vetoes |= reader.image_resolver.vetoes()
             uploaded.split_reading = reader.split_columns.reading() if split is None else uploaded.split_reading
             _hash_annotations(upload, uploaded)
             _report_unused(upload, reader, uploaded, job)

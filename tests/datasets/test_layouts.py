@@ -129,7 +129,7 @@ def test_several_images_keep_the_order_of_their_placeholders():
         ({"messages": [TURNS[0], "Red"]}, "TEXT_TYPE"),
         ({"messages": [TURNS[0], {"role": "assistant", "content": {"a": 1}}]}, "TEXT_TYPE"),
         ({"question": "Q", "answer": ["A", "B"]}, "TEXT_TYPE"),
-        ({"messages": TURNS, "images": [7]}, "IMG_REFERENCE"),
+        ({"messages": TURNS, "images": [[7]]}, "IMG_REFERENCE"),
         ({"messages": TURNS, "images": [{"width": 7}]}, "IMG_REFERENCE"),
     ],
 )
