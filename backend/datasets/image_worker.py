@@ -8,6 +8,7 @@ without, only its header is read. The answer is a `ImageOutcome` of `backend.dat
 import hashlib
 import io
 import json
+import math
 import os
 import struct
 import sys
@@ -15,13 +16,14 @@ import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from backend.datasets.limits import confine, max_unpacked_bytes
 from backend.image_size import CELL_PX, MAX_ASPECT_RATIO
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 KEPT_AS_THEY_ARE = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}
+HALF_OF_16_BITS = 32_768
 MAX_PIXELS = 50_000_000
 MAX_FILE_BYTES = 256 * 1024**2
 MEMORY_BYTES = 2 * 1024**3  # decoded, turned and converted copies of the largest image, and Python
@@ -53,6 +55,7 @@ class DecodedImage(NamedTuple):
     image: Image.Image
     extension: str  # of the file as it is; empty where it must be written anew
     warnings: list[tuple[str, str]]  # code, message
+    turned: bytes = b""  # a JPEG that was turned, as it is stored
 
 
 def prepare(source: Path, into: Path | None) -> dict[str, Any]:
@@ -68,7 +71,10 @@ def prepare(source: Path, into: Path | None) -> dict[str, Any]:
         if into is None:
             return {"width": image.width, "height": image.height}
         upright = _decoded(image, decoder_warnings)
-    content, extension = (raw, upright.extension) if upright.extension else (_as_png(upright.image), "png")
+    if upright.extension:
+        content, extension = raw, upright.extension
+    else:
+        content, extension = (upright.turned, "jpg") if upright.turned else (_as_png(upright.image), "png")
     if len(content) > max_unpacked_bytes(len(raw)):
         raise ImageRefusal("IMG_TOO_LARGE", f"takes {len(raw):,} bytes and {len(content):,} once it is converted")
     name = f"{hashlib.sha256(content).hexdigest()[:NAME_DIGITS]}.{extension}"
@@ -132,14 +138,15 @@ def _decoded(image: Image.Image, decoder_warnings: list[warnings.WarningMessage]
     is_plain = image.mode in ("RGB", "L") and "transparency" not in image.info
     extension = KEPT_AS_THEY_ARE.get(image.format or "", "") if is_plain and not remarks and transpose is None else ""
     if not is_plain:
-        remarks.append(("IMG_CONVERTED", f"is of mode {image.mode}"))
-    plain = image.copy() if is_plain else _converted(image)
+        remarks.append(("IMG_CONVERTED", _how_converted(image)))
+    plain, turned = image.copy() if is_plain else _converted(image), b""
     if transpose is not None:
         remarks.append(("IMG_ROTATED", "is stored lying on its side, with a note to turn it"))
         plain = plain.transpose(transpose)
+        turned = _as_jpeg(plain, image) if is_plain and image.format in ("JPEG", "MPO") else b""
     if min(plain.size) < CELL_PX:
         remarks.append(("IMG_SMALL", f"has {plain.width} x {plain.height} px, less than {CELL_PX} px on one side"))
-    return DecodedImage(plain, extension, remarks)
+    return DecodedImage(plain, extension, remarks, turned)
 
 
 def _load(image: Image.Image) -> None:
@@ -163,18 +170,53 @@ def _orientation(image: Image.Image) -> tuple[Image.Transpose | None, bool]:
 
 def _converted(image: Image.Image) -> Image.Image:
     """Make RGB: transparent pixels become white, 16-bit and float values are scaled instead of clipped."""
-    if image.mode.startswith("I;16"):
-        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
-    if image.mode in ("I", "F"):
-        low, high = image.getextrema()
-        span = max(float(high) - float(low), 1e-12)  # type: ignore[arg-type]  # one band: two numbers
-        factor, offset = 255 / span, -float(low) * 255 / span  # type: ignore[arg-type]
-        return image.convert("F").point(lambda value: value * factor + offset).convert("L").convert("RGB")
+    if _is_deep_grey(image):
+        low, high = _grey_range(image)
+        factor = 255 / (high - low)
+        return image.convert("F").point(lambda value: value * factor - low * factor).convert("L").convert("RGB")
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         pasted = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, pasted).convert("RGB")
     return image.convert("RGB")
+
+
+def _is_deep_grey(image: Image.Image) -> bool:
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
+def _grey_range(image: Image.Image) -> tuple[float, float]:
+    """The values that become black and white: all of 16 bits where they are used, else the smallest and the largest.
+
+    X-rays, CT slices and depth maps hold 12 bits in 16, which would be nearly black.
+
+    Raises:
+        ImageRefusal: it holds values that are no numbers.
+    """
+    low, high = (float(value) for value in image.convert("F").getextrema())  # type: ignore[arg-type]  # of one band
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ImageRefusal("IMG_UNDECODABLE", "holds values that are no numbers")
+    if image.mode.startswith("I;16") and (high - low >= HALF_OF_16_BITS or high == low):
+        return 0.0, 65_280.0  # which makes a grey of 8 bits of the upper byte
+    return (low, high) if high > low else (min(0.0, low), max(1.0, high))
+
+
+def _how_converted(image: Image.Image) -> str:
+    if not _is_deep_grey(image):
+        return f"is of mode {image.mode}"
+    low, high = _grey_range(image)
+    return f"is grey of mode {image.mode}; {low:,g} to {high:,g} became black to white"
+
+
+def _as_jpeg(image: Image.Image, original: Image.Image) -> bytes:
+    """Write a turned JPEG with the quality that it had."""
+    sink = io.BytesIO()
+    quality: dict[str, Any] = {"qtables": getattr(original, "quantization", None)}
+    if image.mode == "RGB":
+        quality["subsampling"] = max(0, JpegImagePlugin.get_sampling(original))
+    image.info.clear()  # as below
+    image.save(sink, "JPEG", **quality)
+    return sink.getvalue()
 
 
 def _as_png(image: Image.Image) -> bytes:

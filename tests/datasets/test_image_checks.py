@@ -322,7 +322,7 @@ def test_u10_of_what_is_written_anew_no_place_and_no_comment_travels_on(tmp_path
 
     assert b"profile of mine" in sink.getvalue()
     with Image.open(stored) as image:
-        assert image.info == {}
+        assert not image.info.keys() & {"exif", "comment", "icc_profile", "xmp", "photoshop"}
 
 
 def test_u10_broken_metadata_does_not_lose_the_image(tmp_path):
