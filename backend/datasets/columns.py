@@ -97,9 +97,16 @@ class FileColumns:
     def why_not(self) -> str:
         """Say what keeps the rows from being understood; empty where that is only that no name is known."""
         chosen = self.mapping
-        if chosen.turns or self._is_given:
+        if self._is_given:
             return ""
-        is_numbered = any(_plain(name) == "question_id" for name in self._evidence)
+        plain = {_plain(name) for name in self._evidence}
+        if {"chosen", "rejected"} <= plain:
+            return (
+                "they are pairs of a preferred and a refused answer, and only answers are learned from: name `chosen`"
+            )
+        if chosen.turns:
+            return ""
+        is_numbered = "question_id" in plain
         if is_enough(chosen) and (chosen.question or not (is_numbered or self._free_texts(chosen))):
             return ""
         if not chosen.answer and (question := self._question_without_answer()):

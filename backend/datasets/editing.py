@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from backend.conversation import PLACEHOLDER, Row
 from backend.datasets.assembly import write_with_statistics
-from backend.datasets.json_rows import with_whole_characters
+from backend.datasets.json_text import with_whole_characters
 from backend.datasets.problems import counted, quoted
 from backend.datasets.records import DatasetVersion, Manifest
 from backend.datasets.rows_file import INDEX, ROWS, VERSIONS, digest_of, index_path, read_rows, rows_path

@@ -128,6 +128,10 @@ def _gold(content: dict[str, Any], field: str) -> Any:
         answers = accepted_answers({field: value})
         return Counter(answers).most_common(1)[0][0] if answers else ""
     value = listed(value) if isinstance(value, str) and value.lstrip().startswith('["') else value
+    if isinstance(value, list) and value and isinstance(value[-1], dict):
+        value = value[-1]  # the last turn of an answer that is a conversation
+    if isinstance(value, dict) and isinstance(text := value.get("content") or value.get("value"), str):
+        return text
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
         return value[0]  # as some sets write their answers; several may mean anything
     if isinstance(value, list) and value and all(isinstance(item, int | float) for item in value):

@@ -90,17 +90,44 @@ def convert(source: Path, writer: TableWriter, limit: int, max_bytes: int) -> in
         Refusal: the table is larger than it may be.
         OSError: the disk refuses; also what pyarrow raises of a damaged file.
     """
+    if source.suffix.lower() == ".arrow":
+        return _convert_arrow(source, writer, limit)
     table, remaining = pq.ParquetFile(source), limit or sys.maxsize
     _refuse_bomb(table, max_bytes)
     readers = _readers_of(table.schema_arrow)
     for batch in table.iter_batches(batch_size=BATCH_ROWS):
-        for row in batch.to_pylist()[:remaining]:
-            writer.write(row | {name: read(row[name]) for name, read in readers.items()})
+        _write(batch, readers, remaining, writer)
         remaining -= batch.num_rows
         if remaining <= 0:
             break
     writer.close()
     return int(table.metadata.num_rows)
+
+
+def _convert_arrow(source: Path, writer: TableWriter, limit: int) -> int:
+    """The same for a file of `datasets.save_to_disk`; it is not packed, so its size bounds it."""
+    count = 0
+    with pa.memory_map(str(source)) as mapped:
+        try:
+            stream = pa.ipc.open_stream(mapped)
+            schema, batches = stream.schema, iter(stream)
+        except pa.ArrowInvalid:
+            mapped.seek(0)
+            file = pa.ipc.open_file(mapped)
+            schema, batches = file.schema, (file.get_batch(place) for place in range(file.num_record_batches))
+        readers = _readers_of(schema)
+        for batch in batches:
+            for start in range(0, batch.num_rows, BATCH_ROWS):
+                part = batch.slice(start, BATCH_ROWS)
+                _write(part, readers, limit - count if limit else sys.maxsize, writer)
+                count += part.num_rows
+    writer.close()
+    return count
+
+
+def _write(batch: pa.RecordBatch, readers: dict[str, Reader], most: int, writer: TableWriter) -> None:
+    for row in batch.to_pylist()[: max(0, most)]:
+        writer.write(row | {name: read(row[name]) for name, read in readers.items()})
 
 
 def _readers_of(schema: pa.Schema) -> dict[str, Reader]:

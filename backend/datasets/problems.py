@@ -74,6 +74,7 @@ CODES: dict[str, Code] = {
     "FILE_TOO_LARGE": Code("error", "Save it as .jsonl, one row a line, or as a plain list of rows"),
     "JSON_INVALID": Code("error", "Correct the syntax there; a JSON checker shows the place"),
     "JSON_TOO_DEEP": Code("error", "A row is an object of texts and lists; remove the nesting"),
+    "OBJECT_UNCLEAR": Code("error", "Keep one list of rows in it, or save the rows as .jsonl, one a line"),
     "LINE_TOO_LONG": Code("error", "Write one row a line, and name images by path instead of embedding them"),
     "TEXT_ENCODING": Code("error", "Save the file as UTF-8, or say how it is encoded"),
     "TABLE_INVALID": Code("error", "Export the table again as UTF-8 CSV with a header row"),
@@ -103,6 +104,7 @@ CODES: dict[str, Code] = {
     "SPECIAL_TOKEN": Code("error", "Remove it from the text; the studio writes the model's own marks itself"),
     "GROUNDING_PLACEHOLDER": Code("error", "Write the names and boxes into the text itself, in pixels of the image"),
     "ROLE_UNKNOWN": Code("error", "Use `user` and `assistant` (or `human` and `gpt`), and `system` for the first turn"),
+    "TOOL_CALL": Code("error", "Calls of tools are not learned; remove these turns or rows"),
     "ROLE_ORDER": Code("error", "After an optional system turn, user and assistant take turns, user first"),
     "ANSWER_MISSING": Code("error", "Add an answer, or delete the row"),
     "REFERENCES_INVALID": Code(

@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from backend.conversation import Message, Split
 from backend.datasets.columns import FileColumns, has_answer
 from backend.datasets.encodings import Encoding, encoding_of
+from backend.datasets.formats import is_template
 from backend.datasets.image_cells import images_in_cell
 from backend.datasets.image_resolver import ImageResolver, UnresolvedImageError
+from backend.datasets.joined_questions import QuestionsApart
 from backend.datasets.json_rows import RawRow, json_rows
 from backend.datasets.layouts import (
     ConvertedRow,
@@ -112,14 +114,18 @@ class RowReader:
         self.encodings: dict[str, Encoding] = {}  # of the text files that were opened
         self._doubts: dict[str, str] = {}  # what keeps the rows of a file from being understood
         self._unused: dict[str, UnusedColumn] = {}
+        self._questions_of = QuestionsApart()
+        self._templates: Counter[str] = Counter()  # questions that no person wrote, and how many rows have them
         self.split_columns = SplitColumns(options.mapping.split if options.mapping else "")
         self._given_split: Split | None = None  # of every row, where a person says so
 
     def rows(self, split: Split | None = None) -> Iterator[ResolvedRow]:
         """Yield every good row of every file; report the others. `split` overrides what names and rows say."""
         self._given_split = split
+        self._questions_of = self._questions_apart()
         for name in self._upload.annotations:
-            yield from self._resolved_rows_of(name)
+            if name not in self._questions_of.files:
+                yield from self._resolved_rows_of(name)
         self._report_bare_rows()
         for name, column in self._unused.items():
             self._report_unused(name, column)
@@ -131,7 +137,7 @@ class RowReader:
     @property
     def notices(self) -> list[str]:
         """What was done of its own accord."""
-        notices = [self.image_resolver.notice()]
+        notices = [self.image_resolver.notice(), self._questions_of.notice()]
         for name, encoding in self.encodings.items():
             if encoding.fits and not encoding.is_unicode:
                 notices.append(f"`{quoted(name, 60)}` was read as `{encoding.name}`; check how its texts look")
@@ -144,6 +150,9 @@ class RowReader:
                 notices.append(
                     f"The choices in {listed_columns} of `{quoted(name, 60)}` stand under the question{letters}"
                 )
+        for question, count in list(self._templates.items())[:MAX_FILES_SHOWN]:
+            shown = self._options.template or question
+            notices.append(f"{counted(count, 'row')} made of annotations ask: `{quoted(shown, 300)}`")
         files = {name: each.good for name, each in self.counts.items() if each.good}
         if len(files) > 1:
             listed_files = [
@@ -260,9 +269,10 @@ class RowReader:
         unrecognised: list[Place] = []
         counts = self.counts[name] = FileCounts()
         raw_rows, _ = self.rows_of_file(name)
+        raw_rows = self._questions_of.joined(raw_rows)
         first = list(itertools.islice(raw_rows, SURVEYED_ROWS))
         columns = self.columns_of(first)
-        for raw in itertools.chain(first, raw_rows):
+        for raw in map(self._with_template, itertools.chain(first, raw_rows)):
             counts.rows += 1
             if not self.is_recognised(raw, columns):
                 unrecognised += [raw.place] if len(unrecognised) < MAX_LISTED else []
@@ -289,6 +299,25 @@ class RowReader:
             for place in unrecognised:
                 self._problems.add("ROW_UNRECOGNISED", place, "It lacks the fields that the other rows have")
             self._problems.counts["ROW_UNRECOGNISED"] += missing_count - len(unrecognised)
+
+    def _with_template(self, raw: RawRow) -> RawRow:
+        """The row of a format with the question that a person wrote instead of the stated one."""
+        question = raw.content.get("question")
+        if not isinstance(question, str) or not is_template(question):
+            return raw
+        self._templates[question] += 1
+        given = self._options.template
+        return raw._replace(content=raw.content | {"question": given}) if given else raw
+
+    def _questions_apart(self) -> QuestionsApart:
+        """Read the files that hold only questions, as VQA has them, where others hold the answers by their ids."""
+        apart = QuestionsApart()
+        if len(self._upload.annotations) > 1:
+            for name in self._upload.annotations:
+                if "question" in name.lower():
+                    raw_rows, _ = self.rows_of_file(name)
+                    apart.take(name, raw_rows)
+        return apart
 
     def _names_image(self, value: Any, annotation: str) -> bool:
         """Whether a cell, or each entry of a list in it, names an image."""

@@ -41,6 +41,7 @@ class ImportOptions:
     seed: int = DEFAULT_SEED
     mapping: ColumnMapping | None = None  # which columns play which part; None: as they were judged
     files: tuple[str, ...] = ()  # by their names in the upload; empty: all that hold rows
+    template: str = ""  # the question of rows that are made of boxes or class folders; empty: the stated one
     encoding: str = ""  # of text files that are not UTF-8; empty: as it was judged
     text_rows: bool = False  # rows that name no image are meant so, though images lie beside them
     strict: bool = False  # import nothing while one row is bad

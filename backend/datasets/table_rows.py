@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Self, TextIO
 from pydantic import BaseModel, ConfigDict
 
 from backend.datasets.encodings import Encoding, encoding_of, has_bad_bytes
-from backend.datasets.json_rows import ParsedJson, RawRow, jsonl_rows, raw_row
+from backend.datasets.json_rows import RawRow, jsonl_rows, raw_row
+from backend.datasets.json_text import ParsedJson
 from backend.datasets.limits import MAX_COLUMNS, run_worker, worker_command
 from backend.datasets.problems import Place, ProblemList, UploadRefused, counted, quoted
 from backend.datasets.upload import Upload, is_image
@@ -146,7 +147,12 @@ class TableOutcome(BaseModel):
     other_sheets: tuple[str, ...] = ()  # of a workbook, which were not read
 
 
-WORKERS = {".parquet": "parquet_worker", ".xlsx": "workbook_worker", ".xlsm": "workbook_worker"}
+WORKERS = {
+    ".parquet": "parquet_worker",
+    ".arrow": "parquet_worker",
+    ".xlsx": "workbook_worker",
+    ".xlsm": "workbook_worker",
+}
 
 
 def converted_rows(

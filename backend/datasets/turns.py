@@ -1,11 +1,12 @@
 """From the turns of a row, in any of the ways people write them, to messages that can be learned from."""
 
+import ast
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from backend.conversation import PLACEHOLDER, Message, Role
-from backend.datasets.json_rows import JsonFault, parse
+from backend.datasets.json_text import JsonFault, parse
 from backend.datasets.problems import counted, quoted
 
 ROLES: dict[str, Role] = {
@@ -13,6 +14,8 @@ ROLES: dict[str, Role] = {
     "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant", "chatgpt": "assistant",
     "system": "system",
 }  # fmt: skip
+TOOL_ROLES = ("tool", "function", "function_call", "observation", "tool_call", "tool_response", "ipython")
+MAX_PRINTED = 1 << 16  # characters of a value as Python prints it
 _TEXT_PARTS = {"text", "input_text", "output_text"}
 _IMAGE_PARTS = {"image", "image_url", "input_image"}
 _PAYLOADS = ("image", "image_url", "url", "path", "file_name", "value", "bytes")
@@ -20,7 +23,7 @@ CONTROL_TOKENS = re.compile(
     r"<\|(im_start|im_end|endoftext|image_pad|video_pad|vision_start|vision_end|vision_pad|fim_\w+|repo_name|file_sep)\|>"
 )
 _GROUNDING = re.compile(r"<(bbox|ref-object)>")
-_PAIRS = (("user", "assistant"), ("question", "answer"), ("human", "gpt"), ("q", "a"), ("input", "output"))
+_PAIRS = (("user", "assistant"), ("human", "gpt"), ("question", "answer"), ("q", "a"), ("input", "output"))
 _MARKS = re.compile(  # an image's place, as trainers write it: in order, by its number, or by its path
     r"<image>|<\|?(?:image|img)[ _-]?(?P<number>\d{1,3})\|?>|<\|vision_start\|><\|image_pad\|><\|vision_end\|>"
     r"|<(?:ImageHere|image_placeholder|start_of_image|\|image\|)>|\[IMG\]|<IMAGE>|<Image>"
@@ -75,6 +78,8 @@ class TurnReader:
             return
         name = turn.get("role") or turn.get("from")
         role = ROLES.get(name.strip().lower()) if isinstance(name, str) else None
+        if isinstance(name, str) and name.strip().lower() in TOOL_ROLES:
+            raise RowFault("TOOL_CALL", f"`{field}` is a call of a tool or its result (`{quoted(name, 40)}`)", field)
         if role is None:
             raise RowFault("ROLE_UNKNOWN", f"`{field}` has the role `{quoted(str(name), 40)}`", field)
         key = "content" if turn.get("content") is not None else "value"
@@ -119,17 +124,27 @@ def is_turns(value: Any) -> bool:
     if not isinstance(value, list) or not value or not isinstance(value[0], dict):
         return False
     first = value[0]
-    return isinstance(first.get("role") or first.get("from"), str) or bool(_pair_of(first))
+    return isinstance(first.get("role") or first.get("from"), str) or any(first.keys() >= set(p) for p in _PAIRS[:2])
 
 
 def listed(value: Any) -> Any:
-    """Read a list or an object that a table holds as JSON text; anything else as it is."""
+    """Read a list or an object that a table holds as JSON text or as Python prints it; anything else as it is."""
     if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
         try:
             return parse(value).value
         except JsonFault:
-            return value
+            return _as_python(value)
     return value
+
+
+def _as_python(text: str) -> Any:
+    """Read objects as Python prints them, `[{'from': 'human'}]`; anything else stays the text that it is."""
+    if len(text) > MAX_PRINTED or not re.match(r"\s*\[?\s*\{\s*'", text):
+        return text
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
 
 
 def _pair_of(turn: dict[str, Any]) -> tuple[str, str] | None:

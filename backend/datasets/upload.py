@@ -4,20 +4,26 @@ Nothing outside the upload is ever opened.
 """
 
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from backend.datasets.archive import UnpackedArchive, is_ignored, unpack
+from backend.datasets.formats import class_folder_rows, foreign
 from backend.datasets.limits import UnpackBudget
 from backend.datasets.problems import ProblemList, UploadRefused, counted, quoted
+from backend.jsonl import strict_json
 
-ANNOTATIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".xlsx", ".xlsm")
+ANNOTATIONS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".xlsx", ".xlsm")
 OTHER_TABLES = {
     ".xls": "a workbook of old Excel", ".ods": "an OpenDocument table", ".numbers": "a table of Numbers",
     ".gsheet": "a link to Google Sheets", ".xlsb": "a binary Excel workbook",
 }  # fmt: skip
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+BESIDE_ARROW = ("dataset_info.json", "dataset_dict.json", "state.json")
+CLASS_FOLDERS = "class-folders.jsonl"  # what rows are called that were made of folders
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 MAX_WALKED = 500_000  # files of a folder that are looked at
 MAX_NAME_BYTES = 255
 NameFilter = Callable[[str], bool]
@@ -96,6 +102,11 @@ def open_upload(source: Path, into: Path, problems: ProblemList, is_needed: Name
     """
     if source.is_dir():
         return _open_folder(source, into, problems, is_needed)
+    if not source.is_file() and _HUB_NAME.fullmatch(str(source)):
+        hint = (
+            f"Nothing is downloaded: `hf download {source} --repo-type dataset --local-dir FOLDER`, then import FOLDER"
+        )
+        raise UploadRefused("UPLOAD_UNREADABLE", f"There is no folder `{quoted(str(source))}`", hint=hint)
     if not source.is_file():
         raise UploadRefused("UPLOAD_UNREADABLE", f"There is no file or folder `{quoted(str(source))}`")
     if source.suffix.lower() in ANNOTATIONS:
@@ -106,8 +117,9 @@ def open_upload(source: Path, into: Path, problems: ProblemList, is_needed: Name
         raise UploadRefused(
             "UPLOAD_KIND", f"`{quoted(source.name)}` is an image; the questions and answers are missing"
         )
-    unpacked = unpack(source, into, problems, is_needed)
-    return Upload(source.name, _annotations(list(unpacked.files), source.name), unpacked, None)
+    upload = Upload(source.name, [], unpack(source, into, problems, is_needed), None)
+    _find_rows(upload, into)
+    return upload
 
 
 def nfc(name: str) -> str:
@@ -136,23 +148,42 @@ def _open_folder(source: Path, into: Path, problems: ProblemList, is_needed: Nam
         merged.packed_bytes.update(unpacked.packed_bytes)
     upload = Upload(source.resolve().name, [], merged, source)
     try:
-        upload.annotations = _annotations(list(upload.files()), upload.title)
+        _find_rows(upload, into)
     except UploadRefused as refusal:
         if not upload.links:
             raise
         links = f"{counted(len(upload.links), 'link')} out of it, e.g. `{quoted(upload.links[0])}`"
-        message = f"{refusal.message}; {links}"
-        raise UploadRefused("LINK_REFUSED", message) from refusal
+        raise UploadRefused("LINK_REFUSED", f"{refusal.message}; {links}") from refusal
     return upload
+
+
+def _find_rows(upload: Upload, into: Path) -> None:
+    """Note which files hold rows; where none does, folders named by classes are rows. Raises UploadRefused."""
+    names = list(upload.files())
+    has_rows = any(name.lower().endswith(ANNOTATIONS) for name in names)
+    rows = [] if has_rows else class_folder_rows([name for name in names if is_image(name)])
+    if rows:
+        made = into / CLASS_FOLDERS
+        made.write_text("".join(f"{strict_json(row)}\n" for row in rows), encoding="utf-8")
+        upload.add(CLASS_FOLDERS, made, made.stat().st_size)
+        upload.annotations = [CLASS_FOLDERS]
+    else:
+        upload.annotations = _annotations(names, upload.title)
 
 
 def _annotations(names: list[str], title: str) -> list[str]:
     annotations = sorted(name for name in names if name.lower().endswith(ANNOTATIONS))
+    if any(name.lower().endswith(".arrow") for name in annotations):  # a folder of `datasets.save_to_disk`
+        kept = (name for name in annotations if name.rpartition("/")[2] not in BESIDE_ARROW)
+        annotations = [name for name in kept if not name.rpartition("/")[2].startswith("cache-")]
     if not annotations:
         for name in names:
             if kind := OTHER_TABLES.get(Path(name).suffix.lower()):
                 hint = "Open it and save it as .xlsx, or as CSV in UTF-8"
                 raise UploadRefused("NO_ANNOTATION", f"`{quoted(name)}` is {kind}, which is not read", hint=hint)
+        if known := foreign(names):
+            kind, hint = known
+            raise UploadRefused("NO_ANNOTATION", f"`{quoted(title)}` holds {kind}", hint=hint)
         images = sum(is_image(name) for name in names)
         raise UploadRefused(
             "NO_ANNOTATION", f"`{quoted(title)}` holds {counted(images, 'image')} and no file with rows"

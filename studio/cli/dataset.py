@@ -24,6 +24,8 @@ MAX_DIGITS_SHOWN = 12  # of a version's sha256
 app = typer.Typer(help="Datasets: import, list, show, check, edit, delete.", no_args_is_help=True)
 MAX_PROBLEMS_SHOWN = 20
 _DEFAULTS = ImportOptions()
+_PARTS = ("turns", "choices", "context", "system", "split")
+_PARTS_HELP = f"A column of another part ({', '.join(_PARTS)}); once for each."
 
 
 @explained
@@ -105,13 +107,12 @@ def import_(
     image_column: Annotated[list[str] | None, typer.Option(help="A column of images; once for each.")] = None,
     question_column: Annotated[str | None, typer.Option(help="Which one is the question; empty for none.")] = None,
     answer_column: Annotated[str | None, typer.Option(help="Which one is the answer.")] = None,
-    choices_column: Annotated[list[str] | None, typer.Option(help="A column of choices, or one of each.")] = None,
-    context_column: Annotated[list[str] | None, typer.Option(help="A text that stands with the question.")] = None,
-    split_column: Annotated[str | None, typer.Option(help="Which one tells the part a row is in.")] = None,
+    column: Annotated[list[str] | None, typer.Option(metavar="PART=NAME", help=_PARTS_HELP)] = None,
     first_choice: Annotated[
         int | None, typer.Option(min=0, max=1, help="The number of the first choice, where answers are numbers.")
     ] = None,
     file: Annotated[list[str] | None, typer.Option(help="A file of the upload to read; default: all.")] = None,
+    template: Annotated[str, typer.Option(help="The question of rows made of boxes or class folders.")] = "",
     encoding: Annotated[str, typer.Option(help="Of text files that are not UTF-8, such as big5.")] = "",
     text_rows: Annotated[
         bool, typer.Option("--text-rows", help="Rows that name no image are meant so, though images lie beside them.")
@@ -122,13 +123,8 @@ def import_(
     as_json: JSON_OPTION = False,
 ) -> None:
     """Import a dataset. Columns that are not named are judged by what stands in them; `""` names none."""
-    named: dict[str, Any] = {
-        "images": image_column,
-        "question": question_column,
-        "answer": answer_column,
-        "choices": choices_column,
-    }
-    named |= {"context": context_column, "split": split_column, "first_choice": first_choice}
+    named: dict[str, Any] = {"images": image_column, "question": question_column, "answer": answer_column}
+    named |= {"first_choice": first_choice, **_parts(column or ())}
     options = ImportOptions(
         name=name,
         validation=validation or heldout,
@@ -137,6 +133,7 @@ def import_(
         seed=seed,
         mapping=_mapping(path, {part: columns for part, columns in named.items() if columns is not None}),
         files=tuple(file or ()),
+        template=template,
         encoding=_encoding(encoding),
         text_rows=text_rows,
         strict=strict,
@@ -208,6 +205,17 @@ app.command()(edit)
 app.command()(versions)
 app.command()(restore)
 app.command()(copy)
+
+
+def _parts(written: Sequence[str]) -> dict[str, Any]:
+    """What `--column PART=NAME` says, several names of a part in their order."""
+    parts: dict[str, Any] = {}
+    for each in written:
+        part, sign, name = each.partition("=")
+        if not sign or part not in _PARTS:
+            raise DatasetError(f"`{each}` is no part and column", hint=f"Write PART=NAME, of {', '.join(_PARTS)}")
+        parts[part] = name if part in ("system", "split") else [*parts.get(part, []), name]
+    return parts
 
 
 def _encoding(name: str) -> str:

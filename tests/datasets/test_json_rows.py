@@ -217,7 +217,7 @@ def test_u12_a_list_is_read_the_same_wherever_its_chunks_end(tmp_path, monkeypat
     text = json.dumps(rows, indent=1).replace("null", "NaN")
 
     for size in (1, 2, 3, 7, 64):
-        monkeypatch.setattr("backend.datasets.json_rows.CHUNK_CHARACTERS", size)
+        monkeypatch.setattr("backend.datasets.json_text.CHUNK_CHARACTERS", size)
         records, problems = read(tmp_path, text)
 
         assert [record.content for record in records] == rows

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from dataset_lab import folder_of
 
-from backend.datasets.json_rows import parse
+from backend.datasets.json_text import parse
 from backend.datasets.store import ImportOptions
 
 WRITTEN = ["12.50", "1e5", "1000000.00", "0.00001", "12345678901234567.89", "-0", "-0.0", "3", "1E+2", "9" * 40]
