@@ -150,7 +150,7 @@ def _checked_images(job: ImportJob, uploaded: UploadedRows) -> dict[str, ImageOu
 def _fingerprint(job: ImportJob, uploaded: UploadedRows, outcomes: ImageOutcomes) -> str:
     """Tell the same upload, imported in the same way, again: by content, wherever it lies and however it was zipped."""
     digest, options = uploaded.digest.copy(), job.options
-    parts = [options.validation is not None, options.validation_share, options.seed, options.mapping]
+    parts: list[Any] = [options.validation is not None, options.validation_share, options.seed, options.mapping]
     parts += [part for part in (options.files, options.encoding, options.template) if part]  # as earlier versions did
     for part in [*parts, "test"] if options.test is not None else parts:
         digest.update(repr(part).encode())

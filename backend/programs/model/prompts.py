@@ -60,13 +60,14 @@ class PromptRow:
         """The row as TRL takes it: the conversation before the answer, and what rewards may ask for by name.
 
         `answer` and `solution` are the gold answer and `references` those that are as good, boxes in pixels of the
-        image as the model sees it, whose sizes `image_sizes` gives as [width, height]; `images` are paths.
+        image as the model sees it, whose sizes `image_sizes` gives as [width, height]; `images` are paths. Every other
+        column that the row had when it was uploaded is there by its name, a `solution` of its own too.
         """
         turns = self.turns(spec)
-        return {
+        own = {name: value for name, value in self.row.columns.items() if name not in RESERVED_COLUMNS}
+        return {"solution": turns[-1].content} | own | {
             "prompt": [turn.model_dump() for turn in turns[:-1]],
             "answer": turns[-1].content,
-            "solution": turns[-1].content,
             "references": self.references(spec),
             "id": self.row.id,
             "dataset": self.folder.name,
