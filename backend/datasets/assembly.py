@@ -189,8 +189,9 @@ def screen(job: ImportJob, uploaded: UploadedRows, outcomes: ImageOutcomes) -> S
             screened.add(row, content, images)
             repeated.add(resolved.place, row, content)
             written = [image.written for image in resolved.images]
-            stored = (image.stored for image in images)
-            screened.given.add(split, resolved.split, resolved.place, zip(stored, written, strict=True))
+            shown = zip((image.stored for image in images), written, strict=True)
+            text = quoted(resolved.messages[0].content, MAX_ANSWER_SHOWN)
+            screened.given.add(split, resolved.split, resolved.place, shown if images else [(content, text)])
     uploaded.path.unlink()
     return screened
 

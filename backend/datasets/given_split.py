@@ -43,7 +43,7 @@ class GivenSplit:
             split: its part; None where nothing says one.
             by_file: the part that its file's name says.
             place: where it stands.
-            images: for each its stored name, and as the row wrote it.
+            images: for each its stored name, and as the row wrote it; of a row without any its content id and text.
         """
         self._codes.append(SPLITS.index(split or "train"))
         self._silent[place.file] += split is None
@@ -85,13 +85,13 @@ class GivenSplit:
         return ChosenSplit(bytes(codes), rule, notices)
 
     def leaks(self, chosen: ChosenSplit, keys: Sequence[Sequence[str]]) -> Iterator[tuple[Place, str]]:
-        """Each image, by content, that two parts show: the first held-out row that does, and what is wrong."""
+        """Each image, and row without one, by content, that two parts hold: the first held-out row, what is wrong."""
         if chosen.rule.kind == "seeded":
             return  # rows that share an image were drawn together
         parts_of: dict[str, int] = defaultdict(int)
         watched = self._shown["validation"].keys() | self._shown["test"].keys()
-        for code, (_, *images) in zip(chosen.codes, keys, strict=True):
-            for image in watched.intersection(images):
+        for code, (content, *images) in zip(chosen.codes, keys, strict=True):
+            for image in watched.intersection(images or [content]):
                 parts_of[image] |= 1 << code
         for split in EVALUATION_SPLITS:
             for image, (place, written) in self._shown[split].items():
@@ -99,7 +99,10 @@ class GivenSplit:
                 shared = [part for part in earlier_parts if parts_of[image] >> SPLITS.index(part) & 1]
                 if shared:
                     where = " and ".join("training" if part == "train" else part for part in shared)
-                    yield place, f"The image `{written}` of a {split} row is in {where} rows as well"
+                    if "." in image:  # the name of a stored image; a content id has no ending
+                        yield place, f"The image `{written}` of a {split} row is in {where} rows as well"
+                    else:
+                        yield place, f"The row without an image, `{written}`, is in {where} rows as well"
 
     def _lone_part(self, present: set[Split]) -> Iterator[str]:
         lone: Split = next(iter(present), "train")

@@ -130,8 +130,9 @@ def _signature(reward: _Function) -> Iterator[LintFinding]:
     optional += [each for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default]
     for argument in parameters:
         if argument not in optional and argument.arg not in HANDED_OVER + COLUMNS:
-            message = f"Nothing is handed over as `{argument.arg}`, and it has no default"
-            yield _error(argument, message, f"Use one of {', '.join(HANDED_OVER + COLUMNS)}, or give it a default")
+            message = f"`{argument.arg}` is handed over only where the rows have a column of that name"
+            hint = f"Give it a default, or use one of {', '.join(HANDED_OVER + COLUMNS)}"
+            yield LintFinding(argument.lineno, argument.col_offset + 1, "warning", message, hint)
 
 
 def _error(node: ast.arg | ast.stmt, message: str, hint: str) -> LintFinding:

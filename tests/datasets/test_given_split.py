@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from dataset_lab import asked, codes, folder_of, image_bytes
+from dataset_lab import asked, codes, folder_of, image_bytes, lines_of
 
 from backend.conversation import Row
 from backend.datasets.records import Statistics
@@ -170,3 +170,13 @@ def test_earlier_rows_and_counts_are_read_under_their_present_names():
 
     assert (row.id, row.split) == ("heldout", "validation")
     assert [counts.rows_of(part) for part in ("train", "validation", "test")] == [2, 1, 0]
+
+
+def test_a_row_without_an_image_that_is_in_two_parts_is_a_leak(store, tmp_path):
+    rows = [{"question": f"Q{n}", "answer": f"A{n}"} for n in range(4)]
+    files = {"train.jsonl": lines_of(rows[:3]), "val.jsonl": lines_of([rows[2], rows[3]])}
+
+    report = store.import_dataset(folder_of(tmp_path / "up", files), ImportOptions())
+
+    leaks = [problem.message for problem in report.problems if problem.code == "SPLIT_LEAK"]
+    assert leaks == ["Line 1 of `val.jsonl`: The row without an image, `Q2`, is in training rows as well"]

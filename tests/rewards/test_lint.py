@@ -84,14 +84,20 @@ def test_a_source_without_a_reward_is_told_how_to_start(text):
     ("head", "said"),
     [
         ("(prompts)", ["`reward` takes neither `completions` nor `**kwargs`, so it cannot see the answers"]),
-        ("(completions, gold)", ["Nothing is handed over as `gold`, and it has no default"]),
-        ("(completions, *, gold, x=1)", ["Nothing is handed over as `gold`, and it has no default"]),
         ("(completions, /, **kwargs)",
          ["`completions` may only be passed by position, but rewards are called by keyword"]),
     ],
 )  # fmt: skip
 def test_a_signature_that_cannot_be_called_is_an_error(head, said):
     assert messages(f"def reward{head}:\n    return []", "error") == said
+
+
+@pytest.mark.parametrize("head", ["(completions, gold)", "(completions, *, gold, x=1)"])
+def test_a_parameter_that_only_some_rows_have_is_a_warning(head):
+    text = f"def reward{head}:\n    return []"
+
+    assert messages(text, "error") == []
+    assert messages(text, "warning") == ["`gold` is handed over only where the rows have a column of that name"]
 
 
 def test_the_hint_for_an_unknown_parameter_lists_what_there_is():

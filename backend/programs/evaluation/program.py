@@ -12,7 +12,7 @@ from backend.programs.evaluation.models import Contestants, LoadedModel
 from backend.programs.evaluation.rows import chosen_rows, frame_of, questions_for, stored_answer
 from backend.programs.evaluation.scoring import ContestantAnswers, Scorer, build_report
 from backend.programs.model.generation import GeneratedAnswer, answer_batch
-from backend.programs.model.prompts import PromptRow
+from backend.programs.model.prompts import PromptRow, with_same_columns
 from backend.row_length import RowMeter
 from backend.runs.answers import Answer, AnswerWriter
 from backend.runs.evaluation_report import MetricFailures, write_report
@@ -130,7 +130,7 @@ class EvaluationRun:
             MetricInput(self._rows[place].row.messages[-1].content, text, self._rows[place].row.references)
             for place, text in zip(places, stored, strict=True)
         ]
-        columns = [question.columns(prompts.spec) for question in questions]
+        columns = with_same_columns([question.columns(prompts.spec) for question in questions])
         scores = scorer.scores(answered, [each.text for each in generated], columns)
         return [
             _answer(place, question, one, judged, each, frame_of(question, prompts.spec))

@@ -1,6 +1,7 @@
 """A dataset's row as a question: what stands before its last answer, and that answer as the gold one."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,18 @@ from backend.spec.run import RunSpec
 
 if TYPE_CHECKING:  # which takes seconds to import: a dry run asks its rewards meanwhile
     from backend.programs.model.encoder import Encoder, Sample
+
+
+RESERVED_COLUMNS = {  # what rewards get by these names is ours, and TRL looks for some of them
+    IMAGES_COLUMN, "prompt", "prompts", "completion", "completions", "completion_ids", "answer", "references", "id",
+    "dataset", "image", "images", "image_sizes", "video", "videos", "trainer_state", "log_extra", "log_metric",
+}  # fmt: skip
+
+
+def with_same_columns(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give every row all columns of all of them, None where it has none: rewards get one list for each."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in names} for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +78,19 @@ class PromptRow:
         """
         turns = self.turns(spec)
         own = {name: value for name, value in self.row.columns.items() if name not in RESERVED_COLUMNS}
-        return {"solution": turns[-1].content} | own | {
-            "prompt": [turn.model_dump() for turn in turns[:-1]],
-            "answer": turns[-1].content,
-            "references": self.references(spec),
-            "id": self.row.id,
-            "dataset": self.folder.name,
-            IMAGES_COLUMN: [str(path) for path in self.images],
-            "image_sizes": [list(size) for size in self.seen_sizes(spec)],
-        }
+        return (
+            {"solution": turns[-1].content}
+            | own
+            | {
+                "prompt": [turn.model_dump() for turn in turns[:-1]],
+                "answer": turns[-1].content,
+                "references": self.references(spec),
+                "id": self.row.id,
+                "dataset": self.folder.name,
+                IMAGES_COLUMN: [str(path) for path in self.images],
+                "image_sizes": [list(size) for size in self.seen_sizes(spec)],
+            }
+        )
 
     def references(self, spec: RunSpec) -> list[str]:
         """Other answers that are as good as the gold one, likewise as the model sees its image."""

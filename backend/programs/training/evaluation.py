@@ -12,7 +12,7 @@ from backend.metrics.exact_match import scores_of
 from backend.programs.model.encoder import IGNORED, Encoder, Sample
 from backend.programs.model.generation import GeneratedAnswer, answer_batch
 from backend.programs.model.packing import Collator, learned_logits, moved
-from backend.programs.model.prompts import PromptRow
+from backend.programs.model.prompts import PromptRow, with_same_columns
 from backend.programs.training.distributed import gathered_objects, rank, summed, world_size
 from backend.rewards.trl_reward import TrlReward, build_reward_batch
 from backend.runs.answers import Prediction
@@ -148,7 +148,7 @@ class Evaluator:
         for metric in self._own:
             errors, example = 0, ""
             for places in self._batches(range(len(predictions))):
-                columns = [self._rows[place].columns(self._spec) for place in places]
+                columns = with_same_columns([self._rows[place].columns(self._spec) for place in places])
                 scores = metric.score_unless_lost(
                     build_reward_batch([predictions[place].given for place in places], columns)
                 )

@@ -13,7 +13,7 @@ from trl.models.utils import unwrap_model_for_generation
 from backend.programs.model.encoder import IGNORED, Encoder, Sample, open_image, sized_image
 from backend.programs.model.generation import left_padded
 from backend.programs.model.packing import NOT_FOR_THE_MODEL, Collator, moved
-from backend.programs.model.prompts import PromptRow
+from backend.programs.model.prompts import PromptRow, with_same_columns
 from backend.programs.model.vision_features import (
     Features,
     as_model_input,
@@ -182,7 +182,7 @@ class GrpoTrainer(StudioTrainer, GRPOTrainer):
         self._prompts, self._distinct = [encoded[place] for place in inputs], [first[place] for place in inputs]
         self._features, self._scored_places = {}, torch.arange(len(inputs))
         output: dict[str, Any] = super()._generate_and_score_completions(
-            [question.columns(self._spec) for question in questions]
+            with_same_columns([question.columns(self._spec) for question in questions])
         )
         output["places"] = torch.arange(len(inputs))
         self._meter_answers()

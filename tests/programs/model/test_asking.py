@@ -1,11 +1,12 @@
 """A row as a question: its boxes stand in the pixels that the model sees, wherever they are named."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from backend.conversation import Message, Row
-from backend.programs.model.prompts import PromptRow
+from backend.programs.model.prompts import PromptRow, with_same_columns
 from backend.row_length import RowFit
 from backend.spec.run import RunSpec
 
@@ -38,3 +39,24 @@ def test_boxes_that_count_as_written_stay(question: PromptRow):
 
     assert columns["prompt"][0]["content"] == question.row.messages[0].content
     assert columns["references"] == list(question.row.references)
+
+
+def test_rewards_get_the_other_columns_of_a_row_and_never_in_place_of_ours(question: PromptRow):
+    own = {"tolerance": 0.5, "solution": "Because.", "answer": "no", "images": ["x"], "prompt": "no", "image": "x"}
+    with_own = replace(question, row=question.row.model_copy(update={"columns": own}))
+
+    columns = with_own.columns(STORED)
+
+    assert (columns["tolerance"], columns["solution"]) == (0.5, "Because.")
+    assert {name: columns[name] for name in question.columns(STORED) if name != "solution"} == {
+        name: value for name, value in question.columns(STORED).items() if name != "solution"
+    }
+    assert "image" not in columns
+
+
+def test_rows_that_lack_a_column_have_none_in_it(question: PromptRow):
+    with_own = replace(question, row=question.row.model_copy(update={"columns": {"tolerance": 0.5}}))
+
+    rows = with_same_columns([question.columns(STORED), with_own.columns(STORED)])
+
+    assert [row["tolerance"] for row in rows] == [None, 0.5]

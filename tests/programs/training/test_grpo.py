@@ -32,6 +32,7 @@ ALONE = {
     "masked": {"grpo.mask_truncated": True},
     "evaluated and saved": {"evaluation.rows": 4, "saving.every_steps": 2},
     "state": {"grpo.rewards": [{"name": "state"}]},
+    "columns": {"grpo.rewards": [{"name": "columns"}]},
 } | {f"loss {loss}": {"grpo.loss": loss, "optimiser.max_steps": 2} for loss in LOSSES[1:]}  # fmt: skip
 TOGETHER = {
     "two": {"batching.batch_size": 8},
@@ -49,7 +50,7 @@ TOGETHER = {
 }
 
 
-SHORT = {"plain", "lora", "ZeRO-3 with KL", "state", "two with adapters and ZeRO-3, one of them blind"}
+SHORT = {"plain", "lora", "columns", "ZeRO-3 with KL", "state", "two with adapters and ZeRO-3, one of them blind"}
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,10 @@ SOURCES = {
     assert len(completions) == len(answer) == len(id) == len(images) == len(image_sizes)
     return [None if "," in t else {"overall": 1.0 * len(t), "short": float(len(t) < 9)} for t in completions]
 """,
+    "columns": """def reward(completions, answer, tolerance, **columns):
+    assert {type(each) for each in tolerance} <= {float, type(None)} and any(tolerance)
+    return [float(len(one[0]["content"]) < 9) + (each or 0.0) for one, each in zip(completions, tolerance)]
+""",
     "state": """def reward(completions, trainer_state, log_metric, log_extra, **columns):
     log_metric("mine", trainer_state.global_step)
     log_extra("first", [one[0]["content"][:1] for one in completions])
@@ -51,7 +55,8 @@ def mixed_rows(images: int, texts: int, side: int = 0, answer: str = "") -> dict
         colour, name = COLOURS[number % len(COLOURS)], f"{number}.png"
         files[name] = image_bytes((side, side) if side else SIZES[number % len(SIZES)], colour)
         said = answer or f"It is {colour}, number {number}."
-        rows.append({"image": name, "conversations": [_human("<image>\nWhat colour is it?"), _gpt(said)]})
+        row: dict[str, object] = {"image": name, "conversations": [_human("<image>\nWhat colour is it?"), _gpt(said)]}
+        rows.append(row | ({"tolerance": 0.5} if number % 3 else {}))  # what a reward may ask for
     for number in range(texts):
         turns = [_human(f"Say {number}."), _gpt(f"{number}, as you wish."), _human("Again."), _gpt(f"{number}!")]
         rows.append({"conversations": turns})
