@@ -184,10 +184,11 @@ def _inspect(staging: Path, source: Path, options: ImportOptions) -> Inspection:
     files = [_first_rows(name, reader) for name in upload.annotations if not options.files or name in options.files]
     recognised = [raw for each in files for raw in each.recognised]
     example_rows = recognised or [raw for each in files for raw in each.others]
-    if not example_rows:
+    in_doubt = [(name, each) for name, each in reader.encodings.items() if each.examples]
+    if not example_rows and not in_doubt:
         reader.refuse_unrecognised()
     mapping = options.mapping
-    if mapping is not None and not recognised:
+    if mapping is not None and mapping.answer and not recognised:
         raise UploadRefused(
             "LAYOUT_UNKNOWN", f"No row has the column `{quoted(mapping.answer)}` that should hold the answer"
         )
@@ -212,6 +213,8 @@ def _inspect(staging: Path, source: Path, options: ImportOptions) -> Inspection:
         shown=_shown_images(staging, source, upload, resolved),
         files=tuple((each.name, each.rows) for each in files),
         doubt=next((why for each in files if (why := each.columns.why_not())), "") if not recognised else "",
+        notices=tuple(reader.notices),
+        encodings=tuple(each for each in reader.encodings.items() if each[1].examples or not each[1].is_unicode),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from backend.conversation import Row, Split
+from backend.datasets.encodings import Encoding
 from backend.datasets.problems import DatasetProblem
 from backend.earlier_names import renamed
 
@@ -99,6 +100,9 @@ class Inspection(NamedTuple):
     shown: Mapping[str, bytes] = {}  # images of the preview, checked, by how its rows write them
     files: tuple[tuple[str, int], ...] = ()  # that hold rows, and how many
     doubt: str = ""  # why the rows are not understood, where more than their columns' names is to be told
+
+    notices: tuple[str, ...] = ()  # what an import would do of its own accord
+    encodings: tuple[tuple[str, Encoding], ...] = ()  # of the text files that are not Unicode
 
     @property
     def is_without_images(self) -> bool:

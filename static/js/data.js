@@ -133,7 +133,8 @@
         ? el("div", { class: "rows" }, ...view.rows.map((row) => el("article", {}, el("header", {}, hasParts ? el("span", { class: `bdg ${row.split}` }, words[`side.${row.split}`]) : null, el("small", {}, row.source)), ...row.turns.map((turn) => studio.bubble(turn, words)))))
         : null;
       const heading = rows ? el("h3", {}, words.as_imported) : table ? el("h3", {}, words.first_rows) : null;
-      studio.redraw(host, verdict, view.groups.length ? studio.problemGroups(view.groups, words) : null, heading, rows || table);
+      const notes = view.notices.length ? el("ul", { class: "noted" }, ...view.notices.map((text) => el("li", {}, text))) : null;
+      studio.redraw(host, verdict, notes, view.groups.length ? studio.problemGroups(view.groups, words) : null, heading, rows || table);
     };
     watch("value", draw);
     draw();

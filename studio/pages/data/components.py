@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from backend.conversation import SPLITS, Split
+from backend.datasets.encodings import CANDIDATES
 from backend.datasets.staging import DEFAULT_SHARE
 from backend.datasets.upload import ANNOTATIONS, IMAGES
 from studio.ui.components import bubble_words, card_head, island
@@ -71,6 +72,7 @@ class UploadCard:
     parts: list[gr.Dropdown]
     table: gr.CheckboxGroup
     text_rows: gr.Checkbox
+    encoding: gr.Dropdown
     name: gr.Textbox
     share: gr.Slider
     validation: gr.File
@@ -82,12 +84,12 @@ class UploadCard:
     @property
     def preview_outputs(self) -> list[Any]:
         """What a look at an upload changes, in the order `inspect` returns it."""
-        return [self.preview, self.box, self.mapping, *self.parts, self.table, self.text_rows, self.name]
+        return [self.preview, self.box, self.mapping, *self.parts, self.table, self.text_rows, self.encoding, self.name]
 
     @property
     def reading(self) -> list[Any]:
-        """The controls that say how an upload is read, in the order `ImportReading` takes them."""
-        return [*self.parts, self.table, self.text_rows]
+        """The controls that say how an upload is read, in the order `_options` of the layout takes them."""
+        return [*self.parts, self.table, self.text_rows, self.encoding]
 
 
 def upload_card(t: Translate) -> UploadCard:
@@ -112,6 +114,14 @@ def upload_card(t: Translate) -> UploadCard:
                 gr.Markdown(t("upload.columns.help"), elem_classes="hint")
                 with gr.Row(elem_classes="knobs"):
                     parts = [_part_dropdown(part, t) for part in PARTS]
+            encoding = gr.Dropdown(
+                encoding_choices(t),
+                value="",
+                label=t("upload.encoding"),
+                info=t("upload.encoding.help"),
+                visible=False,
+                elem_id="upload-encoding",
+            )
             text_rows = gr.Checkbox(
                 label=t("upload.text_rows"), info=t("upload.text_rows.help"), visible=False, elem_id="text-rows"
             )
@@ -122,8 +132,13 @@ def upload_card(t: Translate) -> UploadCard:
             confirm = gr.Button(t("upload.confirm"), variant="primary", elem_id="import")
         report = import_report(t)
     return UploadCard(
-        files, box, mapping, parts, table, text_rows, name, share, validation, test, confirm, preview, report
+        files, box, mapping, parts, table, text_rows, encoding, name, share, validation, test, confirm, preview, report
     )
+
+
+def encoding_choices(t: Translate) -> list[tuple[str, str]]:
+    """How text files may be encoded that are not Unicode; the empty one is as the studio judged."""
+    return [(t("upload.encoding.judged"), ""), *((name, name) for name in CANDIDATES)]
 
 
 def _part_dropdown(part: str, t: Translate) -> gr.Dropdown:

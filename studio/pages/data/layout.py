@@ -21,6 +21,7 @@ from studio.pages.data.components import (
     dataset_list,
     dataset_rows,
     dataset_tiles,
+    encoding_choices,
     upload_card,
 )
 from studio.pages.data.importing import StagedUpload, import_steps, stage
@@ -126,6 +127,7 @@ def inspect(page: DataPage, paths: list[str] | None, previous: StagedUpload | No
         *_part_choices(page, inspection),
         _table_choices(inspection),
         gr.Checkbox(value=False, visible=inspection.is_without_images),
+        gr.Dropdown(choices=encoding_choices(page.t), value="", visible=bool(inspection.encodings)),
         upload.suggested_name[:MAX_NAME],
     ]
 
@@ -244,7 +246,7 @@ def _forget(upload: StagedUpload | None) -> None:
 
 
 def _hidden() -> list[Any]:
-    return [{}, gr.Column(visible=False), gr.skip(), *[gr.skip()] * len(PARTS), gr.skip(), gr.skip(), ""]
+    return [{}, gr.Column(visible=False), gr.skip(), *[gr.skip()] * (len(PARTS) + 3), ""]
 
 
 def _part_choices(page: DataPage, inspection: Inspection) -> list[gr.Dropdown]:
@@ -266,11 +268,13 @@ def _table_choices(inspection: Inspection) -> gr.CheckboxGroup:
 
 def _options(reading: tuple[Any, ...]) -> ImportOptions:
     """How the controls of the card say that an upload is read."""
-    *columns, files, text_rows = reading
+    *columns, files, text_rows, encoding = reading
     parts: dict[str, Any] = {
         part: tuple(value or ()) if part in SEVERAL else value or "" for part, value in zip(PARTS, columns, strict=True)
     }
-    return ImportOptions(mapping=ColumnMapping(**parts), files=tuple(files or ()), text_rows=bool(text_rows))
+    return ImportOptions(
+        mapping=ColumnMapping(**parts), files=tuple(files or ()), text_rows=bool(text_rows), encoding=encoding or ""
+    )
 
 
 def _changed_options(page: DataPage, upload: StagedUpload, reading: tuple[Any, ...]) -> ImportOptions:

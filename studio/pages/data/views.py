@@ -64,6 +64,7 @@ def inspection_view(inspection: Inspection, t: Translate) -> View:
         "is_recognised": bool(layout) and not inspection.is_without_images,
         "verdict": t("upload.recognised", layout=layout) if layout else t("upload.unrecognised"),
         "doubt": inspection.doubt,
+        "notices": list(inspection.notices),
         "counts": t("upload.counts", rows=f"{inspection.rows:,}", images=f"{inspection.images:,}"),
         "columns": list(inspection.columns),
         "cells": [[row.get(column, "") for column in inspection.columns] for row in inspection.first_rows],

@@ -15,7 +15,7 @@ from studio.pages.data.importing import StagedUpload
 from studio.services import build_services
 from studio.ui.i18n import LANGUAGES, translator
 
-READING = ([], "question", [], [], "answer", "", "", [], False)  # the parts of columns, files, rows without images
+READING = ([], "question", [], [], "answer", "", "", [], False, "")  # the parts of columns, files, rows without images
 
 
 @pytest.fixture(params=LANGUAGES)
