@@ -1,12 +1,12 @@
 """How large an image is and the model sees it, how many tokens that costs, and boxes carried between both sizes."""
 
 import math
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
+from backend.coordinates import Bounds, scaled_coordinates
 from backend.errors import DatasetError
 
 PATCH_PX = 14  # side of one vision patch
@@ -14,8 +14,6 @@ MERGE = 2  # the projector merges MERGE x MERGE patches into one token
 CELL_PX = PATCH_PX * MERGE  # 28: both sides of a resized image are multiples of this
 MAX_ASPECT_RATIO = 200
 STORED_FORMATS = ("JPEG", "PNG", "WEBP")  # of the images of a dataset
-_NUMBER = r"\s*-?\d+(?:\.\d+)?\s*"
-_BOX = re.compile(rf"\[({_NUMBER}),({_NUMBER}),({_NUMBER}),({_NUMBER})\]")
 
 
 def stored_image_size(path: Path, row_id: str) -> tuple[int, int]:
@@ -79,6 +77,7 @@ class Scale(NamedTuple):
 
     across: float
     down: float
+    bounds: Bounds | None = None  # of the image that is stretched; None where coordinates may lie anywhere
 
     @property
     def inverse(self) -> "Scale":
@@ -89,16 +88,9 @@ class Scale(NamedTuple):
 def scale_of(height: int, width: int, min_pixels: int, max_pixels: int) -> Scale:
     """How a stored image of this size in px is stretched for the model. Raises DatasetError, as `resized`."""
     rows, columns = resized(height, width, min_pixels, max_pixels)
-    return Scale(columns / width, rows / height)
+    return Scale(columns / width, rows / height, Bounds(width, height))
 
 
 def scaled_boxes(text: str, scale: Scale) -> str:
-    """Scale every `[left, top, right, bottom]` in a text, to whole pixels; everything else stays as it is."""
-
-    def scale_box(box: re.Match[str]) -> str:
-        numbers = [float(number) for number in box.groups()]
-        factors = (scale.across, scale.down, scale.across, scale.down)
-        whole = (str(round(number * factor)) for number, factor in zip(numbers, factors, strict=True))
-        return f"[{', '.join(whole)}]"
-
-    return _BOX.sub(scale_box, text)
+    """Scale the coordinates in a text that are pixels of its image; everything else stays as it is."""
+    return scaled_coordinates(text, scale.across, scale.down, scale.bounds)

@@ -33,5 +33,5 @@ def test_only_boxes_are_scaled_wherever_they_stand():
     text = 'Two: {"bbox_2d": [10, 20.5, 30, 40], "label": "cup 10"}, [ 1,2,3,4 ], not [1, 2, 3] nor 10, 20, 30, 40.'
 
     assert scaled_boxes(text, Scale(2.0, 0.5)) == (
-        'Two: {"bbox_2d": [20, 10, 60, 20], "label": "cup 10"}, [2, 1, 6, 2], not [1, 2, 3] nor 10, 20, 30, 40.'
+        'Two: {"bbox_2d": [20, 10, 60, 20], "label": "cup 10"}, [ 2,1,6,2 ], not [1, 2, 3] nor 10, 20, 30, 40.'
     )

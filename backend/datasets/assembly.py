@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backend.conversation import SPLITS, Message, Row, Split
+from backend.datasets.coordinate_counts import CoordinateCounts
 from backend.datasets.given_split import ChosenSplit, GivenSplit
 from backend.datasets.image_pool import ImageOutcome
 from backend.datasets.problems import MAX_LISTED, Place, ProblemList, UploadRefused, counted, quoted
@@ -99,6 +100,7 @@ class ScreenedRows:
         self.images: set[str] = set()  # their stored names
         self.without_image = 0  # rows
         self.given = GivenSplit()
+        self.coordinates = CoordinateCounts()
 
     def add(self, row: Row, content: str, images: Sequence[ImageOutcome]) -> None:
         """Count one more row, which was written to the file, with its content id and its images in order."""
@@ -188,6 +190,7 @@ def screen(job: ImportJob, uploaded: UploadedRows, outcomes: ImageOutcomes) -> S
             sink.write(as_line(row) + b"\n")
             screened.add(row, content, images)
             repeated.add(resolved.place, row, content)
+            screened.coordinates.add(row, images)
             written = [image.written for image in resolved.images]
             shown = zip((image.stored for image in images), written, strict=True)
             text = quoted(resolved.messages[0].content, MAX_ANSWER_SHOWN)
@@ -216,6 +219,7 @@ def assemble(job: ImportJob, uploaded: UploadedRows, screened: ScreenedRows) -> 
         if path.name not in screened.images:
             path.unlink()
     notices = [*uploaded.notices, *chosen.notices]
+    notices += screened.coordinates.notices()
     if screened.without_image:
         notices.append(f"{counted(screened.without_image, 'row')} without an image, to be learned from as text")
     return AssembledDataset(writer.sha256, screened.statistics.build(counts), chosen.rule, tuple(notices))

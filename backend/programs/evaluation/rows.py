@@ -9,6 +9,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from backend.conversation import Row
+from backend.coordinates import unit_of
 from backend.datasets.store import DatasetStore
 from backend.errors import DatasetError
 from backend.ids import DatasetName
@@ -83,9 +84,10 @@ def questions_for(
 
 
 def stored_answer(text: str, question: PromptRow, spec: RunSpec) -> str:
-    """An answer with its boxes in the pixels that the gold answer's are in."""
+    """An answer with its boxes in the pixels that the gold answer's are in; as it is where that counts otherwise."""
     scale = seen_scale(question.fit, spec)
-    return text if scale is None else scaled_boxes(text, scale.inverse)
+    is_scaled = scale is not None and unit_of(question.row.gold or "", scale.bounds) in ("pixels", "none")
+    return scaled_boxes(text, scale.inverse) if scale is not None and is_scaled else text
 
 
 def frame_of(question: PromptRow, spec: RunSpec) -> tuple[int, int] | None:

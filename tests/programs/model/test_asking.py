@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from backend.conversation import Message, Row
+from backend.programs.evaluation.rows import stored_answer
 from backend.programs.model.prompts import PromptRow, with_same_columns
 from backend.row_length import RowFit
 from backend.spec.run import RunSpec
@@ -60,3 +61,16 @@ def test_rows_that_lack_a_column_have_none_in_it(question: PromptRow):
     rows = with_same_columns([question.columns(STORED), with_own.columns(STORED)])
 
     assert [row["tolerance"] for row in rows] == [None, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "stored"),
+    [
+        ("A cup at [40, 80, 120, 160]", "[10, 20, 30, 40]", "[40, 80, 120, 160]"),
+        ("[40, 80, 900, 950]", "[10, 20, 900, 940]", "[10, 20, 900, 940]"),  # thousandths: neither is scaled
+    ],
+)
+def test_what_a_model_wrote_is_counted_as_its_gold_answer_is(question: PromptRow, gold: str, answer: str, stored: str):
+    other = replace(question, row=question.row.with_gold(gold))
+
+    assert stored_answer(answer, other, STORED) == stored
