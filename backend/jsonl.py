@@ -81,7 +81,10 @@ def sync_folder(folder: Path) -> None:
 
 def strict_json(value: Any) -> str:
     """Encode as JSON that every browser reads: NaN and infinities become null, lone surrogates become `?`."""
-    text = json.dumps(_with_finite_floats(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:  # which few values need
+        text = json.dumps(_with_finite_floats(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode("utf-8", "replace").decode()
 
 

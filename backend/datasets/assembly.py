@@ -132,7 +132,7 @@ class RepeatedRows:
             self._report("ROWS_EQUAL", place, "It is the same as", first)
             return
         answer = row.messages[-1].content
-        question = int(content_id(row.messages[:-1], row.images), 16)
+        question = hash((*((turn.role, turn.content) for turn in row.messages[:-1]), *row.images))
         other, first = self._answers.setdefault(question, (hash(answer), here))
         if other != hash(answer):
             self._report("ANSWERS_DIFFER", place, f"It answers `{quoted(answer, 60)}`, and otherwise", first)

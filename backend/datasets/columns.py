@@ -94,7 +94,8 @@ class FileColumns:
             self._of_other_rows[names] = own if is_enough(own) else self.mapping
         return self._of_other_rows[names]
 
-    def why_not(self) -> str:
+    @cached_property
+    def doubt(self) -> str:
         """Say what keeps the rows from being understood; empty where that is only that no name is known."""
         chosen = self.mapping
         if self._is_given:

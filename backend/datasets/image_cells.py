@@ -47,6 +47,8 @@ def images_in_cell(value: Any, field: str, is_uploaded: Callable[[str], bool]) -
         return [image_path(value, field)]
     if not value.strip():
         return []
+    if not _SEPARATORS.search(value) and value[0] not in "[({<!":
+        return [value]  # nothing in it tells two paths apart
     if is_embedded(value) or is_uploaded(value):
         return [value]
     return _listed_paths(value, field)

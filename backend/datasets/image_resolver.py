@@ -17,6 +17,7 @@ from backend.datasets.upload import ANNOTATIONS, Upload, is_image, nfc
 
 MAX_CANDIDATES_SHOWN = 4
 MAX_PARTS = 64  # of a path that are compared: each number of parts is an index of all names
+MAX_REMEMBERED = 200_000  # paths; many rows may share an image
 MAX_FUZZY = 20  # missing images for which near names are searched, which is slow
 MAX_FUZZY_NAMES = 5_000
 _ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -63,6 +64,7 @@ class ImageResolver:
         self._exact: dict[str, set[int]] = defaultdict(set)  # by annotation, how many parts exactly named files have
         self._exact_files: dict[Path, set[str]] = defaultdict(set)  # -> annotations that name them exactly
         self._endings: dict[tuple[str, str], _Ending] = {}  # annotation and cleaned path -> how it was matched
+        self._matches: dict[tuple[str, str], ImageMatch] = {}  # by annotation and text
         self._other_case: dict[str, str] = {}  # paths that fit only without regard to case -> name
 
     def resolve(self, written: str, annotation: str) -> ImageMatch:
@@ -78,6 +80,14 @@ class ImageResolver:
         """
         if is_embedded(written):
             return ImageMatch(self._stored(written))
+        match = self._matches.get((annotation, written))
+        if match is None:
+            match = self._found(written, annotation)
+            if len(self._matches) < MAX_REMEMBERED:
+                self._matches[annotation, written] = match
+        return match
+
+    def _found(self, written: str, annotation: str) -> ImageMatch:
         path = _cleaned(written)
         for candidate in dict.fromkeys((path, unquote(path), re.split(r"[?#]", path)[0])):
             for name in _direct_names(candidate, posixpath.dirname(annotation)):

@@ -212,7 +212,7 @@ def _inspect(staging: Path, source: Path, options: ImportOptions) -> Inspection:
         problems=problems.listed(),
         shown=_shown_images(staging, source, upload, resolved),
         files=tuple((each.name, each.rows) for each in files),
-        doubt=next((why for each in files if (why := each.columns.why_not())), "") if not recognised else "",
+        doubt=next((why for each in files if (why := each.columns.doubt)), "") if not recognised else "",
         notices=tuple(reader.notices),
         encodings=tuple(each for each in reader.encodings.items() if each[1].examples or not each[1].is_unicode),
     )
@@ -232,8 +232,8 @@ def _first_rows(name: str, reader: RowReader) -> FirstRows:
     raw_rows, row_count = reader.rows_of_file(name, limit=MAX_TRIED_ROWS)
     first = list(itertools.islice(raw_rows, MAX_TRIED_ROWS))
     columns = reader.columns_of(first)
-    recognised = [raw for raw in first if reader.is_recognised(raw, columns)]
-    others = [raw for raw in first if not reader.is_recognised(raw, columns)]
+    recognised = [raw for raw in first if reader.layout_of(raw, columns)]
+    others = [raw for raw in first if not reader.layout_of(raw, columns)]
     rest = sum(1 for _ in raw_rows) if row_count is None else 0
     return FirstRows(name, columns, recognised, others, row_count or len(first) + rest)
 

@@ -5,6 +5,7 @@ import errno
 import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict
@@ -218,6 +219,7 @@ class ProblemList:
         return tuple(problem for group in self._listed.values() for problem in group)[:MAX_LISTED]
 
 
+@lru_cache(maxsize=4096)
 def quoted(text: str, limit: int = MAX_SHOWN) -> str:
     """Make a foreign text safe to quote: control characters escaped, the middle of a long one left out."""
     plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: limit * 2])

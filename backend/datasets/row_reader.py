@@ -213,14 +213,18 @@ class RowReader:
             [raw.content for raw in raw_rows], lambda value: self._names_image(value, annotation), self._options.mapping
         )
 
-    def is_recognised(self, raw: RawRow, columns: FileColumns) -> bool:
-        """Tell whether a row can be understood, or has the column that was mapped as the answer."""
+    def layout_of(self, raw: RawRow, columns: FileColumns) -> LayoutName | None:
+        """Name the layout of a row; None where it is in none, or lacks the column that was mapped as the answer."""
         if self._options.mapping is not None:
-            return has_answer(columns.mapping, raw.content)
-        return not columns.why_not() and recognise(raw.content, columns.mapping_of(raw.content)) is not None
+            return (
+                (recognise(raw.content, columns.mapping) or "table")
+                if has_answer(columns.mapping, raw.content)
+                else None
+            )
+        return None if columns.doubt else recognise(raw.content, columns.mapping_of(raw.content))
 
-    def resolve_row(self, raw: RawRow, mapping: ColumnMapping) -> ResolvedRow | None:
-        """Understand one row; None where a problem was reported, or it is in no known layout."""
+    def resolve_row(self, raw: RawRow, mapping: ColumnMapping, layout: LayoutName = "table") -> ResolvedRow | None:
+        """Understand one row of a known layout; None where a problem was reported."""
         place, content = raw
         try:
             converted = convert(content, mapping, lambda name: self.image_resolver.is_uploaded(name, place.file))
@@ -241,7 +245,7 @@ class RowReader:
             line=place.line or 0,
             unit=place.unit,
             record=place.record,
-            layout=recognise(content, mapping) or "table",
+            layout=layout,
             split=self._given_split or self._file_splits.splits.get(place.file),
             marks=marks,
             messages=messages,
@@ -274,24 +278,25 @@ class RowReader:
         columns = self.columns_of(first)
         for raw in map(self._with_template, itertools.chain(first, raw_rows)):
             counts.rows += 1
-            if not self.is_recognised(raw, columns):
+            layout = self.layout_of(raw, columns)
+            if layout is None:
                 unrecognised += [raw.place] if len(unrecognised) < MAX_LISTED else []
                 self.columns |= dict.fromkeys(raw.content) if not counts.recognised else {}
                 continue
             counts.recognised += 1
             mapping = columns.mapping_of(raw.content)
-            row = self.resolve_row(raw, mapping)
-            self.layouts[recognise(raw.content, mapping) or "table"] += 1
+            row = self.resolve_row(raw, mapping, layout)
+            self.layouts[layout] += 1
             if row is not None:
                 counts.good += 1
                 counts.with_image += bool(row.images)
                 counts.bare = counts.bare or (None if row.images else row.place)
                 counts.choices = mapping if mapping.choices else counts.choices
-                self._note_unused(raw, mapping, columns)
+                self._note_unused(raw.place.file, row.columns, columns)
                 yield row
         missing_count = counts.rows - counts.recognised
         if missing_count and not counts.recognised:
-            self._doubts[name] = columns.why_not()
+            self._doubts[name] = columns.doubt
             fields = ", ".join(f"`{quoted(column, 40)}`" for column in list(self.columns)[:MAX_COLUMNS_SHOWN])
             why = f"Its {missing_count:,} rows are in no known layout: {self._doubts[name] or fields}"
             self._problems.add("FILE_SKIPPED", Place(name), why)
@@ -330,7 +335,7 @@ class RowReader:
     def _kept_columns(self, content: dict[str, Any], mapping: ColumnMapping) -> dict[str, Any]:
         """What a row holds beside its messages, for rewards."""
         kept = dict(unused(content, mapping))
-        return kept if len(strict_json(kept)) <= MAX_KEPT_CHARACTERS else {}
+        return kept if kept and len(strict_json(kept)) <= MAX_KEPT_CHARACTERS else {}
 
     def _accepted_answers_of(self, raw: RawRow, gold: str) -> tuple[str, ...]:
         """The other answers that a row accepts; none and a warning where they cannot be read."""
@@ -372,9 +377,11 @@ class RowReader:
             message = f"`{quoted(name, 40)}` holds texts in {rows} that are in no message, {example}"
             self._problems.add("COLUMN_UNUSED", Place(column.file), message, name, count=column.rows)
 
-    def _note_unused(self, raw: RawRow, mapping: ColumnMapping, columns: FileColumns) -> None:
-        for name, value in unused(raw.content, mapping):
-            column = self._unused.setdefault(name, UnusedColumn(raw.place.file, quoted(str(value), MAX_EXAMPLE)))
+    def _note_unused(self, file: str, kept: dict[str, Any], columns: FileColumns) -> None:
+        for name, value in kept.items():
+            column = self._unused.get(name)
+            if column is None:
+                column = self._unused[name] = UnusedColumn(file, quoted(str(value), MAX_EXAMPLE))
             column.rows += 1
             column.is_text |= name in columns.free_texts
             column.images |= name in columns.other_images
