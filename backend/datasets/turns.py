@@ -31,6 +31,8 @@ _MARKS = re.compile(  # an image's place, as trainers write it: in order, by its
     r"|!\[[^\]\n]*\]\((?P<linked>[^()\s]{1,4096}\.(?:png|jpe?g|webp|gif|bmp|tiff?))\)",
     re.IGNORECASE,
 )
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
+_NUMPY_LIST = re.compile(rf"\s*\[\s*(?:{_QUOTED.pattern})(?:\s+(?:{_QUOTED.pattern}))+\s*\]\s*")
 _AROUND = re.compile(rf"\s*{re.escape(PLACEHOLDER)}\s*")
 
 
@@ -138,9 +140,11 @@ def listed(value: Any) -> Any:
 
 
 def _as_python(text: str) -> Any:
-    """Read objects as Python prints them, `[{'from': 'human'}]`; anything else stays the text that it is."""
-    if len(text) > MAX_PRINTED or not re.match(r"\s*\[?\s*\{\s*'", text):
+    """Read objects and texts as Python prints them, `[{'from': 'human'}]`, `['a', 'b']`; anything else stays text."""
+    if len(text) > MAX_PRINTED or not re.match(r"\s*(\[?\s*\{\s*'|\[\s*['\"])", text):
         return text
+    if _NUMPY_LIST.fullmatch(text):  # without commas, which Python would read as one text
+        return [each[1:-1] for each in _QUOTED.findall(text)]
     try:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):

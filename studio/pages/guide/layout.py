@@ -16,7 +16,7 @@ from studio.ui.shared_state import SharedState
 
 GUIDES = STATIC / "guides"
 DOCS = STATIC / "docs"
-REFERENCE = ("commands", "knobs", "rewards", "evaluation", "operations", "security", "measured", "architecture",
+REFERENCE = ("data", "commands", "knobs", "rewards", "evaluation", "operations", "security", "measured", "architecture",
              "contributing", "decisions")  # fmt: skip
 FIRST = "sft"  # what to read first; the others follow by name
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
