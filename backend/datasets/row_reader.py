@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from backend.conversation import Message, Split
-from backend.datasets.columns import FileColumns, has_answer
+from backend.datasets.columns import REFERENCES, FileColumns, has_answer
 from backend.datasets.encodings import Encoding, encoding_of
 from backend.datasets.formats import is_template
 from backend.datasets.image_cells import images_in_cell
@@ -339,6 +339,8 @@ class RowReader:
 
     def _accepted_answers_of(self, raw: RawRow, gold: str) -> tuple[str, ...]:
         """The other answers that a row accepts; none and a warning where they cannot be read."""
+        if not any(name in raw.content for name in REFERENCES):
+            return ()
         try:
             return other_than(gold, accepted_answers(raw.content))
         except RowFault as fault:

@@ -69,6 +69,8 @@ def fitting(component: Any, shown: Any, value: Any, find: FindFile, t: Translate
         value = _box(value, find, t)
     elif not any(isinstance(component, kinds) and holds(component, value) for kinds, holds in _VALUE_KINDS):
         raise _nonsense(t)
+    if value is None and isinstance(component, gr.CheckboxGroup):
+        value = []  # nothing is ticked; Gradio reads no other form of it
     return _tried(shown, value, t)
 
 

@@ -163,6 +163,7 @@ def test_what_will_be_trained_and_the_command_follow_every_choice(page: Page):
     expect(plan.get_by_role("row", name=re.compile("Language model.*LoRA"))).to_be_visible()
 
 
+@pytest.mark.long
 def test_the_plan_stays_in_view_while_the_form_scrolls(page: Page):
     open_tab(page, "train")
     expect(page.locator("#plan")).to_contain_text("studio train lora")

@@ -140,7 +140,6 @@ def bytes_read() -> int:
     return int(Path("/proc/self/io").read_text().partition("rchar:")[2].split()[0])
 
 
-@pytest.mark.long
 def test_u17_a_page_of_a_gigabyte_takes_the_time_of_a_page(tmp_path):
     message = Message(role="assistant", content="<script>alert(1)</script>" + "x" * 1_000_000)
     row = Row(id="1", split="train", images=(), messages=(Message(role="user", content="Q"), message))

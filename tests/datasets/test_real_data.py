@@ -90,6 +90,8 @@ def test_the_real_datasets_import_without_a_question(store, source, layout, rows
         images,
     )
     assert seen.rows == rows
-    assert report.manifest.problem_counts == ({"IMG_UNREFERENCED": unused} if unused else {})
+    counts = dict(report.manifest.problem_counts)
+    counts.pop("ROWS_EQUAL", None)  # the demo sets of LLaMA-Factory hold the same rows several times
+    assert counts == ({"IMG_UNREFERENCED": unused} if unused else {})
     assert report.manifest.skipped_rows == 0
     assert store.check("real") == []

@@ -14,6 +14,7 @@ KILLS = {"web process": 1, "keeper": 2, "trainer": 2, "importer": 1}
 SAYS_NOTHING = {"audit"}  # what was done is not undone because its line does not fit
 
 
+@pytest.mark.long
 def test_p2_p9_s4_s12_u18_killed_at_random_moments_all_is_told_as_it_was(tmp_path):
     seed = random.SystemRandom().randrange(1_000_000)
     print(f"seed {seed}")  # with `measure_faults --seed`, the same draws

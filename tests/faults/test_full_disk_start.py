@@ -14,6 +14,7 @@ STARTED = {"new, enough room", "full"}  # on a full disk what was made earlier c
 DISK = 'mount -t tmpfs -o size=6m none "$1" && exec "$2" tests/faults/full_disk_start.py "$1"'
 
 
+@pytest.mark.long
 @pytest.mark.needs("tmpfs")
 def test_d1_d7_a_start_or_a_command_that_the_disk_refuses_ends_in_words_and_with_2(tmp_path: Path):
     argv = ["unshare", "-Urm", "sh", "-c", DISK, "sh", str(tmp_path), sys.executable]

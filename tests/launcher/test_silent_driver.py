@@ -68,6 +68,7 @@ def test_while_a_driver_is_silent_runs_wait_and_none_is_judged(launcher: RunMana
         assert (ended.state, ended.devices) == ("finished", ("cuda:0",))
 
 
+@pytest.mark.long
 def test_an_ending_keeper_waits_for_a_silent_driver(launch, launcher: RunManager, driver: Path) -> None:
     driver.touch()
     launcher._settings = launch("--steps", "30", "--pause", "0.05")._settings

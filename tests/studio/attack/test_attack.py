@@ -11,7 +11,7 @@ pytestmark = pytest.mark.attack
 EVERY = 131  # one in so many of what is possible
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["open", "accounts"])
+@pytest.fixture(scope="module", params=[pytest.param(False, marks=pytest.mark.long), True], ids=["open", "accounts"])
 def attacked(request: Any, tmp_path_factory: pytest.TempPathFactory, assembled: dict[str, list[str]]) -> Target:
     """What was counted of one that has been attacked."""
     return attack(

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import httpx
+import pytest
 
 from backend.settings import Workspace
 from studio.services import PREPARED
@@ -35,6 +36,7 @@ def test_every_tab_opens_for_several_visitors_at_once(studio: Served):
         assert {"shapes"} <= {value for value in page.values.values() if isinstance(value, str)}
 
 
+@pytest.mark.long
 def test_d5_memory_stays_flat_however_often_the_page_with_long_curves_is_loaded(tmp_path: Path):
     workspace = Workspace(tmp_path)
     workspace.prepare()
