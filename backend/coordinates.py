@@ -17,9 +17,9 @@ Unit = Literal["none", "pixels", "fractions", "unknown"]
 BEYOND = 1.01  # of a side: annotations end a little outside
 _N = r"\s*-?\d+(?:\.\d+)?\s*"
 _PATTERNS = (  # longer ones first; each is made of numbers that go across and down in turn
-    re.compile(rf"\[(?:\s*\[{_N},{_N}\]\s*,?)+\s*\]"),  # points in a list
+    re.compile(rf"\[\s*\[{_N},{_N}\](?:\s*(?:,\s*)?\[{_N},{_N}\])*\s*(?:,\s*)?\]"),  # points in a list
     re.compile(rf"\[{_N}(?:,{_N},{_N},{_N}){{1}}\]"),  # a box
-    re.compile(rf"\((?:{_N}),(?:{_N})\)\s*,?\s*\((?:{_N}),(?:{_N})\)"),  # two corners
+    re.compile(rf"\((?:{_N}),(?:{_N})\)\s*(?:,\s*)?\((?:{_N}),(?:{_N})\)"),  # two corners
     re.compile(rf"(?:box|point)s?=\W{{0,3}}\({_N},{_N}\)"),  # of an agent's act
     re.compile(rf'"(?:point|point_2d|coordinate|position|center)"\s*:\s*\[{_N},{_N}\]'),
 )

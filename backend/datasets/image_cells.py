@@ -13,13 +13,14 @@ from backend.datasets.upload import is_image
 MAX_LISTED_CHARACTERS = 65_536  # of a list that is written as text
 MAX_PATH_CHARACTERS = 4_096
 _QUOTED = r"""'[^']*'|"[^"]*\""""
-_WRITTEN_LIST = re.compile(
-    rf"\s*(?:array\()?[\[(]\s*(?:{_QUOTED})(?:\s*,?\s*(?:{_QUOTED}))*\s*,?\s*[\])].{{0,40}}", re.DOTALL
+_WRITTEN_LIST = re.compile(  # each run of blanks can be read in one way only
+    rf"\s*(?:array\()?[\[(]\s*(?:{_QUOTED})(?:\s*(?:,\s*)?(?:{_QUOTED}))*\s*(?:,\s*)?[\])].{{0,40}}", re.DOTALL
 )
 _EACH = re.compile(_QUOTED)
 _SEPARATORS = re.compile(r"[,;|\n]|\s+")
 _TAG = re.compile(
-    r"""<img>\s*([^<>]+?)\s*</img>|<img\s[^<>]*?src=["']([^"'<>]+)["'][^<>]*>|!\[[^\]]*\]\(([^()\s]+)\)"""
+    r"""<img>([^<>]{1,4096})</img>|<img\s[^<>]{0,512}?src=["']([^"'<>]{1,4096})["'][^<>]{0,512}>"""
+    r"""|!\[[^\[\]]{0,512}\]\(([^()\s]{1,4096})\)"""
 )
 _DATA = re.compile(r"data:(?P<kind>[\w.+-]+/[\w.+-]+)?(?:;[\w=.-]+)*?;base64,", re.IGNORECASE)
 _MAGIC = ("iVBORw0K", "/9j/", "R0lGOD", "UklGR", "Qk", "SUkq", "TU0AK")  # PNG, JPEG, GIF, WebP, BMP, TIFF in base64
@@ -76,8 +77,8 @@ def embedded_image(value: str, field: str = "") -> bytes:
 
 
 def _listed_paths(text: str, field: str) -> list[str]:
-    if tags := _TAG.findall(text):
-        return [next(filter(None, tag)) for tag in tags]
+    if len(text) <= MAX_LISTED_CHARACTERS and (tags := _TAG.findall(text)):
+        return [next(filter(None, tag)).strip() for tag in tags]
     if len(text) <= MAX_LISTED_CHARACTERS and _WRITTEN_LIST.fullmatch(text):
         return [each[1:-1] for each in _EACH.findall(text)]
     if text.lstrip().startswith(("[", "{")) and len(text.split()) > 1:

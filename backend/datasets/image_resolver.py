@@ -17,6 +17,7 @@ from backend.datasets.upload import ANNOTATIONS, Upload, is_image, nfc
 
 MAX_CANDIDATES_SHOWN = 4
 MAX_PARTS = 64  # of a path that are compared: each number of parts is an index of all names
+MAX_STEM = 255  # characters of a name without its ending
 MAX_REMEMBERED = 200_000  # paths; many rows may share an image
 MAX_FUZZY = 20  # missing images for which near names are searched, which is slow
 MAX_FUZZY_NAMES = 5_000
@@ -290,6 +291,8 @@ def _parts(path: str) -> list[str]:
 
 def _numbers(stem: str) -> list[str]:
     """The number that a stem is, without zeros before it."""
+    if len(stem) > MAX_STEM:
+        return []
     match = _NUMBER.fullmatch(stem) or re.fullmatch(r"coco_\w+?_0*(\d+)", stem)
     return [f"#{match[1]}"] if match else []
 

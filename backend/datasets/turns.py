@@ -27,8 +27,8 @@ _PAIRS = (("user", "assistant"), ("human", "gpt"), ("question", "answer"), ("q",
 _MARKS = re.compile(  # an image's place, as trainers write it: in order, by its number, or by its path
     r"<image>|<\|?(?:image|img)[ _-]?(?P<number>\d{1,3})\|?>|<\|vision_start\|><\|image_pad\|><\|vision_end\|>"
     r"|<(?:ImageHere|image_placeholder|start_of_image|\|image\|)>|\[IMG\]|<IMAGE>|<Image>"
-    r"|<img>(?P<tagged>[^<>\n]{1,4096})</img>|<img [^<>]*?src=[\"'](?P<source>[^\"'<>]{1,4096})[\"'][^<>]*>"
-    r"|!\[[^\]\n]*\]\((?P<linked>[^()\s]{1,4096}\.(?:png|jpe?g|webp|gif|bmp|tiff?))\)",
+    r"|<img>(?P<tagged>[^<>\n]{1,4096})</img>|<img [^<>]{0,512}?src=[\"'](?P<source>[^\"'<>]{1,4096})[\"'][^<>]{0,512}>"
+    r"|!\[[^\[\]\n]{0,512}\]\((?P<linked>[^()\s]{1,4096}\.(?:png|jpe?g|webp|gif|bmp|tiff?))\)",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
