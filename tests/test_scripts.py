@@ -9,7 +9,7 @@ from backend.settings import ROOT
 
 pytestmark = pytest.mark.torch
 
-SCRIPTS = ("measure_demo", "measure_eval")
+SCRIPTS = ("measure_demo", "measure_eval", "measure_import")
 # These go the way of measure_grpo, of tests/road and of test_weight, and cost as much again.
 ALIKE = {"measure_recipes", "measure_start", "measure_web"}
 # tests/road/test_rewards.py runs measure_grpo for its own sake; metric_tables needs an interpreter with the reference
